@@ -1,0 +1,29 @@
+package extensions
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Upgrading the API module without `go generate` would silently lose messages.
+func TestEveryPackageIsImported(t *testing.T) {
+	out, err := exec.Command("go", "list", "-find", "github.com/envoyproxy/go-control-plane/envoy/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("extensions.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := strings.Fields(string(out))
+	if len(packages) < 400 {
+		t.Fatalf("only %d packages listed", len(packages))
+	}
+	for _, pkg := range packages {
+		if !strings.Contains(string(source), `"`+pkg+`"`) {
+			t.Errorf("%s is not imported: run `go generate ./internal/extensions`", pkg)
+		}
+	}
+}
