@@ -1,0 +1,115 @@
+package fleet
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// An Error is one thing wrong with a fleet file, at a line counted from 1;
+// line 0 stands for the file as a whole.
+type Error struct {
+	File string
+	Line int
+	Msg  string
+}
+
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s", e.File, e.Msg)
+	}
+	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg)
+}
+
+// Errors is everything wrong with a fleet file, in the order of its lines.
+type Errors []*Error
+
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// problems collects errors while a file is read.
+type problems struct {
+	file string
+	list Errors
+}
+
+func (p *problems) add(line int, format string, args ...any) {
+	p.list = append(p.list, &Error{File: p.file, Line: line, Msg: fmt.Sprintf(format, args...)})
+}
+
+// err returns what was collected, sorted by line and without repeats, or nil.
+func (p *problems) err() error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(p.list, func(a, b *Error) int { return cmp.Compare(a.Line, b.Line) })
+	return slices.CompactFunc(p.list, func(a, b *Error) bool { return *a == *b })
+}
+
+var (
+	yamlLine     = regexp.MustCompile(`(?:^|\s)(?:yaml: )?line (\d+): (.*)`)
+	unknownField = regexp.MustCompile(`^field (\S+) not found in type \S+$`)
+	wrongType    = regexp.MustCompile("^cannot unmarshal (!!\\w+)(?: `([^`]*)`)? into .*$")
+)
+
+// addYAML takes over an error of the YAML library: a syntax error, or a list of
+// what does not fit the document's structure, each "line N: …".
+func (p *problems) addYAML(err error) {
+	for text := range strings.SplitSeq(err.Error(), "\n") {
+		if m := yamlLine.FindStringSubmatch(text); m != nil {
+			line, _ := strconv.Atoi(m[1]) // the pattern allows digits only
+			p.add(line, "%s", plainYAML(m[2]))
+		} else if !strings.HasSuffix(text, "unmarshal errors:") {
+			p.add(0, "%s", strings.TrimPrefix(text, "yaml: "))
+		}
+	}
+}
+
+// plainYAML says in a user's words what the library says in Go's.
+func plainYAML(msg string) string {
+	if m := unknownField.FindStringSubmatch(msg); m != nil {
+		return fmt.Sprintf("unknown field %q", m[1])
+	}
+	if m := wrongType.FindStringSubmatch(msg); m != nil {
+		return fmt.Sprintf("a %s does not belong here", yamlKinds[m[1]])
+	}
+	return msg
+}
+
+var yamlKinds = map[string]string{
+	"!!map": "mapping", "!!seq": "list", "!!str": "string", "!!int": "number",
+	"!!float": "number", "!!bool": "boolean", "!!null": "null",
+}
+
+// addNode takes over an error of toJSON.
+func (p *problems) addNode(n *yaml.Node, err error) {
+	line := n.Line
+	if at := (*nodeError)(nil); errors.As(err, &at) {
+		line = at.line
+	}
+	p.add(line, "%v", err)
+}
+
+var protoPosition = regexp.MustCompile(`^proto:\s+\(line (\d+):\d+\): (.*)$`)
+
+// addProto takes over an error of protojson, whose lines are those of the file.
+func (p *problems) addProto(n *yaml.Node, err error) {
+	text := strings.ReplaceAll(err.Error(), "\u00a0", " ") // protobuf varies its spaces on purpose
+	if m := protoPosition.FindStringSubmatch(text); m != nil {
+		line, _ := strconv.Atoi(m[1]) // the pattern allows digits only
+		p.add(line, "%s", m[2])
+		return
+	}
+	p.add(n.Line, "%s", strings.TrimPrefix(text, "proto: "))
+}

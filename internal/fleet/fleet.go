@@ -1,0 +1,44 @@
+// Package fleet reads the fleet file: which proxies it is for, the Wasm filters
+// they serve, and Envoy's own v3 configuration around them. What it returns is
+// valid as far as a control plane can tell without a proxy; what is wrong it
+// reports as Errors, each with its file and line.
+package fleet
+
+import (
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+)
+
+// A Fleet is what one fleet file says.
+type Fleet struct {
+	Name    string
+	File    string // where it was read from, for messages
+	Match   Match
+	Filters []Filter
+
+	Listeners []*listenerv3.Listener
+	Clusters  []*clusterv3.Cluster
+	Routes    []*routev3.RouteConfiguration
+	Endpoints []*endpointv3.ClusterLoadAssignment
+	Secrets   []*tlsv3.Secret
+}
+
+// A Filter is one Wasm HTTP filter, delivered by ECDS under its name.
+type Filter struct {
+	Name string
+	// Module is the path of the .wasm file, resolved against the fleet file's folder.
+	Module string
+	// ModuleLine is the line of the fleet file that names the module.
+	ModuleLine int
+	// Plugin is Envoy's PluginConfig as far as the file says: everything but the
+	// code, the vm_id and the name, which the server fills in.
+	// https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/wasm/v3/wasm.proto
+	Plugin *wasmv3.PluginConfig
+	// Listeners are the names of the listeners that the filter is put into,
+	// before the router; empty where the listeners name it by config_discovery.
+	Listeners []string
+}

@@ -1,0 +1,67 @@
+package fleet
+
+import (
+	"path"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+)
+
+// LabelsKey is the key of the node metadata that holds a proxy's labels:
+// {"labels": {"track": "canary"}}.
+const LabelsKey = "labels"
+
+// A Match says which proxies a fleet is for. A proxy belongs to it when every
+// criterion that is set holds; an empty Match takes every proxy.
+type Match struct {
+	ID       string            `yaml:"id"`      // a glob (path.Match) of the node id
+	Cluster  string            `yaml:"cluster"` // the node's cluster, exactly
+	Locality Locality          `yaml:"locality"`
+	Labels   map[string]string `yaml:"labels"` // labels of the node's metadata
+}
+
+// A Locality narrows by place; empty parts match any.
+type Locality struct {
+	Region  string `yaml:"region"`
+	Zone    string `yaml:"zone"`
+	SubZone string `yaml:"sub_zone"`
+}
+
+// Matches reports whether a proxy belongs to the fleet.
+func (m Match) Matches(node *corev3.Node) bool {
+	if m.ID != "" {
+		// The pattern was checked when the file was read.
+		if ok, err := path.Match(m.ID, node.GetId()); err != nil || !ok {
+			return false
+		}
+	}
+	l := node.GetLocality()
+	return equalOrAny(m.Cluster, node.GetCluster()) &&
+		equalOrAny(m.Locality.Region, l.GetRegion()) &&
+		equalOrAny(m.Locality.Zone, l.GetZone()) &&
+		equalOrAny(m.Locality.SubZone, l.GetSubZone()) &&
+		m.labelsMatch(node)
+}
+
+func (m Match) labelsMatch(node *corev3.Node) bool {
+	labels := node.GetMetadata().GetFields()[LabelsKey].GetStructValue().GetFields()
+	for key, want := range m.Labels {
+		if value, ok := labels[key]; !ok || value.GetStringValue() != want {
+			return false
+		}
+	}
+	return true
+}
+
+// Criteria counts what is set. Of several fleets that match a proxy the one
+// with the most criteria takes it, so that a catch-all does not hide a special case.
+func (m Match) Criteria() int {
+	n := len(m.Labels)
+	for _, s := range []string{m.ID, m.Cluster, m.Locality.Region, m.Locality.Zone, m.Locality.SubZone} {
+		if s != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func equalOrAny(want, got string) bool { return want == "" || want == got }

@@ -1,0 +1,232 @@
+package fleet
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"path"
+	"path/filepath"
+	"regexp"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+	"go.yaml.in/yaml/v3"
+)
+
+// document is the fleet file's own structure. What is Envoy's stays a YAML node.
+type document struct {
+	Fleet             at[string]       `yaml:"fleet"`
+	Match             Match            `yaml:"match"`
+	Filters           []filterDocument `yaml:"filters"`
+	BootstrapClusters []string         `yaml:"bootstrap_clusters"`
+	Resources         struct {
+		Listeners []yaml.Node `yaml:"listeners"`
+		Clusters  []yaml.Node `yaml:"clusters"`
+		Routes    []yaml.Node `yaml:"routes"`
+		Endpoints []yaml.Node `yaml:"endpoints"`
+		Secrets   []yaml.Node `yaml:"secrets"`
+	} `yaml:"resources"`
+}
+
+type filterDocument struct {
+	Name   at[string] `yaml:"name"`
+	Module struct {
+		File at[string] `yaml:"file"`
+	} `yaml:"module"`
+	Config        yaml.Node    `yaml:"config"`
+	FailurePolicy at[string]   `yaml:"failure_policy"`
+	Plugin        yaml.Node    `yaml:"plugin"`
+	Listeners     []at[string] `yaml:"listeners"`
+}
+
+// at is a value and the line it stands on; line 0 means that it is absent.
+type at[T any] struct {
+	value T
+	line  int
+}
+
+func (a *at[T]) UnmarshalYAML(n *yaml.Node) error {
+	a.line = n.Line
+	return n.Decode(&a.value)
+}
+
+// namePattern is what fleets and filters may be called: the names go into file
+// names, node metadata and Envoy's statistics.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$`)
+
+// Parse reads a fleet file. file is its path, for messages and to resolve
+// module paths; what is wrong comes back as Errors.
+func Parse(file string, data []byte) (*Fleet, error) {
+	p := &parser{problems: problems{file: file}, fleet: &Fleet{File: file}}
+	p.read(data)
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return p.fleet, nil
+}
+
+type parser struct {
+	problems
+	fleet  *Fleet
+	doc    document
+	root   *yaml.Node // the document's mapping
+	placed []placed   // the Envoy resources, in the order of the file
+}
+
+func (p *parser) read(data []byte) {
+	if !p.decode(data) {
+		return
+	}
+	p.header()
+	p.filters()
+	p.resources()
+	if len(p.list) > 0 {
+		return // references into what could not be read would only repeat it
+	}
+	p.validate()
+	p.references()
+	p.bindings()
+}
+
+// decode splits the file into its own fields and Envoy's nodes.
+func (p *parser) decode(data []byte) bool {
+	var file yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	if err := d.Decode(&file); errors.Is(err, io.EOF) {
+		p.add(0, "the file is empty")
+		return false
+	} else if err != nil {
+		p.addYAML(err)
+		return false
+	}
+	if p.root = file.Content[0]; p.root.Kind != yaml.MappingNode {
+		p.add(p.root.Line, "a fleet file is a mapping that begins with `fleet: NAME`")
+		return false
+	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		p.add(0, "one file is one fleet: a second YAML document is in it")
+		return false
+	}
+	strict := yaml.NewDecoder(bytes.NewReader(data))
+	strict.KnownFields(true)
+	if err := strict.Decode(&p.doc); err != nil {
+		p.addYAML(err)
+		return false
+	}
+	return true
+}
+
+func (p *parser) header() {
+	p.fleet.Name, p.fleet.Match = p.doc.Fleet.value, p.doc.Match
+	switch name := p.doc.Fleet; {
+	case name.value == "":
+		p.add(max(name.line, p.root.Line), "the fleet has no name: `fleet: NAME`")
+	case !namePattern.MatchString(name.value):
+		p.add(name.line, "fleet %q: a name is up to 64 letters, digits, dots, dashes and underscores", name.value)
+	}
+	if _, err := path.Match(p.doc.Match.ID, ""); err != nil {
+		p.add(lineOf(p.root, "match", "id"), "match: id: %q is not a glob pattern", p.doc.Match.ID)
+	}
+}
+
+func (p *parser) filters() {
+	seen := map[string]bool{}
+	for i, doc := range p.doc.Filters {
+		line := lineOf(p.root, "filters", i)
+		switch name := doc.Name.value; {
+		case name == "":
+			p.add(line, "filter %d has no name", i+1)
+		case !namePattern.MatchString(name):
+			p.add(doc.Name.line, "filter %q: a name is up to 64 letters, digits, dots, dashes and underscores", name)
+		case seen[name]:
+			p.add(doc.Name.line, "filter %q is defined twice", name)
+		}
+		seen[doc.Name.value] = true
+		if doc.Module.File.value == "" {
+			p.add(line, "filter %q has no module: `module: {file: PATH}`", doc.Name.value)
+		}
+		p.fleet.Filters = append(p.fleet.Filters, p.filter(doc))
+	}
+}
+
+func (p *parser) filter(doc filterDocument) Filter {
+	f := Filter{
+		Name:       doc.Name.value,
+		Module:     filepath.FromSlash(doc.Module.File.value),
+		ModuleLine: doc.Module.File.line,
+		Plugin:     p.plugin(doc),
+	}
+	if !filepath.IsAbs(f.Module) {
+		f.Module = filepath.Join(filepath.Dir(p.file), f.Module)
+	}
+	for _, name := range doc.Listeners {
+		f.Listeners = append(f.Listeners, name.value)
+	}
+	return f
+}
+
+// plugin reads what goes into Envoy's PluginConfig: `plugin`, Envoy's own
+// message, and the short forms for what nearly everyone sets.
+func (p *parser) plugin(doc filterDocument) *wasmv3.PluginConfig {
+	plugin := &wasmv3.PluginConfig{}
+	if !doc.Plugin.IsZero() {
+		p.message(&doc.Plugin, plugin)
+	}
+	if vm := plugin.GetVmConfig(); vm.GetCode() != nil || vm.GetVmId() != "" || plugin.GetName() != "" {
+		p.add(doc.Plugin.Line, "plugin: name, vm_config.vm_id and vm_config.code are the server's to set")
+	}
+	if policy := doc.FailurePolicy; policy.line != 0 {
+		value, ok := wasmv3.FailurePolicy_value[policy.value]
+		if !ok {
+			p.add(policy.line, "failure_policy: %q is not one of FAIL_RELOAD, FAIL_CLOSED, FAIL_OPEN", policy.value)
+		}
+		plugin.FailurePolicy = wasmv3.FailurePolicy(value)
+	}
+	if !doc.Config.IsZero() {
+		if plugin.Configuration != nil {
+			p.add(doc.Config.Line, "config and plugin.configuration are the same thing: give one of them")
+		}
+		plugin.Configuration = p.configuration(&doc.Config)
+	}
+	return plugin
+}
+
+// configuration turns any YAML value into the text that the filter reads: a
+// string as it is, anything else as JSON with sorted keys.
+func (p *parser) configuration(n *yaml.Node) *anypb.Any {
+	n = resolve(n)
+	text := n.Value
+	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
+		raw, err := toJSON(n)
+		if err == nil {
+			text, err = canonicalJSON(raw)
+		}
+		if err != nil {
+			p.addNode(n, err)
+			return nil
+		}
+	}
+	value, err := anypb.New(wrapperspb.String(text))
+	if err != nil { // a string that is not UTF-8
+		p.addNode(n, err)
+	}
+	return value
+}
+
+// message reads one Envoy message and returns whether it is well-formed.
+func (p *parser) message(n *yaml.Node, into proto.Message) bool {
+	text, err := toJSON(n)
+	if err != nil {
+		p.addNode(n, err)
+		return false
+	}
+	if err := protojson.Unmarshal(text, into); err != nil {
+		p.addProto(n, err)
+		return false
+	}
+	return true
+}

@@ -1,0 +1,172 @@
+package fleet
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+	"go.yaml.in/yaml/v3"
+)
+
+// ServerCluster is the cluster in the bootstrap of every proxy that is this server.
+const ServerCluster = "waxwing"
+
+// references reports what names something that does not exist, and code that a
+// proxy would have to fetch by itself.
+func (p *parser) references() {
+	known := map[string]map[string]bool{"filter": {}}
+	for _, kind := range []string{"cluster", "route", "endpoint", "secret"} {
+		known[kind] = p.defined(kind)
+	}
+	for _, name := range append(p.doc.BootstrapClusters, ServerCluster) {
+		known["cluster"][name] = true
+	}
+	for _, f := range p.fleet.Filters {
+		known["filter"][f.Name] = true
+	}
+	for _, r := range p.placed {
+		visit(r.msg, r.node, func(m proto.Message, n *yaml.Node, _ bool) {
+			p.remoteCode(m, n)
+			for _, ref := range refsOf(m) {
+				if ref.name != "" && !known[ref.kind][ref.name] {
+					p.add(lineOf(n, ref.path...), "%s %q does not exist in this fleet", ref.kind, ref.name)
+				}
+			}
+		})
+	}
+}
+
+// remoteCode refuses a Wasm filter whose code the proxy is to fetch: Envoy
+// ACKs it whatever becomes of the fetch.
+func (p *parser) remoteCode(m proto.Message, n *yaml.Node) {
+	if vm, ok := m.(*wasmv3.VmConfig); ok && vm.GetCode().GetRemote() != nil {
+		p.add(lineOf(n, "code", "remote"), "remote code is acknowledged by Envoy before it is fetched: "+
+			"list the module under filters instead, and it is delivered and proven")
+	}
+}
+
+// A ref is a name that must exist.
+type ref struct {
+	kind, name string
+	path       []any // where below the message it is written
+}
+
+// refsOf lists the names that one message refers to.
+func refsOf(m proto.Message) []ref {
+	switch m := m.(type) {
+	case *hcmv3.HttpFilter:
+		if isADS(m.GetConfigDiscovery().GetConfigSource()) {
+			return []ref{{"filter", m.GetName(), []any{"name"}}}
+		}
+	case *hcmv3.Rds:
+		if isADS(m.GetConfigSource()) {
+			return []ref{{"route", m.GetRouteConfigName(), []any{"route_config_name"}}}
+		}
+	case *tlsv3.SdsSecretConfig:
+		if isADS(m.GetSdsConfig()) {
+			return []ref{{"secret", m.GetName(), []any{"name"}}}
+		}
+	case *clusterv3.Cluster:
+		if isADS(m.GetEdsClusterConfig().GetEdsConfig()) {
+			return []ref{{"endpoint", EndpointName(m), []any{"name"}}}
+		}
+	}
+	return clusterRefs(m.ProtoReflect())
+}
+
+// A Need is a resource that a proxy asks for by name because of another one.
+// Kind is "filter", "route", "endpoint" or "secret".
+type Need struct{ Kind, Name string }
+
+// Needs lists what a listener or cluster, or anything in it, makes a proxy ask
+// this server for.
+func Needs(m proto.Message) []Need {
+	var out []Need
+	visit(m, nil, func(m proto.Message, _ *yaml.Node, _ bool) {
+		for _, ref := range refsOf(m) {
+			if ref.kind != "cluster" && ref.name != "" {
+				out = append(out, Need{ref.kind, ref.name})
+			}
+		}
+	})
+	return out
+}
+
+// EndpointName is the name under which an EDS cluster asks for its endpoints.
+func EndpointName(c *clusterv3.Cluster) string {
+	if name := c.GetEdsClusterConfig().GetServiceName(); name != "" {
+		return name
+	}
+	return c.GetName()
+}
+
+func isADS(source *corev3.ConfigSource) bool { return source.GetAds() != nil }
+
+func clusterRefs(m protoreflect.Message) []ref {
+	var out []ref
+	for _, name := range clusterFields[m.Descriptor().FullName()] {
+		field := m.Descriptor().Fields().ByName(name)
+		if field == nil || !m.Has(field) {
+			continue
+		}
+		if !field.IsList() {
+			out = append(out, ref{"cluster", m.Get(field).String(), []any{string(name)}})
+			continue
+		}
+		for i := range m.Get(field).List().Len() {
+			out = append(out, ref{"cluster", m.Get(field).List().Get(i).String(), []any{string(name), i}})
+		}
+	}
+	return out
+}
+
+// bindings reports filters that no request would ever meet: silently unused, a
+// filter lets everything through.
+func (p *parser) bindings() {
+	named := map[string]bool{}
+	for _, r := range p.placed {
+		visit(r.msg, r.node, func(m proto.Message, _ *yaml.Node, _ bool) {
+			if f, ok := m.(*hcmv3.HttpFilter); ok && f.GetConfigDiscovery() != nil {
+				named[f.GetName()] = true
+			}
+		})
+	}
+	for i, f := range p.fleet.Filters {
+		if len(f.Listeners) == 0 && !named[f.Name] {
+			p.add(lineOf(p.root, "filters", i), "filter %q is in no listener: name it by config_discovery "+
+				"in a listener's http_filters, or say `listeners: [NAME]` here", f.Name)
+		}
+		for j, name := range f.Listeners {
+			p.putInto(f, name, p.doc.Filters[i].Listeners[j].line)
+		}
+	}
+}
+
+// putInto reports whether a filter can be put into a listener.
+func (p *parser) putInto(f Filter, listener string, line int) {
+	i := slices.IndexFunc(p.placed, func(r placed) bool { return r.kind == "listener" && r.name == listener })
+	if i < 0 {
+		p.add(line, "filter %q: listener %q does not exist in this fleet", f.Name, listener)
+		return
+	}
+	routers := 0
+	visit(p.placed[i].msg, p.placed[i].node, func(m proto.Message, n *yaml.Node, _ bool) {
+		if h, ok := m.(*hcmv3.HttpConnectionManager); ok {
+			for _, filter := range h.GetHttpFilters() {
+				if filter.GetName() == f.Name {
+					p.add(line, "filter %q: listener %q names it already", f.Name, listener)
+				}
+				routers++
+			}
+		}
+	})
+	if routers == 0 {
+		p.add(line, "filter %q: listener %q has no HTTP filters to put it before", f.Name, listener)
+	}
+}

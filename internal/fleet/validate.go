@@ -1,0 +1,133 @@
+package fleet
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"google.golang.org/protobuf/proto"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"go.yaml.in/yaml/v3"
+)
+
+// validate applies Envoy's own rules for its messages, as protoc-gen-validate
+// wrote them into go-control-plane, and looks for listeners that collide.
+func (p *parser) validate() {
+	for _, r := range p.placed {
+		visit(r.msg, r.node, func(m proto.Message, n *yaml.Node, inAny bool) {
+			if m == r.msg || inAny {
+				p.rules(m, n)
+			}
+		})
+	}
+	p.addresses()
+}
+
+// rules reports what protoc-gen-validate finds in a message.
+func (p *parser) rules(m proto.Message, n *yaml.Node) {
+	if v, ok := m.(interface{ ValidateAll() error }); ok {
+		if err := v.ValidateAll(); err != nil {
+			p.addRule(n, err)
+		}
+	}
+}
+
+// ruleError is what protoc-gen-validate makes of each broken rule: it names a
+// field, and where the field holds a message its cause names a field of that.
+type ruleError interface {
+	Field() string
+	Reason() string
+	Cause() error
+}
+
+func (p *parser) addRule(n *yaml.Node, err error) {
+	if several, ok := err.(interface{ AllErrors() []error }); ok {
+		for _, one := range several.AllErrors() {
+			p.addRule(n, one)
+		}
+		return
+	}
+	rule, ok := err.(ruleError)
+	if !ok {
+		p.add(n.Line, "%v", err)
+		return
+	}
+	at, name := fieldNode(n, rule.Field())
+	if rule.Cause() != nil {
+		p.addRule(at, rule.Cause())
+		return
+	}
+	p.add(at.Line, "%s: %s", name, rule.Reason())
+}
+
+var indexed = regexp.MustCompile(`^(\w+)\[(.*)\]$`)
+
+// fieldNode finds the YAML value of a field that protoc-gen-validate names:
+// "Address", "FilterChains[2]" or, in a map, "Metadata[key]". It returns the
+// field's name in Envoy's spelling with it.
+func fieldNode(n *yaml.Node, field string) (*yaml.Node, string) {
+	m := indexed.FindStringSubmatch(field)
+	if m == nil {
+		return orElse(child(n, field), n), snake(field)
+	}
+	list := orElse(child(n, m[1]), n)
+	name := fmt.Sprintf("%s[%s]", snake(m[1]), m[2])
+	if i, err := strconv.Atoi(m[2]); err == nil && item(list, i) != nil {
+		return item(list, i), name
+	}
+	return orElse(child(list, m[2]), list), name
+}
+
+// snake turns a Go field name into Envoy's: "FilterChains" into "filter_chains".
+func snake(field string) string {
+	var out []byte
+	for i := range len(field) {
+		c := field[i]
+		if c >= 'A' && c <= 'Z' {
+			if i > 0 {
+				out = append(out, '_')
+			}
+			c |= 0x20
+		}
+		out = append(out, c)
+	}
+	return string(out)
+}
+
+// addresses reports listeners that would bind the same address.
+func (p *parser) addresses() {
+	taken := map[string]string{}
+	for i, l := range p.fleet.Listeners {
+		if b := l.GetBindToPort(); b != nil && !b.GetValue() {
+			continue
+		}
+		all := []*corev3.Address{l.GetAddress()}
+		for _, more := range l.GetAdditionalAddresses() {
+			all = append(all, more.GetAddress())
+		}
+		for _, address := range all {
+			key := addressKey(address)
+			if other, ok := taken[key]; ok && key != "" {
+				p.add(lineOf(&p.doc.Resources.Listeners[i], "address"),
+					"listener %q: listener %q has the address %s already", l.GetName(), other, key)
+			}
+			taken[key] = l.GetName()
+		}
+	}
+}
+
+// addressKey names what a listener binds, or is empty where nothing can collide.
+func addressKey(a *corev3.Address) string {
+	switch a := a.GetAddress().(type) {
+	case *corev3.Address_SocketAddress:
+		s := a.SocketAddress
+		if s.GetPortValue() == 0 { // any free port
+			return ""
+		}
+		return fmt.Sprintf("%s://%s:%d", s.GetProtocol(), s.GetAddress(), s.GetPortValue())
+	case *corev3.Address_Pipe:
+		return "unix://" + a.Pipe.GetPath()
+	}
+	return ""
+}
