@@ -1,0 +1,156 @@
+package snapshot
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	httpwasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
+)
+
+// Runtime is the only Wasm runtime in the stock Envoy binary.
+const Runtime = "envoy.wasm.runtime.v8"
+
+// Build makes the snapshot of a fleet that fleet.Parse returned. modules holds
+// each of its modules by path.
+func Build(f *fleet.Fleet, modules map[string]*module.Module) (*Snapshot, error) {
+	b := builder{}
+	for _, filter := range f.Filters {
+		m := modules[filter.Module]
+		if m == nil {
+			return nil, fmt.Errorf("filter %q: module %s was not loaded", filter.Name, filter.Module)
+		}
+		config, err := extensionConfig(filter, m)
+		if err != nil {
+			return nil, err
+		}
+		b.add(resource.ExtensionConfigType, filter.Name, config)
+	}
+	for _, l := range f.Listeners {
+		bound, err := bind(l, f.Filters)
+		if err != nil {
+			return nil, err
+		}
+		b.add(resource.ListenerType, l.GetName(), bound)
+	}
+	addAll(&b, resource.ClusterType, f.Clusters)
+	addAll(&b, resource.RouteType, f.Routes)
+	addAll(&b, resource.SecretType, f.Secrets)
+	for _, e := range f.Endpoints {
+		b.add(resource.EndpointType, e.GetClusterName(), e)
+	}
+	if b.err != nil {
+		return nil, b.err
+	}
+	return assemble(f.Name, b.resources)
+}
+
+// builder collects resources up to the first error.
+type builder struct {
+	resources []*Resource
+	err       error
+}
+
+func (b *builder) add(typeURL, name string, m proto.Message) {
+	if b.err != nil {
+		return
+	}
+	var r *Resource
+	if r, b.err = newResource(typeURL, name, m); b.err == nil {
+		b.resources = append(b.resources, r)
+	}
+}
+
+type named interface {
+	proto.Message
+	GetName() string
+}
+
+func addAll[M named](b *builder, typeURL string, messages []M) {
+	for _, m := range messages {
+		b.add(typeURL, m.GetName(), m)
+	}
+}
+
+// extensionConfig is the ECDS resource of a filter: Envoy's Wasm filter with the
+// module inline, the one way of delivery whose acknowledgement means something.
+func extensionConfig(f fleet.Filter, m *module.Module) (*corev3.TypedExtensionConfig, error) {
+	plugin := proto.CloneOf(f.Plugin)
+	plugin.Name = f.Name
+	vm := plugin.GetVmConfig()
+	if vm == nil {
+		vm = &wasmv3.VmConfig{}
+		plugin.Vm = &wasmv3.PluginConfig_VmConfig{VmConfig: vm}
+	}
+	if vm.GetRuntime() == "" {
+		vm.Runtime = Runtime
+	}
+	id, err := vmID(plugin, m)
+	if err != nil {
+		return nil, err
+	}
+	vm.VmId = id
+	vm.Code = &corev3.AsyncDataSource{Specifier: &corev3.AsyncDataSource_Local{Local: &corev3.DataSource{
+		Specifier: &corev3.DataSource_InlineBytes{InlineBytes: m.Bytes},
+	}}}
+	packed, err := packAny(&httpwasmv3.Wasm{Config: plugin})
+	if err != nil {
+		return nil, fmt.Errorf("filter %q: %w", f.Name, err)
+	}
+	return &corev3.TypedExtensionConfig{Name: f.Name, TypedConfig: packed}, nil
+}
+
+// vmID names the VM that a filter runs in, from everything that makes a VM
+// different: with the same id Envoy goes on with the VM it has (a change of only
+// the plugin configuration compiles nothing), with another it makes a new one.
+// The filter's name is part of it, so that two filters of one module don't share
+// a VM: a trap in one would take the other with it.
+func vmID(plugin *wasmv3.PluginConfig, m *module.Module) (string, error) {
+	h := sha256.New()
+	for _, part := range []proto.Message{plugin.GetVmConfig(), plugin.GetCapabilityRestrictionConfig()} {
+		text, err := proto.MarshalOptions{Deterministic: true}.Marshal(part)
+		if err != nil {
+			return "", fmt.Errorf("filter %q: marshalling its VM configuration: %w", plugin.GetName(), err)
+		}
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(text))))
+		h.Write(text)
+	}
+	h.Write([]byte(m.Digest))
+	return plugin.GetName() + "@" + hex.EncodeToString(h.Sum(nil)[:8]), nil
+}
+
+// packAny packs deterministically, which anypb.New does not.
+func packAny(m proto.Message) (*anypb.Any, error) {
+	packed := &anypb.Any{}
+	if err := anypb.MarshalFrom(packed, m, proto.MarshalOptions{Deterministic: true}); err != nil {
+		return nil, fmt.Errorf("packing %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
+	}
+	return packed, nil
+}
+
+// findModules reads back which module each filter runs.
+func (s *Snapshot) findModules() error {
+	for _, r := range s.All(resource.ExtensionConfigType) {
+		var config corev3.TypedExtensionConfig
+		var wasm httpwasmv3.Wasm
+		if err := r.Wire.GetResource().UnmarshalTo(&config); err != nil {
+			return fmt.Errorf("reading filter %q: %w", r.Name, err)
+		}
+		if err := config.GetTypedConfig().UnmarshalTo(&wasm); err != nil {
+			return fmt.Errorf("reading filter %q: %w", r.Name, err)
+		}
+		code := wasm.GetConfig().GetVmConfig().GetCode().GetLocal().GetInlineBytes()
+		s.Modules = append(s.Modules, Module{Filter: r.Name, Digest: module.New(code).Digest})
+	}
+	return nil
+}

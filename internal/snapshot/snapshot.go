@@ -1,0 +1,174 @@
+// Package snapshot makes, of a fleet and its modules, the one immutable set of
+// xDS resources that every proxy of a revision shares. It does no I/O, and the
+// same input gives the same bytes: a version is the hash of content.
+package snapshot
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+)
+
+// Types are the resource types a snapshot has, in the order in which a proxy
+// is to be given them: what is referred to comes before what refers to it
+// (https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#eventual-consistency-considerations).
+// Filters come before listeners because an Envoy that has rejected a filter
+// rejects every listener after it.
+var Types = []string{
+	resource.ClusterType,
+	resource.EndpointType,
+	resource.SecretType,
+	resource.ExtensionConfigType,
+	resource.ListenerType,
+	resource.RouteType,
+}
+
+// A Resource is one xDS resource, marshalled once and shared by every stream
+// that sends it: nothing may write to it.
+type Resource struct {
+	Name    string
+	Version string // the hash of the marshalled resource
+	Wire    *discoveryv3.Resource
+}
+
+// A Snapshot is everything a proxy of one revision is given. It is immutable.
+type Snapshot struct {
+	// ID is the revision: the hash of the content, in hex.
+	ID string
+	// Fleet is the name of the fleet it was built for.
+	Fleet string
+	// Modules are the Wasm modules in it, by filter.
+	Modules []Module
+
+	types map[string]*collection
+	needs map[string][]string // type URL to the names that the listeners and clusters ask for
+}
+
+// A Module says which module a filter runs.
+type Module struct {
+	Filter string `json:"filter"`
+	Digest string `json:"digest"` // sha256, hex
+}
+
+type collection struct {
+	sorted []*Resource
+	byName map[string]*Resource
+}
+
+// All lists a type's resources by name.
+func (s *Snapshot) All(typeURL string) []*Resource {
+	if c := s.types[typeURL]; c != nil {
+		return c.sorted
+	}
+	return nil
+}
+
+// Get returns a resource, or nil.
+func (s *Snapshot) Get(typeURL, name string) *Resource {
+	if c := s.types[typeURL]; c != nil {
+		return c.byName[name]
+	}
+	return nil
+}
+
+// Required lists the resources of a type that a proxy must have acknowledged to
+// be on this snapshot: all listeners and clusters, and what those ask for.
+func (s *Snapshot) Required(typeURL string) []string { return s.needs[typeURL] }
+
+// newResource marshals a message. Version and bytes depend on its content only.
+func newResource(typeURL, name string, m proto.Message) (*Resource, error) {
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("marshalling %s %q: %w", typeURL, name, err)
+	}
+	version := hashOf(value)
+	return &Resource{Name: name, Version: version, Wire: &discoveryv3.Resource{
+		Name: name, Version: version, Resource: &anypb.Any{TypeUrl: typeURL, Value: value},
+	}}, nil
+}
+
+func hashOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// assemble makes a snapshot of resources.
+func assemble(fleetName string, resources []*Resource) (*Snapshot, error) {
+	s := &Snapshot{Fleet: fleetName, types: map[string]*collection{}}
+	for _, r := range resources {
+		typeURL := r.Wire.GetResource().GetTypeUrl()
+		c := s.types[typeURL]
+		if c == nil {
+			c = &collection{byName: map[string]*Resource{}}
+			s.types[typeURL] = c
+		}
+		if c.byName[r.Name] != nil {
+			return nil, fmt.Errorf("two resources %s named %q", typeURL, r.Name)
+		}
+		c.byName[r.Name] = r
+		c.sorted = append(c.sorted, r)
+	}
+	content := sha256.New()
+	for _, typeURL := range Types {
+		slices.SortFunc(s.All(typeURL), func(a, b *Resource) int { return cmp.Compare(a.Name, b.Name) })
+		for _, r := range s.All(typeURL) {
+			fmt.Fprintf(content, "%s\x00%s\x00%s\n", typeURL, r.Name, r.Version)
+		}
+	}
+	s.ID = hex.EncodeToString(content.Sum(nil)[:8])
+	if err := s.findNeeds(); err != nil {
+		return nil, err
+	}
+	return s, s.findModules()
+}
+
+var typeOfKind = map[string]string{
+	"filter":   resource.ExtensionConfigType,
+	"route":    resource.RouteType,
+	"endpoint": resource.EndpointType,
+	"secret":   resource.SecretType,
+}
+
+// findNeeds works out what the listeners and clusters ask for.
+func (s *Snapshot) findNeeds() error {
+	needs := map[string]map[string]bool{}
+	need := func(typeURL, name string) {
+		if needs[typeURL] == nil {
+			needs[typeURL] = map[string]bool{}
+		}
+		needs[typeURL][name] = true
+	}
+	for _, typeURL := range []string{resource.ListenerType, resource.ClusterType} {
+		for _, r := range s.All(typeURL) {
+			need(typeURL, r.Name)
+			m, err := r.Wire.GetResource().UnmarshalNew()
+			if err != nil {
+				return fmt.Errorf("reading %s %q: %w", typeURL, r.Name, err)
+			}
+			for _, n := range fleet.Needs(m) {
+				if s.Get(typeOfKind[n.Kind], n.Name) == nil {
+					return fmt.Errorf("%s %q asks for the %s %q, which does not exist", typeURL, r.Name, n.Kind, n.Name)
+				}
+				need(typeOfKind[n.Kind], n.Name)
+			}
+		}
+	}
+	s.needs = map[string][]string{}
+	for typeURL, names := range needs {
+		for name := range names {
+			s.needs[typeURL] = append(s.needs[typeURL], name)
+		}
+		slices.Sort(s.needs[typeURL])
+	}
+	return nil
+}
