@@ -1,0 +1,60 @@
+package xds
+
+import (
+	"sync"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+)
+
+// An EventKind says what a proxy did.
+type EventKind int
+
+const (
+	// Connected: a proxy opened a stream and said who it is. It is given nothing
+	// until Assign names a snapshot for it.
+	Connected EventKind = iota
+	// Disconnected: the proxy's last stream ended.
+	Disconnected
+	// Served: the proxy acknowledged all of a revision that it needs.
+	Served
+	// Rejected: the proxy refused a part of a revision (a NACK).
+	Rejected
+)
+
+// An Event is evidence from a proxy.
+type Event struct {
+	Kind     EventKind
+	Node     *corev3.Node  // who; without the list of extensions that Envoy sends along
+	Revision string        // Served and Rejected: of which snapshot
+	Resource string        // Rejected: type and names of what was refused
+	Message  string        // Rejected: the proxy's own words
+	Elapsed  time.Duration // Served and Rejected: since the revision was assigned
+}
+
+// events is a queue that never blocks who puts something in: streams must not
+// wait for the loop that takes events, nor the loop for itself. Its length is
+// bounded by the streams there are, each of which has few events to tell.
+type events struct {
+	mu    sync.Mutex
+	queue []Event
+	ready chan struct{} // holds a token while the queue is not empty
+}
+
+func (q *events) put(e Event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queue = append(q.queue, e)
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (q *events) take() []Event {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	taken := q.queue
+	q.queue = nil
+	return taken
+}

@@ -1,0 +1,189 @@
+package xds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// variants runs a test for both variants of the protocol.
+func variants(t *testing.T, test func(t *testing.T, sotw bool)) {
+	t.Run("delta", func(t *testing.T) { test(t, false) })
+	t.Run("sotw", func(t *testing.T) { test(t, true) })
+}
+
+// harness is a server behind real gRPC, and what it said.
+type harness struct {
+	*Server
+	t    *testing.T
+	ctx  context.Context
+	conn *grpc.ClientConn
+}
+
+func serve(t *testing.T, limits Limits) *harness {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	s := NewServer(slog.New(slog.DiscardHandler), limits)
+	g := grpc.NewServer(s.Options()...)
+	s.Register(g)
+	listener := bufconn.Listen(1 << 20)
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(listener) }()
+	conn, err := grpc.NewClient("passthrough:xds",
+		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return listener.Dial() }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close() //nolint:errcheck // the end of a test
+		g.Stop()
+		if err := <-done; err != nil {
+			t.Errorf("serving: %v", err)
+		}
+	})
+	return &harness{Server: s, t: t, ctx: ctx, conn: conn}
+}
+
+// proxy makes a simulated proxy of this test that asks for the filter "auth".
+func (h *harness) proxy(id string, sotw bool, judge func(xdstest.Response) error) *xdstest.Proxy {
+	h.t.Helper()
+	p := xdstest.New(xdstest.Config{
+		Node: xdstest.Node(id, "edge", nil), SotW: sotw, Judge: judge,
+		Names: map[string][]string{resource.ExtensionConfigType: {"auth"}},
+	})
+	h.t.Cleanup(p.Close)
+	return p
+}
+
+func (h *harness) connect(p *xdstest.Proxy) {
+	h.t.Helper()
+	if err := p.Connect(h.ctx, h.conn); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// next waits for the next event.
+func (h *harness) next() Event {
+	h.t.Helper()
+	select {
+	case <-h.Ready():
+	case <-h.ctx.Done():
+		h.t.Fatal("no event came")
+	}
+	events := h.Events()
+	for _, later := range events[1:] {
+		h.events.put(later)
+	}
+	return events[0]
+}
+
+// expect waits for one event of a kind and returns it.
+func (h *harness) expect(kind EventKind, node string) Event {
+	h.t.Helper()
+	e := h.next()
+	if e.Kind != kind || e.Node.GetId() != node {
+		h.t.Fatalf("event %+v, want kind %d of %s", e, kind, node)
+	}
+	return e
+}
+
+// start connects a proxy and brings it to a snapshot.
+func (h *harness) start(p *xdstest.Proxy, id string, target *snapshot.Snapshot) {
+	h.t.Helper()
+	h.connect(p)
+	h.expect(Connected, id)
+	h.Assign(id, target)
+	if e := h.expect(Served, id); e.Revision != target.ID {
+		h.t.Fatalf("served %s, want %s", e.Revision, target.ID)
+	}
+}
+
+// sent lists what a proxy was sent from the nth response on: "Cluster a b -c".
+func sent(p *xdstest.Proxy, from int) []string {
+	var out []string
+	for _, r := range p.Responses()[from:] {
+		var names []string
+		for name := range r.Resources {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range r.Removed {
+			names = append(names, "-"+name)
+		}
+		out = append(out, r.TypeURL[strings.LastIndex(r.TypeURL, ".")+1:]+" "+strings.Join(names, " "))
+	}
+	return out
+}
+
+func check(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\n got %q\nwant %q", what, got, want)
+	}
+}
+
+var errBad = errors.New("Unable to create Wasm plugin auth")
+
+// build makes a snapshot of one listener with the filter "auth" in front of a cluster.
+func build(t *testing.T, cluster, moduleText string) *snapshot.Snapshot {
+	t.Helper()
+	f, err := fleet.Parse("fleet.yaml", fmt.Appendf(nil, fleetYAML, cluster, cluster, cluster))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := snapshot.Build(f, map[string]*module.Module{"auth.wasm": module.New([]byte(moduleText))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+const fleetYAML = `
+fleet: edge
+filters:
+  - name: auth
+    module: {file: auth.wasm}
+    listeners: [ingress]
+resources:
+  listeners:
+    - name: ingress
+      address: {socket_address: {address: 0.0.0.0, port_value: 80}}
+      filter_chains:
+        - filters:
+            - name: hcm
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: ingress
+                route_config:
+                  virtual_hosts:
+                    - {name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: %s}}]}
+                http_filters:
+                  - name: router
+                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  clusters:
+    - {name: %s, connect_timeout: 1s, type: STATIC, load_assignment: {cluster_name: %s}}
+`

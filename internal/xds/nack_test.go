@@ -1,0 +1,147 @@
+package xds
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
+)
+
+// refusing refuses one version of the filter, as an Envoy that can't load it:
+// once. Sent the same again, Envoy accepts it while the old one runs on.
+func refusing(bad *snapshot.Snapshot, refused *int) func(xdstest.Response) error {
+	version := bad.Get(resource.ExtensionConfigType, "auth").Version
+	whole := versionOf(map[string]string{"auth": version}) // as state-of-the-world says it
+	return func(r xdstest.Response) error {
+		if r.TypeURL == resource.ExtensionConfigType && (r.Resources["auth"] == version || r.Version == whole) {
+			*refused++
+			return errBad
+		}
+		return nil
+	}
+}
+
+func TestRejected(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		h := serve(t, Limits{})
+		good, bad := build(t, "echo", "module 1"), build(t, "echo", "module 2")
+		refused := 0
+		p := h.proxy("a", sotw, refusing(bad, &refused))
+		h.start(p, "a", good)
+
+		h.Assign("a", bad)
+		e := h.expect(Rejected, "a")
+		if e.Revision != bad.ID || e.Message != errBad.Error() || e.Resource != "TypedExtensionConfig auth" {
+			t.Errorf("rejected: %+v", e)
+		}
+		last := h.Proxies()[0].Last
+		if last.Accepted || last.Message != errBad.Error() {
+			t.Errorf("status shows %+v", last)
+		}
+
+		// Not again: not on this stream, not on the next, whoever asks for it.
+		h.Assign("a", bad)
+		p.Close()
+		h.expect(Disconnected, "a")
+		h.connect(p)
+		h.expect(Connected, "a")
+		h.Assign("a", bad)
+
+		// The good one is pushed again, though the proxy runs it: an Envoy that has
+		// rejected a filter rejects later listeners until it is sent a good one.
+		p.Close()
+		h.expect(Disconnected, "a")
+		h.start(p, "a", good)
+		if refused != 1 {
+			t.Errorf("the bad version was sent %d times", refused)
+		}
+	})
+}
+
+// On the stream that refused, going back is an explicit push.
+func TestRollbackIsPushed(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		h := serve(t, Limits{})
+		good, bad := build(t, "echo", "module 1"), build(t, "echo", "module 2")
+		refused := 0
+		p := h.proxy("a", sotw, refusing(bad, &refused))
+		h.start(p, "a", good)
+		h.Assign("a", bad)
+		h.expect(Rejected, "a")
+		before := len(p.Responses())
+		h.Assign("a", good)
+		h.expect(Served, "a")
+		check(t, "after the refusal", sent(p, before), []string{"TypedExtensionConfig auth"})
+		if refused != 1 {
+			t.Errorf("the bad version was sent %d times", refused)
+		}
+	})
+}
+
+// After a refusal nothing more of the revision is sent: a listener that follows
+// a refused filter would be refused as well.
+func TestRejectionHalts(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		h := serve(t, Limits{})
+		good, bad := build(t, "old", "module 1"), build(t, "new", "module 2")
+		refused := 0
+		p := h.proxy("a", sotw, refusing(bad, &refused))
+		h.start(p, "a", good)
+		h.Assign("a", bad)
+		h.expect(Rejected, "a")
+		for _, r := range sent(p, 3) {
+			if strings.HasPrefix(r, "Listener") {
+				t.Errorf("the listener was sent after the filter was refused: %q", sent(p, 3))
+			}
+		}
+		h.Assign("a", good)
+		h.expect(Served, "a")
+		if has := p.Has(resource.ClusterType); len(has) != 1 || has["old"] == "" {
+			t.Errorf("back on the old revision the proxy has the clusters %v", has)
+		}
+	})
+}
+
+// A proxy upgraded in place may accept what its old version refused.
+func TestUpgradedProxyIsAskedAgain(t *testing.T) {
+	h := serve(t, Limits{})
+	bad := build(t, "echo", "module 2")
+	refused := 0
+	node := xdstest.Node("a", "edge", nil)
+	node.UserAgentName = "envoy"
+	old := xdstest.New(xdstest.Config{
+		Node: node, Judge: refusing(bad, &refused),
+		Names: map[string][]string{resource.ExtensionConfigType: {"auth"}},
+	})
+	t.Cleanup(old.Close)
+	h.connect(old)
+	h.expect(Connected, "a")
+	h.Assign("a", bad)
+	h.expect(Rejected, "a")
+	old.Close()
+	h.expect(Disconnected, "a")
+	h.start(h.proxy("a", false, nil), "a", bad)
+}
+
+// Two streams of one node: the newer one speaks for it.
+func TestTwoStreamsOfOneNode(t *testing.T) {
+	h := serve(t, Limits{})
+	target := build(t, "echo", "module")
+	first, second := h.proxy("a", false, nil), h.proxy("a", false, nil)
+	h.start(first, "a", target)
+	h.start(second, "a", target)
+	if status := h.Proxies(); len(status) != 1 || status[0].Streams != 2 {
+		t.Errorf("status %+v", status)
+	}
+	first.Close()
+	second.Close()
+	// The older ends without a word, or speaks again for a moment: then the node is gone.
+	for e := h.next(); e.Kind != Disconnected; e = h.next() {
+		if e.Kind == Rejected {
+			t.Fatalf("event %+v", e)
+		}
+	}
+}

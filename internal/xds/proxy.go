@@ -1,0 +1,119 @@
+package xds
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// A proxy is what the server knows of a node id. It outlives the proxy's
+// streams only as long as there is a rejection to remember.
+type proxy struct {
+	server *Server
+
+	mu       sync.Mutex
+	sessions []*session        // oldest first; the newest speaks for the proxy
+	rejected map[string]string // type URL and name to the version refused last
+	software string            // of the proxy that refused it: another may accept
+	last     Verdict
+}
+
+// A Verdict is a proxy's last word on a response.
+type Verdict struct {
+	At       time.Time
+	Accepted bool
+	Resource string // type and names
+	Message  string // the proxy's words, where it refused
+}
+
+// Locks are taken in this order: server, session, proxy, events.
+
+// join makes a session the one that speaks for its node.
+func (s *Server) join(session *session, node *corev3.Node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.proxies[node.GetId()]
+	if p == nil {
+		p = &proxy{server: s, rejected: map[string]string{}}
+		s.proxies[node.GetId()] = p
+	}
+	session.mu.Lock()
+	session.node, session.proxy = node, p
+	session.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if software := softwareOf(node); p.software != software {
+		clear(p.rejected)
+		p.software = software
+	}
+	if len(p.sessions) > 0 {
+		s.log.Warn("another stream with this node id is open: a reconnect, or two proxies with one id",
+			"node", node.GetId(), "streams", len(p.sessions)+1)
+	}
+	p.sessions = append(p.sessions, session)
+	s.events.put(Event{Kind: Connected, Node: node})
+}
+
+// quit takes a session off its proxy, and the proxy off the server with the last.
+func (s *Server) quit(session *session, node *corev3.Node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := session.proxy
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.sessions, session)
+	newest := i == len(p.sessions)-1
+	p.sessions = slices.Delete(p.sessions, i, i+1)
+	switch {
+	case len(p.sessions) == 0:
+		s.events.put(Event{Kind: Disconnected, Node: node})
+		if len(p.rejected) == 0 {
+			delete(s.proxies, node.GetId())
+		}
+	case newest: // an older stream speaks for the proxy again
+		s.events.put(Event{Kind: Connected, Node: p.sessions[len(p.sessions)-1].node})
+	}
+}
+
+func (p *proxy) assign(target *snapshot.Snapshot) {
+	p.mu.Lock()
+	sessions := slices.Clone(p.sessions)
+	p.mu.Unlock()
+	for _, session := range sessions {
+		session.assign(target)
+	}
+}
+
+// tell passes on evidence, if it comes from the session that speaks for the proxy.
+func (p *proxy) tell(session *session, e Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.sessions) > 0 && p.sessions[len(p.sessions)-1] == session {
+		p.server.events.put(e)
+	}
+}
+
+// refuse remembers versions that the proxy does not want.
+func (p *proxy) refuse(typeURL string, versions map[string]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, version := range versions {
+		p.rejected[typeURL+"/"+name] = version
+	}
+}
+
+func (p *proxy) refused(typeURL string, r *snapshot.Resource) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rejected[typeURL+"/"+r.Name] == r.Version
+}
+
+func (p *proxy) said(v Verdict) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = v
+}

@@ -1,0 +1,193 @@
+package xds
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// A push is one response: what changes on the proxy when it takes it.
+type push struct {
+	url      string
+	revision string
+	add      []*snapshot.Resource
+	remove   []string
+	have     map[string]string // what the proxy has been sent of this type after it
+	version  string            // of the whole type, for state-of-the-world
+}
+
+// advance brings the proxy one step towards its target, if there is a step and
+// nothing is under way. What is referred to goes first, and is removed last
+// ("make before break"). Called with the session locked.
+func (s *session) advance() {
+	if s.target == nil || s.halted {
+		return
+	}
+	for _, url := range snapshot.Types {
+		st := s.types[url]
+		if st == nil { // the proxy does not ask for it, yet
+			continue
+		}
+		if st.inFlight() || s.send(st, s.additions(st)) {
+			return
+		}
+	}
+	if !s.complete() {
+		return
+	}
+	// Only listeners and clusters are taken away. The rest a proxy drops by itself
+	// when nothing names it any more; taken away sooner, requests on connections
+	// that a replaced listener still drains would fail.
+	for _, url := range []string{resource.ListenerType, resource.ClusterType} {
+		if st := s.types[url]; st != nil && s.send(st, s.removals(st)) {
+			return
+		}
+	}
+	s.report()
+}
+
+// send answers the type's open watch.
+func (s *session) send(st *typeState, p *push) bool {
+	if p == nil || st.watch == nil {
+		return false
+	}
+	w := st.watch
+	st.watch, st.pending, st.resume = nil, p, ""
+	w.answer(p)
+	return true
+}
+
+// additions are the resources that a proxy asks for and does not have in the
+// target's version.
+func (s *session) additions(st *typeState) *push {
+	if st.watch == nil {
+		return nil
+	}
+	p := &push{url: st.url, revision: s.target.ID, have: maps.Clone(st.have)}
+	for _, r := range s.target.All(st.url) {
+		if !st.wants(r.Name) {
+			continue
+		}
+		if s.proxy.refused(st.url, r) {
+			if st.watch.sotw && fullState(st.url) {
+				return nil // the response would have to leave it out, and so delete it
+			}
+			continue
+		}
+		if st.have[r.Name] != r.Version {
+			p.add = append(p.add, r)
+			p.have[r.Name] = r.Version
+		}
+	}
+	if st.watch.sotw {
+		return s.stateOfTheWorld(st, p)
+	}
+	if len(p.add) == 0 {
+		return nil
+	}
+	return p
+}
+
+// removals are the listeners or clusters that the target does not have.
+func (s *session) removals(st *typeState) *push {
+	if st.watch == nil {
+		return nil
+	}
+	p := &push{url: st.url, revision: s.target.ID, have: maps.Clone(st.have)}
+	for name := range st.have {
+		if s.target.Get(st.url, name) == nil {
+			p.remove = append(p.remove, name)
+			delete(p.have, name)
+		}
+	}
+	if len(p.remove) == 0 {
+		return nil
+	}
+	slices.Sort(p.remove)
+	if !st.watch.sotw {
+		return p
+	}
+	// State-of-the-world says it by leaving them out of the whole set.
+	for _, r := range s.target.All(st.url) {
+		if s.proxy.refused(st.url, r) {
+			return nil
+		}
+		p.add = append(p.add, r)
+	}
+	p.version = versionOf(p.have)
+	return p
+}
+
+// stateOfTheWorld completes a response of that variant. For listeners and
+// clusters it is the whole set, old ones that are yet to go included; for other
+// types Envoy takes what changed. A proxy that came back with the version of
+// just this set is sent nothing.
+func (s *session) stateOfTheWorld(st *typeState, p *push) *push {
+	if len(p.add) == 0 {
+		return nil
+	}
+	p.version = versionOf(p.have)
+	if st.resume == p.version {
+		st.have, st.acked, st.resume = p.have, maps.Clone(p.have), ""
+		return nil
+	}
+	if fullState(st.url) {
+		p.add = nil
+		for _, name := range slices.Sorted(maps.Keys(p.have)) {
+			if r := s.target.Get(st.url, name); r != nil {
+				p.add = append(p.add, r)
+			} else if r := st.held[name]; r != nil {
+				p.add = append(p.add, r)
+			}
+		}
+	}
+	return p
+}
+
+func fullState(url string) bool { return url == resource.ListenerType || url == resource.ClusterType }
+
+// versionOf names a set of resources by content, so that the version of a set
+// is the same on every server and after every restart.
+func versionOf(have map[string]string) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		fmt.Fprintf(h, "%s\x00%s\n", name, have[name])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// wants reports whether the proxy asks for a resource.
+func (st *typeState) wants(name string) bool {
+	if st.watch.sub.IsWildcard() {
+		return true
+	}
+	_, ok := st.watch.sub.SubscribedResources()[name]
+	return ok
+}
+
+// complete reports whether the proxy has accepted all that the target requires.
+func (s *session) complete() bool {
+	for _, url := range snapshot.Types {
+		st := s.types[url]
+		for _, name := range s.target.Required(url) {
+			if st == nil || st.acked[name] != s.target.Get(url, name).Version {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// report says, once per revision, that the proxy has all of it.
+func (s *session) report() {
+	if !s.served {
+		s.served = true
+		s.tell(Event{Kind: Served, Revision: s.target.ID})
+	}
+}

@@ -1,0 +1,137 @@
+// Package xds serves snapshots to Envoys over ADS, delta and state-of-the-world,
+// and reports what each proxy makes of them.
+//
+// go-control-plane's server speaks the protocol on each stream; behind its
+// cache interface stands, per stream, a session of ours. RATIONALE.md says why.
+package xds
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/server/sotw/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// Limits bound what proxies can take of the server.
+type Limits struct {
+	// MaxStreams is how many streams are open at once; more are refused with
+	// RESOURCE_EXHAUSTED, and the proxy tries again. 0 means no limit.
+	MaxStreams int
+	// MaxRequestBytes is the size of one request from a proxy; a larger one ends
+	// its stream. 0 means gRPC's default, 4 MiB.
+	MaxRequestBytes int
+}
+
+// Server is an ADS server. Register it on a gRPC server made with Options.
+type Server struct {
+	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
+
+	log    *slog.Logger
+	limits Limits
+	events events
+
+	mu      sync.Mutex
+	streams int
+	proxies map[string]*proxy // by node id
+}
+
+// NewServer makes a server that gives nothing to anyone until Assign says what.
+func NewServer(log *slog.Logger, limits Limits) *Server {
+	return &Server{
+		log: log, limits: limits,
+		events:  events{ready: make(chan struct{}, 1)},
+		proxies: map[string]*proxy{},
+	}
+}
+
+// Options are the settings that the gRPC server needs for it.
+func (s *Server) Options() []grpc.ServerOption {
+	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		// Proxies ping every 2 s, by the bootstrap, to notice a server that is
+		// gone without a word; gRPC's default would cut them off for it.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 500 * time.Millisecond, PermitWithoutStream: true}),
+		// And the other way round: a proxy that is gone is off the table in 15 s.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+	}
+	if s.limits.MaxRequestBytes > 0 {
+		options = append(options, grpc.MaxRecvMsgSize(s.limits.MaxRequestBytes))
+	}
+	return options
+}
+
+// Register adds the discovery service to a gRPC server.
+func (s *Server) Register(g *grpc.Server) {
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, s)
+}
+
+// Ready has a token while there are events to take.
+func (s *Server) Ready() <-chan struct{} { return s.events.ready }
+
+// Events takes the events since the last call, in the order they happened.
+func (s *Server) Events() []Event { return s.events.take() }
+
+// Assign gives the proxies with a node id a snapshot, or none: they then keep
+// what they have. It returns at once; the proxies get it as fast as they take it.
+func (s *Server) Assign(nodeID string, target *snapshot.Snapshot) {
+	s.mu.Lock()
+	p := s.proxies[nodeID]
+	s.mu.Unlock()
+	if p != nil {
+		p.assign(target)
+	}
+}
+
+// DeltaAggregatedResources implements the discovery service.
+func (s *Server) DeltaAggregatedResources(stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
+	return s.serve(stream.Context(), "delta", func(session *session) error {
+		return delta.NewServer(stream.Context(), session, session).DeltaStreamHandler(stream, resource.AnyType)
+	})
+}
+
+// StreamAggregatedResources implements the discovery service.
+func (s *Server) StreamAggregatedResources(stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
+	return s.serve(stream.Context(), "sotw", func(session *session) error {
+		server := sotw.NewServer(stream.Context(), session, session, sotw.WithOrderedADS())
+		return server.StreamHandler(stream, resource.AnyType)
+	})
+}
+
+// serve runs one stream to its end.
+func (s *Server) serve(ctx context.Context, variant string, handle func(*session) error) error {
+	if !s.admit() {
+		return status.Errorf(codes.ResourceExhausted, "the server has its %d streams", s.limits.MaxStreams)
+	}
+	defer s.release()
+	session := newSession(ctx, s, variant)
+	defer session.leave()
+	return handle(session)
+}
+
+func (s *Server) admit() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.limits.MaxStreams > 0 && s.streams >= s.limits.MaxStreams {
+		return false
+	}
+	s.streams++
+	return true
+}
+
+func (s *Server) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams--
+}

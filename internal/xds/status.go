@@ -1,0 +1,49 @@
+package xds
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+)
+
+// A ProxyStatus is what the server knows of a connected proxy.
+type ProxyStatus struct {
+	Node      *corev3.Node
+	Variant   string // "delta" or "sotw"
+	Streams   int    // more than one: a reconnect, or two proxies with one node id
+	Connected time.Time
+	Last      Verdict // zero until the proxy answered something
+}
+
+// Proxies lists the connected proxies by node id.
+func (s *Server) Proxies() []ProxyStatus {
+	s.mu.Lock()
+	proxies := make([]*proxy, 0, len(s.proxies))
+	for _, p := range s.proxies {
+		proxies = append(proxies, p)
+	}
+	s.mu.Unlock()
+	var out []ProxyStatus
+	for _, p := range proxies {
+		if status, ok := p.status(); ok {
+			out = append(out, status)
+		}
+	}
+	slices.SortFunc(out, func(a, b ProxyStatus) int { return cmp.Compare(a.Node.GetId(), b.Node.GetId()) })
+	return out
+}
+
+func (p *proxy) status() (ProxyStatus, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.sessions) == 0 {
+		return ProxyStatus{}, false
+	}
+	newest := p.sessions[len(p.sessions)-1]
+	return ProxyStatus{
+		Node: newest.node, Variant: newest.variant, Streams: len(p.sessions),
+		Connected: newest.opened, Last: p.last,
+	}, true
+}

@@ -1,0 +1,148 @@
+package xds
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/server/sotw/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// maxMessage bounds what is kept of a proxy's words, in bytes.
+const maxMessage = 2048
+
+var (
+	_ delta.Callbacks = (*session)(nil)
+	_ sotw.Callbacks  = (*session)(nil)
+)
+
+// The callbacks of go-control-plane run on the stream's own goroutine, a
+// request's before the watch is made for it.
+
+func (s *session) OnDeltaStreamOpen(context.Context, int64, string) error { return nil }
+func (s *session) OnDeltaStreamClosed(int64, *corev3.Node)                {}
+func (s *session) OnStreamOpen(context.Context, int64, string) error      { return nil }
+func (s *session) OnStreamClosed(int64, *corev3.Node)                     {}
+
+// OnStreamDeltaRequest takes the proxy's verdict out of a request.
+func (s *session) OnStreamDeltaRequest(_ int64, req *discoveryv3.DeltaDiscoveryRequest) error {
+	if err := s.identify(req.GetNode()); err != nil {
+		return err
+	}
+	s.verdict(req.GetTypeUrl(), req.GetResponseNonce(), req.GetErrorDetail())
+	return nil
+}
+
+// OnStreamRequest is the same for state-of-the-world.
+func (s *session) OnStreamRequest(_ int64, req *discoveryv3.DiscoveryRequest) error {
+	if err := s.identify(req.GetNode()); err != nil {
+		return err
+	}
+	s.verdict(req.GetTypeUrl(), req.GetResponseNonce(), req.GetErrorDetail())
+	return nil
+}
+
+// OnStreamDeltaResponse notes that a push goes out, and under which nonce.
+func (s *session) OnStreamDeltaResponse(_ int64, _ *discoveryv3.DeltaDiscoveryRequest, resp *discoveryv3.DeltaDiscoveryResponse) {
+	s.sent(resp.GetTypeUrl(), resp.GetNonce())
+}
+
+// OnStreamResponse is the same for state-of-the-world.
+func (s *session) OnStreamResponse(_ context.Context, _ int64, _ *discoveryv3.DiscoveryRequest, resp *discoveryv3.DiscoveryResponse) {
+	s.sent(resp.GetTypeUrl(), resp.GetNonce())
+}
+
+func (s *session) sent(url, nonce string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.state(url)
+	st.awaited, st.nonce, st.pending = st.pending, nonce, nil
+	if st.awaited != nil {
+		st.have = maps.Clone(st.awaited.have)
+		st.hold(st.awaited)
+	}
+}
+
+// hold keeps a state-of-the-world set of listeners or clusters.
+func (st *typeState) hold(p *push) {
+	if p.version == "" || !fullState(st.url) {
+		return
+	}
+	st.held = map[string]*snapshot.Resource{}
+	for _, r := range p.add {
+		st.held[r.Name] = r
+	}
+}
+
+// verdict matches a request to the response that it answers, by nonce. A request
+// that answers none, or an older one, says nothing of what is under way: Envoy
+// acknowledges a rejected resource when it is sent the same again.
+func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.types[url]
+	if st == nil || st.awaited == nil || nonce != st.nonce {
+		return
+	}
+	p := st.awaited
+	st.awaited = nil
+	v := Verdict{At: time.Now(), Accepted: refusal == nil, Resource: p.String()}
+	if refusal == nil {
+		st.acked = maps.Clone(p.have)
+	} else {
+		v.Message = truncate(refusal.GetMessage())
+		s.refused(st, p, v)
+	}
+	s.proxy.said(v)
+}
+
+// refused remembers that the proxy does not want these versions, and stops
+// pushing until there is another target.
+func (s *session) refused(st *typeState, p *push, v Verdict) {
+	versions := map[string]string{}
+	for _, r := range p.add {
+		if st.acked[r.Name] != r.Version {
+			versions[r.Name] = r.Version
+		}
+	}
+	s.proxy.refuse(st.url, versions)
+	s.halted = s.target != nil && s.target.ID == p.revision
+	s.tell(Event{Kind: Rejected, Revision: p.revision, Resource: v.Resource, Message: v.Message})
+}
+
+func (s *session) tell(e Event) {
+	e.Node, e.Elapsed = s.node, time.Since(s.assigned)
+	s.proxy.tell(s, e)
+}
+
+// String names a push for people: "TypedExtensionConfig prime-auth".
+func (p *push) String() string {
+	names := make([]string, 0, len(p.add)+len(p.remove))
+	for _, r := range p.add {
+		names = append(names, r.Name)
+	}
+	for _, name := range p.remove {
+		names = append(names, "-"+name)
+	}
+	if more := len(names) - 5; more > 0 {
+		names = append(slices.Clip(names[:5]), fmt.Sprintf("and %d more", more))
+	}
+	return p.url[strings.LastIndex(p.url, ".")+1:] + " " + strings.Join(names, ", ")
+}
+
+func truncate(message string) string {
+	if len(message) > maxMessage {
+		return strings.ToValidUTF8(message[:maxMessage], "") + " …"
+	}
+	return message
+}
