@@ -1,0 +1,324 @@
+// Package watch turns files on disk into settled bytes: however a file is saved
+// (renamed over, rewritten in place, deleted and made again, swapped behind a
+// symbolic link as in a Kubernetes ConfigMap), its new content comes out once,
+// whole, when it has been left alone for a moment.
+package watch
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// rescan is how often everything is looked at even if nothing was reported: some
+// file systems (NFS, some container mounts) report nothing.
+const rescan = 10 * time.Second
+
+// A Change is the new content of a file.
+type Change struct {
+	Path string // as it was given to Watch, or found in a folder that was
+	Data []byte
+	// Err says why there is no content: errors.Is(Err, fs.ErrNotExist) for a file that is gone.
+	Err     error
+	Noticed time.Time // when the first sign of the change came
+	Settled time.Time // when it was taken
+}
+
+// A Watcher watches files. Create it with New, then Run it.
+type Watcher struct {
+	log      *slog.Logger
+	settings Settings
+	fs       *fsnotify.Watcher
+	changes  chan Change
+
+	mu     sync.Mutex
+	wanted []string      // the newest set, until Run takes it
+	set    chan struct{} // has a token while there is one
+
+	// Owned by Run.
+	targets map[string]*target // by path
+	watched map[string]bool    // folders, absolute
+}
+
+// target is a file, or a folder whose YAML files are targets of their own.
+type target struct {
+	path    string
+	settler settler
+	trail   []string
+	// inFolder is the folder that the file was found in, "" for one that was asked for.
+	inFolder string
+	folder   bool
+	seen     bool
+	last     [sha256.Size]byte // of the content that was last told; zero for none
+}
+
+// New makes a watcher of nothing.
+func New(log *slog.Logger, settings Settings) (*Watcher, error) {
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("watching files: %w", err)
+	}
+	return &Watcher{
+		log: log, settings: settings, fs: w,
+		set: make(chan struct{}, 1), changes: make(chan Change),
+		targets: map[string]*target{}, watched: map[string]bool{},
+	}, nil
+}
+
+// Changes is where changes come out, first of all the content of each file as
+// it is when Watch names it.
+func (w *Watcher) Changes() <-chan Change { return w.changes }
+
+// Watch sets which files and folders are watched; it may be called again at any
+// time with another set. Of a folder the files *.yaml and *.yml are watched.
+func (w *Watcher) Watch(paths []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wanted = slices.Clone(paths)
+	select {
+	case w.set <- struct{}{}:
+	default:
+	}
+}
+
+func (w *Watcher) newest() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.wanted
+}
+
+// Run watches until the context ends. What can happen: the set changes; the
+// file system reports something, or that it lost count; a file is due; nothing
+// was reported for a while.
+func (w *Watcher) Run(ctx context.Context) error {
+	defer w.fs.Close() //nolint:errcheck // ends with the process
+	for {
+		timer := time.NewTimer(w.next(time.Now()))
+		select {
+		case <-w.set:
+			w.replace(w.newest())
+		case event, ok := <-w.fs.Events:
+			if !ok {
+				return errors.New("watching files: the file system's reports ended")
+			}
+			w.notice(event)
+		case err := <-w.fs.Errors:
+			w.log.Warn("watching files: looking at all of them again", "error", err)
+			w.touchAll()
+		case <-timer.C:
+			if err := w.takeDue(ctx); err != nil {
+				return nil //nolint:nilerr // the context ended
+			}
+		case <-ctx.Done():
+			return nil
+		}
+		timer.Stop()
+	}
+}
+
+// next is how long to wait for the first file that is due.
+func (w *Watcher) next(now time.Time) time.Duration {
+	wait := rescan
+	for _, t := range w.targets {
+		if at, ok := t.settler.due(); ok {
+			wait = min(wait, max(0, at.Sub(now)))
+		}
+	}
+	return wait
+}
+
+// replace takes a new set of paths; what stays keeps its state.
+func (w *Watcher) replace(paths []string) {
+	for path, t := range w.targets {
+		if t.inFolder == "" && !slices.Contains(paths, path) {
+			w.drop(path)
+		}
+	}
+	for _, path := range paths {
+		if t := w.targets[path]; t != nil {
+			t.inFolder = ""
+			continue
+		}
+		w.add(path, "")
+	}
+	w.updateWatches()
+}
+
+func (w *Watcher) add(path, inFolder string) {
+	t := &target{path: path, inFolder: inFolder, settler: settler{Settings: w.settings}}
+	t.trail = trail(absolute(path))
+	t.settler.touch(time.Now())
+	w.targets[path] = t
+}
+
+// drop forgets a target and, of a folder, its files.
+func (w *Watcher) drop(path string) {
+	delete(w.targets, path)
+	for other, t := range w.targets {
+		if t.inFolder == path {
+			delete(w.targets, other)
+		}
+	}
+}
+
+// notice marks the targets that an event may concern.
+func (w *Watcher) notice(event fsnotify.Event) {
+	if event.Op == fsnotify.Chmod {
+		return
+	}
+	for _, t := range w.targets {
+		if w.concerns(t, event.Name) {
+			t.settler.touch(time.Now())
+		}
+	}
+}
+
+func (w *Watcher) concerns(t *target, name string) bool {
+	if slices.Contains(t.trail, name) {
+		return true
+	}
+	if t.folder && filepath.Dir(name) == t.trail[len(t.trail)-1] {
+		return isFleetFile(name)
+	}
+	// A watched folder itself went or came.
+	return w.watched[name] && slices.ContainsFunc(t.trail, func(p string) bool { return filepath.Dir(p) == name })
+}
+
+func (w *Watcher) touchAll() {
+	for _, t := range w.targets {
+		t.settler.touch(time.Now())
+	}
+}
+
+// takeDue reads what is due; with nothing due, the wait was a rescan's.
+func (w *Watcher) takeDue(ctx context.Context) error {
+	now := time.Now()
+	var due []*target
+	waiting := false
+	for _, t := range w.targets {
+		at, ok := t.settler.due()
+		waiting = waiting || ok
+		if ok && !at.After(now) {
+			due = append(due, t)
+		}
+	}
+	if !waiting {
+		w.touchAll()
+		return nil
+	}
+	slices.SortFunc(due, func(a, b *target) int { return strings.Compare(a.path, b.path) })
+	for _, t := range due {
+		t.trail = trail(absolute(t.path))
+	}
+	w.updateWatches() // before reading: a save in between is noticed again
+	for _, t := range due {
+		if err := w.take(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take reads a target and tells what is new.
+func (w *Watcher) take(ctx context.Context, t *target) error {
+	if info, err := os.Stat(t.path); err == nil && info.IsDir() {
+		t.folder = true
+		t.settler.done()
+		w.list(t)
+		return nil
+	}
+	t.folder = false
+	data, whole, err := read(t.path)
+	if !whole && t.settler.again(time.Now()) {
+		return nil
+	}
+	noticed := t.settler.first
+	t.settler.done()
+	sum := sha256.Sum256(data)
+	if err != nil {
+		sum = sha256.Sum256([]byte("error: " + err.Error()))
+	}
+	if t.seen && sum == t.last {
+		return nil
+	}
+	t.seen, t.last = true, sum
+	if t.inFolder != "" && errors.Is(err, fs.ErrNotExist) {
+		delete(w.targets, t.path) // its folder finds it again
+	}
+	change := Change{Path: t.path, Data: data, Err: err, Noticed: noticed, Settled: time.Now()}
+	select {
+	case w.changes <- change:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// list finds the files of a folder.
+func (w *Watcher) list(t *target) {
+	entries, err := os.ReadDir(t.path)
+	if err != nil {
+		w.log.Error("reading a folder of fleet files: its files are as they were", "folder", t.path, "error", err)
+		return
+	}
+	for _, entry := range entries {
+		path := filepath.Join(t.path, entry.Name())
+		if isFleetFile(path) && w.targets[path] == nil {
+			w.add(path, t.path)
+		}
+	}
+	w.updateWatches()
+}
+
+// isFleetFile reports whether a name in a folder is a fleet file's: editors'
+// and Kubernetes' own files begin with a dot.
+func isFleetFile(path string) bool {
+	name := filepath.Base(path)
+	return !strings.HasPrefix(name, ".") && (strings.HasSuffix(name, ".yaml") || strings.HasSuffix(name, ".yml"))
+}
+
+// updateWatches watches the folder of each path on each trail, and of a folder
+// the folder itself.
+func (w *Watcher) updateWatches() {
+	wanted := map[string]bool{}
+	for _, t := range w.targets {
+		for _, p := range t.trail {
+			wanted[filepath.Dir(p)] = true
+		}
+		if t.folder {
+			wanted[t.trail[len(t.trail)-1]] = true
+		}
+	}
+	for dir := range w.watched {
+		if !wanted[dir] {
+			_ = w.fs.Remove(dir) // fails for a folder that is gone, and unwatched with that
+			delete(w.watched, dir)
+		}
+	}
+	for dir := range wanted {
+		// Also for a folder that is watched already: it may be another one by now.
+		if err := w.fs.Add(dir); err == nil {
+			w.watched[dir] = true
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			w.log.Error("watching a folder: changes in it are seen late", "folder", dir, "within", rescan, "error", err)
+		}
+	}
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path // no working directory: a relative path leads nowhere
+}

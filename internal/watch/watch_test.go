@@ -1,0 +1,232 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// watching runs a watcher for a test.
+func watching(t *testing.T, paths ...string) *Watcher {
+	t.Helper()
+	w, err := New(slog.New(slog.DiscardHandler), Settings{Quiet: 20 * time.Millisecond, Max: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	w.Watch(paths)
+	return w
+}
+
+// want takes the next change, which must be of a file and have this content;
+// "" stands for a file that is not there.
+func (w *Watcher) want(t *testing.T, path, content string) Change {
+	t.Helper()
+	select {
+	case c := <-w.Changes():
+		gone := content == "" && errors.Is(c.Err, fs.ErrNotExist)
+		if c.Path != path || !gone && (c.Err != nil || string(c.Data) != content) {
+			t.Fatalf("change of %s to %q (%v), want %s %q", c.Path, c.Data, c.Err, path, content)
+		}
+		if c.Settled.Before(c.Noticed) {
+			t.Errorf("settled %v before it was noticed", c.Noticed.Sub(c.Settled))
+		}
+		return c
+	case <-time.After(15 * time.Second):
+		t.Fatalf("no change of %s to %q came", path, content)
+		return Change{}
+	}
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSaves(t *testing.T) {
+	dir := t.TempDir()
+	file, other := filepath.Join(dir, "a.wasm"), filepath.Join(dir, "b.wasm")
+	write(t, file, "1")
+	w := watching(t, file)
+	w.want(t, file, "1")
+
+	write(t, file, "2") // in place, as `go build -o` does
+	w.want(t, file, "2")
+
+	write(t, other, "3") // renamed over, as editors and `cargo build` do
+	must(t, os.Rename(other, file))
+	w.want(t, file, "3")
+
+	must(t, os.Remove(file))
+	w.want(t, file, "")
+	write(t, file, "4")
+	w.want(t, file, "4")
+
+	write(t, file, "4") // the same bytes say nothing
+	write(t, other, "nobody asked")
+	write(t, file, "5")
+	w.want(t, file, "5")
+}
+
+func TestAbsentAtFirst(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "not", "yet", "a.wasm")
+	w := watching(t, file)
+	w.want(t, file, "")
+	must(t, os.MkdirAll(filepath.Dir(file), 0o700))
+	write(t, file, "1")
+	w.want(t, file, "1")
+
+	must(t, os.RemoveAll(filepath.Join(dir, "not")))
+	w.want(t, file, "")
+	must(t, os.MkdirAll(filepath.Dir(file), 0o700))
+	write(t, file, "2")
+	w.want(t, file, "2")
+}
+
+// A Kubernetes ConfigMap volume: file → ..data/file, ..data → ..2024_1, and an
+// update swaps ..data by a rename.
+func TestConfigMap(t *testing.T) {
+	dir := t.TempDir()
+	put := func(version, content string) {
+		must(t, os.Mkdir(filepath.Join(dir, version), 0o700))
+		write(t, filepath.Join(dir, version, "fleet.yaml"), content)
+		must(t, os.Symlink(version, filepath.Join(dir, "..data_tmp")))
+		must(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+	}
+	put("..2024_1", "1")
+	file := filepath.Join(dir, "fleet.yaml")
+	must(t, os.Symlink(filepath.Join("..data", "fleet.yaml"), file))
+
+	for name, path := range map[string]string{"the file": file, "the folder": dir} {
+		t.Run(name, func(t *testing.T) {
+			content, err := os.ReadFile(file)
+			must(t, err)
+			w := watching(t, path)
+			w.want(t, file, string(content))
+			put("..2024_2"+name, "2 "+name)
+			w.want(t, file, "2 "+name)
+			put("..2024_3"+name, "3 "+name)
+			w.want(t, file, "3 "+name)
+		})
+	}
+}
+
+func TestFolder(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yml")
+	write(t, a, "1")
+	write(t, filepath.Join(dir, ".hidden.yaml"), "no")
+	write(t, filepath.Join(dir, "README.md"), "no")
+	w := watching(t, dir)
+	w.want(t, a, "1")
+	write(t, b, "2")
+	w.want(t, b, "2")
+	must(t, os.Remove(b))
+	w.want(t, b, "")
+	write(t, b, "3")
+	w.want(t, b, "3")
+	must(t, os.Rename(b, filepath.Join(dir, "c.yaml")))
+	gone, came := <-w.Changes(), <-w.Changes()
+	if gone.Path == filepath.Join(dir, "c.yaml") {
+		gone, came = came, gone
+	}
+	if gone.Path != b || !errors.Is(gone.Err, fs.ErrNotExist) || string(came.Data) != "3" {
+		t.Errorf("a rename: %+v, %+v", gone, came)
+	}
+}
+
+func TestAnotherSet(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	write(t, a, "1")
+	write(t, b, "2")
+	w := watching(t, a)
+	w.want(t, a, "1")
+	w.Watch([]string{a, b})
+	w.want(t, b, "2")
+	w.Watch([]string{b})
+	write(t, a, "not watched any more")
+	write(t, b, "3")
+	w.want(t, b, "3")
+}
+
+// A file that is written for longer than the quiet period does not come out half.
+func TestSlowWriter(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.wasm")
+	write(t, file, "1")
+	w := watching(t, file)
+	w.want(t, file, "1")
+
+	f, err := os.Create(file)
+	must(t, err)
+	_, err = f.WriteString("first half, ")
+	must(t, err)
+	must(t, f.Sync())
+	select {
+	case c := <-w.Changes():
+		t.Errorf("taken while it was open for writing: %q", c.Data)
+	case <-time.After(200 * time.Millisecond): // ten quiet periods
+	}
+	_, err = f.WriteString("second half")
+	must(t, err)
+	must(t, f.Close())
+	w.want(t, file, "first half, second half")
+}
+
+// A file that never rests is taken after the maximum delay.
+func TestNeverQuiet(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a")
+	write(t, file, "0")
+	w, err := New(slog.New(slog.DiscardHandler), Settings{Quiet: time.Hour, Max: 50 * time.Millisecond})
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	w.Watch([]string{file})
+	w.want(t, file, "0")
+	cancel()
+	must(t, <-done)
+}
+
+func TestUnreadable(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "loop")
+	must(t, os.Symlink("loop", link))
+	w := watching(t, link)
+	select {
+	case c := <-w.Changes():
+		if c.Err == nil || errors.Is(c.Err, fs.ErrNotExist) {
+			t.Errorf("a link to itself: %+v", c)
+		}
+	case <-time.After(15 * time.Second):
+		t.Fatal("no change came")
+	}
+}
