@@ -1,0 +1,97 @@
+package store
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSaveAndLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	d, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Load("fleets/edge.json"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("loading what was never saved: %v", err)
+	}
+	for _, content := range []string{"1", "22", ""} {
+		if err := d.Save("fleets/edge.json", []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.Load("fleets/edge.json"); err != nil || string(got) != content {
+			t.Errorf("loaded %q, %v; want %q", got, err, content)
+		}
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		if err := d.Save("revisions/"+name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Prune("revisions", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := d.List("revisions"); err != nil || !slices.Equal(names, []string{"b"}) {
+		t.Errorf("left: %v, %v", names, err)
+	}
+	if names, err := d.List("nothing"); err != nil || names != nil {
+		t.Errorf("a folder that is not there: %v, %v", names, err)
+	}
+}
+
+func TestOneServerAtATime(t *testing.T) {
+	path := t.TempDir()
+	first, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "another server has it") {
+		t.Errorf("opened twice: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// A crash in the middle of a save leaves a file that the next server sweeps up.
+	litter := filepath.Join(path, saving+"123")
+	if err := os.WriteFile(litter, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(litter); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there: %v", litter, err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A save that fails leaves the old content and no litter.
+func TestFailedSave(t *testing.T) {
+	path := t.TempDir()
+	d, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(path, "taken"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Save("taken", []byte("x")); err == nil {
+		t.Error("a file was saved over a folder")
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != "taken" && e.Name() != "lock" {
+			t.Errorf("left behind: %s", e.Name())
+		}
+	}
+}
