@@ -6,10 +6,6 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 )
 
-// LabelsKey is the key of the node metadata that holds a proxy's labels:
-// {"labels": {"track": "canary"}}.
-const LabelsKey = "labels"
-
 // A Match says which proxies a fleet is for. A proxy belongs to it when every
 // criterion that is set holds; an empty Match takes every proxy.
 type Match struct {

@@ -183,7 +183,7 @@ func (f *Fleet) offered(e Offered) []Effect {
 	}
 	f.Last++
 	f.try(Revision{ID: e.ID, Number: f.Last})
-	effects = append(effects, Save{}, Tell{Kind: Pushing, Revision: f.Candidate}, Retarget{})
+	effects = append(effects, Tell{Kind: Pushing, Revision: f.Candidate}, Retarget{}, Save{})
 	return append(effects, f.promote()...)
 }
 
@@ -212,7 +212,7 @@ func (f *Fleet) refused(e Refused, now time.Time) []Effect {
 		}
 		f.try(Revision{})
 		return []Effect{
-			Save{}, Retarget{},
+			Retarget{}, Save{},
 			Tell{Kind: Rejected, Revision: rejected.Revision, Node: e.Node, Reason: e.Reason},
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
@@ -162,7 +163,7 @@ func TestIdentity(t *testing.T) {
 
 func listening(id, listener, address string) *corev3.Node {
 	return &corev3.Node{Id: id, Metadata: &structpb.Struct{Fields: map[string]*structpb.Value{
-		ListenKey: structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
+		fleet.ListenKey: structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
 			listener: structpb.NewStringValue(address),
 		}}),
 	}}}

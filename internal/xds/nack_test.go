@@ -37,9 +37,9 @@ func TestRejected(t *testing.T) {
 		if e.Revision != bad.ID || e.Message != errBad.Error() || e.Resource != "TypedExtensionConfig auth" {
 			t.Errorf("rejected: %+v", e)
 		}
-		last := h.Proxies()[0].Last
-		if last.Accepted || last.Message != errBad.Error() {
-			t.Errorf("status shows %+v", last)
+		status := h.Proxies()[0]
+		if !status.Halted || status.LastNACK == nil || status.LastNACK.Message != errBad.Error() || status.LastACK == nil {
+			t.Errorf("status shows %+v", status)
 		}
 
 		// Not again: not on this stream, not on the next, whoever asks for it.

@@ -19,15 +19,15 @@ type proxy struct {
 	sessions []*session        // oldest first; the newest speaks for the proxy
 	rejected map[string]string // type URL and name to the version refused last
 	software string            // of the proxy that refused it: another may accept
-	last     Verdict
+	ack      *Verdict
+	nack     *Verdict
 }
 
-// A Verdict is a proxy's last word on a response.
+// A Verdict is a proxy's word on a response. It is not written to once made.
 type Verdict struct {
-	At       time.Time
-	Accepted bool
-	Resource string // type and names
-	Message  string // the proxy's words, where it refused
+	At       time.Time `json:"at"`
+	Resource string    `json:"resource"`          // type and names
+	Message  string    `json:"message,omitempty"` // the proxy's words, where it refused
 }
 
 // Locks are taken in this order: server, session, proxy, events.
@@ -112,8 +112,13 @@ func (p *proxy) refused(typeURL string, r *snapshot.Resource) bool {
 	return p.rejected[typeURL+"/"+r.Name] == r.Version
 }
 
-func (p *proxy) said(v Verdict) {
+// said notes the proxy's last word.
+func (p *proxy) said(accepted bool, v *Verdict) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.last = v
+	if accepted {
+		p.ack = v
+	} else {
+		p.nack = v
+	}
 }

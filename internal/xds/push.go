@@ -26,7 +26,7 @@ type push struct {
 // nothing is under way. What is referred to goes first, and is removed last
 // ("make before break"). Called with the session locked.
 func (s *session) advance() {
-	if s.target == nil || s.halted {
+	if s.target == nil || s.halted.Load() {
 		return
 	}
 	for _, url := range snapshot.Types {

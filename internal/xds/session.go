@@ -3,6 +3,7 @@ package xds
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -11,6 +12,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -30,8 +32,8 @@ type session struct {
 	proxy    *proxy             // nil until the first request
 	target   *snapshot.Snapshot // nil: keep what it has
 	assigned time.Time
-	halted   bool // the proxy refused a part of the target
-	served   bool // the target was reported as served
+	halted   atomic.Bool // the proxy refused a part of the target
+	served   bool        // the target was reported as served
 	types    map[string]*typeState
 }
 
@@ -80,7 +82,7 @@ func (s *session) identify(node *corev3.Node) error {
 	case known == nil && node.GetId() == "":
 		return status.Error(codes.InvalidArgument, "the first request of a stream must have a node with an id")
 	case known == nil:
-		if _, err := listenAddresses(node); err != nil {
+		if _, err := fleet.ListenAddresses(node); err != nil {
 			s.server.log.Error("a proxy is refused", "node", node.GetId(), "error", err)
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
@@ -111,7 +113,8 @@ func (s *session) assign(target *snapshot.Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if target == nil || s.target == nil || target.ID != s.target.ID {
-		s.halted, s.served, s.assigned = false, false, time.Now()
+		s.served, s.assigned = false, time.Now()
+		s.halted.Store(false)
 	}
 	s.target = s.own(target)
 	s.advance()
@@ -122,7 +125,7 @@ func (s *session) own(target *snapshot.Snapshot) *snapshot.Snapshot {
 	if target == nil {
 		return nil
 	}
-	addresses, err := listenAddresses(s.node) // checked by identify
+	addresses, err := fleet.ListenAddresses(s.node) // checked by identify
 	if err != nil || len(addresses) == 0 {
 		return target
 	}

@@ -14,7 +14,9 @@ type ProxyStatus struct {
 	Variant   string // "delta" or "sotw"
 	Streams   int    // more than one: a reconnect, or two proxies with one node id
 	Connected time.Time
-	Last      Verdict // zero until the proxy answered something
+	Halted    bool     // it refused a part of what it was assigned
+	LastACK   *Verdict // nil for none
+	LastNACK  *Verdict // nil for none; it outlives a reconnect only if the server must remember it
 }
 
 // Proxies lists the connected proxies by node id.
@@ -44,6 +46,6 @@ func (p *proxy) status() (ProxyStatus, bool) {
 	newest := p.sessions[len(p.sessions)-1]
 	return ProxyStatus{
 		Node: newest.node, Variant: newest.variant, Streams: len(p.sessions),
-		Connected: newest.opened, Last: p.last,
+		Connected: newest.opened, Halted: newest.halted.Load(), LastACK: p.ack, LastNACK: p.nack,
 	}, true
 }

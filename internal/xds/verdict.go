@@ -96,19 +96,19 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 	}
 	p := st.awaited
 	st.awaited = nil
-	v := Verdict{At: time.Now(), Accepted: refusal == nil, Resource: p.String()}
+	v := &Verdict{At: time.Now(), Resource: p.String()}
 	if refusal == nil {
 		st.acked = maps.Clone(p.have)
 	} else {
 		v.Message = truncate(refusal.GetMessage())
 		s.refused(st, p, v)
 	}
-	s.proxy.said(v)
+	s.proxy.said(refusal == nil, v)
 }
 
 // refused remembers that the proxy does not want these versions, and stops
 // pushing until there is another target.
-func (s *session) refused(st *typeState, p *push, v Verdict) {
+func (s *session) refused(st *typeState, p *push, v *Verdict) {
 	versions := map[string]string{}
 	for _, r := range p.add {
 		if st.acked[r.Name] != r.Version {
@@ -116,7 +116,7 @@ func (s *session) refused(st *typeState, p *push, v Verdict) {
 		}
 	}
 	s.proxy.refuse(st.url, versions)
-	s.halted = s.target != nil && s.target.ID == p.revision
+	s.halted.Store(s.target != nil && s.target.ID == p.revision)
 	s.tell(Event{Kind: Rejected, Revision: p.revision, Resource: v.Resource, Message: v.Message})
 }
 

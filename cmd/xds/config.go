@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
+)
+
+// settings is how the server runs. Each can be given as a flag, as XDS_… in the
+// environment or in xds.yaml, in that order of precedence.
+type settings struct {
+	Fleet           string
+	State           string
+	Listen          string
+	Admin           string
+	Settle          time.Duration
+	SettleMax       time.Duration
+	MaxStreams      int
+	MaxRequestBytes int
+	LogLevel        string
+	LogFormat       string
+}
+
+const (
+	defaultConfig = "xds.yaml"
+	defaultListen = "127.0.0.1:17000"
+	defaultAdmin  = "127.0.0.1:17001"
+)
+
+// flags declares every setting; the README's table is these lines.
+func (s *settings) flags(f *pflag.FlagSet) {
+	f.StringVar(&s.Fleet, "fleet", "fleet.yaml", "fleet file, or a folder of them (*.yaml, *.yml)")
+	f.StringVar(&s.State, "state", ".waxwing", "folder for what must survive a restart")
+	f.StringVar(&s.Listen, "listen", defaultListen, "address of the xDS server (gRPC) for the proxies")
+	f.StringVar(&s.Admin, "admin", defaultAdmin, "address of the admin API (HTTP); keep it local")
+	f.DurationVar(&s.Settle, "settle", 50*time.Millisecond, "how long a changed file must be left alone before it is taken")
+	f.DurationVar(&s.SettleMax, "settle-max", 2*time.Second, "how long after its first change a file is taken all the same")
+	f.IntVar(&s.MaxStreams, "max-streams", 0, "proxies' streams open at once, more are refused; 0: no limit")
+	f.IntVar(&s.MaxRequestBytes, "max-request-bytes", 4<<20, "size of one request from a proxy, in bytes")
+	f.StringVar(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
+}
+
+// load fills in the flags that were not given from the environment and the file.
+// path is that of --config; the default file may be absent.
+func load(flags *pflag.FlagSet, path string, getenv func(string) string) error {
+	v := viper.New()
+	v.SetConfigFile(path)
+	v.SetConfigType("yaml")
+	switch err := checkFile(path, flags); {
+	case errors.Is(err, fs.ErrNotExist) && !flags.Changed("config") && getenv(envName("config")) == "":
+	case err != nil:
+		return err
+	default:
+		if err := v.ReadInConfig(); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed || f.Name == "config" || f.Name == "help" || err != nil {
+			return
+		}
+		source := path + ": " + f.Name
+		if value := getenv(envName(f.Name)); value != "" {
+			v.Set(f.Name, value)
+			source = envName(f.Name)
+		}
+		if v.IsSet(f.Name) {
+			if e := f.Value.Set(v.GetString(f.Name)); e != nil {
+				err = fmt.Errorf("%s: %q is not a %s", source, v.GetString(f.Name), f.Value.Type())
+			}
+		}
+	})
+	return err
+}
+
+// envName is the variable of a setting: XDS_LOG_LEVEL for --log-level.
+func envName(flag string) string {
+	return "XDS_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// checkFile refuses what is wrong in a settings file, with its line: viper
+// itself ignores keys it does not know, and takes an unreadable number for 0.
+func checkFile(path string, flags *pflag.FlagSet) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
+	var file yaml.Node
+	if err := yaml.Unmarshal(data, &file); err != nil {
+		return fmt.Errorf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(file.Content) == 0 { // empty, or only comments
+		return nil
+	}
+	if file.Content[0].Kind != yaml.MappingNode {
+		return fmt.Errorf("%s:%d: settings are lines of `name: value`", path, file.Content[0].Line)
+	}
+	scratch := pflag.NewFlagSet("", pflag.ContinueOnError)
+	(&settings{}).flags(scratch)
+	pairs := file.Content[0].Content
+	for i := 0; i+1 < len(pairs); i += 2 {
+		key, value := pairs[i], pairs[i+1]
+		f := scratch.Lookup(key.Value)
+		if f == nil || flags.Lookup(key.Value) == nil {
+			return fmt.Errorf("%s:%d: there is no setting %q", path, key.Line, key.Value)
+		}
+		if value.Kind != yaml.ScalarNode || f.Value.Set(value.Value) != nil {
+			return fmt.Errorf("%s:%d: %s: %q is not a %s", path, value.Line, key.Value, value.Value, f.Value.Type())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2 // the command line itself is wrong
+)
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+// app is what the commands share.
+type app struct {
+	getenv         func(string) string
+	stdout, stderr io.Writer
+}
+
+// run is the program: it runs a command and prints its error, once.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	root := (&app{getenv, stdout, stderr}).root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(stderr, "xds:", err)
+	if usage := (usageError{}); errors.As(err, &usage) {
+		fmt.Fprintln(stderr, "Try `xds help`.")
+		return exitUsage
+	}
+	return exitError
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "xds",
+		Short: "ships Wasm filters to fleets of Envoy proxies",
+		Long: `xds is an xDS control plane. It watches a fleet file and the Wasm modules that it
+names, and keeps every connected Envoy on the newest revision that works.`,
+		SilenceErrors: true, // printed by run
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(a.serve(), a.status(), a.bootstrap(), a.version())
+	return root
+}
+
+// noArgs refuses words after a command's flags.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no %q", cmd.CommandPath(), args[0])}
+	}
+	return nil
+}

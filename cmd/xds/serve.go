@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/waxwing-xds/waxwing/internal/console"
+	"github.com/waxwing-xds/waxwing/internal/control"
+	_ "github.com/waxwing-xds/waxwing/internal/extensions" // fleet files may use all of Envoy's API
+	"github.com/waxwing-xds/waxwing/internal/store"
+	"github.com/waxwing-xds/waxwing/internal/watch"
+	"github.com/waxwing-xds/waxwing/internal/xds"
+)
+
+func (a *app) serve() *cobra.Command {
+	var s settings
+	var config string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server: watch the fleet file and its modules, and keep the connected
+proxies on the newest revision that works.
+
+Each setting can be given as a flag, in the environment (XDS_LOG_LEVEL for
+--log-level) or in xds.yaml (log-level: …); the first of these that has it wins.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if env := a.getenv(envName("config")); env != "" && !cmd.Flags().Changed("config") {
+				config = env
+			}
+			if err := load(cmd.Flags(), config, a.getenv); err != nil {
+				return err
+			}
+			log, err := logger(a.stderr, s.LogLevel, s.LogFormat)
+			if err != nil {
+				return usageError{err}
+			}
+			return serve(cmd.Context(), log, s)
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", defaultConfig, "settings file; the default one may be absent")
+	s.flags(cmd.Flags())
+	return cmd
+}
+
+func logger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("log-level: %q is not one of debug, info, warn, error", level)
+	}
+	options := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, options)), nil
+	}
+	return nil, fmt.Errorf("log-format: %q is not one of text, json", format)
+}
+
+// serve runs the server until the context ends.
+func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
+	dir, err := store.Open(s.State)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	watcher, err := watch.New(log, watch.Settings{Quiet: s.Settle, Max: s.SettleMax})
+	if err != nil {
+		return err
+	}
+	server := xds.NewServer(log, xds.Limits{MaxStreams: s.MaxStreams, MaxRequestBytes: s.MaxRequestBytes})
+	loop, err := control.New(control.Config{Log: log, Fleet: s.Fleet, Watcher: watcher, XDS: server, Store: dir})
+	if err != nil {
+		return err
+	}
+	grpcListener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("the xDS server: %w", err)
+	}
+	adminListener, err := net.Listen("tcp", s.Admin)
+	if err != nil {
+		return errors.Join(fmt.Errorf("the admin API: %w", err), grpcListener.Close())
+	}
+	log.Info("xds serves", "listen", grpcListener.Addr().String(), "admin", adminListener.Addr().String(),
+		"fleet", s.Fleet, "state", s.State)
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return watcher.Run(ctx) })
+	g.Go(func() error { return loop.Run(ctx) })
+	g.Go(func() error { return serveGRPC(ctx, server, grpcListener) })
+	g.Go(func() error { return serveHTTP(ctx, console.Handler(log, loop), adminListener) })
+	err = g.Wait()
+	log.Info("xds has stopped")
+	return err
+}
+
+func serveGRPC(ctx context.Context, server *xds.Server, l net.Listener) error {
+	g := grpc.NewServer(server.Options()...)
+	server.Register(g)
+	// Not gracefully: a proxy's stream never ends by itself, and proxies go on
+	// without a server, with what they have.
+	stop := context.AfterFunc(ctx, g.Stop)
+	defer stop()
+	if err := g.Serve(l); err != nil {
+		return fmt.Errorf("the xDS server: %w", err)
+	}
+	return nil
+}
+
+func serveHTTP(ctx context.Context, handler http.Handler, l net.Listener) error {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second,
+		// Long answers (/v1/events) end with the server.
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // there is nothing left to do about it
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("the admin API: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/xds"
+)
+
+// errNotReady is what `xds status --ready` ends with, for health checks.
+var errNotReady = errors.New("no fleet has a revision to serve")
+
+func (a *app) status() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the fleets and the connected proxies of a running server",
+		Args:  noArgs,
+	}
+	admin := a.adminFlag(cmd)
+	output := cmd.Flags().StringP("output", "o", "table", "table or json")
+	ready := cmd.Flags().Bool("ready", false, "print nothing; exit with 1 unless there is a revision to serve")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *output != "table" && *output != "json" {
+			return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
+		}
+		status, err := admin().status(cmd.Context())
+		switch {
+		case err != nil:
+			return err
+		case *ready:
+			if !slices.ContainsFunc(status.Fleets, hasRevision) {
+				return errNotReady
+			}
+			return nil
+		case *output == "json":
+			e := json.NewEncoder(a.stdout)
+			e.SetIndent("", "  ")
+			return e.Encode(status)
+		}
+		return printStatus(a.stdout, status, time.Now())
+	}
+	return cmd
+}
+
+func hasRevision(f control.FleetStatus) bool { return f.Serving.ID != "" || f.Candidate.ID != "" }
+
+// printStatus prints the tables, and below them what is wrong, in full.
+func printStatus(w io.Writer, s control.Status, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "FLEET\tSERVING\tTRYING\tMODULES\tPROXIES\tREJECTED")
+	for _, f := range s.Fleets {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\n", f.Fleet, revision(f.Serving), revision(f.Candidate),
+			modules(f.Modules), f.Proxies, len(f.Rejected))
+	}
+	fmt.Fprintln(t)
+	fmt.Fprintln(t, "NODE\tFLEET\tSTATE\tSERVED\tWANTED\tSINCE\tCONNECTED\tLAST ACK\tLAST NACK\tENVOY")
+	for _, p := range s.Proxies {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, orDash(p.Fleet), p.State,
+			revision(p.Served), revision(p.Wanted), ago(now, p.Since), ago(now, p.Connected),
+			verdict(now, p.LastACK), verdict(now, p.LastNACK), orDash(p.Envoy))
+	}
+	if len(s.Proxies) == 0 {
+		fmt.Fprintln(t, "(no proxy is connected)")
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("printing the status: %w", err)
+	}
+	return printProblems(w, s)
+}
+
+func printProblems(w io.Writer, s control.Status) error {
+	var lines []string
+	for _, f := range s.Fleets {
+		if f.Problem != "" {
+			lines = append(lines, fmt.Sprintf("fleet %s: what is on disk can't be served:\n  %s", f.Fleet, strings.ReplaceAll(f.Problem, "\n", "\n  ")))
+		}
+		for _, r := range f.Rejected[max(0, len(f.Rejected)-3):] {
+			lines = append(lines, fmt.Sprintf("fleet %s: revision %s was rejected by %s at %s: %s",
+				f.Fleet, revision(r.Revision), r.Node, r.At.Format(time.DateTime), r.Reason))
+		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(s.Problems)) {
+		lines = append(lines, s.Problems[file])
+	}
+	for _, p := range s.Proxies {
+		if p.LastNACK != nil {
+			lines = append(lines, fmt.Sprintf("%s refused %s: %s", p.Node, p.LastNACK.Resource, p.LastNACK.Message))
+		}
+		if p.Streams > 1 {
+			lines = append(lines, fmt.Sprintf("%s has %d streams: a reconnect, or proxies with one id", p.Node, p.Streams))
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintf(w, "\n%s\n", strings.Join(lines, "\n")); err != nil {
+		return fmt.Errorf("printing the status: %w", err)
+	}
+	return nil
+}
+
+// revision is "7 (4f1c2a90)".
+func revision(r rollout.Revision) string {
+	switch {
+	case r.ID == "":
+		return "-"
+	case r.Number == 0:
+		return r.ID[:min(8, len(r.ID))]
+	}
+	return fmt.Sprintf("%d (%s)", r.Number, r.ID[:min(8, len(r.ID))])
+}
+
+func modules(list []snapshot.Module) string {
+	var out []string
+	for _, m := range list {
+		out = append(out, m.Filter+"="+m.Digest[:min(12, len(m.Digest))])
+	}
+	return orDash(strings.Join(out, " "))
+}
+
+func verdict(now time.Time, v *xds.Verdict) string {
+	if v == nil {
+		return "-"
+	}
+	return v.Resource + " " + ago(now, v.At)
+}
+
+func ago(now, t time.Time) string { return now.Sub(t).Round(time.Second).String() }
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

@@ -1,0 +1,99 @@
+// Package bootstrap writes the Envoy bootstrap that points a proxy at the server.
+package bootstrap
+
+import (
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+)
+
+//go:embed bootstrap.yaml.tmpl
+var text string
+
+// Options are what a bootstrap depends on.
+type Options struct {
+	NodeID  string // "" leaves it to Envoy's --service-node
+	Cluster string
+	Region  string
+	Zone    string
+	SubZone string
+	Labels  map[string]string // for `match: {labels: …}` and rollout stages
+	Listen  map[string]string // listener name to the address it has on this proxy
+	Server  string            // host:port of the server, as the proxy reaches it
+	Admin   string            // host:port of Envoy's admin interface
+	SotW    bool              // state-of-the-world rather than delta
+	Command string            // the command line that printed it, for its first line
+}
+
+// Write writes the bootstrap, in YAML.
+func Write(w io.Writer, o Options) error {
+	server, err := split("server", o.Server)
+	if err != nil {
+		return err
+	}
+	admin, err := split("admin", o.Admin)
+	if err != nil {
+		return err
+	}
+	for name, address := range o.Listen {
+		if _, err := fleet.ParseAddress(address); err != nil {
+			return fmt.Errorf("listener %q: %w", name, err)
+		}
+	}
+	t, err := template.New("bootstrap").Funcs(template.FuncMap{"quote": quote}).Parse(text)
+	if err != nil {
+		return fmt.Errorf("bootstrap: %w", err)
+	}
+	return t.Execute(w, map[string]any{
+		"O": o, "Server": server, "Admin": admin, "ServerCluster": fleet.ServerCluster,
+		"LabelsKey": fleet.LabelsKey, "ListenKey": fleet.ListenKey,
+		"APIType": map[bool]string{false: "DELTA_GRPC", true: "GRPC"}[o.SotW],
+	})
+}
+
+type hostPort struct {
+	Host string
+	Port uint16
+}
+
+func split(what, address string) (hostPort, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return hostPort{}, fmt.Errorf("%s address: %w", what, err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || host == "" {
+		return hostPort{}, fmt.Errorf("%s address %q: not HOST:PORT with a number for a port", what, address)
+	}
+	return hostPort{host, uint16(n)}, nil
+}
+
+// quote writes a string as YAML, of which JSON is a part.
+func quote(s string) (string, error) {
+	b, err := json.Marshal(s)
+	return string(b), err
+}
+
+// ParseLabels reads "key=value" words.
+func ParseLabels(words []string) (map[string]string, error) {
+	labels := map[string]string{}
+	for _, word := range words {
+		key, value, ok := strings.Cut(word, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("%q is not KEY=VALUE", word)
+		}
+		if _, twice := labels[key]; twice {
+			return nil, errors.New(key + " is given twice")
+		}
+		labels[key] = value
+	}
+	return labels, nil
+}

@@ -1,0 +1,90 @@
+package bootstrap
+
+import (
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+
+	"encoding/json"
+)
+
+// parse reads a bootstrap as Envoy would.
+func parse(t *testing.T, o Options) *bootstrapv3.Bootstrap {
+	t.Helper()
+	var b strings.Builder
+	if err := Write(&b, o); err != nil {
+		t.Fatal(err)
+	}
+	var tree map[string]any
+	if err := yaml.Unmarshal([]byte(b.String()), &tree); err != nil {
+		t.Fatalf("%v in\n%s", err, b.String())
+	}
+	text, err := json.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parsed bootstrapv3.Bootstrap
+	if err := protojson.Unmarshal(text, &parsed); err != nil {
+		t.Fatalf("%v in\n%s", err, b.String())
+	}
+	if err := parsed.ValidateAll(); err != nil {
+		t.Fatalf("%v in\n%s", err, b.String())
+	}
+	return &parsed
+}
+
+func TestWrite(t *testing.T) {
+	b := parse(t, Options{
+		NodeID: "edge-1", Cluster: `edge "quoted"`, Region: "eu", Zone: "eu-1", Server: "xds.internal:17000", Admin: "127.0.0.1:9901",
+		Labels: map[string]string{"track": "canary", "a:b": "yes"}, Listen: map[string]string{"ingress": "0.0.0.0:18001"},
+	})
+	node := b.GetNode()
+	labels := node.GetMetadata().GetFields()["labels"].GetStructValue().GetFields()
+	if node.GetId() != "edge-1" || node.GetCluster() != `edge "quoted"` || node.GetLocality().GetZone() != "eu-1" ||
+		labels["track"].GetStringValue() != "canary" || labels["a:b"].GetStringValue() != "yes" {
+		t.Errorf("node %v", node)
+	}
+	ads := b.GetDynamicResources().GetAdsConfig()
+	if ads.GetApiType() != corev3.ApiConfigSource_DELTA_GRPC {
+		t.Errorf("the default variant is %v, not delta", ads.GetApiType())
+	}
+	var options httpv3.HttpProtocolOptions
+	for _, packed := range b.GetStaticResources().GetClusters()[0].GetTypedExtensionProtocolOptions() {
+		if err := packed.UnmarshalTo(&options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keepalive := options.GetExplicitHttpConfig().GetHttp2ProtocolOptions().GetConnectionKeepalive()
+	if sum := keepalive.GetInterval().AsDuration() + keepalive.GetTimeout().AsDuration(); sum <= 0 || sum.Seconds() > 5 {
+		t.Errorf("a server that is gone is noticed within %v, want 5 s", sum)
+	}
+	sotw := parse(t, Options{Cluster: "edge", Server: "a:1", Admin: "b:2", SotW: true})
+	if got := sotw.GetDynamicResources().GetAdsConfig().GetApiType(); got != corev3.ApiConfigSource_GRPC {
+		t.Errorf("state-of-the-world is %v", got)
+	}
+}
+
+func TestWriteRefuses(t *testing.T) {
+	for want, o := range map[string]Options{
+		"server address":      {Server: "nowhere", Admin: "a:1"},
+		"not HOST:PORT":       {Server: "a:http", Admin: "a:1"},
+		"admin address":       {Server: "a:1", Admin: ""},
+		`listener "ingress":`: {Server: "a:1", Admin: "a:1", Listen: map[string]string{"ingress": "x"}},
+	} {
+		err := Write(&strings.Builder{}, o)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", o, err, want)
+		}
+	}
+	for _, word := range []string{"x", "=y"} {
+		if _, err := ParseLabels([]string{word}); err == nil {
+			t.Errorf("label %q is accepted", word)
+		}
+	}
+}

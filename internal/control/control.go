@@ -1,0 +1,92 @@
+// Package control is the one loop that owns the state of the fleets. Files that
+// settle, builds that finish, what proxies say and what people ask reach it as
+// events, one at a time; it steps the rollout and carries out what that decides.
+package control
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/waxwing-xds/waxwing/internal/store"
+	"github.com/waxwing-xds/waxwing/internal/watch"
+	"github.com/waxwing-xds/waxwing/internal/xds"
+)
+
+// Config is what the loop works with.
+type Config struct {
+	Log     *slog.Logger
+	Fleet   string // path of the fleet file, or of a folder of them
+	Watcher *watch.Watcher
+	XDS     *xds.Server
+	Store   *store.Dir
+}
+
+// Control is the loop. Create it with New, then Run it.
+type Control struct {
+	Config
+	feed    *feed
+	queries chan chan<- Status
+	built   chan built
+
+	// Owned by Run.
+	desired  desired
+	problems map[string]string      // what on disk can't be served, by fleet or file
+	fleets   map[string]*fleetState // by name
+	nodes    map[string]*nodeState  // connected proxies, by node id
+}
+
+// New makes a loop and restores what an earlier one saved.
+func New(c Config) (*Control, error) {
+	control := &Control{
+		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built),
+		desired: newDesired(), problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
+	}
+	if err := control.restore(); err != nil {
+		return nil, fmt.Errorf("restoring the last state: %w", err)
+	}
+	return control, nil
+}
+
+// Run is the loop. What can happen:
+//
+//   - a watched file has new content, or is gone;
+//   - a fleet was built of what is on disk, or could not be;
+//   - a proxy connected, left, accepted or refused something;
+//   - someone asks for the status.
+//
+// Nothing in it waits for a proxy, a disk read or a build.
+func (c *Control) Run(ctx context.Context) error {
+	c.Watcher.Watch([]string{c.Fleet})
+	for {
+		select {
+		case change := <-c.Watcher.Changes():
+			c.changed(ctx, change)
+		case b := <-c.built:
+			c.finished(b)
+		case <-c.XDS.Ready():
+			for _, e := range c.XDS.Events() {
+				c.proxyEvent(e)
+			}
+		case reply := <-c.queries:
+			reply <- c.status()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Status asks the loop for a copy of its state.
+func (c *Control) Status(ctx context.Context) (Status, error) {
+	reply := make(chan Status, 1)
+	select {
+	case c.queries <- reply:
+		return <-reply, nil
+	case <-ctx.Done():
+		return Status{}, fmt.Errorf("asking for the status: %w", ctx.Err())
+	}
+}
+
+// Subscribe returns what happens from now on. A subscriber that does not keep up
+// is cut off: its channel is closed. Call stop when done.
+func (c *Control) Subscribe() (records <-chan Record, stop func()) { return c.feed.subscribe() }

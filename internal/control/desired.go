@@ -1,0 +1,165 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/watch"
+)
+
+// desired is what is on disk.
+type desired struct {
+	files   map[string]*fleetFile  // by path
+	modules map[string]*moduleFile // by path
+}
+
+// fleetFile is a fleet file as it is now.
+type fleetFile struct {
+	name  string       // of its fleet, as far as one was ever read from it
+	fleet *fleet.Fleet // nil when it can't be read
+	err   error        // why
+	saved saved
+}
+
+// moduleFile is a module as it is now; both fields are nil until it was read once.
+type moduleFile struct {
+	module *module.Module
+	err    error
+	saved  saved
+}
+
+// saved are the moments of a file's last change.
+type saved struct{ noticed, settled time.Time }
+
+func newDesired() desired {
+	return desired{files: map[string]*fleetFile{}, modules: map[string]*moduleFile{}}
+}
+
+// changed takes in a watched file and builds the fleets that it concerns.
+func (c *Control) changed(ctx context.Context, change watch.Change) {
+	if m := c.desired.modules[change.Path]; m != nil {
+		c.moduleChanged(ctx, m, change)
+		return
+	}
+	c.fleetChanged(ctx, change)
+}
+
+func (c *Control) moduleChanged(ctx context.Context, m *moduleFile, change watch.Change) {
+	m.module, m.err, m.saved = nil, change.Err, saved{change.Noticed, change.Settled}
+	if change.Err == nil {
+		m.module = module.New(change.Data)
+		c.noticed(change)
+	}
+	for _, path := range slices.Sorted(maps.Keys(c.desired.files)) {
+		f := c.desired.files[path]
+		if f.fleet != nil && slices.ContainsFunc(f.fleet.Filters, func(filter fleet.Filter) bool { return filter.Module == change.Path }) {
+			c.build(ctx, f)
+		}
+	}
+}
+
+func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {
+	f := c.desired.files[change.Path]
+	if f == nil {
+		f = &fleetFile{}
+		c.desired.files[change.Path] = f
+	}
+	f.fleet, f.err, f.saved = nil, change.Err, saved{change.Noticed, change.Settled}
+	if change.Err == nil {
+		c.noticed(change)
+		f.fleet, f.err = fleet.Parse(change.Path, change.Data)
+	} else if errors.Is(change.Err, fs.ErrNotExist) {
+		f.err = fmt.Errorf("%s: the fleet file does not exist", change.Path)
+	}
+	if f.fleet != nil {
+		if other := c.otherFile(change.Path, f.fleet.Name); other != "" {
+			f.err = fmt.Errorf("%s: fleet %q is that of %s already", change.Path, f.fleet.Name, other)
+			f.fleet = nil
+		}
+	}
+	if f.fleet == nil {
+		c.problem(cmp.Or(f.name, change.Path), f.err)
+		return
+	}
+	c.healed(change.Path)
+	f.name = f.fleet.Name
+	c.watchModules()
+	c.matchChanged(f.fleet)
+	c.build(ctx, f)
+}
+
+// otherFile finds another file with a fleet of this name.
+func (c *Control) otherFile(path, name string) string {
+	for _, other := range slices.Sorted(maps.Keys(c.desired.files)) {
+		if f := c.desired.files[other]; other != path && f.fleet != nil && f.fleet.Name == name {
+			return other
+		}
+	}
+	return ""
+}
+
+// watchModules watches the modules of all fleets that could be read.
+func (c *Control) watchModules() {
+	used := map[string]*moduleFile{}
+	for _, f := range c.desired.files {
+		if f.fleet == nil {
+			continue
+		}
+		for _, filter := range f.fleet.Filters {
+			m := c.desired.modules[filter.Module]
+			if m == nil {
+				m = &moduleFile{}
+			}
+			used[filter.Module] = m
+		}
+	}
+	c.desired.modules = used
+	c.Watcher.Watch(append([]string{c.Fleet}, slices.Sorted(maps.Keys(used))...))
+}
+
+// ready returns the modules of a fleet; ok is false while one was not read yet.
+func (d *desired) ready(f *fleet.Fleet) (modules map[string]*module.Module, newest saved, ok bool, err error) {
+	modules = map[string]*module.Module{}
+	var wrong []error
+	for _, filter := range f.Filters {
+		m := d.modules[filter.Module]
+		switch {
+		case m.module == nil && m.err == nil:
+			return nil, saved{}, false, nil
+		case errors.Is(m.err, fs.ErrNotExist):
+			wrong = append(wrong, at(f, filter, "module %s does not exist", filter.Module))
+		case m.err != nil:
+			wrong = append(wrong, at(f, filter, "module %s can't be read: %v", filter.Module, m.err))
+		default:
+			modules[filter.Module] = m.module
+			if m.saved.settled.After(newest.settled) {
+				newest = m.saved
+			}
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, newest, true, errors.Join(wrong...)
+	}
+	return modules, newest, true, nil
+}
+
+// at is an error about a filter's module, at its line of the fleet file.
+func at(f *fleet.Fleet, filter fleet.Filter, format string, args ...any) error {
+	return &fleet.Error{File: f.File, Line: filter.ModuleLine, Msg: fmt.Sprintf(format, args...)}
+}
+
+func (c *Control) noticed(change watch.Change) {
+	c.feed.put(Record{Kind: Noticed, Message: change.Path, Timings: &Timings{Noticed: change.Noticed, Settled: change.Settled}})
+}
+
+// oneLine is an error of several lines for a log.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

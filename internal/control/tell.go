@@ -1,0 +1,102 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+// number is a revision's number, 0 for one that is not served or tried any more.
+func (s *fleetState) number(id string) int {
+	for _, r := range []rollout.Revision{s.rollout.Serving, s.rollout.Candidate} {
+		if r.ID == id {
+			return r.Number
+		}
+	}
+	i := slices.IndexFunc(s.rollout.Rejected, func(r rollout.Rejection) bool { return r.ID == id })
+	if i >= 0 {
+		return s.rollout.Rejected[i].Number
+	}
+	return 0
+}
+
+// tell logs what the rollout decided and passes it on to who follows along.
+func (c *Control) tell(s *fleetState, e rollout.Tell) {
+	r := Record{Kind: string(e.Kind), Fleet: s.name, Revision: e.Revision.ID, Number: e.Revision.Number, Node: e.Node, Message: e.Reason}
+	log := c.Log.With("fleet", s.name, "revision", e.Revision.Number, "id", e.Revision.ID)
+	switch e.Kind {
+	case rollout.Pushing:
+		s.timings.Pushed = time.Now()
+		timings := s.timings
+		r.Timings = &timings
+		log.Info("pushing", "proxies", c.count(s.name), "modules", s.modules(e.Revision.ID))
+	case rollout.Serving:
+		log.Info("serving: every connected proxy has accepted it", "proxies", c.count(s.name))
+	case rollout.Abandoned:
+		log.Info("abandoned: there is a newer one on disk")
+	case rollout.Rejected:
+		log.Error("rejected, and not sent to any proxy again", "node", e.Node, "reason", e.Reason, "still_runs", s.running())
+	case rollout.StillRejected:
+		log.Error("on disk is a revision that was rejected: it is not sent", "node", e.Node, "reason", e.Reason, "still_runs", s.running())
+	case rollout.ProxyRefusesGood:
+		log.Error("a proxy refuses what the fleet serves: it keeps what it has", "node", e.Node, "reason", e.Reason)
+	}
+	c.feed.put(r)
+}
+
+func (c *Control) count(fleet string) int {
+	n := 0
+	for _, node := range c.nodes {
+		if node.fleet == fleet {
+			n++
+		}
+	}
+	return n
+}
+
+// modules names a revision's modules by the first part of their digests.
+func (s *fleetState) modules(id string) string {
+	var out []string
+	if snap := s.snapshots[id]; snap != nil {
+		for _, m := range snap.Modules {
+			out = append(out, m.Filter+"="+m.Digest[:12])
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// running says what a fleet goes on with.
+func (s *fleetState) running() string {
+	if s.rollout.Serving.ID == "" {
+		return "nothing: no revision has been good yet, and no request passes"
+	}
+	return fmt.Sprintf("revision %d (%s)", s.rollout.Serving.Number, s.rollout.Serving.ID)
+}
+
+// problem logs, once, what on disk can't be served, and what runs on. key is the
+// fleet's name or, where none was ever read from it, the file's path.
+func (c *Control) problem(key string, err error) {
+	if c.problems[key] == err.Error() {
+		return
+	}
+	c.problems[key] = err.Error()
+	running := "nothing of it"
+	if s := c.fleets[key]; s != nil {
+		running = s.running()
+	}
+	c.Log.Error("what is on disk can't be served", "fleet", key, "error", oneLine(err), "still_runs", running)
+	c.feed.put(Record{Kind: Problem, Fleet: key, Message: err.Error()})
+}
+
+// healed takes a problem back.
+func (c *Control) healed(key string) {
+	if c.problems[key] == "" {
+		return
+	}
+	delete(c.problems, key)
+	c.Log.Info("what is on disk can be served again", "fleet", key)
+	c.feed.put(Record{Kind: Healed, Fleet: key})
+}
