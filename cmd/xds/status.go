@@ -31,7 +31,11 @@ func (a *app) status() *cobra.Command {
 	admin := a.adminFlag(cmd)
 	output := cmd.Flags().StringP("output", "o", "table", "table or json")
 	ready := cmd.Flags().Bool("ready", false, "print nothing; exit with 1 unless there is a revision to serve")
+	following := cmd.Flags().BoolP("follow", "f", false, "go on, and show what happens as it happens")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *following {
+			return follow(cmd.Context(), a.stdout, admin())
+		}
 		if *output != "table" && *output != "json" {
 			return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
 		}

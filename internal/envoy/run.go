@@ -50,7 +50,11 @@ func Start(o Options) (*Proxy, error) {
 		return nil, fmt.Errorf("starting Envoy %s: %w", name, err)
 	}
 	defer log.Close() //nolint:errcheck // the process has its own descriptor
-	p.cmd = exec.Command(o.Path, arguments(o, p)...)
+	path, err := filepath.Abs(o.Path) // it runs in another folder
+	if err != nil {
+		return nil, fmt.Errorf("starting Envoy %s: %w", name, err)
+	}
+	p.cmd = exec.Command(path, arguments(o, p)...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = o.Dir, log, log
 	// Not in the terminal's process group: who started it ends it, in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

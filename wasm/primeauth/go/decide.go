@@ -1,18 +1,28 @@
 package main
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
-// A verdict says whether a token lets its request through and, if not, why.
-// Its text names the reason in metrics; it never holds the token.
-type verdict string
+// A verdict says whether a request passes and, if not, why. It never holds the token.
+type verdict int
 
 const (
-	allowed    verdict = "allowed"
-	missing    verdict = "missing"     // no such header, or an empty one
-	notDecimal verdict = "not_decimal" // anything but the digits 0-9
-	tooLarge   verdict = "too_large"   // over 64 bits
-	notPrime   verdict = "not_prime"
+	allowed    verdict = iota // the token is prime
+	exempt                    // the path needs none
+	missing                   // no such header, or an empty one
+	notDecimal                // anything but the digits 0-9
+	tooLarge                  // over 64 bits
+	notPrime
+	verdicts // how many there are
 )
+
+var verdictNames = [verdicts]string{"allowed", "exempt", "missing", "not_decimal", "too_large", "not_prime"}
+
+func (v verdict) String() string { return verdictNames[v] }
+
+func (v verdict) denied() bool { return v > exempt }
 
 // decide judges a token. A token given twice reaches it joined by a comma, as
 // Envoy joins repeated headers, and is not decimal.
@@ -47,4 +57,10 @@ func parseToken(token string) (uint64, verdict) {
 		return 0, tooLarge
 	}
 	return n, allowed
+}
+
+// withoutQuery is the path of a request target.
+func withoutQuery(target string) string {
+	path, _, _ := strings.Cut(target, "?")
+	return path
 }

@@ -4,6 +4,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm"
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm/types"
 )
@@ -14,10 +16,14 @@ func init() {
 	proxywasm.SetPluginContext(func(uint32) types.PluginContext { return &plugin{} })
 }
 
+// version names the build, in the response header. Set by the linker.
+var version = "dev"
+
 // plugin is one configuration of the filter in one VM.
 type plugin struct {
 	types.DefaultPluginContext
-	config config
+	config  config
+	metrics metrics
 }
 
 // OnPluginStart reads the configuration. An invalid one is refused, with the
@@ -32,6 +38,7 @@ func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 		proxywasm.LogCriticalf("primeauth: %v", err)
 		return types.OnPluginStartStatusFailed
 	}
+	p.metrics = defineMetrics()
 	return types.OnPluginStartStatusOK
 }
 
@@ -45,18 +52,48 @@ type request struct {
 	plugin *plugin
 }
 
-// OnHttpRequestHeaders answers a request whose token is not prime.
+// OnHttpRequestHeaders answers a request that has no business with the service.
 func (r *request) OnHttpRequestHeaders(int, bool) types.Action {
-	token, err := proxywasm.GetHttpRequestHeader(r.plugin.config.header)
+	c := &r.plugin.config
+	v := r.verdict()
+	r.plugin.metrics[v].Increment(1)
+	if v.denied() {
+		// -1: no gRPC status. Paused, because the request ends here.
+		if err := proxywasm.SendHttpResponse(c.deniedStatus, nil, c.deniedBody, -1); err != nil {
+			proxywasm.LogErrorf("primeauth: denying a request: %v", err)
+		}
+		return types.ActionPause
+	}
+	if c.removeHeader {
+		if err := proxywasm.RemoveHttpRequestHeader(c.header); err != nil {
+			proxywasm.LogErrorf("primeauth: removing the token header: %v", err)
+		}
+	}
+	return types.ActionContinue
+}
+
+// verdict judges the request by its path, if paths matter, and its token.
+func (r *request) verdict() verdict {
+	c := &r.plugin.config
+	if len(c.allowPaths) > 0 {
+		path, err := proxywasm.GetHttpRequestHeader(":path")
+		if err == nil && slices.Contains(c.allowPaths, withoutQuery(path)) {
+			return exempt
+		}
+	}
+	token, err := proxywasm.GetHttpRequestHeader(c.header)
 	if err != nil && err != types.ErrorStatusNotFound {
 		proxywasm.LogErrorf("primeauth: reading the token header: %v", err)
 	}
-	if decide(token) == allowed {
-		return types.ActionContinue
+	return decide(token)
+}
+
+// OnHttpResponseHeaders names the filter, where that is asked for.
+func (r *request) OnHttpResponseHeaders(int, bool) types.Action {
+	if name := r.plugin.config.responseHeader; name != "" {
+		if err := proxywasm.ReplaceHttpResponseHeader(name, "primeauth/"+version); err != nil {
+			proxywasm.LogErrorf("primeauth: naming the filter: %v", err)
+		}
 	}
-	// -1: no gRPC status. Paused, because the request ends here.
-	if err := proxywasm.SendHttpResponse(r.plugin.config.deniedStatus, nil, []byte(deniedBody), -1); err != nil {
-		proxywasm.LogErrorf("primeauth: denying a request: %v", err)
-	}
-	return types.ActionPause
+	return types.ActionContinue
 }

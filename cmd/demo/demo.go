@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/envoy"
+)
+
+// Where everything is. fleet.yaml and envoy-bootstrap/local.yaml name the first three.
+const (
+	xdsAddress   = "127.0.0.1:17000"
+	adminAddress = "127.0.0.1:17001"
+	echoAddress  = "127.0.0.1:18080"
+	firstPort    = 18000 // of the proxies' listeners
+	firstAdmin   = 19000 // of the proxies' admin interfaces
+
+	workDir   = ".waxwing/demo"
+	toolsDir  = ".tools"
+	bootstrap = "envoy-bootstrap/local.yaml"
+)
+
+func demo(ctx context.Context, proxies int) error {
+	if err := portsFree(proxies); err != nil {
+		return err
+	}
+	binary, err := prepare(ctx)
+	if err != nil {
+		return err
+	}
+	// What an earlier demo served is of no interest.
+	if err := os.RemoveAll(workDir); err != nil {
+		return fmt.Errorf("clearing %s: %w", workDir, err)
+	}
+	if err := os.MkdirAll(workDir, 0o755); err != nil {
+		return fmt.Errorf("making %s: %w", workDir, err)
+	}
+	stopEcho, err := startEcho()
+	if err != nil {
+		return err
+	}
+	defer stopEcho()
+	server, err := startXDS()
+	if err != nil {
+		return err
+	}
+	defer server.stop()
+	fleet, err := startEnvoys(binary, proxies)
+	defer fleet.stop()
+	if err != nil {
+		return err
+	}
+	return follow(ctx, server, fleet)
+}
+
+// portsFree reports a port that something else has.
+func portsFree(proxies int) error {
+	addresses := []string{xdsAddress, adminAddress, echoAddress}
+	for i := range proxies {
+		addresses = append(addresses, fmt.Sprintf("0.0.0.0:%d", firstPort+i), fmt.Sprintf("127.0.0.1:%d", firstAdmin+i))
+	}
+	for _, address := range addresses {
+		l, err := net.Listen("tcp", address)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%s is in use: end what listens there (another demo?) and try again", address)
+		}
+		if err != nil {
+			return fmt.Errorf("trying %s: %w", address, err)
+		}
+		if err := l.Close(); err != nil {
+			return fmt.Errorf("trying %s: %w", address, err)
+		}
+	}
+	return nil
+}
+
+// startEcho runs the service behind the proxies.
+func startEcho() (stop func(), err error) {
+	l, err := net.Listen("tcp", echoAddress)
+	if err != nil {
+		return nil, fmt.Errorf("the echo service: %w", err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "Welcome to WASM land") //nolint:errcheck // a client that is gone
+	})}
+	go server.Serve(l)                        //nolint:errcheck // ends with Close
+	return func() { _ = server.Close() }, nil // the process ends next
+}
+
+// process is a child of the demo.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	log  string
+}
+
+// startXDS runs the real server.
+func startXDS() (*process, error) {
+	path := filepath.Join(workDir, "xds.log")
+	log, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("the log of xds: %w", err)
+	}
+	defer log.Close() //nolint:errcheck // the process has its own descriptor
+	cmd := exec.Command("bin/xds", "serve", "--listen", xdsAddress, "--admin", adminAddress,
+		"--fleet", "fleet.yaml", "--state", filepath.Join(workDir, "state"))
+	cmd.Stdout, cmd.Stderr = log, log
+	return start(cmd, path)
+}
+
+// start runs a command outside the terminal's process group: Ctrl-C reaches the
+// demo alone, which ends its children in order.
+func start(cmd *exec.Cmd, log string) (*process, error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", cmd.Path, err)
+	}
+	p := &process{cmd: cmd, done: make(chan struct{}), log: log}
+	go func() {
+		_ = cmd.Wait() // that it ended is what counts
+		close(p.done)
+	}()
+	return p, nil
+}
+
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended
+	select {
+	case <-p.done:
+	case <-time.After(5 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// envoys are the running proxies.
+type envoys []*envoy.Proxy
+
+func startEnvoys(binary string, n int) (envoys, error) {
+	path, err := filepath.Abs(bootstrap)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", bootstrap, err)
+	}
+	dir, err := filepath.Abs(workDir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", workDir, err)
+	}
+	var all envoys
+	for i := range n {
+		// One bootstrap for all; what differs on a shared host is laid over it.
+		p, err := envoy.Start(envoy.Options{
+			Path: binary, Bootstrap: path, NodeID: fmt.Sprintf("edge-%d", i), Dir: dir,
+			Overlay: fmt.Sprintf(`{node: {metadata: {listen: {ingress: "0.0.0.0:%d"}}},
+				admin: {address: {socket_address: {port_value: %d}}}}`, firstPort+i, firstAdmin+i),
+		})
+		if err != nil {
+			return all, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func (all envoys) stop() {
+	for _, p := range all {
+		p.Stop()
+	}
+}
+
+// ended returns the first proxy that is not running any more, or nil.
+func (all envoys) ended() *envoy.Proxy {
+	for _, p := range all {
+		select {
+		case <-p.Done():
+			return p
+		default:
+		}
+	}
+	return nil
+}

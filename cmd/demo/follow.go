@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+const startTimeout = 60 * time.Second
+
+// follow waits until every proxy serves, says what to try, and shows the live
+// view of `xds status --follow` until Ctrl-C or until something it started ends.
+func follow(ctx context.Context, server *process, fleet envoys) error {
+	fmt.Printf("  … starting %d Envoys\n", len(fleet))
+	begin := time.Now()
+	if err := waitServing(ctx, server, fleet); err != nil {
+		return err
+	}
+	fmt.Printf("  ✓ every proxy serves the filter, %.1f s\n%s", time.Since(begin).Seconds(), whatToTry(len(fleet)))
+	view := exec.Command("bin/xds", "status", "--follow", "--admin", adminAddress)
+	view.Stdout, view.Stderr = os.Stdout, os.Stderr
+	shown, err := start(view, "")
+	if err != nil {
+		return err
+	}
+	defer shown.stop()
+	return watchAll(ctx, server, fleet, shown)
+}
+
+// watchAll returns when the demo is over.
+func watchAll(ctx context.Context, server *process, fleet envoys, view *process) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-server.done:
+			return fmt.Errorf("xds ended by itself: see %s", server.log)
+		case <-view.done:
+			return errors.New("`xds status --follow` ended by itself")
+		case <-tick.C:
+			if p := fleet.ended(); p != nil {
+				return p.Err()
+			}
+		}
+	}
+}
+
+// waitServing waits until each proxy serves a revision.
+func waitServing(ctx context.Context, server *process, fleet envoys) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	problem := ""
+	for {
+		select {
+		case <-tick.C:
+		case <-server.done:
+			log, err := os.ReadFile(server.log)
+			return fmt.Errorf("xds ended: %s", errors.Join(errors.New(strings.TrimSpace(string(log))), err))
+		case <-ctx.Done():
+			return fmt.Errorf("the proxies do not serve after %s%s: see the logs in %s", startTimeout, problem, workDir)
+		}
+		if p := fleet.ended(); p != nil {
+			return p.Err()
+		}
+		serving, why := countServing(ctx)
+		if serving == len(fleet) {
+			return nil
+		}
+		if why != "" {
+			problem = " (" + why + ")"
+		}
+	}
+}
+
+// countServing asks the server how many proxies serve, and what is wrong.
+func countServing(ctx context.Context) (serving int, problem string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+adminAddress+"/v1/status", nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, "" // not up yet
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end
+	var status struct {
+		Fleets  []struct{ Problem string }
+		Proxies []struct{ State string }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&status); err != nil {
+		return 0, err.Error()
+	}
+	for _, p := range status.Proxies {
+		if p.State == "serving" {
+			serving++
+		}
+	}
+	for _, f := range status.Fleets {
+		problem += f.Problem
+	}
+	return serving, problem
+}
+
+func whatToTry(proxies int) string {
+	return fmt.Sprintf(`
+  The proxies listen on %d to %d; xds itself logs to %s/xds.log. Try:
+
+    curl -H 'token: 32323'  localhost:%d     → Welcome to WASM land
+    curl -H 'token: 323232' localhost:%d     → 403 Access forbidden.
+    edit fleet.yaml (say, header: x-prime) or wasm/primeauth/go/, then `+"`make filter`"+`
+    bin/xds status
+
+  Ctrl-C ends it all.
+
+`, firstPort, firstPort+proxies-1, workDir, firstPort, firstPort)
+}

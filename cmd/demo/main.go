@@ -1,0 +1,44 @@
+// Command demo shows the whole of it on one machine: it builds the server and
+// the filter, starts them with an echo service and real Envoys, and follows what
+// happens until Ctrl-C, which ends all that it started.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// maxProxies keeps the proxies' ports clear of the echo's.
+const maxProxies = 64
+
+func run(ctx context.Context, args []string) int {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	proxies := flags.Int("proxies", 3, "how many Envoys to run")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if *proxies < 1 || *proxies > maxProxies {
+		fmt.Fprintf(os.Stderr, "demo: %d proxies: choose from 1 to %d\n", *proxies, maxProxies)
+		return 2
+	}
+	err := demo(ctx, *proxies)
+	switch {
+	case ctx.Err() != nil: // Ctrl-C, whatever it cut short
+		fmt.Println("\nstopped")
+		return 0
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+// follow shows what happens as it happens: a line each, and below the lines a
+// table of the proxies that is kept up to date. On anything but a terminal the
+// table is printed again when it has changed.
+func follow(ctx context.Context, w io.Writer, c client) error {
+	screen := newScreen(w)
+	records := make(chan control.Record)
+	go func() {
+		for ctx.Err() == nil {
+			if err := c.events(ctx, records); err != nil && ctx.Err() == nil {
+				screen.line("xds does not answer at " + c.admin + ", trying again")
+			}
+			pause(ctx, time.Second)
+		}
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		status, err := c.status(ctx)
+		if err == nil {
+			screen.table(table(status, time.Now()), fingerprint(status))
+		}
+		select {
+		case r := <-records:
+			screen.line(sentence(r))
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// events reads the server's feed until it ends.
+func (c client) events(ctx context.Context, out chan<- control.Record) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.admin+"/v1/events", nil)
+	if err != nil {
+		return fmt.Errorf("the admin API's address %q: %w", c.admin, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("following xds: %w", err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var r control.Record
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			return fmt.Errorf("following xds: %w", err)
+		}
+		select {
+		case out <- r:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return errors.Join(errors.New("following xds: the feed ended"), lines.Err())
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// table is the proxies, for people who look on.
+func table(s control.Status, now time.Time) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(t, "NODE\tSTATE\tREVISION\tMODULE\tSINCE\tENVOY")
+	for _, p := range s.Proxies {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, p.State, revision(p.Served), modules(p.Modules), ago(now, p.Since), p.Envoy)
+	}
+	_ = t.Flush() // a strings.Builder takes everything
+	if len(s.Proxies) == 0 {
+		b.WriteString("(no proxy is connected)\n")
+	}
+	for _, f := range s.Fleets {
+		if f.Problem != "" {
+			fmt.Fprintf(&b, "! fleet %s goes on with revision %s: %s\n", f.Fleet, revision(f.Serving), f.Problem)
+		}
+	}
+	return b.String()
+}
+
+// fingerprint is what of the table is news, and not just the time going by.
+func fingerprint(s control.Status) string { return table(s, time.Time{}) }
+
+// sentence is a record in words.
+func sentence(r control.Record) string {
+	rev := revision(rollout.Revision{ID: r.Revision, Number: r.Number})
+	var text string
+	switch r.Kind {
+	case control.Noticed:
+		text = fmt.Sprintf("noticed    %s was saved", r.Message)
+	case string(rollout.Pushing):
+		text = fmt.Sprintf("pushed     %s revision %s", r.Fleet, rev)
+		if t := r.Timings; t != nil {
+			text += fmt.Sprintf(", %s after the save was noticed (left alone %s, checked and built %s)",
+				ms(t.Pushed.Sub(t.Noticed)), ms(t.Settled.Sub(t.Noticed)), ms(t.Built.Sub(t.Settled)))
+		}
+	case control.Accepted:
+		text = fmt.Sprintf("ACK        %s has revision %s", r.Node, rev)
+		if t := r.Timings; t != nil {
+			text += fmt.Sprintf(", %s after the push", ms(t.Accepted.Sub(t.Pushed)))
+		}
+	case string(rollout.Rejected):
+		text = fmt.Sprintf("NACK       %s refused revision %s, and it is withdrawn: %s", r.Node, rev, r.Message)
+	case string(rollout.Serving):
+		text = fmt.Sprintf("serving    every proxy of %s has revision %s", r.Fleet, rev)
+	case control.Problem:
+		text = fmt.Sprintf("error      %s", r.Message)
+	default:
+		text = fmt.Sprintf("%-10s %s %s %s", r.Kind, r.Fleet, r.Node, r.Message)
+		if r.Revision != "" {
+			text += " revision " + rev
+		}
+	}
+	return r.Time.Local().Format("15:04:05.000 ") + strings.Join(strings.Split(text, "\n"), "\n             ")
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
+
+// screen keeps a table below the lines that scroll by.
+type screen struct {
+	w     io.Writer
+	size  func() (width, height int, err error) // nil when it is no terminal
+	shown string                                // the table that is on the screen
+	last  string                                // its fingerprint
+}
+
+func newScreen(w io.Writer) *screen {
+	s := &screen{w: w}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		s.size = func() (int, int, error) { return term.GetSize(int(f.Fd())) }
+	}
+	return s
+}
+
+// erase takes the table off the screen; what is printed next stands in its place.
+func (s *screen) erase() string {
+	if s.size == nil || s.shown == "" {
+		return ""
+	}
+	return fmt.Sprintf("\x1b[%dA\x1b[J", strings.Count(s.shown, "\n"))
+}
+
+func (s *screen) line(text string) {
+	fmt.Fprint(s.w, s.erase(), text, "\n", s.shownAgain())
+}
+
+func (s *screen) shownAgain() string {
+	if s.size == nil {
+		return ""
+	}
+	return s.shown
+}
+
+func (s *screen) table(text, fingerprint string) {
+	if s.size == nil {
+		if fingerprint != s.last {
+			s.last = fingerprint
+			fmt.Fprint(s.w, text)
+		}
+		return
+	}
+	before := s.erase()
+	s.shown = "\n" + s.fit(text)
+	fmt.Fprint(s.w, before, s.shown)
+}
+
+// fit cuts lines to the width of the terminal: one that wrapped would be two.
+func (s *screen) fit(text string) string {
+	width, _, err := s.size()
+	if err != nil || width <= 0 {
+		width = 80
+	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if runes := []rune(line); len(runes) >= width {
+			lines[i] = string(runes[:width-2]) + "…"
+		}
+	}
+	return strings.Join(lines, "\n")
+}
