@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -12,20 +13,40 @@ const (
 	allowed    verdict = iota // the token is prime
 	exempt                    // the path needs none
 	missing                   // no such header, or an empty one
+	repeated                  // the header is there twice
 	notDecimal                // anything but the digits 0-9
 	tooLarge                  // over 64 bits
 	notPrime
 	verdicts // how many there are
 )
 
-var verdictNames = [verdicts]string{"allowed", "exempt", "missing", "not_decimal", "too_large", "not_prime"}
+var verdictNames = [verdicts]string{"allowed", "exempt", "missing", "repeated", "not_decimal", "too_large", "not_prime"}
 
 func (v verdict) String() string { return verdictNames[v] }
 
 func (v verdict) denied() bool { return v > exempt }
 
-// decide judges a token. A token given twice reaches it joined by a comma, as
-// Envoy joins repeated headers, and is not decimal.
+// judge decides on a request by its headers, pseudo-headers included.
+func (c *config) judge(headers [][2]string) verdict {
+	token, tokens := "", 0
+	for _, h := range headers {
+		switch h[0] {
+		case c.header:
+			token = h[1]
+			tokens++
+		case ":path":
+			if slices.Contains(c.allowPaths, withoutQuery(h[1])) {
+				return exempt
+			}
+		}
+	}
+	if tokens > 1 {
+		return repeated
+	}
+	return decide(token)
+}
+
+// decide judges a token.
 func decide(token string) verdict {
 	n, v := parseToken(token)
 	if v != allowed {

@@ -21,7 +21,7 @@ func TestDecide(t *testing.T) {
 		"-7":                   notDecimal,
 		" 7":                   notDecimal,
 		"7 ":                   notDecimal,
-		"7,7":                  notDecimal, // the header given twice
+		"7,7":                  notDecimal,
 		"0x7":                  notDecimal,
 		"7.0":                  notDecimal,
 		"٧":                    notDecimal,
@@ -35,5 +35,21 @@ func TestDecide(t *testing.T) {
 	}
 	if got := decide(strings.Repeat("7", 10_000) + "x"); got != notDecimal {
 		t.Errorf("10,000 digits and a letter: %s, want %s", got, notDecimal)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	c := defaultConfig()
+	c.allowPaths = []string{"/healthz"}
+	for want, headers := range map[verdict][][2]string{
+		allowed:  {{":method", "GET"}, {":path", "/"}, {"token", "7"}, {"x-token", "4"}},
+		missing:  {{":path", "/"}, {"tokens", "7"}},
+		notPrime: {{":path", "/"}, {"token", "4"}},
+		repeated: {{":path", "/"}, {"token", "7"}, {"token", "7"}},
+		exempt:   {{"token", "4"}, {":path", "/healthz?x"}},
+	} {
+		if got := c.judge(headers); got != want {
+			t.Errorf("%v: %s, want %s", headers, got, want)
+		}
 	}
 }

@@ -4,8 +4,6 @@
 package main
 
 import (
-	"slices"
-
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm"
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm/types"
 )
@@ -72,20 +70,15 @@ func (r *request) OnHttpRequestHeaders(int, bool) types.Action {
 	return types.ActionContinue
 }
 
-// verdict judges the request by its path, if paths matter, and its token.
+// verdict judges the request by its path, if paths matter, and its token. It
+// asks for all headers: asked for one, Envoy answers with the first of that name
+// and keeps quiet about a second.
 func (r *request) verdict() verdict {
-	c := &r.plugin.config
-	if len(c.allowPaths) > 0 {
-		path, err := proxywasm.GetHttpRequestHeader(":path")
-		if err == nil && slices.Contains(c.allowPaths, withoutQuery(path)) {
-			return exempt
-		}
+	headers, err := proxywasm.GetHttpRequestHeaders()
+	if err != nil {
+		proxywasm.LogErrorf("primeauth: reading the request's headers: %v", err)
 	}
-	token, err := proxywasm.GetHttpRequestHeader(c.header)
-	if err != nil && err != types.ErrorStatusNotFound {
-		proxywasm.LogErrorf("primeauth: reading the token header: %v", err)
-	}
-	return decide(token)
+	return r.plugin.config.judge(headers)
 }
 
 // OnHttpResponseHeaders names the filter, where that is asked for.

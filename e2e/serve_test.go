@@ -1,0 +1,32 @@
+package e2e
+
+import (
+	"testing"
+)
+
+// variants runs a test with delta and with state-of-the-world proxies.
+func variants(t *testing.T, test func(t *testing.T, sotw bool)) {
+	t.Run("delta", func(t *testing.T) { test(t, false) })
+	t.Run("sotw", func(t *testing.T) { test(t, true) })
+}
+
+// The two lines of the article, with the real filter, on three proxies.
+func TestPrimeauth(t *testing.T) {
+	w := newWorld(t)
+	write(t, w.fleet, w.fleetYAML(fleetOptions{Config: `{header: token, remove_header: true, allow_paths: [/healthz]}`}))
+	write(t, w.module, primeauth(t, "A"))
+	w.startServer()
+	for _, p := range w.proxies(3) {
+		p.guards()
+		p.wants(200, welcome, "token", "18446744073709551557") // the largest prime of 64 bits
+		p.wants(403, forbidden, "token", "18446744073709551615")
+		p.wants(403, forbidden, "token", "7", "token", "7") // given twice
+		p.wants(200, welcome, "ToKeN", "7")
+		a, err := p.ask("token", "7")
+		if err != nil || a.header.Get("X-Token-Seen") != "false" {
+			t.Errorf("the service saw the token: %+v, %v", a, err)
+		}
+		mustEqual(t, "allowed requests counted", p.stat("wasmcustom.primeauth.allowed"), 4)
+		mustEqual(t, "requests without a token counted", p.stat("wasmcustom.primeauth.denied.missing"), 1)
+	}
+}
