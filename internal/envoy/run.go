@@ -49,7 +49,7 @@ func Start(o Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting Envoy %s: %w", name, err)
 	}
-	defer log.Close() //nolint:errcheck // the process has its own descriptor
+	defer log.Close()                 //nolint:errcheck // the process has its own descriptor
 	path, err := filepath.Abs(o.Path) // it runs in another folder
 	if err != nil {
 		return nil, fmt.Errorf("starting Envoy %s: %w", name, err)

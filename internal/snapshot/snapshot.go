@@ -19,19 +19,22 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
-// Types are the resource types a snapshot has, in the order in which a proxy
+// Stages are the resource types a snapshot has, in the order in which a proxy
 // is to be given them: what is referred to comes before what refers to it
 // (https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#eventual-consistency-considerations).
-// Filters come before listeners because an Envoy that has rejected a filter
-// rejects every listener after it.
-var Types = []string{
-	resource.ClusterType,
-	resource.EndpointType,
-	resource.SecretType,
-	resource.ExtensionConfigType,
-	resource.ListenerType,
-	resource.RouteType,
+//
+// Types of one stage go out side by side. Envoy acknowledges clusters only when
+// they are warm, and for that it needs their endpoints and secrets; so may a
+// listener need its routes. Filters come before listeners because an Envoy that
+// has rejected a filter rejects every listener after it.
+var Stages = [][]string{
+	{resource.ClusterType, resource.EndpointType, resource.SecretType},
+	{resource.ExtensionConfigType},
+	{resource.ListenerType, resource.RouteType},
 }
+
+// Types are all of them.
+var Types = slices.Concat(Stages...)
 
 // A Resource is one xDS resource, marshalled once and shared by every stream
 // that sends it: nothing may write to it.
@@ -52,6 +55,8 @@ type Snapshot struct {
 
 	types map[string]*collection
 	needs map[string][]string // type URL to the names that the listeners and clusters ask for
+	// endpoints is what an EDS cluster asks for: its name to that of its endpoints.
+	endpoints map[string]string
 }
 
 // A Module says which module a filter runs.
@@ -85,6 +90,9 @@ func (s *Snapshot) Get(typeURL, name string) *Resource {
 // be on this snapshot: all listeners and clusters, and what those ask for.
 func (s *Snapshot) Required(typeURL string) []string { return s.needs[typeURL] }
 
+// EndpointsOf is the name of the endpoints that a cluster asks for, or "".
+func (s *Snapshot) EndpointsOf(cluster string) string { return s.endpoints[cluster] }
+
 // newResource marshals a message. Version and bytes depend on its content only.
 func newResource(typeURL, name string, m proto.Message) (*Resource, error) {
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
@@ -104,7 +112,7 @@ func hashOf(b []byte) string {
 
 // assemble makes a snapshot of resources.
 func assemble(fleetName string, resources []*Resource) (*Snapshot, error) {
-	s := &Snapshot{Fleet: fleetName, types: map[string]*collection{}}
+	s := &Snapshot{Fleet: fleetName, types: map[string]*collection{}, endpoints: map[string]string{}}
 	for _, r := range resources {
 		typeURL := r.Wire.GetResource().GetTypeUrl()
 		c := s.types[typeURL]
@@ -156,6 +164,9 @@ func (s *Snapshot) findNeeds() error {
 				return fmt.Errorf("reading %s %q: %w", typeURL, r.Name, err)
 			}
 			for _, n := range fleet.Needs(m) {
+				if n.Kind == "endpoint" {
+					s.endpoints[r.Name] = n.Name
+				}
 				if s.Get(typeOfKind[n.Kind], n.Name) == nil {
 					return fmt.Errorf("%s %q asks for the %s %q, which does not exist", typeURL, r.Name, n.Kind, n.Name)
 				}

@@ -29,12 +29,14 @@ func (s *session) advance() {
 	if s.target == nil || s.halted.Load() {
 		return
 	}
-	for _, url := range snapshot.Types {
-		st := s.types[url]
-		if st == nil { // the proxy does not ask for it, yet
-			continue
+	for _, stage := range snapshot.Stages {
+		busy := false
+		for _, url := range stage {
+			if st := s.types[url]; st != nil { // the proxy asks for it
+				busy = st.inFlight() || s.send(st, s.additions(st)) || busy
+			}
 		}
-		if st.inFlight() || s.send(st, s.additions(st)) {
+		if busy {
 			return
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/sotw/v3"
 
@@ -68,9 +69,25 @@ func (s *session) sent(url, nonce string) {
 	st := s.state(url)
 	st.awaited, st.nonce, st.pending = st.pending, nonce, nil
 	if st.awaited != nil {
+		s.server.log.Debug("sent", "node", s.node.GetId(), "revision", st.awaited.revision, "resources", st.awaited.String())
 		st.have = maps.Clone(st.awaited.have)
 		st.hold(st.awaited)
+		s.endpointsAgain(st.awaited)
 	}
+}
+
+// endpointsAgain forgets that the proxy has the endpoints of clusters that it is
+// sent: of a changed cluster Envoy makes a new one, which waits for its endpoints
+// to be sent again, 15 s by default.
+func (s *session) endpointsAgain(p *push) {
+	eds := s.types[resource.EndpointType]
+	if p.url != resource.ClusterType || eds == nil || s.target == nil {
+		return
+	}
+	for _, r := range p.add {
+		delete(eds.have, s.target.EndpointsOf(r.Name))
+	}
+	s.advance()
 }
 
 // hold keeps a state-of-the-world set of listeners or clusters.
@@ -96,6 +113,7 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 	}
 	p := st.awaited
 	st.awaited = nil
+	s.server.log.Debug("answered", "node", s.node.GetId(), "revision", p.revision, "resources", p.String(), "accepted", refusal == nil)
 	v := &Verdict{At: time.Now(), Resource: p.String()}
 	if refusal == nil {
 		st.acked = maps.Clone(p.have)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -152,6 +153,9 @@ func (p *Proxy) run(stream stream, done chan struct{}) {
 		if r, err = stream.recv(); err == nil {
 			err = p.handle(stream, r)
 		}
+	}
+	if errors.Is(err, io.EOF) { // sending on a stream that ended: why, receiving tells
+		_, err = stream.recv()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

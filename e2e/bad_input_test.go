@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"os"
+	"strings"
+	"testing"
+)
+
+// badInput is what can be wrong on disk, and what the server says of it.
+type badInput struct {
+	name string
+	want []string // in one line of the log, and in the status
+	do   func(t *testing.T, w *world)
+}
+
+func badInputs(t *testing.T) []badInput {
+	t.Helper()
+	random := make([]byte, 5000)
+	if _, err := rand.Read(random); err != nil {
+		t.Fatal(err)
+	}
+	module := func(data []byte) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) { t.Helper(); save(t, w.module, data) }
+	}
+	fleet := func(change func(string) string) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) {
+			t.Helper()
+			save(t, w.fleet, []byte(change(string(w.fleetYAML(fleetOptions{})))))
+		}
+	}
+	good := gate(t, 9)
+	remove := func(path func(*world) string) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) {
+			t.Helper()
+			if err := os.Remove(path(w)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return []badInput{
+		{"empty module", []string{"fleet.yaml:5: module", "the file is empty"}, module(nil)},
+		{"truncated module", []string{"fleet.yaml:5: module", "cut short"}, module(good[:len(good)/2])},
+		{"random module", []string{"fleet.yaml:5: module", "not a WebAssembly module"}, module(random)},
+		{"a module of another kind", []string{"fleet.yaml:5: module", "no Proxy-Wasm filter"}, module([]byte("\x00asm\x01\x00\x00\x00"))},
+		{"deleted module", []string{"fleet.yaml:5: module", "does not exist"}, remove(func(w *world) string { return w.module })},
+		{"empty fleet file", []string{"fleet.yaml: the file is empty"}, fleet(func(string) string { return "" })},
+		{"fleet file that is no YAML", []string{"fleet.yaml:2: "}, fleet(func(string) string { return "fleet: edge\n\tmatch: {}\n" })},
+		{"unknown field", []string{`fleet.yaml:2: unknown field \"macth\"`}, fleet(func(s string) string { return strings.Replace(s, "match:", "macth:", 1) })},
+		{"missing cluster", []string{`cluster \"nowhere\" does not exist`}, fleet(func(s string) string {
+			return strings.Replace(s, "route: {cluster: echo}", "route: {cluster: nowhere}", 1)
+		})},
+		{"deleted fleet file", []string{"fleet.yaml: the fleet file does not exist"}, remove(func(w *world) string { return w.fleet })},
+	}
+}
+
+// Whatever is saved, the proxies go on with the last good revision, the error is
+// clear, logged once and in the status, and the next good save heals it.
+func TestBadInputLater(t *testing.T) {
+	w := started(t, gate(t, 0))
+	proxies := w.proxies(2)
+	l := w.startLoad(proxies, 1, "x-build")
+	for i, bad := range badInputs(t) {
+		t.Run(bad.name, func(t *testing.T) {
+			before := w.logged(bad.want...)
+			bad.do(t, w)
+			w.problem(strings.ReplaceAll(bad.want[len(bad.want)-1], `\"`, `"`))
+			mustEqual(t, "lines that say so", w.logged(append(bad.want, `"level":"ERROR"`, "still_runs", "revision")...)-before, 1)
+			for _, p := range proxies {
+				p.guards()
+			}
+			save(t, w.fleet, w.fleetYAML(fleetOptions{}))
+			save(t, w.module, gate(t, i+1))
+			for _, p := range proxies {
+				p.runs("x-build", build(i+1))
+			}
+			w.problem("")
+		})
+	}
+	l.end(2)
+}
+
+// At a first start with something wrong the server says so and waits. Until it
+// heals no proxy lets anything through, the right token included.
+func TestBadInputAtFirstStart(t *testing.T) {
+	for _, bad := range badInputs(t) {
+		t.Run(bad.name, func(t *testing.T) {
+			w := newWorld(t)
+			write(t, w.fleet, w.fleetYAML(fleetOptions{}))
+			write(t, w.module, gate(t, 0))
+			bad.do(t, w)
+			w.startServer()
+			p := w.startProxy("edge-0")
+			w.eventually("the proxy is connected", func() error { _, err := p.statusOf(); return err })
+			w.problem(strings.ReplaceAll(bad.want[len(bad.want)-1], `\"`, `"`))
+			if a, err := p.ask("token", "32323"); err == nil {
+				t.Errorf("the proxy answers: %+v", a)
+			}
+			save(t, w.fleet, w.fleetYAML(fleetOptions{}))
+			save(t, w.module, gate(t, 1))
+			p.runs("x-build", build(1))
+			p.guards()
+		})
+	}
+}
+
+// A restarted server serves the last good revision, whatever is on disk.
+func TestBadInputAtRestart(t *testing.T) {
+	for _, bad := range badInputs(t) {
+		t.Run(bad.name, func(t *testing.T) {
+			w := started(t, gate(t, 1))
+			first := w.proxies(1)[0]
+			id := w.servingRevision(1)
+			bad.do(t, w)
+			w.endServer(9)
+			w.startServer()
+			w.problem(strings.ReplaceAll(bad.want[len(bad.want)-1], `\"`, `"`))
+			second := w.startProxy("new") // has nothing, and gets all of it
+			second.serves(id)
+			first.serves(id)
+			second.guards()
+			first.guards()
+			save(t, w.fleet, w.fleetYAML(fleetOptions{}))
+			save(t, w.module, gate(t, 2))
+			first.runs("x-build", build(2))
+			second.runs("x-build", build(2))
+		})
+	}
+}

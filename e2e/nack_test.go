@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+)
+
+// rejections are how often a proxy refused the filter.
+func (p *proxy) rejections() int {
+	p.w.t.Helper()
+	return p.stat("extension_config_discovery.http_filter.gate.config_fail$")
+}
+
+// A module that the proxies refuse is withdrawn: they are put back on the last
+// good one, it is logged once with what still runs, shown in the status, and not
+// sent again, whatever reconnects.
+func TestRefusedModule(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		w := newWorld(t)
+		w.Variant = sotw
+		write(t, w.fleet, w.fleetYAML(fleetOptions{}))
+		write(t, w.module, gate(t, 1))
+		w.startServer()
+		proxies := w.proxies(2)
+		good := w.servingRevision(2)
+		l := w.startLoad(proxies, 2, "x-build")
+
+		save(t, w.module, assemble(t, "refuses"))
+		w.eventually("it is rejected", func() error {
+			s, err := w.status()
+			if err == nil && (len(s.Fleets[0].Rejected) != 1 || s.Fleets[0].Candidate.ID != "") {
+				err = fmt.Errorf("%+v", s.Fleets[0])
+			}
+			return err
+		})
+		refused := 0
+		for _, p := range proxies {
+			p.serves(good)
+			p.runs("x-build", build(1))
+			p.guards()
+			s, err := p.statusOf()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.LastNACK != nil {
+				refused++
+				if !strings.Contains(s.LastNACK.Message, "Unable to create Wasm plugin gate") || s.LastNACK.Resource != "TypedExtensionConfig gate" {
+					t.Errorf("the status of %s shows %+v", p.Node, s.LastNACK)
+				}
+			}
+			if n := p.rejections(); n > 1 {
+				t.Errorf("%s was sent the refused module %d times", p.Node, n)
+			}
+		}
+		if refused == 0 {
+			t.Error("no proxy's status shows a refusal")
+		}
+		mustEqual(t, "lines that say so", w.logged(`"msg":"rejected`, "Unable to create Wasm plugin gate", "still_runs", "revision 1"), 1)
+		l.end(4)
+
+		// A server that starts again, a proxy that starts again, the same bytes saved
+		// again: none makes it be sent again.
+		w.endServer(syscall.SIGKILL)
+		w.startServer()
+		before := proxies[0].rejections()
+		for _, p := range proxies {
+			p.serves(good)
+		}
+		save(t, w.module, assemble(t, "refuses"))
+		proxies[1].Kill()
+		proxies[1].start()
+		proxies[1].serves(good)
+		w.eventually("the server says that it is on disk still", func() error {
+			if w.logged("on disk is a revision that was rejected") == 0 {
+				return fmt.Errorf("it does not")
+			}
+			return nil
+		})
+		mustEqual(t, "refusals since the restart", proxies[0].rejections()-before+proxies[1].rejections(), 0)
+
+		// An unrelated change of a listener is accepted: the explicit push of the good
+		// filter has cleared what Envoy holds against the refused one.
+		write(t, w.fleet, []byte(strings.Replace(string(w.fleetYAML(fleetOptions{})), "stat_prefix: ingress", "stat_prefix: changed", 1)))
+		save(t, w.module, gate(t, 2))
+		for _, p := range proxies {
+			p.runs("x-build", build(2))
+		}
+	})
+}
+
+// With nothing good to go back to, a refused module lets nothing through: Envoy
+// then opens the listener, and answers 500 to all. The next one heals it.
+func TestRefusedModuleAtFirstStart(t *testing.T) {
+	w := started(t, assemble(t, "refuses"))
+	p := w.startProxy("edge-0")
+	w.eventually("it is rejected", func() error {
+		s, err := w.status()
+		if err == nil && len(s.Fleets[0].Rejected) == 0 {
+			err = fmt.Errorf("%+v", s.Fleets[0])
+		}
+		return err
+	})
+	if a, err := p.ask("token", "32323"); err == nil && a.status != 500 {
+		t.Errorf("the proxy answers: %+v", a)
+	}
+	s, err := p.statusOf()
+	if err != nil || s.State != control.StateWaiting || s.LastNACK == nil {
+		t.Errorf("the status shows %+v, %v", s, err)
+	}
+	save(t, w.module, gate(t, 1))
+	p.runs("x-build", build(1))
+	p.guards()
+}

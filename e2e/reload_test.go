@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+)
+
+const reloads = 20
+
+// Rebuilt modules reach the proxies under load: no request fails, no connection
+// is closed, none is answered by an older build once the new one has answered,
+// the listener is left alone, and old VMs go away.
+func TestReload(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		w := newWorld(t)
+		w.Variant = sotw
+		write(t, w.fleet, w.fleetYAML(fleetOptions{}))
+		write(t, w.module, gate(t, 0))
+		w.startServer()
+		proxies := w.proxies(3)
+		l := w.startLoad(proxies, 2, "x-build")
+		for n := 1; n <= reloads; n++ {
+			save(t, w.module, gate(t, n))
+			for _, p := range proxies {
+				p.runs("x-build", build(n))
+			}
+		}
+		l.end(3 * 2)
+		for _, p := range proxies {
+			p.leftAlone()
+			p.guards()
+		}
+	})
+}
+
+// The same with the Go module, whose compile takes a proxy's main thread for
+// seconds, rebuilt by the Go compiler.
+func TestReloadGo(t *testing.T) {
+	w := newWorld(t)
+	write(t, w.fleet, w.fleetYAML(fleetOptions{Config: `{response_header: x-build}`}))
+	write(t, w.module, primeauth(t, "B"))
+	w.startServer()
+	p := w.proxies(1)[0]
+	l := w.startLoad([]*proxy{p}, 4, "x-build")
+	for n := range reloads {
+		version := []string{"A", "B"}[n%2]
+		save(t, w.module, primeauth(t, version))
+		p.runs("x-build", "primeauth/"+version)
+	}
+	l.end(4)
+	p.leftAlone()
+}
+
+// leftAlone checks what a reload must not do to a proxy.
+func (p *proxy) leftAlone() {
+	p.w.t.Helper()
+	mustEqual(p.w.t, p.Node+": listeners modified", p.stat("^listener_manager.listener_modified$"), 0)
+	mustEqual(p.w.t, p.Node+": listeners draining", p.stat("^listener_manager.total_listeners_draining$"), 0)
+	// One VM a worker, one for the main thread and one that the others are cloned
+	// from. Those of the build before go when their last request has.
+	p.w.eventually(p.Node+" holds the VMs of one build", func() error {
+		if got := p.stat("^wasm.envoy.wasm.runtime.v8.active$"); got != 4 {
+			return fmt.Errorf("%d VMs, want 4", got)
+		}
+		return nil
+	})
+}
+
+// A change of the configuration alone reaches the proxies without a compile.
+func TestConfigurationChange(t *testing.T) {
+	w := newWorld(t)
+	write(t, w.fleet, w.fleetYAML(fleetOptions{Config: `{header: token}`}))
+	write(t, w.module, primeauth(t, "A"))
+	w.startServer()
+	p := w.proxies(1)[0]
+	l := w.startLoad([]*proxy{p}, 2, "none")
+	created := p.stat("^wasm.envoy.wasm.runtime.v8.created$")
+	for n := range reloads {
+		header := fmt.Sprintf("x-filter-%d", n)
+		write(t, w.fleet, w.fleetYAML(fleetOptions{Config: fmt.Sprintf(`{header: token, response_header: %s}`, header)}))
+		p.runs(header, "primeauth/A")
+	}
+	l.end(2)
+	// Envoy tries a configuration on a clone of the compiled VM, and then puts it
+	// into the VMs that it has. A new module costs it a compile and four VMs more.
+	if got := p.stat("^wasm.envoy.wasm.runtime.v8.created$") - created; got > reloads {
+		t.Errorf("%d VMs were made for %d changes of configuration", got, reloads)
+	}
+	p.leftAlone()
+	created = p.stat("^wasm.envoy.wasm.runtime.v8.created$")
+	save(t, w.module, primeauth(t, "B"))
+	p.runs(fmt.Sprintf("x-filter-%d", reloads-1), "primeauth/B")
+	w.eventually("the new module's VMs are made", func() error {
+		if got := p.stat("^wasm.envoy.wasm.runtime.v8.created$") - created; got < 5 {
+			return fmt.Errorf("%d VMs were made for a new module: a count of them tells nothing", got)
+		}
+		return nil
+	})
+}
