@@ -17,6 +17,19 @@ demo: ## control plane, echo service and three real Envoys (PROXIES=8 for eight)
 build: ## the server, bin/xds
 	$(GO) build -o bin/xds ./cmd/xds
 
+# FILTER=rust builds the Rust one; it needs a wasm32 target, and says how to get it.
+FILTER  ?= go
+VERSION ?= dev
 .PHONY: filter
-filter: ## the primeauth module that fleet.yaml names
-	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=c-shared -ldflags="-s -w -buildid=" -o $(WASM) ./wasm/primeauth/go
+filter: filter-$(FILTER) ## the primeauth module that fleet.yaml names (FILTER=go or rust)
+
+.PHONY: filter-go filter-rust
+filter-go:
+	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=c-shared -ldflags="-s -w -buildid= -X main.version=$(VERSION)" -o $(WASM) ./wasm/primeauth/go
+filter-rust:
+	PRIMEAUTH_VERSION=$(VERSION) sh wasm/primeauth/build-rust.sh $(WASM)
+
+.PHONY: bench
+bench: build ## a save until three Envoys serve it, beside the smallest possible server
+	$(GO) build -o bin/bench-reload ./bench/reload
+	bin/bench-reload

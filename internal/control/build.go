@@ -10,7 +10,6 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
-	"github.com/waxwing-xds/waxwing/internal/store"
 )
 
 // built is what came of building a fleet.
@@ -26,12 +25,13 @@ type built struct {
 // build makes a revision of a fleet file, beside the loop. A newer build of the
 // same fleet ends an older one: only the newest counts.
 func (c *Control) build(ctx context.Context, file *fleetFile) {
-	s := c.fleet(file.fleet.Name)
+	f := file.fleet // a later change replaces it while it is built
+	s := c.fleet(f.Name)
 	s.attempt++
 	if s.cancel != nil {
 		s.cancel()
 	}
-	modules, newest, ok, err := c.desired.ready(file.fleet)
+	modules, newest, ok, err := c.desired.ready(f)
 	if !ok {
 		return // it is built when the last module was read
 	}
@@ -50,9 +50,8 @@ func (c *Control) build(ctx context.Context, file *fleetFile) {
 	for digest := range s.passed {
 		job.passed[digest] = true
 	}
-	s.building = true
 	go func() {
-		job.snapshot, job.err = makeRevision(ctx, c.Store, file.fleet, modules, job.passed)
+		job.snapshot, job.err = makeRevision(ctx, f, modules, job.passed)
 		job.timings.Built = time.Now()
 		select {
 		case c.built <- job:
@@ -61,8 +60,8 @@ func (c *Control) build(ctx context.Context, file *fleetFile) {
 	}()
 }
 
-// makeRevision inspects the modules that were not yet, builds the revision and saves it.
-func makeRevision(ctx context.Context, dir *store.Dir, f *fleet.Fleet, modules map[string]*module.Module, passed map[string]bool) (*snapshot.Snapshot, error) {
+// makeRevision inspects the modules that were not yet, and builds the revision.
+func makeRevision(ctx context.Context, f *fleet.Fleet, modules map[string]*module.Module, passed map[string]bool) (*snapshot.Snapshot, error) {
 	for _, filter := range f.Filters {
 		m := modules[filter.Module]
 		if passed[m.Digest] {
@@ -77,20 +76,16 @@ func makeRevision(ctx context.Context, dir *store.Dir, f *fleet.Fleet, modules m
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.File, err)
 	}
-	data, err := s.Encode()
-	if err != nil {
-		return nil, err
-	}
-	return s, dir.Save(revisionFile(f.Name, s.ID), data)
+	return s, nil
 }
 
 // finished takes a build's result, unless a newer one is under way.
-func (c *Control) finished(b built) {
+func (c *Control) finished(ctx context.Context, b built) {
 	s := c.fleet(b.fleet)
 	if b.attempt != s.attempt {
 		return
 	}
-	s.building, s.passed = false, b.passed
+	s.passed = b.passed
 	if b.err != nil {
 		if !errors.Is(b.err, context.Canceled) {
 			c.problem(s.name, b.err)
@@ -103,4 +98,5 @@ func (c *Control) finished(b built) {
 	}
 	s.timings = b.timings
 	c.offer(s, b.snapshot.ID)
+	c.saveRevision(ctx, s, b.snapshot)
 }

@@ -28,6 +28,7 @@ type Control struct {
 	feed    *feed
 	queries chan chan<- Status
 	built   chan built
+	saved   chan savedRevision
 
 	// Owned by Run.
 	desired  desired
@@ -39,7 +40,7 @@ type Control struct {
 // New makes a loop and restores what an earlier one saved.
 func New(c Config) (*Control, error) {
 	control := &Control{
-		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built),
+		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built), saved: make(chan savedRevision),
 		desired: newDesired(), problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
 	}
 	if err := control.restore(); err != nil {
@@ -52,6 +53,7 @@ func New(c Config) (*Control, error) {
 //
 //   - a watched file has new content, or is gone;
 //   - a fleet was built of what is on disk, or could not be;
+//   - a revision was written to the state directory, or could not be;
 //   - a proxy connected, left, accepted or refused something;
 //   - someone asks for the status.
 //
@@ -63,7 +65,9 @@ func (c *Control) Run(ctx context.Context) error {
 		case change := <-c.Watcher.Changes():
 			c.changed(ctx, change)
 		case b := <-c.built:
-			c.finished(b)
+			c.finished(ctx, b)
+		case r := <-c.saved:
+			c.revisionSaved(r)
 		case <-c.XDS.Ready():
 			for _, e := range c.XDS.Events() {
 				c.proxyEvent(e)

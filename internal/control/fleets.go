@@ -16,18 +16,18 @@ type fleetState struct {
 	rollout   rollout.Fleet
 	snapshots map[string]*snapshot.Snapshot // by ID: what is served and what is tried
 
-	attempt  int                // counts builds
-	building bool               // one is under way
-	cancel   context.CancelFunc // ends the build under way
-	passed   map[string]bool    // digests of modules that preflight passed
-	timings  Timings            // of the newest change
+	attempt int                // counts builds
+	cancel  context.CancelFunc // ends the build under way
+	passed  map[string]bool    // digests of modules that preflight passed
+	saving  map[string]bool    // IDs of revisions in the state directory: true while one is being written
+	timings Timings            // of the newest change
 }
 
 // fleet finds a fleet, or makes it.
 func (c *Control) fleet(name string) *fleetState {
 	s := c.fleets[name]
 	if s == nil {
-		s = &fleetState{name: name, snapshots: map[string]*snapshot.Snapshot{}, passed: map[string]bool{}}
+		s = &fleetState{name: name, snapshots: map[string]*snapshot.Snapshot{}, passed: map[string]bool{}, saving: map[string]bool{}}
 		c.fleets[name] = s
 	}
 	return s

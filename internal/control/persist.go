@@ -1,10 +1,9 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
@@ -23,7 +22,8 @@ func revisionFolder(fleet string) string   { return "revisions/" + fleet }
 func revisionFile(fleet, id string) string { return revisionFolder(fleet) + "/" + id + ".pb" }
 
 // restore reads what an earlier server saved: until what is on disk has been
-// read, and if that is bad for as long as it is, the last good revision is served.
+// read, and if that is bad for as long as it is, the last good revision is
+// served. What of it can't be read is said, and the server goes on without.
 func (c *Control) restore() error {
 	names, err := c.Store.List("fleets")
 	if err != nil {
@@ -31,39 +31,86 @@ func (c *Control) restore() error {
 	}
 	for _, file := range names {
 		name := strings.TrimSuffix(file, ".json")
-		data, err := c.Store.Load(fleetFileName(name))
-		if err != nil {
-			return err
-		}
-		var saved savedFleet
-		if err := json.Unmarshal(data, &saved); err != nil {
-			return fmt.Errorf("fleet %q: %w", name, err)
-		}
-		s := c.fleet(name)
-		s.match, s.rollout = saved.Match, saved.Rollout
-		if id := s.rollout.Serving.ID; id != "" {
-			if err := c.load(s, id); err != nil {
-				return err
-			}
-			c.Log.Info("restored", "fleet", name, "revision", s.rollout.Serving.Number, "id", id)
+		if err := c.restoreFleet(name); err != nil {
+			c.Log.Error("the last state of a fleet can't be read: it starts anew", "fleet", name, "error", err)
 		}
 	}
 	return nil
 }
 
-func (c *Control) load(s *fleetState, id string) error {
-	data, err := c.Store.Load(revisionFile(s.name, id))
-	if err != nil {
-		return fmt.Errorf("fleet %q: %w", s.name, err)
-	}
-	snap, err := snapshot.Decode(s.name, data)
+func (c *Control) restoreFleet(name string) error {
+	data, err := c.Store.Load(fleetFileName(name))
 	if err != nil {
 		return err
 	}
-	s.snapshots[id] = snap
+	var saved savedFleet
+	if err := json.Unmarshal(data, &saved); err != nil {
+		return fmt.Errorf("%s: %w", fleetFileName(name), err)
+	}
+	s := c.fleet(name)
+	s.match, s.rollout = saved.Match, saved.Rollout
+	id := s.rollout.Serving.ID
+	if id == "" {
+		return nil
+	}
+	s.rollout.Serving = rollout.Revision{} // until it was read
+	if data, err = c.Store.Load(revisionFile(name, id)); err != nil {
+		return err
+	}
+	snap, err := snapshot.Decode(name, data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", revisionFile(name, id), err)
+	}
+	s.snapshots[id], s.saving[id] = snap, false
+	s.rollout.Serving = saved.Rollout.Serving
+	c.Log.Info("restored", "fleet", name, "revision", s.rollout.Serving.Number, "id", id)
 	return nil
 }
 
+// savedRevision is what came of writing a revision.
+type savedRevision struct {
+	fleet, id string
+	err       error
+}
+
+// saveRevision writes a revision that is being tried, beside the loop: proxies
+// don't wait for the disk.
+func (c *Control) saveRevision(ctx context.Context, s *fleetState, snap *snapshot.Snapshot) {
+	underWay, known := s.saving[snap.ID]
+	switch {
+	case s.snapshots[snap.ID] == nil || underWay: // refused before; or on its way
+		return
+	case known:
+		c.step(s, rollout.Stored{ID: snap.ID})
+		return
+	}
+	s.saving[snap.ID] = true
+	go func() {
+		r := savedRevision{fleet: s.name, id: snap.ID}
+		var data []byte
+		if data, r.err = snap.Encode(); r.err == nil {
+			r.err = c.Store.Save(revisionFile(r.fleet, r.id), data)
+		}
+		select {
+		case c.saved <- r:
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// revisionSaved tells the rollout, which lets a revision become good only then.
+func (c *Control) revisionSaved(r savedRevision) {
+	s := c.fleet(r.fleet)
+	if r.err != nil {
+		delete(s.saving, r.id)
+		c.Log.Error("a revision is not saved: a restart goes back to the last one that was", "fleet", r.fleet, "id", r.id, "error", r.err)
+		return
+	}
+	s.saving[r.id] = false
+	c.step(s, rollout.Stored{ID: r.id})
+}
+
+// save writes the state.
 func (c *Control) save(s *fleetState) {
 	data, err := json.MarshalIndent(savedFleet{Match: s.match, Rollout: s.rollout}, "", "  ")
 	if err == nil {
@@ -73,16 +120,20 @@ func (c *Control) save(s *fleetState) {
 		c.Log.Error("the state is not saved: a restart goes back to what was saved last", "fleet", s.name, "error", err)
 		return
 	}
-	if s.building {
-		return // its revision may be in the folder already
-	}
+	c.prune(s)
+}
+
+// prune removes revisions that nothing refers to any more.
+func (c *Control) prune(s *fleetState) {
 	var keep []string
-	for _, r := range []rollout.Revision{s.rollout.Serving, s.rollout.Candidate} {
-		if r.ID != "" {
-			keep = append(keep, r.ID+".pb")
+	for id, underWay := range s.saving {
+		if underWay || id == s.rollout.Serving.ID || id == s.rollout.Candidate.ID {
+			keep = append(keep, id+".pb")
+		} else {
+			delete(s.saving, id)
 		}
 	}
-	if err := c.Store.Prune(revisionFolder(s.name), keep...); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := c.Store.Prune(revisionFolder(s.name), keep...); err != nil {
 		c.Log.Warn("old revisions stay in the state directory", "fleet", s.name, "error", err)
 	}
 }

@@ -35,6 +35,9 @@ type Rejection struct {
 //     becomes Serving; when one refuses it, it is rejected and all go back to
 //     Serving, or keep what they have where there is none.
 //
+// A proxy that says nothing keeps a candidate from becoming good, as long as it
+// is connected.
+//
 // The exported fields are what survives a restart.
 type Fleet struct {
 	Serving   Revision    `json:"serving"`
@@ -44,12 +47,15 @@ type Fleet struct {
 
 	proxies  map[string]string // connected proxies, and the ID that each accepted last
 	accepted int               // how many of them accepted the candidate
+	stored   bool              // the candidate would survive a crash
 }
 
 // Events: what can happen to a fleet.
 type (
 	// Offered: a revision was built of what is on disk.
 	Offered struct{ ID string }
+	// Stored: a revision is in the state directory, to be served after a restart.
+	Stored struct{ ID string }
 	// Joined: a proxy of the fleet connected.
 	Joined struct{ Node string }
 	// Left: a proxy of the fleet disconnected.
@@ -60,7 +66,7 @@ type (
 	Refused struct{ Node, ID, Reason string }
 )
 
-// An Event is one of Offered, Joined, Left, Served and Refused.
+// An Event is one of Offered, Stored, Joined, Left, Served and Refused.
 type Event any
 
 // Effects: what is to be done, in this order.
@@ -116,6 +122,9 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 	switch e := event.(type) {
 	case Offered:
 		return f.offered(e)
+	case Stored:
+		f.stored = f.stored || e.ID == f.Candidate.ID
+		return f.promote()
 	case Joined:
 		f.forget(e.Node)
 		f.proxies[e.Node] = ""
@@ -153,7 +162,7 @@ func (f *Fleet) served(e Served) []Effect {
 
 // try makes a revision the candidate; an empty one means none.
 func (f *Fleet) try(r Revision) {
-	f.Candidate, f.accepted = r, 0
+	f.Candidate, f.accepted, f.stored = r, 0, false
 	for _, id := range f.proxies {
 		if id != "" && id == r.ID {
 			f.accepted++
@@ -188,9 +197,9 @@ func (f *Fleet) offered(e Offered) []Effect {
 }
 
 // promote makes the candidate the last good revision once every connected proxy
-// has accepted it, and there is at least one.
+// has accepted it, there is at least one, and it is there after a crash as well.
 func (f *Fleet) promote() []Effect {
-	if f.Candidate.ID == "" || len(f.proxies) == 0 || f.accepted < len(f.proxies) {
+	if f.Candidate.ID == "" || !f.stored || len(f.proxies) == 0 || f.accepted < len(f.proxies) {
 		return nil
 	}
 	f.Serving = f.Candidate

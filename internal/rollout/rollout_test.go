@@ -52,6 +52,8 @@ func event(t *testing.T, d *datadriven.TestData) Event {
 	switch d.Cmd {
 	case "offer":
 		return Offered{arg(0)}
+	case "store":
+		return Stored{arg(0)}
 	case "join":
 		return Joined{arg(0)}
 	case "leave":
@@ -108,9 +110,11 @@ func TestInvariants(t *testing.T) {
 		for range 200 {
 			node, id := fmt.Sprint("p", r.IntN(4)), fmt.Sprint("r", r.IntN(8))
 			before := f.Serving
-			switch r.IntN(5) {
+			switch r.IntN(6) {
 			case 0:
 				f.Step(Offered{id}, epoch)
+			case 5:
+				f.Step(Stored{id}, epoch)
 			case 1:
 				connected[node] = ""
 				f.Step(Joined{node}, epoch)

@@ -30,11 +30,11 @@ func Build(f *fleet.Fleet, modules map[string]*module.Module) (*Snapshot, error)
 		if m == nil {
 			return nil, fmt.Errorf("filter %q: module %s was not loaded", filter.Name, filter.Module)
 		}
-		config, err := extensionConfig(filter, m)
+		r, err := filterResource(filter, m)
 		if err != nil {
 			return nil, err
 		}
-		b.add(resource.ExtensionConfigType, filter.Name, config)
+		b.resources = append(b.resources, r)
 	}
 	for _, l := range f.Listeners {
 		bound, err := bind(l, f.Filters)
@@ -82,9 +82,9 @@ func addAll[M named](b *builder, typeURL string, messages []M) {
 	}
 }
 
-// extensionConfig is the ECDS resource of a filter: Envoy's Wasm filter with the
+// filterResource is the ECDS resource of a filter: Envoy's Wasm filter with the
 // module inline, the one way of delivery whose acknowledgement means something.
-func extensionConfig(f fleet.Filter, m *module.Module) (*corev3.TypedExtensionConfig, error) {
+func filterResource(f fleet.Filter, m *module.Module) (*Resource, error) {
 	plugin := proto.CloneOf(f.Plugin)
 	plugin.Name = f.Name
 	vm := plugin.GetVmConfig()
@@ -95,11 +95,14 @@ func extensionConfig(f fleet.Filter, m *module.Module) (*corev3.TypedExtensionCo
 	if vm.GetRuntime() == "" {
 		vm.Runtime = Runtime
 	}
-	id, err := vmID(plugin, m)
+	var err error
+	if vm.VmId, err = vmID(plugin, m); err != nil {
+		return nil, err
+	}
+	version, err := filterVersion(plugin, m.Digest)
 	if err != nil {
 		return nil, err
 	}
-	vm.VmId = id
 	vm.Code = &corev3.AsyncDataSource{Specifier: &corev3.AsyncDataSource_Local{Local: &corev3.DataSource{
 		Specifier: &corev3.DataSource_InlineBytes{InlineBytes: m.Bytes},
 	}}}
@@ -107,7 +110,23 @@ func extensionConfig(f fleet.Filter, m *module.Module) (*corev3.TypedExtensionCo
 	if err != nil {
 		return nil, fmt.Errorf("filter %q: %w", f.Name, err)
 	}
-	return &corev3.TypedExtensionConfig{Name: f.Name, TypedConfig: packed}, nil
+	value, err := proto.Marshal(&corev3.TypedExtensionConfig{Name: f.Name, TypedConfig: packed})
+	if err != nil {
+		return nil, fmt.Errorf("filter %q: %w", f.Name, err)
+	}
+	r := resourceOf(resource.ExtensionConfigType, f.Name, version, value)
+	r.module = m.Digest
+	return r, nil
+}
+
+// filterVersion is the hash of a filter's content: of its configuration without
+// the code, and of the code's digest. Megabytes are hashed once, when they are read.
+func filterVersion(plugin *wasmv3.PluginConfig, digest string) (string, error) {
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(plugin)
+	if err != nil {
+		return "", fmt.Errorf("filter %q: %w", plugin.GetName(), err)
+	}
+	return hashOf(append(text, digest...)), nil
 }
 
 // vmID names the VM that a filter runs in, from everything that makes a VM
@@ -136,21 +155,4 @@ func packAny(m proto.Message) (*anypb.Any, error) {
 		return nil, fmt.Errorf("packing %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
 	}
 	return packed, nil
-}
-
-// findModules reads back which module each filter runs.
-func (s *Snapshot) findModules() error {
-	for _, r := range s.All(resource.ExtensionConfigType) {
-		var config corev3.TypedExtensionConfig
-		var wasm httpwasmv3.Wasm
-		if err := r.Wire.GetResource().UnmarshalTo(&config); err != nil {
-			return fmt.Errorf("reading filter %q: %w", r.Name, err)
-		}
-		if err := config.GetTypedConfig().UnmarshalTo(&wasm); err != nil {
-			return fmt.Errorf("reading filter %q: %w", r.Name, err)
-		}
-		code := wasm.GetConfig().GetVmConfig().GetCode().GetLocal().GetInlineBytes()
-		s.Modules = append(s.Modules, Module{Filter: r.Name, Digest: module.New(code).Digest})
-	}
-	return nil
 }

@@ -42,6 +42,7 @@ type Resource struct {
 	Name    string
 	Version string // the hash of the marshalled resource
 	Wire    *discoveryv3.Resource
+	module  string // of a filter: the digest of its module
 }
 
 // A Snapshot is everything a proxy of one revision is given. It is immutable.
@@ -99,10 +100,13 @@ func newResource(typeURL, name string, m proto.Message) (*Resource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("marshalling %s %q: %w", typeURL, name, err)
 	}
-	version := hashOf(value)
+	return resourceOf(typeURL, name, hashOf(value), value), nil
+}
+
+func resourceOf(typeURL, name, version string, value []byte) *Resource {
 	return &Resource{Name: name, Version: version, Wire: &discoveryv3.Resource{
 		Name: name, Version: version, Resource: &anypb.Any{TypeUrl: typeURL, Value: value},
-	}}, nil
+	}}
 }
 
 func hashOf(b []byte) string {
@@ -131,13 +135,13 @@ func assemble(fleetName string, resources []*Resource) (*Snapshot, error) {
 		slices.SortFunc(s.All(typeURL), func(a, b *Resource) int { return cmp.Compare(a.Name, b.Name) })
 		for _, r := range s.All(typeURL) {
 			fmt.Fprintf(content, "%s\x00%s\x00%s\n", typeURL, r.Name, r.Version)
+			if r.module != "" {
+				s.Modules = append(s.Modules, Module{Filter: r.Name, Digest: r.module})
+			}
 		}
 	}
 	s.ID = hex.EncodeToString(content.Sum(nil)[:8])
-	if err := s.findNeeds(); err != nil {
-		return nil, err
-	}
-	return s, s.findModules()
+	return s, s.findNeeds()
 }
 
 var typeOfKind = map[string]string{

@@ -1,0 +1,30 @@
+# xds, and nothing else:  docker build -t xds --build-arg VERSION=1.2.3 .
+#
+# For BuildKit and for the builder before it alike, hence no cache mounts: what is
+# slow, the modules and Envoy's API, are layers that a change of the code keeps.
+FROM golang:1.26 AS build
+WORKDIR /src
+ENV CGO_ENABLED=0 GOFLAGS=-trimpath
+COPY go.mod go.sum ./
+RUN go mod download
+COPY internal/extensions internal/extensions
+RUN go build ./internal/extensions
+COPY . .
+ARG VERSION=dev
+RUN mkdir -p /out/state && go build -ldflags "-s -w -X main.version=$VERSION" -o /out/xds ./cmd/xds
+
+FROM scratch
+COPY --from=build /out/xds /xds
+# A new volume takes its owner from the folder that it is mounted on.
+COPY --from=build --chown=65532:65532 /out/state /state
+VOLUME /state
+# By number: there is no /etc/passwd.
+USER 65532:65532
+# The admin API stays on the container's loopback, for the health check and
+# `docker exec`; only xDS is for others.
+ENV XDS_LISTEN=0.0.0.0:17000 XDS_STATE=/state
+EXPOSE 17000
+HEALTHCHECK --interval=2s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["/xds", "status", "--ready"]
+ENTRYPOINT ["/xds"]
+CMD ["serve"]

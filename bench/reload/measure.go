@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+// kind is a kind of change: two states of what is on disk, by turns.
+type kind struct {
+	name   string
+	states [2]state
+}
+
+// state is what is on disk, and how an answer by it is known.
+type state struct {
+	wasm           []byte
+	config         string
+	header, answer string
+}
+
+// buildKinds builds each filter twice, differing in the version that it names.
+func buildKinds(ctx context.Context, dir string, languages []string) ([]kind, error) {
+	var kinds []kind
+	for _, language := range languages {
+		k := kind{name: "a rebuilt module (" + language + ")"}
+		for i, version := range []string{"A", "B"} {
+			out := filepath.Join(dir, language+version+".wasm")
+			cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "filter", "FILTER="+language, "VERSION="+version, "WASM="+out)
+			if text, err := cmd.CombinedOutput(); err != nil {
+				return nil, fmt.Errorf("building the %s filter: %w\n%s", language, err, text)
+			}
+			wasm, err := os.ReadFile(out)
+			if err != nil {
+				return nil, err
+			}
+			k.states[i] = state{wasm, "{response_header: x-build}", "X-Build", "primeauth/" + version}
+		}
+		kinds = append(kinds, k)
+		first := k.states[0]
+		first.config, first.header = "{response_header: x-one}", "X-One"
+		second := first
+		second.config, second.header = "{response_header: x-two}", "X-Two"
+		kinds = append(kinds, kind{"a change of configuration (" + language + ")", [2]state{first, second}})
+	}
+	return kinds, nil
+}
+
+// sample is one reload by each server.
+type sample struct {
+	ours, floor                                time.Duration
+	notice, settle, build, push, deliver time.Duration // of ours
+}
+
+// measure reloads by turns, ours and the floor's.
+func (b *bench) measure(ctx context.Context, k kind, n int) ([]sample, error) {
+	records, err := b.records(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var samples []sample
+	for i := range n + 2 { // the first brings up the kind, the second warms it up
+		s := k.states[i%2]
+		one, err := b.reloadOurs(ctx, s, records)
+		if err != nil {
+			return nil, err
+		}
+		if one.floor, err = b.reloadFloor(ctx, s); err != nil {
+			return nil, err
+		}
+		if i >= 2 {
+			samples = append(samples, one)
+		}
+	}
+	return samples, nil
+}
+
+func (b *bench) reloadOurs(ctx context.Context, s state, records <-chan control.Record) (sample, error) {
+	for len(records) > 0 {
+		<-records
+	}
+	answered := b.answers(ctx, b.ours, s)
+	begin := time.Now()
+	// What has not changed is not saved. A rename, as a build's last step.
+	for name, data := range map[string][]byte{"filter.wasm": s.wasm, "fleet.yaml": b.fleetYAML(s.config)} {
+		if old, err := os.ReadFile(b.path(name)); err == nil && slices.Equal(old, data) {
+			continue
+		}
+		if err := os.WriteFile(b.path(name+".new"), data, 0o600); err != nil {
+			return sample{}, err
+		}
+		begin = time.Now()
+		if err := os.Rename(b.path(name+".new"), b.path(name)); err != nil {
+			return sample{}, err
+		}
+	}
+	served, err := answered()
+	if err != nil {
+		return sample{}, err
+	}
+	one := sample{ours: served.Sub(begin)}
+	for {
+		select {
+		case r := <-records:
+			if r.Kind == string(rollout.Pushing) {
+				t := r.Timings
+				one.notice, one.settle, one.build = t.Noticed.Sub(begin), t.Settled.Sub(t.Noticed), t.Built.Sub(t.Settled)
+				one.push, one.deliver = t.Pushed.Sub(t.Built), served.Sub(t.Pushed)
+			}
+			if r.Kind == string(rollout.Serving) { // the proxies are at rest again
+				return one, nil
+			}
+		case <-time.After(30 * time.Second):
+			return sample{}, fmt.Errorf("no word from xds of a revision that serves")
+		}
+	}
+}
+
+func (b *bench) reloadFloor(ctx context.Context, s state) (time.Duration, error) {
+	data, err := b.revision(b.fleetYAML(s.config), s.wasm)
+	if err != nil {
+		return 0, err
+	}
+	if err := os.WriteFile(b.path("revision"), data, 0o600); err != nil {
+		return 0, err
+	}
+	if err := b.tell("prepare " + b.path("revision")); err != nil {
+		return 0, err
+	}
+	answered := b.answers(ctx, b.floor, s)
+	begin := time.Now()
+	if err := b.tell("push"); err != nil {
+		return 0, err
+	}
+	served, err := answered()
+	return served.Sub(begin), err
+}
+
+// answers asks each proxy of a side, every half millisecond, until it answers by
+// the state; the returned function waits for the last of them.
+func (b *bench) answers(ctx context.Context, s side, want state) func() (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	var wg sync.WaitGroup
+	times, errs := make([]time.Time, len(s.proxies)), make([]error, len(s.proxies))
+	for i, address := range s.proxies {
+		wg.Go(func() { times[i], errs[i] = ask(ctx, address, want) })
+	}
+	return func() (time.Time, error) {
+		defer cancel()
+		wg.Wait()
+		for _, err := range errs {
+			if err != nil {
+				return time.Time{}, err
+			}
+		}
+		return slices.MaxFunc(times, time.Time.Compare), nil
+	}
+}
+
+func ask(ctx context.Context, address string, want state) (time.Time, error) {
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	tick := time.NewTicker(500 * time.Microsecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return time.Time{}, fmt.Errorf("%s does not answer by %s: %s: %w", address, want.header, want.answer, ctx.Err())
+		case <-tick.C:
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address, nil)
+		if err != nil {
+			return time.Time{}, err
+		}
+		req.Header.Set("token", "7")
+		resp, err := client.Do(req)
+		if err != nil {
+			continue // not listening yet
+		}
+		_ = resp.Body.Close()
+		if resp.Header.Get(want.header) == want.answer {
+			return time.Now(), nil
+		}
+	}
+}
+
+// records follows our server.
+func (b *bench) records(ctx context.Context) (<-chan control.Record, error) {
+	var resp *http.Response
+	for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.admin+"/v1/events", nil)
+		if err != nil {
+			return nil, err
+		}
+		if resp, err = http.DefaultClient.Do(req); err == nil {
+			break
+		} else if time.Since(begin) > 20*time.Second {
+			return nil, err
+		}
+	}
+	records := make(chan control.Record, 1000)
+	go func() {
+		defer resp.Body.Close() //nolint:errcheck // read to its end
+		for d := json.NewDecoder(bufio.NewReader(resp.Body)); ; {
+			var r control.Record
+			if d.Decode(&r) != nil {
+				return // the end of the benchmark
+			}
+			records <- r
+		}
+	}()
+	return records, nil
+}
+
+func (b *bench) fleetYAML(config string) []byte {
+	_, port, _ := strings.Cut(strings.TrimPrefix(b.echo.URL, "http://"), ":")
+	return fmt.Appendf(nil, `fleet: edge
+filters:
+  - {name: auth, module: {file: filter.wasm}, config: %s, listeners: [ingress]}
+resources:
+  listeners:
+    - name: ingress
+      address: {socket_address: {address: 127.0.0.1, port_value: 1}}
+      filter_chains:
+        - filters:
+            - name: hcm
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: ingress
+                route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: echo}}]}]}
+                http_filters:
+                  - name: router
+                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  clusters:
+    - name: echo
+      type: STATIC
+      connect_timeout: 1s
+      load_assignment:
+        cluster_name: echo
+        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %s}}}}]}]
+`, config, port)
+}

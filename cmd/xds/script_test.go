@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"xds": main})
+}
+
+// The scripts of testdata run the real main. Each has addresses of its own in
+// the environment, which the commands read.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"XDS_LISTEN", "XDS_ADMIN"} {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, l.Addr().String())
+				if err := l.Close(); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"eventually": eventually},
+	})
+}
+
+// eventually runs a command until it succeeds and its output matches:
+// `eventually PATTERN xds status`.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually PATTERN COMMAND")
+	}
+	pattern := regexp.MustCompile(args[0])
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := ts.Exec(args[1], args[2:]...)
+		out := ts.ReadFile("stdout")
+		if err == nil && pattern.MatchString(out) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s: %v, and no %q in %q", strings.Join(args[1:], " "), err, args[0], out)
+		}
+		time.Sleep(20 * time.Millisecond) // between two asks, not instead of one
+	}
+}
+
+// Each file of envoy-bootstrap/ is what the command in its first line prints.
+func TestBootstrapFiles(t *testing.T) {
+	files, err := filepath.Glob(root + "envoy-bootstrap/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		words := strings.Fields(strings.TrimPrefix(first, "# Printed by: "))
+		if len(words) < 2 || words[0] != "xds" {
+			t.Errorf("%s does not begin with the command that prints it: %q", file, first)
+			continue
+		}
+		var out, errs strings.Builder
+		code := run(context.Background(), words[1:], func(string) string { return "" }, &out, &errs)
+		if code != exitOK || out.String() != string(text) {
+			t.Errorf("%s is not what its first line prints (%s); write it anew: %s > %s", file, errs.String(), strings.Join(words, " "), file)
+		}
+	}
+}

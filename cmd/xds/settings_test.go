@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// samples are three values for each setting, none of them the default.
+var samples = map[string][3]string{
+	"fleet":             {"a.yaml", "b.yaml", "c.yaml"},
+	"state":             {"a", "b", "c"},
+	"listen":            {"a:1", "b:2", "c:3"},
+	"admin":             {"a:1", "b:2", "c:3"},
+	"settle":            {"1ms", "2ms", "3ms"},
+	"settle-max":        {"1s", "3s", "4s"},
+	"max-streams":       {"1", "2", "3"},
+	"max-request-bytes": {"1", "2", "3"},
+	"log-level":         {"debug", "warn", "error"},
+	"log-format":        {"json", "x", "y"},
+}
+
+func newFlags() *pflag.FlagSet {
+	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	f.String("config", defaultConfig, "")
+	(&settings{}).flags(f)
+	return f
+}
+
+// A flag wins over the environment, that over the file, that over the default:
+// for every setting there is.
+func TestPrecedence(t *testing.T) {
+	newFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name == "config" {
+			return
+		}
+		v, ok := samples[f.Name]
+		if !ok {
+			t.Errorf("the test has no values for --%s", f.Name)
+			return
+		}
+		file := filepath.Join(t.TempDir(), "xds.yaml")
+		if err := os.WriteFile(file, fmt.Appendf(nil, "%s: %s\n", f.Name, v[0]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		env := map[string]string{"XDS_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_")): v[1]}
+		none := map[string]string{}
+		for _, c := range []struct {
+			what, file string
+			env        map[string]string
+			args       []string
+			want       string
+		}{
+			{"default", "absent.yaml", none, nil, f.DefValue},
+			{"file", file, none, nil, v[0]},
+			{"environment over file", file, env, nil, v[1]},
+			{"environment over default", "absent.yaml", env, nil, v[1]},
+			{"flag over all", file, env, []string{"--" + f.Name, v[2]}, v[2]},
+		} {
+			flags := newFlags()
+			if err := flags.Parse(c.args); err != nil {
+				t.Fatal(err)
+			}
+			if err := load(flags, c.file, func(name string) string { return c.env[name] }); err != nil {
+				t.Fatalf("--%s, %s: %v", f.Name, c.what, err)
+			}
+			if got := flags.Lookup(f.Name).Value.String(); got != c.want {
+				t.Errorf("--%s, %s: %q, want %q", f.Name, c.what, got, c.want)
+			}
+		}
+	})
+}
+
+func TestSettingsErrors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "xds.yaml")
+	for content, want := range map[string]string{
+		"fleet: a\nflet: b\n":        ":2: there is no setting \"flet\"",
+		"config: x\n":                ":1: there is no setting \"config\"",
+		"# only\n\nsettle: soon\n":   ":3: settle: \"soon\" is not a duration",
+		"max-streams: [1]\n":         ":1: max-streams: \"\" is not a int",
+		"- fleet\n":                  ":1: settings are lines of `name: value`",
+		"fleet: [\n":                 "line 1",
+		"settle: 1ms\nsettle: 2ms\n": "already defined",
+	} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := load(newFlags(), file, func(string) string { return "" })
+		if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", content, err, want)
+		}
+	}
+	env := func(name string) string { return map[string]string{"XDS_MAX_STREAMS": "many"}[name] }
+	if err := load(newFlags(), "absent.yaml", env); err == nil || !strings.Contains(err.Error(), `XDS_MAX_STREAMS: "many" is not a int`) {
+		t.Errorf("a bad variable: %v", err)
+	}
+	flags := newFlags()
+	if err := flags.Parse([]string{"--config", "absent.yaml"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := load(flags, "absent.yaml", func(string) string { return "" }); err == nil || !strings.Contains(err.Error(), "absent.yaml") {
+		t.Errorf("a settings file that was named and is not there: %v", err)
+	}
+}
+
+const root = "../../"
+
+// The README's table of settings is made of the flags.
+func TestREADMEHasTheSettings(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("| flag | environment | default | what |\n|---|---|---|---|\n")
+	newServe := (&app{getenv: func(string) string { return "" }}).serve()
+	newServe.Flags().VisitAll(func(f *pflag.Flag) {
+		value := "`" + f.DefValue + "`"
+		fmt.Fprintf(&table, "| `--%s` | `%s` | %s | %s |\n", f.Name, envName(f.Name), value, f.Usage)
+	})
+	readme, err := os.ReadFile(root + "README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), table.String()) {
+		t.Errorf("README.md lacks this table of settings:\n%s", table.String())
+	}
+}
+
+// xds.yaml shows every setting with its default and what it is for.
+func TestSampleFile(t *testing.T) {
+	var want strings.Builder
+	(&settings{}).flags(pflag.NewFlagSet("", pflag.ContinueOnError))
+	newFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "config" {
+			fmt.Fprintf(&want, "\n# %s\n%s: %s\n", f.Usage, f.Name, f.DefValue)
+		}
+	})
+	sample, err := os.ReadFile(root + "xds.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(sample), want.String()) {
+		t.Errorf("xds.yaml lacks these lines:\n%s", want.String())
+	}
+	flags := newFlags()
+	if err := load(flags, root+"xds.yaml", func(string) string { return "" }); err != nil {
+		t.Error(err)
+	}
+}

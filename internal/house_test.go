@@ -1,0 +1,127 @@
+// Package internal_test holds the shape of the house: which room may import
+// which, and that each says what it is for.
+package internal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	project      = "github.com/waxwing-xds/waxwing/"
+	controlPlane = "github.com/envoyproxy/go-control-plane/"
+)
+
+// rooms is the import table: what each room may import of this project and of
+// others. "envoy" stands for go-control-plane and protobuf, "grpc" for gRPC with
+// them. The standard library is free, but for rollout which has nothing else.
+// Imports run one way; data that loops does so through internal/control.
+var rooms = map[string][]string{
+	"internal/watch":      {"github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
+	"internal/extensions": {"envoy"},
+	"internal/fleet":      {"envoy", "go.yaml.in/yaml/v3"},
+	"internal/module":     {},
+	"internal/preflight":  {"internal/module", "github.com/tetratelabs/wazero"},
+	"internal/snapshot":   {"internal/fleet", "internal/module", "envoy"},
+	"internal/rollout":    {},
+	"internal/store":      {},
+	"internal/bootstrap":  {"internal/fleet"},
+	"internal/xds":        {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
+	"internal/control": {
+		"internal/fleet", "internal/module", "internal/preflight", "internal/rollout", "internal/snapshot",
+		"internal/store", "internal/watch", "internal/xds", "envoy",
+	},
+	"internal/console": {"internal/control"},
+	"internal/envoy":   {},
+	"internal/xdstest": {"envoy", "grpc"},
+	"cmd/demo":         {"internal/envoy"}, // so that it is built, and says so, before anything large is
+	"cmd/xds":          {"*"},
+	// The filter runs in proxies, not here.
+	"wasm/primeauth/go": {"github.com/proxy-wasm/proxy-wasm-go-sdk", "github.com/valyala/fastjson"},
+}
+
+// testRooms are of tests and benchmarks only: nothing but those may import them.
+var testRooms = []string{"internal/xdstest", "internal/envoy"}
+
+var groups = map[string][]string{
+	"envoy": {controlPlane, "google.golang.org/protobuf/"},
+	"grpc":  {"google.golang.org/grpc", "google.golang.org/genproto/googleapis/rpc"},
+}
+
+type pkg struct {
+	ImportPath string
+	Doc        string
+	GoFiles    []string
+	Imports    []string
+}
+
+func list(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Doc,GoFiles,Imports", project+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.GoFiles) > 0 { // and not only tests
+			all = append(all, p)
+		}
+	}
+}
+
+func TestImports(t *testing.T) {
+	for _, p := range list(t) {
+		room := strings.TrimPrefix(p.ImportPath, project)
+		if strings.HasPrefix(room, "bench") {
+			continue // measures everything, is imported by nothing
+		}
+		allowed, known := rooms[room]
+		if !known {
+			t.Errorf("%s is not in the table of rooms", room)
+			continue
+		}
+		for _, path := range p.Imports {
+			if !mayImport(allowed, path) {
+				t.Errorf("%s must not import %s", room, path)
+			}
+			if test := strings.TrimPrefix(path, project); slices.Contains(testRooms, test) && room != "cmd/demo" {
+				t.Errorf("%s imports %s, which is for tests", room, test)
+			}
+		}
+	}
+}
+
+func mayImport(allowed []string, path string) bool {
+	if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") {
+		return true // the standard library
+	}
+	return slices.ContainsFunc(allowed, func(a string) bool {
+		if strings.HasPrefix(a, "internal/") {
+			return path == project+a
+		}
+		prefixes := groups[a]
+		if prefixes == nil {
+			prefixes = []string{a}
+		}
+		return a == "*" || slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
+	})
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	for _, p := range list(t) {
+		if len(p.Doc) < 40 {
+			t.Errorf("%s has no package comment that says what it is for: %q", p.ImportPath, p.Doc)
+		}
+	}
+}
