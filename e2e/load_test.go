@@ -55,7 +55,7 @@ func (l *load) one(p *proxy, client *http.Client, header string, allow bool) {
 	if allow {
 		token, status, body = "32323", 200, welcome
 	}
-	req, err := http.NewRequest(http.MethodGet, "http://"+p.address+"/", nil) //nolint:noctx // a proxy answers or is gone
+	req, err := http.NewRequest(http.MethodGet, "http://"+p.address+"/", nil)
 	if err != nil {
 		panic(err) // of our own making
 	}

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	} else {
 		code = m.Run()
 	}
-	os.RemoveAll(buildDir) //nolint:errcheck // a temporary folder
+	os.RemoveAll(buildDir)
 	os.Exit(code)
 }
 

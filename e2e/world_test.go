@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.echo = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("X-Token-Seen", strconv.FormatBool(r.Header.Get("Token") != ""))
-		fmt.Fprintln(rw, "Welcome to WASM land") //nolint:errcheck // a client that is gone
+		fmt.Fprintln(rw, "Welcome to WASM land")
 	}))
 	t.Cleanup(w.echo.Close)
 	t.Cleanup(func() {
@@ -211,11 +211,11 @@ func (w *world) status() (control.Status, error) {
 
 // get is a plain GET.
 func (w *world) get(url string) (string, error) {
-	resp, err := http.Get(url) //nolint:noctx // the server under test answers or is gone
+	resp, err := http.Get(url)
 	if err != nil {
 		return "", err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s: %s", resp.Status, body)
@@ -231,7 +231,7 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // nothing was sent
+	defer l.Close()
 	return l.Addr().String()
 }
 

@@ -16,15 +16,15 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	floor := flag.Bool("floor", false, "be the floor's server: for the benchmark itself")
 	reloads := flag.Int("reloads", 20, "reloads of each kind that count; one more of each is not counted")
 	languages := flag.String("filters", "go,rust", "languages of the filter to measure")

@@ -60,7 +60,7 @@ func buildKinds(ctx context.Context, dir string, languages []string) ([]kind, er
 
 // sample is one reload by each server.
 type sample struct {
-	ours, floor                                time.Duration
+	ours, floor                          time.Duration
 	notice, settle, build, push, deliver time.Duration // of ours
 }
 
@@ -198,17 +198,12 @@ func ask(ctx context.Context, address string, want state) (time.Time, error) {
 
 // records follows our server.
 func (b *bench) records(ctx context.Context) (<-chan control.Record, error) {
-	var resp *http.Response
-	for begin := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.admin+"/v1/events", nil)
-		if err != nil {
+	resp, err := b.follow(ctx)
+	for begin := time.Now(); err != nil; resp, err = b.follow(ctx) {
+		if time.Since(begin) > 20*time.Second {
 			return nil, err
 		}
-		if resp, err = http.DefaultClient.Do(req); err == nil {
-			break
-		} else if time.Since(begin) > 20*time.Second {
-			return nil, err
-		}
+		time.Sleep(20 * time.Millisecond) // it is starting
 	}
 	records := make(chan control.Record, 1000)
 	go func() {
@@ -222,6 +217,14 @@ func (b *bench) records(ctx context.Context) (<-chan control.Record, error) {
 		}
 	}()
 	return records, nil
+}
+
+func (b *bench) follow(ctx context.Context) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.admin+"/v1/events", nil)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(req)
 }
 
 func (b *bench) fleetYAML(config string) []byte {

@@ -89,7 +89,7 @@ func startEcho() (stop func(), err error) {
 		return nil, fmt.Errorf("the echo service: %w", err)
 	}
 	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "Welcome to WASM land") //nolint:errcheck // a client that is gone
+		fmt.Fprintln(w, "Welcome to WASM land")
 	})}
 	go server.Serve(l)                        //nolint:errcheck // ends with Close
 	return func() { _ = server.Close() }, nil // the process ends next

@@ -65,7 +65,7 @@ func waitServing(ctx context.Context, server *process, fleet envoys) error {
 		case <-tick.C:
 		case <-server.done:
 			log, err := os.ReadFile(server.log)
-			return fmt.Errorf("xds ended: %s", errors.Join(errors.New(strings.TrimSpace(string(log))), err))
+			return errors.Join(fmt.Errorf("xds ended: %s", strings.TrimSpace(string(log))), err)
 		case <-ctx.Done():
 			return fmt.Errorf("the proxies do not serve after %s%s: see the logs in %s", startTimeout, problem, workDir)
 		}

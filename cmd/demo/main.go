@@ -12,16 +12,14 @@ import (
 	"syscall"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:]))
-}
+func main() { os.Exit(run(os.Args[1:])) }
 
 // maxProxies keeps the proxies' ports clear of the echo's.
 const maxProxies = 64
 
-func run(ctx context.Context, args []string) int {
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	proxies := flags.Int("proxies", 3, "how many Envoys to run")
 	if err := flags.Parse(args); err != nil {

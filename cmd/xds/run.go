@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -25,8 +28,11 @@ type app struct {
 	stdout, stderr io.Writer
 }
 
-// run is the program: it runs a command and prints its error, once.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+// run is the program: it runs a command, until that ends or is interrupted, and
+// prints its error, once.
+func run(args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	root := (&app{getenv, stdout, stderr}).root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

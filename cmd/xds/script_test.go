@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net"
 	"os"
 	"path/filepath"
@@ -56,7 +55,7 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 		if time.Now().After(deadline) {
 			ts.Fatalf("%s: %v, and no %q in %q", strings.Join(args[1:], " "), err, args[0], out)
 		}
-		time.Sleep(20 * time.Millisecond) // between two asks, not instead of one
+		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // between two asks, not instead of one
 	}
 }
 
@@ -78,7 +77,7 @@ func TestBootstrapFiles(t *testing.T) {
 			continue
 		}
 		var out, errs strings.Builder
-		code := run(context.Background(), words[1:], func(string) string { return "" }, &out, &errs)
+		code := run(words[1:], func(string) string { return "" }, &out, &errs)
 		if code != exitOK || out.String() != string(text) {
 			t.Errorf("%s is not what its first line prints (%s); write it anew: %s > %s", file, errs.String(), strings.Join(words, " "), file)
 		}

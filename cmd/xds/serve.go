@@ -84,11 +84,12 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 	if err != nil {
 		return err
 	}
-	grpcListener, err := net.Listen("tcp", s.Listen)
+	var listen net.ListenConfig
+	grpcListener, err := listen.Listen(ctx, "tcp", s.Listen)
 	if err != nil {
 		return fmt.Errorf("the xDS server: %w", err)
 	}
-	adminListener, err := net.Listen("tcp", s.Admin)
+	adminListener, err := listen.Listen(ctx, "tcp", s.Admin)
 	if err != nil {
 		return errors.Join(fmt.Errorf("the admin API: %w", err), grpcListener.Close())
 	}

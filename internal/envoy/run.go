@@ -54,7 +54,8 @@ func Start(o Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting Envoy %s: %w", name, err)
 	}
-	p.cmd = exec.Command(path, arguments(o, p)...)
+	p.cmd = exec.Command(path, //nolint:noctx // it outlives the call; Stop ends it
+		arguments(o, p)...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = o.Dir, log, log
 	// Not in the terminal's process group: who started it ends it, in order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -96,10 +97,14 @@ func (p *Proxy) Done() <-chan struct{} { return p.done }
 func (p *Proxy) Err() error {
 	log, err := os.ReadFile(p.LogFile)
 	if err != nil {
-		return fmt.Errorf("Envoy %s ended (%w), its log can't be read: %w", p.Node, p.err, err)
+		return fmt.Errorf("the Envoy %s ended (%w), and its log can't be read: %w", p.Node, p.err, err)
+	}
+	how := "by itself"
+	if p.err != nil {
+		how = p.err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
-	return fmt.Errorf("Envoy %s ended (%v): %s", p.Node, p.err, strings.Join(lines[max(0, len(lines)-3):], " | "))
+	return fmt.Errorf("the Envoy %s ended (%s): %s", p.Node, how, strings.Join(lines[max(0, len(lines)-3):], " | "))
 }
 
 // PID is its process id.

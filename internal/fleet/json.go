@@ -73,6 +73,7 @@ func (w *jsonWriter) value(n *yaml.Node, depth int) error {
 		return nil
 	case yaml.ScalarNode:
 		return w.scalar(n)
+	case yaml.DocumentNode: // only at the top of a file
 	}
 	return &nodeError{n.Line, "not a YAML value"}
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -50,7 +51,10 @@ func TestParseErrors(t *testing.T) {
 				}
 			}
 			_, err := Parse(file.Name, file.Data)
-			got, _ := err.(Errors)
+			var got Errors
+			if err != nil && !errors.As(err, &got) {
+				t.Fatalf("an error of another kind: %v", err)
+			}
 			if len(got) != len(want) || len(want) == 0 {
 				t.Fatalf("%d errors, want %d:\n%v", len(got), len(want), err)
 			}
@@ -85,7 +89,11 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		lines := strings.Count(string(data), "\n") + strings.Count(string(data), "\r") + 1
-		for _, e := range err.(Errors) {
+		var all Errors
+		if !errors.As(err, &all) {
+			t.Fatalf("an error of another kind: %v", err)
+		}
+		for _, e := range all {
 			if e.Line < 0 || e.Line > lines || e.Msg == "" || e.File != "fleet.yaml" {
 				t.Errorf("an error that points nowhere: %+v of %d lines", e, lines)
 			}

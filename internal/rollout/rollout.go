@@ -52,17 +52,17 @@ type Fleet struct {
 
 // Events: what can happen to a fleet.
 type (
-	// Offered: a revision was built of what is on disk.
+	// Offered says: a revision was built of what is on disk.
 	Offered struct{ ID string }
-	// Stored: a revision is in the state directory, to be served after a restart.
+	// Stored says: a revision is in the state directory, to be served after a restart.
 	Stored struct{ ID string }
-	// Joined: a proxy of the fleet connected.
+	// Joined says: a proxy of the fleet connected.
 	Joined struct{ Node string }
-	// Left: a proxy of the fleet disconnected.
+	// Left says: a proxy of the fleet disconnected.
 	Left struct{ Node string }
-	// Served: a proxy accepted all of a revision.
+	// Served says: a proxy accepted all of a revision.
 	Served struct{ Node, ID string }
-	// Refused: a proxy refused a part of a revision.
+	// Refused says: a proxy refused a part of a revision.
 	Refused struct{ Node, ID, Reason string }
 )
 
@@ -71,13 +71,13 @@ type Event any
 
 // Effects: what is to be done, in this order.
 type (
-	// Save: what survives a restart has changed.
+	// Save says: what survives a restart has changed.
 	Save struct{}
-	// Retarget: the target has changed for every proxy of the fleet.
+	// Retarget says: the target has changed for every proxy of the fleet.
 	Retarget struct{}
-	// Assign: give one proxy its target.
+	// Assign says: give one proxy its target.
 	Assign struct{ Node string }
-	// Tell: something that people want to know.
+	// Tell says: something that people want to know.
 	Tell struct {
 		Kind     Kind
 		Revision Revision
@@ -128,7 +128,7 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 	case Joined:
 		f.forget(e.Node)
 		f.proxies[e.Node] = ""
-		return []Effect{Assign{e.Node}}
+		return []Effect{Assign(e)}
 	case Left:
 		f.forget(e.Node)
 		return f.promote()

@@ -136,7 +136,9 @@ func filterVersion(plugin *wasmv3.PluginConfig, digest string) (string, error) {
 // a VM: a trap in one would take the other with it.
 func vmID(plugin *wasmv3.PluginConfig, m *module.Module) (string, error) {
 	h := sha256.New()
-	for _, part := range []proto.Message{plugin.GetVmConfig(), plugin.GetCapabilityRestrictionConfig()} {
+	//nolint:staticcheck // deprecated, and what Envoys before 1.40 know
+	capabilities := plugin.GetCapabilityRestrictionConfig()
+	for _, part := range []proto.Message{plugin.GetVmConfig(), capabilities} {
 		text, err := proto.MarshalOptions{Deterministic: true}.Marshal(part)
 		if err != nil {
 			return "", fmt.Errorf("filter %q: marshalling its VM configuration: %w", plugin.GetName(), err)

@@ -41,7 +41,7 @@ func Open(path string) (*Dir, error) {
 func sweep(path string) error {
 	return filepath.WalkDir(path, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && strings.HasPrefix(e.Name(), saving) {
-			err = os.Remove(path)
+			err = os.Remove(path) //nolint:gosec // a folder of our own, that no one else writes
 		}
 		if err != nil {
 			return fmt.Errorf("state directory: %w", err)

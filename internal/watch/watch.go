@@ -118,7 +118,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			w.touchAll()
 		case <-timer.C:
 			if err := w.takeDue(ctx); err != nil {
-				return nil //nolint:nilerr // the context ended
+				return nil // the context ended
 			}
 		case <-ctx.Done():
 			return nil

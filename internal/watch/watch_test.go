@@ -37,7 +37,7 @@ func watching(t *testing.T, paths ...string) *Watcher {
 
 // want takes the next change, which must be of a file and have this content;
 // "" stands for a file that is not there.
-func (w *Watcher) want(t *testing.T, path, content string) Change {
+func (w *Watcher) want(t *testing.T, path, content string) {
 	t.Helper()
 	select {
 	case c := <-w.Changes():
@@ -48,10 +48,8 @@ func (w *Watcher) want(t *testing.T, path, content string) Change {
 		if c.Settled.Before(c.Noticed) {
 			t.Errorf("settled %v before it was noticed", c.Noticed.Sub(c.Settled))
 		}
-		return c
 	case <-time.After(15 * time.Second):
 		t.Fatalf("no change of %s to %q came", path, content)
-		return Change{}
 	}
 }
 

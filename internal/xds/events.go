@@ -11,14 +11,14 @@ import (
 type EventKind int
 
 const (
-	// Connected: a proxy opened a stream and said who it is. It is given nothing
+	// Connected says: a proxy opened a stream and said who it is. It is given nothing
 	// until Assign names a snapshot for it.
 	Connected EventKind = iota
-	// Disconnected: the proxy's last stream ended.
+	// Disconnected says: the proxy's last stream ended.
 	Disconnected
-	// Served: the proxy acknowledged all of a revision that it needs.
+	// Served says: the proxy acknowledged all of a revision that it needs.
 	Served
-	// Rejected: the proxy refused a part of a revision (a NACK).
+	// Rejected says: the proxy refused a part of a revision (a NACK).
 	Rejected
 )
 

@@ -59,7 +59,7 @@ func serve(t *testing.T, limits Limits) *harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		conn.Close() //nolint:errcheck // the end of a test
+		conn.Close()
 		g.Stop()
 		if err := <-done; err != nil {
 			t.Errorf("serving: %v", err)
@@ -146,6 +146,7 @@ func check(t *testing.T, what string, got, want []string) {
 	}
 }
 
+//nolint:staticcheck // Envoy's own words
 var errBad = errors.New("Unable to create Wasm plugin auth")
 
 // build makes a snapshot of one listener with the filter "auth" in front of a cluster.

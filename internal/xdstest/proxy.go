@@ -204,7 +204,7 @@ func (p *Proxy) handle(stream stream, r received) error {
 		return err
 	}
 	if verdict != nil {
-		return nil
+		return nil //nolint:nilerr // the verdict was sent
 	}
 	var next []string
 	switch r.TypeURL {

@@ -4,6 +4,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm"
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm/types"
 )
@@ -28,7 +30,7 @@ type plugin struct {
 // reason in the proxy's log, and the proxy keeps the filter that it has.
 func (p *plugin) OnPluginStart(int) types.OnPluginStartStatus {
 	data, err := proxywasm.GetPluginConfiguration()
-	if err != nil && err != types.ErrorStatusNotFound {
+	if err != nil && !errors.Is(err, types.ErrorStatusNotFound) {
 		proxywasm.LogCriticalf("primeauth: plugin configuration: %v", err)
 		return types.OnPluginStartStatusFailed
 	}
