@@ -77,7 +77,7 @@ func TestBadInputLater(t *testing.T) {
 			w.problem("")
 		})
 	}
-	l.end(2)
+	l.end()
 }
 
 // At a first start with something wrong the server says so and waits. Until it

@@ -60,7 +60,7 @@ func TestRefusedModule(t *testing.T) {
 			t.Error("no proxy's status shows a refusal")
 		}
 		mustEqual(t, "lines that say so", w.logged(`"msg":"rejected`, "Unable to create Wasm plugin gate", "still_runs", "revision 1"), 1)
-		l.end(4)
+		l.end()
 
 		// A server that starts again, a proxy that starts again, the same bytes saved
 		// again: none makes it be sent again.

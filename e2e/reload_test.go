@@ -25,7 +25,7 @@ func TestReload(t *testing.T) {
 				p.runs("x-build", build(n))
 			}
 		}
-		l.end(3 * 2)
+		l.end()
 		for _, p := range proxies {
 			p.leftAlone()
 			p.guards()
@@ -47,7 +47,7 @@ func TestReloadGo(t *testing.T) {
 		save(t, w.module, primeauth(t, version))
 		p.runs("x-build", "primeauth/"+version)
 	}
-	l.end(4)
+	l.end()
 	p.leftAlone()
 }
 
@@ -80,7 +80,7 @@ func TestConfigurationChange(t *testing.T) {
 		write(t, w.fleet, w.fleetYAML(fleetOptions{Config: fmt.Sprintf(`{header: token, response_header: %s}`, header)}))
 		p.runs(header, "primeauth/A")
 	}
-	l.end(2)
+	l.end()
 	// Envoy tries a configuration on a clone of the compiled VM, and then puts it
 	// into the VMs that it has. A new module costs it a compile and four VMs more.
 	if got := p.stat("^wasm.envoy.wasm.runtime.v8.created$") - created; got > reloads {

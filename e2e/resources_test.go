@@ -30,7 +30,7 @@ func TestClusterReplaced(t *testing.T) {
 				return err
 			})
 		}
-		l.end(2)
+		l.end()
 		p.leftAlone()
 	})
 }
@@ -110,7 +110,7 @@ func TestEndpointsAfterClusterChange(t *testing.T) {
 			p.guards()
 		}
 		mustEqual(t, "fetches of endpoints that timed out", p.stat("init_fetch_timeout$"), 0)
-		l.end(2)
+		l.end()
 	})
 }
 

@@ -42,7 +42,7 @@ func TestServerKilled(t *testing.T) {
 		for _, p := range proxies {
 			p.runs("x-build", build(2))
 		}
-		l.end(4)
+		l.end()
 	})
 }
 
