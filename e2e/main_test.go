@@ -2,7 +2,9 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,6 +28,8 @@ const VersionVariable = "WAXWING_ENVOY_VERSION"
 func TestMain(m *testing.M) {
 	code := 1
 	if err := prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+	} else if err := chooseTests(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 	} else {
 		code = m.Run()
@@ -64,4 +68,34 @@ func command(env []string, name string, args ...string) error {
 		return fmt.Errorf("%s: %w\n%s", name, err, out)
 	}
 	return nil
+}
+
+// chooseTests runs, on an Envoy that was built without a Wasm runtime, only the test
+// of what is said then, which no other Envoy could pass.
+func chooseTests() error {
+	const without = "^TestEnvoyWithoutRuntime$"
+	has, err := hasRuntime()
+	if err != nil {
+		return err
+	}
+	if has {
+		return flag.Set("test.skip", without)
+	}
+	fmt.Fprintln(os.Stderr, "e2e: this Envoy was built without V8: only TestEnvoyWithoutRuntime is run")
+	return flag.Set("test.run", without)
+}
+
+// hasRuntime asks an Envoy, by having it validate a Wasm filter of which the code is none.
+func hasRuntime() (bool, error) {
+	out, err := exec.Command(envoyPath, "--mode", "validate", "--config-path", filepath.Join("testdata", "runtime.yaml")).CombinedOutput()
+	if err == nil {
+		return false, fmt.Errorf("%s takes a Wasm filter without code:\n%s", envoyPath, out)
+	}
+	switch {
+	case bytes.Contains(out, []byte("Envoy was compiled without support for it")):
+		return false, nil
+	case bytes.Contains(out, []byte("Failed to load Wasm code")):
+		return true, nil
+	}
+	return false, fmt.Errorf("%s does not say whether it has a Wasm runtime:\n%s", envoyPath, out)
 }

@@ -115,3 +115,21 @@ func TestRefusedModuleAtFirstStart(t *testing.T) {
 	p.runs("x-build", build(1))
 	p.guards()
 }
+
+// An Envoy without a Wasm runtime refuses every filter: that is said, and no request
+// passes it unfiltered.
+func TestEnvoyWithoutRuntime(t *testing.T) {
+	w := started(t, gate(t, 1))
+	p := w.startProxy("edge-0")
+	w.eventually("it is rejected", func() error {
+		s, err := w.status()
+		if err == nil && len(s.Fleets[0].Rejected) == 0 {
+			err = fmt.Errorf("%+v", s.Fleets[0])
+		}
+		return err
+	})
+	mustEqual(t, "lines that say so", w.logged(`"msg":"rejected`, "Unable to create Wasm plugin gate", "still_runs"), 1)
+	if a, err := p.ask("token", "32323"); err == nil && a.status != 500 {
+		t.Errorf("the proxy answers: %+v", a)
+	}
+}
