@@ -24,7 +24,7 @@ USER 65532:65532
 # `docker exec`; only xDS is for others.
 ENV XDS_LISTEN=0.0.0.0:17000 XDS_STATE=/state
 EXPOSE 17000
-HEALTHCHECK --interval=2s --timeout=5s --start-period=30s --retries=3 \
+HEALTHCHECK --interval=2s --timeout=5s --start-period=10s --retries=3 \
     CMD ["/xds", "status", "--ready"]
 ENTRYPOINT ["/xds"]
 CMD ["serve"]
