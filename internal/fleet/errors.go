@@ -59,7 +59,7 @@ func (p *problems) err() error {
 
 var (
 	yamlLine     = regexp.MustCompile(`(?:^|\s)(?:yaml: )?line (\d+): (.*)`)
-	unknownField = regexp.MustCompile(`^field (\S+) not found in type \S+$`)
+	unknownField = regexp.MustCompile(`^field (\S+) not found in type .*$`)
 	wrongType    = regexp.MustCompile("^cannot unmarshal (!!\\w+)(?: `([^`]*)`)? into .*$")
 )
 

@@ -19,6 +19,7 @@ type Fleet struct {
 	File    string // where it was read from, for messages
 	Match   Match
 	Filters []Filter
+	Rollout Rollout
 
 	Listeners []*listenerv3.Listener
 	Clusters  []*clusterv3.Cluster
@@ -41,4 +42,9 @@ type Filter struct {
 	// Listeners are the names of the listeners that the filter is put into,
 	// before the router; empty where the listeners name it by config_discovery.
 	Listeners []string
+	// Checks are requests with known answers.
+	Checks []Check
+	// Shadow says that a candidate of the filter is proven in a shadow listener,
+	// beside the real one, before it is flipped.
+	Shadow bool
 }

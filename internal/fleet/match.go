@@ -60,4 +60,7 @@ func (m Match) Criteria() int {
 	return n
 }
 
+// IsZero reports whether a Match takes every proxy.
+func (m Match) IsZero() bool { return m.Criteria() == 0 }
+
 func equalOrAny(want, got string) bool { return want == "" || want == got }

@@ -23,6 +23,7 @@ type document struct {
 	Match             Match            `yaml:"match"`
 	Filters           []filterDocument `yaml:"filters"`
 	BootstrapClusters []string         `yaml:"bootstrap_clusters"`
+	Rollout           rolloutDocument  `yaml:"rollout"`
 	Resources         struct {
 		Listeners []yaml.Node `yaml:"listeners"`
 		Clusters  []yaml.Node `yaml:"clusters"`
@@ -37,10 +38,12 @@ type filterDocument struct {
 	Module struct {
 		File at[string] `yaml:"file"`
 	} `yaml:"module"`
-	Config        yaml.Node    `yaml:"config"`
-	FailurePolicy at[string]   `yaml:"failure_policy"`
-	Plugin        yaml.Node    `yaml:"plugin"`
-	Listeners     []at[string] `yaml:"listeners"`
+	Config        yaml.Node       `yaml:"config"`
+	FailurePolicy at[string]      `yaml:"failure_policy"`
+	Plugin        yaml.Node       `yaml:"plugin"`
+	Listeners     []at[string]    `yaml:"listeners"`
+	Checks        []checkDocument `yaml:"checks"`
+	Shadow        *bool           `yaml:"shadow"`
 }
 
 // at is a value and the line it stands on; line 0 means that it is absent.
@@ -82,6 +85,7 @@ func (p *parser) read(data []byte) {
 		return
 	}
 	p.header()
+	p.rollout()
 	p.filters()
 	p.resources()
 	if len(p.list) > 0 {
@@ -149,7 +153,9 @@ func (p *parser) filters() {
 		if doc.Module.File.value == "" {
 			p.add(line, "filter %q has no module: `module: {file: PATH}`", doc.Name.value)
 		}
-		p.fleet.Filters = append(p.fleet.Filters, p.filter(doc))
+		f := p.filter(doc)
+		f.Checks = p.checks(i, doc.Checks)
+		p.fleet.Filters = append(p.fleet.Filters, f)
 	}
 }
 
@@ -159,6 +165,7 @@ func (p *parser) filter(doc filterDocument) Filter {
 		Module:     filepath.FromSlash(doc.Module.File.value),
 		ModuleLine: doc.Module.File.line,
 		Plugin:     p.plugin(doc),
+		Shadow:     doc.Shadow == nil || *doc.Shadow,
 	}
 	if !filepath.IsAbs(f.Module) {
 		f.Module = filepath.Join(filepath.Dir(p.file), f.Module)

@@ -1,0 +1,136 @@
+package fleet
+
+import (
+	"time"
+)
+
+// A Rollout says how a new revision reaches the proxies of a fleet.
+type Rollout struct {
+	Stages []Stage
+	// Prove is how long the checks must hold in a proxy's shadow listener before
+	// its real one takes a revision.
+	Prove time.Duration
+	// Limits are from when on evidence is against a revision.
+	Limits Limits
+}
+
+// A Stage is a part of the fleet, in addition to those of the stages before it.
+type Stage struct {
+	Name string
+	// Percent is the share of the connected proxies, those of earlier stages
+	// included: over 0, to 100. Proxies is their number, where Percent is 0.
+	Percent float64
+	Proxies int
+	// Match narrows the stage to some of the proxies, by label or by name.
+	Match    Match
+	Bake     time.Duration // how long every proxy of it must hold
+	Deadline time.Duration // how long the stage may take, its bake not counted
+	Manual   bool          // a person says when it ends: `approve: manual`
+}
+
+// Limits are thresholds of evidence. https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/stats
+type Limits struct {
+	// Errors is by how much the share of 5xx responses may exceed that of the same
+	// proxies before, and of the rest of the fleet: 0.05 is five in a hundred.
+	Errors float64
+	// MinRequests is how many requests it takes to judge by.
+	MinRequests int
+	// Disconnects is how many times proxies that have the revision may be lost in a stage.
+	Disconnects int
+}
+
+// DefaultRollout is that of a fleet file that says nothing: one proxy, then all.
+func DefaultRollout() Rollout {
+	return Rollout{
+		Stages: []Stage{
+			{Name: "canary", Proxies: 1, Bake: 5 * time.Second, Deadline: defaultDeadline},
+			{Name: "all", Percent: 100, Deadline: defaultDeadline},
+		},
+		Prove:  time.Second,
+		Limits: Limits{Errors: 0.05, MinRequests: 20, Disconnects: 3},
+	}
+}
+
+const defaultDeadline = 5 * time.Minute
+
+type rolloutDocument struct {
+	Stages []struct {
+		Name     string            `yaml:"name"`
+		Percent  at[float64]       `yaml:"percent"`
+		Proxies  at[int]           `yaml:"proxies"`
+		Match    Match             `yaml:"match"`
+		Bake     at[time.Duration] `yaml:"bake"`
+		Deadline at[time.Duration] `yaml:"deadline"`
+		Approve  at[string]        `yaml:"approve"`
+	} `yaml:"stages"`
+	Prove  at[time.Duration] `yaml:"prove"`
+	Limits struct {
+		Errors      at[float64] `yaml:"errors"`
+		MinRequests at[int]     `yaml:"min_requests"`
+		Disconnects at[int]     `yaml:"disconnects"`
+	} `yaml:"limits"`
+}
+
+// rollout reads the rollout stanza, with defaults for what it does not say.
+func (p *parser) rollout() {
+	doc, r := p.doc.Rollout, DefaultRollout()
+	r.Prove = p.duration("prove", doc.Prove, r.Prove)
+	set(p, &r.Limits.Errors, doc.Limits.Errors, "limits.errors", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")
+	set(p, &r.Limits.MinRequests, doc.Limits.MinRequests, "limits.min_requests", func(v int) bool { return v > 0 }, "over 0")
+	set(p, &r.Limits.Disconnects, doc.Limits.Disconnects, "limits.disconnects", func(v int) bool { return v >= 0 }, "0 or more")
+	if len(doc.Stages) > 0 {
+		r.Stages = nil
+	}
+	for i := range doc.Stages {
+		r.Stages = append(r.Stages, p.stage(i))
+	}
+	p.fleet.Rollout = r
+	if last := r.Stages[len(r.Stages)-1]; last.Percent != 100 || !last.Match.IsZero() {
+		p.add(lineOf(p.root, "rollout", "stages", len(r.Stages)-1),
+			"rollout: the last stage is the whole fleet: `percent: 100`, without match")
+	}
+}
+
+func (p *parser) stage(i int) Stage {
+	doc, line := p.doc.Rollout.Stages[i], lineOf(p.root, "rollout", "stages", i)
+	s := Stage{Name: doc.Name, Match: doc.Match, Deadline: p.duration("deadline", doc.Deadline, defaultDeadline)}
+	s.Bake = p.duration("bake", doc.Bake, 0)
+	if s.Name == "" {
+		p.add(line, "rollout: stage %d has no name", i+1)
+	}
+	set(p, &s.Percent, doc.Percent, "percent", func(v float64) bool { return v > 0 && v <= 100 }, "over 0, to 100")
+	set(p, &s.Proxies, doc.Proxies, "proxies", func(v int) bool { return v > 0 }, "over 0")
+	switch {
+	case doc.Percent.line != 0 && doc.Proxies.line != 0:
+		p.add(line, "rollout: stage %q says percent and proxies: give one of them", s.Name)
+	case doc.Percent.line == 0 && doc.Proxies.line == 0 && s.Match.IsZero():
+		p.add(line, "rollout: stage %q does not say how many proxies: `percent`, `proxies` or `match`", s.Name)
+	case doc.Percent.line == 0 && doc.Proxies.line == 0:
+		s.Percent = 100 // of those that match
+	}
+	switch doc.Approve.value {
+	case "manual":
+		s.Manual = true
+	case "", "auto":
+	default:
+		p.add(doc.Approve.line, "rollout: approve: %q is neither auto nor manual", doc.Approve.value)
+	}
+	return s
+}
+
+func (p *parser) duration(name string, d at[time.Duration], otherwise time.Duration) time.Duration {
+	set(p, &otherwise, d, name, func(v time.Duration) bool { return v >= 0 && v <= 30*24*time.Hour }, "from 0s to 720h")
+	return otherwise
+}
+
+// set takes a value over, if the file has it and it is valid.
+func set[T any](p *parser, into *T, from at[T], name string, valid func(T) bool, want string) {
+	if from.line == 0 {
+		return
+	}
+	if !valid(from.value) {
+		p.add(from.line, "rollout: %s is %v, but must be %s", name, from.value, want)
+		return
+	}
+	*into = from.value
+}
