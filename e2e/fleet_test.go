@@ -15,17 +15,29 @@ type fleetOptions struct {
 	Cluster  string // the upstream cluster's name, default "echo"
 	Extra    string // more under resources
 	Tail     string // more at the end of a listener's HTTP connection manager
+	Rollout  string // default: all proxies at once
+	Checks   string // of the filter, default none
+	NoShadow bool
 	Echo     string
 	EchoPort string
 }
 
 var fleetTemplate = template.Must(template.New("").Parse(`fleet: {{.Name}}
 match: {{.Match}}
+{{- if .Rollout}}
+rollout: {{.Rollout}}
+{{- end}}
 filters:
   - name: gate
     module: {file: {{.Module}}}
     {{- if .Config}}
     config: {{.Config}}
+    {{- end}}
+    {{- if .Checks}}
+    checks: {{.Checks}}
+    {{- end}}
+    {{- if .NoShadow}}
+    shadow: false
     {{- end}}
     listeners: [ingress]
 resources:
@@ -65,6 +77,7 @@ func (w *world) fleetYAML(o fleetOptions) []byte {
 	w.t.Helper()
 	for field, value := range map[*string]string{
 		&o.Name: "edge", &o.Match: "{cluster: edge}", &o.Module: w.module, &o.Cluster: "echo",
+		&o.Rollout: "{stages: [{name: all, percent: 100}]}",
 	} {
 		if *field == "" {
 			*field = value

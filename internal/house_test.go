@@ -31,7 +31,7 @@ var rooms = map[string][]string{
 	"internal/rollout":    {},
 	"internal/store":      {},
 	"internal/bootstrap":  {"internal/fleet"},
-	"internal/xds":        {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
+	"internal/xds":        {"internal/fleet", "internal/snapshot", "envoy", "grpc", "github.com/prometheus/client_model/go"},
 	"internal/control": {
 		"internal/fleet", "internal/module", "internal/preflight", "internal/rollout", "internal/snapshot",
 		"internal/store", "internal/watch", "internal/xds", "envoy",

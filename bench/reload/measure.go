@@ -114,7 +114,7 @@ func (b *bench) reloadOurs(ctx context.Context, s state, records <-chan control.
 	for {
 		select {
 		case r := <-records:
-			if r.Kind == string(rollout.Pushing) {
+			if r.Kind == string(rollout.Started) {
 				t := r.Timings
 				one.notice, one.settle, one.build = t.Noticed.Sub(begin), t.Settled.Sub(t.Noticed), t.Built.Sub(t.Settled)
 				one.push, one.deliver = t.Pushed.Sub(t.Built), served.Sub(t.Pushed)
@@ -230,6 +230,7 @@ func (b *bench) follow(ctx context.Context) (*http.Response, error) {
 func (b *bench) fleetYAML(config string) []byte {
 	_, port, _ := strings.Cut(strings.TrimPrefix(b.echo.URL, "http://"), ":")
 	return fmt.Appendf(nil, `fleet: edge
+rollout: {stages: [{name: all, percent: 100}]}
 filters:
   - {name: auth, module: {file: filter.wasm}, config: %s, listeners: [ingress]}
 resources:

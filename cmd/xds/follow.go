@@ -116,19 +116,24 @@ func sentence(r control.Record) string {
 	switch r.Kind {
 	case control.Noticed:
 		text = fmt.Sprintf("noticed    %s was saved", r.Message)
-	case string(rollout.Pushing):
+	case string(rollout.Started):
 		text = fmt.Sprintf("pushed     %s revision %s", r.Fleet, rev)
 		if t := r.Timings; t != nil {
 			text += fmt.Sprintf(", %s after the save was noticed (left alone %s, checked and built %s)",
 				ms(t.Pushed.Sub(t.Noticed)), ms(t.Settled.Sub(t.Noticed)), ms(t.Built.Sub(t.Settled)))
 		}
-	case control.Accepted:
-		text = fmt.Sprintf("ACK        %s has revision %s", r.Node, rev)
+	case control.Warmed:
+		text = fmt.Sprintf("warm       %s has revision %s in its shadow listener", r.Node, rev)
 		if t := r.Timings; t != nil {
 			text += fmt.Sprintf(", %s after the push", ms(t.Accepted.Sub(t.Pushed)))
 		}
+	case control.Accepted:
+		text = fmt.Sprintf("ACK        %s has revision %s", r.Node, rev)
+		if t := r.Timings; t != nil {
+			text += fmt.Sprintf(", %s after the flip", ms(t.Accepted.Sub(t.Flipped)))
+		}
 	case string(rollout.Rejected):
-		text = fmt.Sprintf("NACK       %s refused revision %s, and it is withdrawn: %s", r.Node, rev, r.Message)
+		text = fmt.Sprintf("rejected   revision %s, by %s: %s", rev, r.Node, r.Message)
 	case string(rollout.Serving):
 		text = fmt.Sprintf("serving    every proxy of %s has revision %s", r.Fleet, rev)
 	case control.Problem:

@@ -1,9 +1,10 @@
 // Package console is the server's admin API, over HTTP: what people and scripts
-// ask it. It reads copies and changes nothing.
+// ask it. It reads copies, and changes nothing but by sending the loop a command.
 package console
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 
@@ -14,6 +15,8 @@ import (
 //
 //	GET /v1/status  the fleets and the connected proxies, as control.Status
 //	GET /v1/events  what happens from now on, a control.Record a line (NDJSON)
+//	GET /v1/history?fleet=NAME  what happened to a fleet, as a list of rollout.Entry
+//	POST /v1/commands           carries a control.Command out; 409 and why where it is refused
 //	GET /healthz    200 while the server runs
 //	GET /readyz     200 once there is a revision to serve, else 503
 func Handler(log *slog.Logger, c *control.Control) http.Handler {
@@ -21,6 +24,8 @@ func Handler(log *slog.Logger, c *control.Control) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", h.status)
 	mux.HandleFunc("GET /v1/events", h.events)
+	mux.HandleFunc("GET /v1/history", h.history)
+	mux.HandleFunc("POST /v1/commands", h.command)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", h.ready)
 	return mux
@@ -41,6 +46,48 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 	if err := json.NewEncoder(w).Encode(status); err != nil {
 		h.log.Debug("the status did not reach who asked", "error", err)
 	}
+}
+
+func (h *handler) history(w http.ResponseWriter, r *http.Request) {
+	entries, err := h.control.History(r.Context(), r.URL.Query().Get("fleet"))
+	if err != nil {
+		http.Error(w, err.Error(), statusOf(err))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(entries); err != nil {
+		h.log.Debug("the history did not reach who asked", "error", err)
+	}
+}
+
+// maxCommand is the size of a command, in bytes.
+const maxCommand = 64 << 10
+
+func (h *handler) command(w http.ResponseWriter, r *http.Request) {
+	// A page in someone's browser can send a form here, but not JSON.
+	if r.Header.Get("Content-Type") != "application/json" {
+		http.Error(w, "a command is JSON (Content-Type: application/json)", http.StatusUnsupportedMediaType)
+		return
+	}
+	var command control.Command
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxCommand))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&command); err != nil {
+		http.Error(w, "not a command: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	if err := h.control.Do(r.Context(), command); err != nil {
+		http.Error(w, err.Error(), statusOf(err))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func statusOf(err error) int {
+	if errors.Is(err, control.ErrRefused) {
+		return http.StatusConflict
+	}
+	return http.StatusServiceUnavailable
 }
 
 func (h *handler) ready(w http.ResponseWriter, r *http.Request) {

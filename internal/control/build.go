@@ -20,6 +20,7 @@ type built struct {
 	err      error
 	timings  Timings
 	passed   map[string]bool // digests of modules that were inspected
+	by       string          // who wants it, if it is not the disk alone
 }
 
 // build makes a revision of a fleet file, beside the loop. A newer build of the
@@ -45,8 +46,9 @@ func (c *Control) build(ctx context.Context, file *fleetFile) {
 	ctx, s.cancel = context.WithCancel(ctx)
 	job := built{
 		fleet: s.name, attempt: s.attempt, passed: map[string]bool{},
-		timings: Timings{Noticed: newest.noticed, Settled: newest.settled},
+		timings: Timings{Noticed: newest.noticed, Settled: newest.settled}, by: file.by,
 	}
+	file.by = ""
 	for digest := range s.passed {
 		job.passed[digest] = true
 	}
@@ -97,6 +99,6 @@ func (c *Control) finished(ctx context.Context, b built) {
 		s.snapshots[b.snapshot.ID] = b.snapshot
 	}
 	s.timings = b.timings
-	c.offer(s, b.snapshot.ID)
+	c.offer(s, b.snapshot, b.by)
 	c.saveRevision(ctx, s, b.snapshot)
 }

@@ -7,7 +7,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -30,17 +34,24 @@ type Control struct {
 	built   chan built
 	saved   chan savedRevision
 
+	commands  chan request
+	histories chan historyQuery
+
 	// Owned by Run.
 	desired  desired
 	problems map[string]string      // what on disk can't be served, by fleet or file
 	fleets   map[string]*fleetState // by name
 	nodes    map[string]*nodeState  // connected proxies, by node id
+	timer    *time.Timer            // when a rollout wants to know that time has passed
+	wakeAt   time.Time              // zero: never
+	retries  []*fleetFile           // to be built again
 }
 
 // New makes a loop and restores what an earlier one saved.
 func New(c Config) (*Control, error) {
 	control := &Control{
 		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built), saved: make(chan savedRevision),
+		commands: make(chan request), histories: make(chan historyQuery), timer: time.NewTimer(0),
 		desired: newDesired(), problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
 	}
 	if err := control.restore(); err != nil {
@@ -54,7 +65,10 @@ func New(c Config) (*Control, error) {
 //   - a watched file has new content, or is gone;
 //   - a fleet was built of what is on disk, or could not be;
 //   - a revision was written to the state directory, or could not be;
-//   - a proxy connected, left, accepted or refused something;
+//   - a proxy connected, left, accepted or refused something, reported on checks
+//     or sent its counters;
+//   - time has passed that a rollout waits for;
+//   - a person wants something of a rollout;
 //   - someone asks for the status.
 //
 // Nothing in it waits for a proxy, a disk read or a build.
@@ -72,12 +86,46 @@ func (c *Control) Run(ctx context.Context) error {
 			for _, e := range c.XDS.Events() {
 				c.proxyEvent(e)
 			}
+		case <-c.timer.C:
+			c.tick()
+		case r := <-c.commands:
+			r.reply <- c.carryOut(r.command)
+			c.rebuild(ctx)
+		case q := <-c.histories:
+			q.reply <- c.history(q.fleet)
 		case reply := <-c.queries:
 			reply <- c.status()
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// wake sets the timer, if it is not set for sooner.
+func (c *Control) wake(at time.Time) {
+	if at.IsZero() || !c.wakeAt.IsZero() && !at.Before(c.wakeAt) {
+		return
+	}
+	c.wakeAt = at
+	c.timer.Reset(time.Until(at))
+}
+
+// tick tells every rollout in progress that time has passed.
+func (c *Control) tick() {
+	c.wakeAt = time.Time{}
+	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
+		if s := c.fleets[name]; s.rollout.Rollout != nil {
+			c.step(s, rollout.Tick{})
+		}
+	}
+}
+
+// rebuild builds again what a person wants tried again.
+func (c *Control) rebuild(ctx context.Context) {
+	for _, f := range c.retries {
+		c.build(ctx, f)
+	}
+	c.retries = nil
 }
 
 // Status asks the loop for a copy of its state.

@@ -28,6 +28,7 @@ type fleetFile struct {
 	fleet *fleet.Fleet // nil when it can't be read
 	err   error        // why
 	saved saved
+	by    string // who wants it built again
 }
 
 // moduleFile is a module as it is now; both fields are nil until it was read once.

@@ -13,6 +13,8 @@ type Record struct {
 	Revision string    `json:"revision,omitempty"` // the revision's ID
 	Number   int       `json:"number,omitempty"`   // and its number
 	Node     string    `json:"node,omitempty"`
+	Stage    string    `json:"stage,omitempty"`
+	By       string    `json:"by,omitempty"`
 	Message  string    `json:"message,omitempty"`
 	// Timings of a change, in the order in which they come to pass.
 	Timings *Timings `json:"timings,omitempty"`
@@ -23,6 +25,7 @@ const (
 	Noticed      = "noticed"      // a save was noticed and settled
 	Connected    = "connected"    // a proxy
 	Disconnected = "disconnected" // a proxy
+	Warmed       = "warmed"       // a proxy has a revision in its shadow listeners
 	Accepted     = "accepted"     // a proxy runs a revision
 	Problem      = "problem"      // something on disk can't be served
 	Healed       = "healed"       // and now can
@@ -33,7 +36,8 @@ type Timings struct {
 	Noticed  time.Time `json:"noticed"`           // the first sign of the save
 	Settled  time.Time `json:"settled"`           // the files were left alone and read
 	Built    time.Time `json:"built"`             // inspected, and made into a snapshot
-	Pushed   time.Time `json:"pushed,omitzero"`   // handed to the proxies' streams
+	Pushed   time.Time `json:"pushed,omitzero"`   // handed to the first proxies' streams
+	Flipped  time.Time `json:"flipped,omitzero"`  // handed to their real listeners
 	Accepted time.Time `json:"accepted,omitzero"` // a proxy said so
 }
 

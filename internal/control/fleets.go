@@ -14,55 +14,150 @@ type fleetState struct {
 	name      string
 	match     fleet.Match
 	rollout   rollout.Fleet
-	snapshots map[string]*snapshot.Snapshot // by ID: what is served and what is tried
+	snapshots map[string]*snapshot.Snapshot // by ID: what is served, what is tried, what was served before
+	composed  map[string]*snapshot.Snapshot // of two of them, by name: shared by the proxies that are given both
 
 	attempt int                // counts builds
 	cancel  context.CancelFunc // ends the build under way
+	onDisk  string             // ID of the revision that was built last
 	passed  map[string]bool    // digests of modules that preflight passed
 	saving  map[string]bool    // IDs of revisions in the state directory: true while one is being written
 	timings Timings            // of the newest change
+	dirty   bool               // what survives a restart has changed
 }
 
 // fleet finds a fleet, or makes it.
 func (c *Control) fleet(name string) *fleetState {
 	s := c.fleets[name]
 	if s == nil {
-		s = &fleetState{name: name, snapshots: map[string]*snapshot.Snapshot{}, passed: map[string]bool{}, saving: map[string]bool{}}
+		s = &fleetState{
+			name: name, snapshots: map[string]*snapshot.Snapshot{}, composed: map[string]*snapshot.Snapshot{},
+			passed: map[string]bool{}, saving: map[string]bool{},
+		}
 		c.fleets[name] = s
 	}
 	return s
 }
 
-func (c *Control) offer(s *fleetState, id string) {
-	c.step(s, rollout.Offered{ID: id})
-	for id := range s.snapshots { // keep what is served and what is tried
-		if id != s.rollout.Serving.ID && id != s.rollout.Candidate.ID {
+// wanted are the revisions that are kept.
+func (s *fleetState) wanted(id string) bool {
+	return id == s.rollout.Serving.ID || id == s.rollout.Previous.ID || id == s.candidate().ID
+}
+
+// candidate is the revision on its way, if one is.
+func (s *fleetState) candidate() rollout.Revision {
+	if r := s.rollout.Rollout; r != nil {
+		return r.Candidate
+	}
+	return rollout.Revision{}
+}
+
+func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, by string) {
+	s.onDisk = snap.ID
+	c.step(s, rollout.Offered{ID: snap.ID, Plan: planOf(snap), By: by})
+	for id := range s.snapshots {
+		if !s.wanted(id) {
 			delete(s.snapshots, id)
 		}
 	}
 }
 
-// step takes an event to the rollout and carries out what that decides.
-func (c *Control) step(s *fleetState, event rollout.Event) {
+// step takes an event to the rollout and carries out what that decides. It
+// returns why a command was refused.
+func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 	for _, effect := range s.rollout.Step(event, time.Now()) {
 		switch e := effect.(type) {
 		case rollout.Save:
-			c.save(s)
+			s.dirty = true
 		case rollout.Retarget:
+			clear(s.composed)
 			for id, n := range c.nodes {
 				if n.fleet == s.name {
-					n.since = time.Now()
 					c.assign(s, id)
 				}
 			}
 		case rollout.Assign:
 			c.assign(s, e.Node)
 		case rollout.Tell:
-			c.tell(s, e)
+			c.tell(s, e.Entry)
+		case rollout.Answer:
+			refusal = e.Refusal
+		case rollout.Offer:
+			c.again(s, e.By)
+		}
+	}
+	if s.dirty { // once, and after the pushes: no proxy waits for the disk
+		s.dirty = false
+		c.save(s)
+	}
+	c.wake(s.rollout.Next(time.Now()))
+	return refusal
+}
+
+// assign gives a proxy what the rollout wants it to have, and asks it the checks.
+func (c *Control) assign(s *fleetState, node string) {
+	n := c.nodes[node]
+	if n == nil {
+		return
+	}
+	a := s.rollout.Target(node)
+	if a.Live != n.target.Live || a.Shadow != n.target.Shadow {
+		n.since = time.Now()
+	}
+	n.target = a
+	c.XDS.Assign(node, s.compose(a))
+	c.XDS.Probe(node, c.probes(s, n, a))
+}
+
+// compose is what a proxy is to be given, nil for nothing.
+func (s *fleetState) compose(a rollout.Assignment) *snapshot.Snapshot {
+	live, shadow := s.snapshots[a.Live], s.snapshots[a.Shadow]
+	name := snapshot.Name(live, shadow)
+	if s.composed[name] == nil {
+		s.composed[name] = snapshot.Compose(live, shadow)
+	}
+	return s.composed[name]
+}
+
+// again forgets that proxies refused something, and builds what is on disk.
+func (c *Control) again(s *fleetState, by string) {
+	for id, n := range c.nodes {
+		if n.fleet == s.name {
+			c.XDS.Forgive(id)
+		}
+	}
+	for _, f := range c.desired.files {
+		if f.fleet != nil && f.name == s.name {
+			f.by = by
+			c.retries = append(c.retries, f)
 		}
 	}
 }
 
-func (c *Control) assign(s *fleetState, node string) {
-	c.XDS.Assign(node, s.snapshots[s.rollout.Target(node)])
+// planOf says how a revision is to be rolled out, and what there is to prove it by.
+func planOf(snap *snapshot.Snapshot) rollout.Plan {
+	r := snap.Meta.Rollout
+	plan := rollout.Plan{
+		Prove: r.Prove, Shadow: snap.HasShadow(),
+		Limits: rollout.Limits{Errors: r.Limits.Errors, MinRequests: r.Limits.MinRequests, Disconnects: r.Limits.Disconnects},
+	}
+	for _, st := range r.Stages {
+		plan.Stages = append(plan.Stages, rollout.Stage{
+			Name: st.Name, Percent: st.Percent, Proxies: st.Proxies, Match: st.Match.Attributes(),
+			Bake: st.Bake, Deadline: st.Deadline, Manual: st.Manual,
+		})
+	}
+	for _, e := range snap.Entries() {
+		for _, check := range snap.Meta.Checks {
+			switch {
+			case e.Why != "" || !e.Has(check.Filter):
+			case e.Shadow:
+				plan.ShadowChecks = true
+			default:
+				plan.LiveChecks = true
+				plan.ProbeRate += float64(time.Second) / float64(liveInterval)
+			}
+		}
+	}
+	return plan
 }

@@ -3,6 +3,7 @@ package control
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -17,6 +18,9 @@ type nodeState struct {
 	node  *corev3.Node
 	fleet string    // "" while no fleet matches it
 	since time.Time // of the state that status shows
+
+	fresh  bool // it connected without any configuration
+	target rollout.Assignment
 }
 
 // matchChanged takes over which proxies a fleet is for, and sorts them anew.
@@ -47,14 +51,14 @@ func (c *Control) fleetOf(node *corev3.Node) string {
 
 // proxyEvent takes what a proxy did.
 func (c *Control) proxyEvent(e xds.Event) {
-	id := e.Node.GetId()
+	id := e.ID()
 	n := c.nodes[id]
 	switch e.Kind {
 	case xds.Connected:
 		if n != nil {
 			c.leave(n)
 		}
-		n = &nodeState{node: e.Node}
+		n = &nodeState{node: e.Node, fresh: e.Fresh}
 		c.nodes[id] = n
 		c.feed.put(Record{Kind: Connected, Node: id, Fleet: c.fleetOf(e.Node), Message: "Envoy " + xds.Version(e.Node)})
 		c.enter(n, c.fleetOf(e.Node))
@@ -64,40 +68,83 @@ func (c *Control) proxyEvent(e xds.Event) {
 			c.leave(n)
 			delete(c.nodes, id)
 		}
-	case xds.Served:
-		c.served(n, e)
-	case xds.Rejected:
+	default:
 		if n != nil && n.fleet != "" {
-			n.since = time.Now()
-			c.step(c.fleet(n.fleet), rollout.Refused{Node: id, ID: e.Revision, Reason: e.Resource + ": " + e.Message})
+			c.evidence(c.fleet(n.fleet), n, e)
 		}
 	}
 }
 
-func (c *Control) served(n *nodeState, e xds.Event) {
-	if n == nil || n.fleet == "" {
-		return
+// evidence takes what a proxy of a fleet says of what it was given.
+func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
+	id := e.ID()
+	live, shadow, _ := strings.Cut(e.Revision, "~")
+	switch e.Kind {
+	case xds.Served:
+		c.served(s, n, live, shadow)
+	case xds.Rejected:
+		n.since = time.Now()
+		c.step(s, rollout.Refused{Node: id, Live: live, Shadow: shadow, Reason: e.Resource + ": " + e.Message})
+	case xds.HealthOpened, xds.HealthClosed:
+		c.step(s, rollout.Health{Node: id, Open: e.Kind == xds.HealthOpened})
+	case xds.Probed:
+		of, probe, _ := strings.Cut(e.Plan, "/")
+		c.step(s, rollout.Probed{
+			Node: id, Of: of, Probe: rollout.Probe(probe), Passed: e.Passed, Failed: strings.Join(e.Failed, ", "),
+		})
+	case xds.Counted:
+		c.step(s, rollout.Counted{Node: id, Counters: c.counters(s, n, e.Counters)})
+	default: // that it came or went: proxyEvent's
 	}
-	s := c.fleet(n.fleet)
+}
+
+// counters are a proxy's, with what they should be.
+func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.Counters {
+	out := rollout.Counters{
+		At: e.At, Requests: e.Requests, Errors: e.Errors, VMs: e.VMs, ConfigFails: e.ConfigFails,
+	}
+	accepted := s.rollout.Accepted(n.node.GetId())
+	if e.Workers > 0 && accepted.Live == n.target.Live && accepted.Shadow == n.target.Shadow {
+		if snap := s.compose(n.target); snap != nil {
+			out.WantVMs = snap.VMs() * (e.Workers + 2)
+		}
+	}
+	return out
+}
+
+// served takes that a proxy accepted all that it was given.
+func (c *Control) served(s *fleetState, n *nodeState, live, shadow string) {
 	n.since = time.Now()
-	r := Record{Kind: Accepted, Fleet: s.name, Revision: e.Revision, Number: s.number(e.Revision), Node: e.Node.GetId()}
-	if e.Revision == s.rollout.Candidate.ID {
+	r := Record{Kind: Accepted, Fleet: s.name, Revision: live, Number: s.number(live), Node: n.node.GetId()}
+	candidate := s.candidate().ID
+	if candidate != "" && shadow == candidate {
+		r.Kind, r.Revision, r.Number = Warmed, shadow, s.number(shadow)
+	}
+	if candidate != "" && r.Revision == candidate {
 		timings := s.timings
 		timings.Accepted = n.since
 		r.Timings = &timings
 	}
 	c.feed.put(r)
-	c.step(s, rollout.Served{Node: e.Node.GetId(), ID: e.Revision})
+	c.step(s, rollout.Served{Node: n.node.GetId(), Live: live, Shadow: shadow})
 }
 
 func (c *Control) enter(n *nodeState, name string) {
 	n.fleet, n.since = name, time.Now()
 	if name == "" {
 		c.Log.Warn("no fleet matches this proxy: it is given nothing", "node", n.node.GetId(), "cluster", n.node.GetCluster())
+		n.target = rollout.Assignment{}
 		c.XDS.Assign(n.node.GetId(), nil)
+		c.XDS.Probe(n.node.GetId(), nil)
 		return
 	}
-	c.step(c.fleet(name), rollout.Joined{Node: n.node.GetId()})
+	health, _ := fleet.EvidenceOf(n.node)
+	c.step(c.fleet(name), rollout.Joined{
+		Node: n.node.GetId(), Attributes: fleet.AttributesOf(n.node), Health: health, Fresh: n.fresh,
+	})
+	if c.XDS.HealthOpen(n.node.GetId()) {
+		c.step(c.fleet(name), rollout.Health{Node: n.node.GetId(), Open: true})
+	}
 }
 
 func (c *Control) leave(n *nodeState) {

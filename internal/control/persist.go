@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -32,7 +33,7 @@ func (c *Control) restore() error {
 	for _, file := range names {
 		name := strings.TrimSuffix(file, ".json")
 		if err := c.restoreFleet(name); err != nil {
-			c.Log.Error("the last state of a fleet can't be read: it starts anew", "fleet", name, "error", err)
+			c.Log.Error("a part of the last state of a fleet can't be read: it goes on without", "fleet", name, "error", err)
 		}
 	}
 	return nil
@@ -49,21 +50,38 @@ func (c *Control) restoreFleet(name string) error {
 	}
 	s := c.fleet(name)
 	s.match, s.rollout = saved.Match, saved.Rollout
-	id := s.rollout.Serving.ID
-	if id == "" {
+	// What can't be read is gone, and the rest goes on without.
+	errs := []error{c.restoreRevision(s, s.rollout.Serving.ID), c.restoreRevision(s, s.rollout.Previous.ID), c.restoreRevision(s, s.candidate().ID)}
+	if errs[0] != nil {
+		s.rollout.Serving = rollout.Revision{}
+	}
+	if errs[1] != nil {
+		s.rollout.Previous = rollout.Revision{}
+	}
+	if errs[2] != nil {
+		s.rollout.Rollout = nil // it is built anew of what is on disk
+	}
+	if candidate := s.candidate(); candidate.ID != "" {
+		c.step(s, rollout.Stored{ID: candidate.ID})
+		c.Log.Info("goes on with a rollout", "fleet", name, "revision", candidate.Number, "id", candidate.ID, "stage", s.rollout.Rollout.Stage+1)
+	}
+	c.Log.Info("restored", "fleet", name, "revision", s.rollout.Serving.Number, "id", s.rollout.Serving.ID)
+	return errors.Join(errs...)
+}
+
+func (c *Control) restoreRevision(s *fleetState, id string) error {
+	if id == "" || s.snapshots[id] != nil {
 		return nil
 	}
-	s.rollout.Serving = rollout.Revision{} // until it was read
-	if data, err = c.Store.Load(revisionFile(name, id)); err != nil {
+	data, err := c.Store.Load(revisionFile(s.name, id))
+	if err != nil {
 		return err
 	}
-	snap, err := snapshot.Decode(name, data)
+	snap, err := snapshot.Decode(s.name, data)
 	if err != nil {
-		return fmt.Errorf("%s: %w", revisionFile(name, id), err)
+		return fmt.Errorf("%s: %w", revisionFile(s.name, id), err)
 	}
 	s.snapshots[id], s.saving[id] = snap, false
-	s.rollout.Serving = saved.Rollout.Serving
-	c.Log.Info("restored", "fleet", name, "revision", s.rollout.Serving.Number, "id", id)
 	return nil
 }
 
@@ -127,7 +145,7 @@ func (c *Control) save(s *fleetState) {
 func (c *Control) prune(s *fleetState) {
 	var keep []string
 	for id, underWay := range s.saving {
-		if underWay || id == s.rollout.Serving.ID || id == s.rollout.Candidate.ID {
+		if underWay || s.wanted(id) {
 			keep = append(keep, id+".pb")
 		} else {
 			delete(s.saving, id)

@@ -1,6 +1,8 @@
 package control
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -21,11 +23,28 @@ type Status struct {
 type FleetStatus struct {
 	Fleet     string              `json:"fleet"`
 	Serving   rollout.Revision    `json:"serving"`   // the last good revision
-	Candidate rollout.Revision    `json:"candidate"` // what is being tried
-	Modules   []snapshot.Module   `json:"modules"`   // of the target
+	Candidate rollout.Revision    `json:"candidate"` // what is on its way
+	Previous  rollout.Revision    `json:"previous"`  // what was served before; for undo
+	Rollout   *RolloutStatus      `json:"rollout,omitempty"`
+	Modules   []snapshot.Module   `json:"modules"` // of the candidate, or of what is served
 	Rejected  []rollout.Rejection `json:"rejected,omitempty"`
 	Problem   string              `json:"problem,omitempty"` // why what is on disk can't be served
 	Proxies   int                 `json:"proxies"`
+	// Unproven is what of the revision can't be proven, and why.
+	Unproven []string `json:"unproven,omitempty"`
+}
+
+// RolloutStatus is a rollout in progress.
+type RolloutStatus struct {
+	Stage    string                `json:"stage"`
+	Index    int                   `json:"index"` // of the stage, from 1
+	Stages   int                   `json:"stages"`
+	Started  time.Time             `json:"started"`
+	StageAt  time.Time             `json:"stage_at"` // when the stage began
+	Paused   bool                  `json:"paused"`
+	Awaiting bool                  `json:"awaiting_approval"`
+	Members  int                   `json:"members"` // proxies of this stage and those before
+	Phases   map[rollout.Phase]int `json:"phases"`  // how many connected members are in each
 }
 
 // ProxyStatus is one connected proxy.
@@ -40,6 +59,9 @@ type ProxyStatus struct {
 	Since     time.Time         `json:"since"` // of the state
 	Served    rollout.Revision  `json:"served"`
 	Wanted    rollout.Revision  `json:"wanted"`
+	Shadow    rollout.Revision  `json:"shadow"`            // in its shadow listeners
+	Phase     rollout.Phase     `json:"phase,omitempty"`   // in a rollout
+	Missing   []string          `json:"missing,omitempty"` // evidence that it can't give
 	Modules   []snapshot.Module `json:"modules,omitempty"` // of what it serves
 	Connected time.Time         `json:"connected"`
 	LastACK   *xds.Verdict      `json:"last_ack,omitempty"`
@@ -74,11 +96,53 @@ func (c *Control) status() Status {
 
 func (c *Control) fleetStatus(s *fleetState) FleetStatus {
 	out := FleetStatus{
-		Fleet: s.name, Serving: s.rollout.Serving, Candidate: s.rollout.Candidate,
+		Fleet: s.name, Serving: s.rollout.Serving, Candidate: s.candidate(), Previous: s.rollout.Previous,
+		Rollout:  s.rolloutStatus(c),
 		Rejected: slices.Clone(s.rollout.Rejected), Problem: c.problems[s.name], Proxies: c.count(s.name),
 	}
-	if snap := s.snapshots[s.rollout.Target("")]; snap != nil {
-		out.Modules = snap.Modules
+	if snap := s.snapshots[cmp.Or(out.Candidate.ID, out.Serving.ID)]; snap != nil {
+		out.Modules, out.Unproven = snap.Modules, unproven(snap)
+	}
+	return out
+}
+
+func (s *fleetState) rolloutStatus(c *Control) *RolloutStatus {
+	r := s.rollout.Rollout
+	if r == nil {
+		return nil
+	}
+	out := &RolloutStatus{
+		Stage: r.Plan.Stages[r.Stage].Name, Index: r.Stage + 1, Stages: len(r.Plan.Stages), Started: r.Started, StageAt: r.StageAt,
+		Paused: r.Paused, Awaiting: s.rollout.Awaiting(), Members: len(r.Members), Phases: map[rollout.Phase]int{},
+	}
+	for node := range r.Members {
+		if c.nodes[node] != nil {
+			phase, _ := s.rollout.PhaseOf(node)
+			out.Phases[phase]++
+		}
+	}
+	return out
+}
+
+// unproven says what of a revision no check can show, and why.
+func unproven(snap *snapshot.Snapshot) []string {
+	var out []string
+	shadowed := map[string]bool{}
+	for _, e := range snap.Entries() {
+		if e.Why != "" {
+			out = append(out, fmt.Sprintf("listener %s: %s", e.Listener, e.Why))
+		}
+		for _, filter := range e.Filters {
+			shadowed[filter] = shadowed[filter] || e.Shadow
+		}
+	}
+	for _, m := range snap.Modules {
+		if !shadowed[m.Filter] {
+			out = append(out, fmt.Sprintf("filter %s: it has no shadow listener (shadow: false, or none of its listeners is HTTP)", m.Filter))
+		}
+		if !slices.ContainsFunc(snap.Meta.Checks, func(c snapshot.Check) bool { return c.Filter == m.Filter }) {
+			out = append(out, fmt.Sprintf("filter %s: it has no checks: that proxies accept it, and their counters, must do", m.Filter))
+		}
 	}
 	return out
 }
@@ -93,15 +157,24 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	if s == nil {
 		return out
 	}
-	served, wanted := s.rollout.ServedBy(out.Node), s.rollout.Target(out.Node)
+	accepted := s.rollout.Accepted(out.Node)
+	served, wanted := accepted.Live, n.target.Live
+	out.Shadow = rollout.Revision{ID: accepted.Shadow, Number: s.number(accepted.Shadow)}
+	out.Phase, _ = s.rollout.PhaseOf(out.Node)
+	if !p.Health {
+		out.Missing = append(out.Missing, "health discovery")
+	}
+	if !p.Metrics {
+		out.Missing = append(out.Missing, "metrics")
+	}
 	out.Served = rollout.Revision{ID: served, Number: s.number(served)}
 	out.Wanted = rollout.Revision{ID: wanted, Number: s.number(wanted)}
 	if snap := s.snapshots[served]; snap != nil {
 		out.Modules = snap.Modules
 	}
 	switch {
-	case wanted == "":
-	case served == wanted:
+	case wanted == "" && n.target.Shadow == "":
+	case served == wanted && accepted.Shadow == n.target.Shadow:
 		out.State = StateServing
 	case p.Halted:
 		out.State = StateRefuses

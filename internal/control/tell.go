@@ -11,7 +11,7 @@ import (
 
 // number is a revision's number, 0 for one that is not served or tried any more.
 func (s *fleetState) number(id string) int {
-	for _, r := range []rollout.Revision{s.rollout.Serving, s.rollout.Candidate} {
+	for _, r := range []rollout.Revision{s.rollout.Serving, s.candidate(), s.rollout.Previous} {
 		if r.ID == id {
 			return r.Number
 		}
@@ -24,25 +24,38 @@ func (s *fleetState) number(id string) int {
 }
 
 // tell logs what the rollout decided and passes it on to who follows along.
-func (c *Control) tell(s *fleetState, e rollout.Tell) {
-	r := Record{Kind: string(e.Kind), Fleet: s.name, Revision: e.Revision.ID, Number: e.Revision.Number, Node: e.Node, Message: e.Reason}
+func (c *Control) tell(s *fleetState, e rollout.Entry) {
+	r := Record{
+		Time: e.At, Kind: string(e.Kind), Fleet: s.name, Revision: e.Revision.ID, Number: e.Revision.Number,
+		Stage: e.Stage, Node: e.Node, By: e.By, Message: e.Reason,
+	}
 	log := c.Log.With("fleet", s.name, "revision", e.Revision.Number, "id", e.Revision.ID)
+	for _, field := range []struct{ key, value string }{{"stage", e.Stage}, {"node", e.Node}, {"by", e.By}, {"reason", e.Reason}} {
+		if field.value != "" {
+			log = log.With(field.key, field.value)
+		}
+	}
 	switch e.Kind {
-	case rollout.Pushing:
+	case rollout.Started:
 		s.timings.Pushed = time.Now()
 		timings := s.timings
 		r.Timings = &timings
-		log.Info("pushing", "proxies", c.count(s.name), "modules", s.modules(e.Revision.ID))
+		log.Info("rollout started", "proxies", c.count(s.name), "modules", s.modules(e.Revision.ID))
+	case rollout.Flipped:
+		s.timings.Flipped = time.Now()
+		timings := s.timings
+		r.Timings = &timings
+		log.Info("flipped: real listeners are given it")
 	case rollout.Serving:
-		log.Info("serving: every connected proxy has accepted it", "proxies", c.count(s.name))
-	case rollout.Abandoned:
-		log.Info("abandoned: there is a newer one on disk")
-	case rollout.Rejected:
-		log.Error("rejected, and not sent to any proxy again", "node", e.Node, "reason", e.Reason, "still_runs", s.running())
+		log.Info("serving: it is the last good revision now", "proxies", c.count(s.name))
+	case rollout.Rejected, rollout.Aborted:
+		log.Error("rejected, and not sent to any proxy again", "still_runs", s.running())
 	case rollout.StillRejected:
-		log.Error("on disk is a revision that was rejected: it is not sent", "node", e.Node, "reason", e.Reason, "still_runs", s.running())
+		log.Error("on disk is a revision that was rejected: it is not sent", "still_runs", s.running())
 	case rollout.ProxyRefusesGood:
-		log.Error("a proxy refuses what the fleet serves: it keeps what it has", "node", e.Node, "reason", e.Reason)
+		log.Error("a proxy refuses what the fleet serves: it keeps what it has")
+	default:
+		log.Info(string(e.Kind))
 	}
 	c.feed.put(r)
 }

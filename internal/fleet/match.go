@@ -60,6 +60,34 @@ func (m Match) Criteria() int {
 	return n
 }
 
+// Attributes are the criteria that are set, by name: "id" is a glob, the others
+// are exact. AttributesOf has those of a proxy.
+func (m Match) Attributes() map[string]string {
+	out := map[string]string{}
+	for name, value := range map[string]string{
+		"id": m.ID, "cluster": m.Cluster, "region": m.Locality.Region, "zone": m.Locality.Zone, "sub_zone": m.Locality.SubZone,
+	} {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	for key, value := range m.Labels {
+		out["label."+key] = value
+	}
+	return out
+}
+
+// AttributesOf are what Match looks at in a proxy.
+func AttributesOf(node *corev3.Node) map[string]string {
+	m := Match{ID: node.GetId(), Cluster: node.GetCluster(), Labels: map[string]string{}}
+	l := node.GetLocality()
+	m.Locality = Locality{Region: l.GetRegion(), Zone: l.GetZone(), SubZone: l.GetSubZone()}
+	for key, value := range node.GetMetadata().GetFields()[LabelsKey].GetStructValue().GetFields() {
+		m.Labels[key] = value.GetStringValue()
+	}
+	return m.Attributes()
+}
+
 // IsZero reports whether a Match takes every proxy.
 func (m Match) IsZero() bool { return m.Criteria() == 0 }
 

@@ -18,6 +18,35 @@ const LabelsKey = "labels"
 // that share a host need it; those with a network of their own don't.
 const ListenKey = "listen"
 
+// WaxwingKey is the key of the node metadata by which a bootstrap says what the
+// server can do with the proxy: {"waxwing": {"shadow": "127.0.0.1:18900"}}.
+const WaxwingKey = "waxwing"
+
+// ShadowAddress reads the address that a proxy asks for its shadow listeners; nil
+// where it asks for none, and has abstract Unix sockets.
+func ShadowAddress(node *corev3.Node) (*corev3.Address, error) {
+	text := node.GetMetadata().GetFields()[WaxwingKey].GetStructValue().GetFields()["shadow"].GetStringValue()
+	if text == "" {
+		return nil, nil
+	}
+	address, err := ParseAddress(text)
+	if err != nil {
+		return nil, fmt.Errorf("node metadata: %s.shadow: %q: %w", WaxwingKey, text, err)
+	}
+	return address, nil
+}
+
+// EvidenceOf reads which evidence a proxy's bootstrap has it give:
+// {"waxwing": {"evidence": ["health", "metrics"]}}.
+func EvidenceOf(node *corev3.Node) (health, metrics bool) {
+	list := node.GetMetadata().GetFields()[WaxwingKey].GetStructValue().GetFields()["evidence"].GetListValue()
+	for _, v := range list.GetValues() {
+		health = health || v.GetStringValue() == "health"
+		metrics = metrics || v.GetStringValue() == "metrics"
+	}
+	return health, metrics
+}
+
 // ListenAddresses reads the addresses that a proxy asks for its listeners, by name.
 func ListenAddresses(node *corev3.Node) (map[string]*corev3.Address, error) {
 	addresses := map[string]*corev3.Address{}

@@ -1,7 +1,13 @@
-// Package rollout decides which revision a proxy gets. It is a pure state
-// machine: Step takes what happened and returns what is to be done about it, and
-// Target is a function of the state and the node. It does no I/O, reads no clock
-// and imports nothing but the standard library.
+// Package rollout decides which revision a proxy gets, and when. It is a pure
+// state machine: Step takes what happened and returns what is to be done about
+// it, and Target is a function of the state and the node. It does no I/O, reads
+// no clock and imports nothing but the standard library.
+//
+// A new revision goes to the proxies of one stage after the other. Each of them
+// gets it in its shadow listener first (warm), answers the checks there (prove),
+// and only when all of the stage have is it given to their real listeners (flip),
+// which must answer the checks too, for as long as the stage bakes (confirm).
+// Any evidence against it, from any of them, puts all back on the last good one.
 package rollout
 
 import (
@@ -9,8 +15,11 @@ import (
 	"time"
 )
 
-// maxRejected is how many rejected revisions a fleet remembers.
-const maxRejected = 1000
+// What is remembered, at most.
+const (
+	maxRejected = 1000
+	maxHistory  = 300
+)
 
 // A Revision is one content that the fleet can serve.
 type Revision struct {
@@ -18,212 +27,260 @@ type Revision struct {
 	Number int    `json:"number,omitempty"` // for people: counts the fleet's revisions
 }
 
-// A Rejection is a revision that failed, and why. It is not given to any proxy again.
+// A Rejection is a revision that failed, and why. It is not given to any proxy
+// again, until a person says so.
 type Rejection struct {
 	Revision
-	Node   string    `json:"node"`
+	Node   string    `json:"node,omitempty"` // the proxy whose evidence it was
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 }
 
 // A Fleet is where a fleet is:
 //
-//   - nothing yet: neither Serving nor Candidate. Proxies are given nothing.
-//   - serving: Serving only. It is the last good revision: every proxy that was
-//     connected accepted all of it.
-//   - trying: a Candidate. Every proxy is given it. When all have accepted it, it
-//     becomes Serving; when one refuses it, it is rejected and all go back to
-//     Serving, or keep what they have where there is none.
-//
-// A proxy that says nothing keeps a candidate from becoming good, as long as it
-// is connected.
+//   - nothing yet: neither Serving nor a rollout. Proxies are given nothing.
+//   - serving: Serving only, the last good revision.
+//   - rolling out: a Rollout, with or without a revision that is served meanwhile.
 //
 // The exported fields are what survives a restart.
 type Fleet struct {
-	Serving   Revision    `json:"serving"`
-	Candidate Revision    `json:"-"` // offered again after a restart
-	Last      int         `json:"last_number"`
-	Rejected  []Rejection `json:"rejected,omitempty"`
+	Serving  Revision    `json:"serving"`
+	Previous Revision    `json:"previous"` // what was served before it; for undo
+	Last     int         `json:"last_number"`
+	Rollout  *Rollout    `json:"rollout,omitempty"`
+	Rejected []Rejection `json:"rejected,omitempty"`
+	History  []Entry     `json:"history,omitempty"` // oldest first
 
-	proxies  map[string]string // connected proxies, and the ID that each accepted last
-	accepted int               // how many of them accepted the candidate
-	stored   bool              // the candidate would survive a crash
+	proxies   map[string]*proxy
+	returning map[string]bool // proxies that are on their way back from Returned
+	returned  Revision
+	rest      share // what proxies outside the rollout answered lately
 }
 
-// Events: what can happen to a fleet.
-type (
-	// Offered says: a revision was built of what is on disk.
-	Offered struct{ ID string }
-	// Stored says: a revision is in the state directory, to be served after a restart.
-	Stored struct{ ID string }
-	// Joined says: a proxy of the fleet connected.
-	Joined struct{ Node string }
-	// Left says: a proxy of the fleet disconnected.
-	Left struct{ Node string }
-	// Served says: a proxy accepted all of a revision.
-	Served struct{ Node, ID string }
-	// Refused says: a proxy refused a part of a revision.
-	Refused struct{ Node, ID, Reason string }
-)
+// A Rollout is a revision on its way to the fleet.
+type Rollout struct {
+	Candidate Revision `json:"candidate"`
+	Plan      Plan     `json:"plan"`
+	Stage     int      `json:"stage"` // index into Plan.Stages
+	// Members are the proxies of this stage and those before it, each with the
+	// index of the stage that brought it in. A proxy that reconnects is still one.
+	Members map[string]int `json:"members"`
+	// Flipped are the members whose real listeners were given the candidate.
+	Flipped map[string]bool `json:"flipped"`
+	// Released says that all of the stage have proven it: members flip.
+	Released bool      `json:"released,omitempty"`
+	Approved bool      `json:"approved,omitempty"` // a person let the stage end
+	Paused   bool      `json:"paused,omitempty"`
+	Started  time.Time `json:"started"`
+	StageAt  time.Time `json:"stage_at"` // when the stage began
+	Lost     int       `json:"lost,omitempty"`
 
-// An Event is one of Offered, Stored, Joined, Left, Served and Refused.
-type Event any
+	stored    bool      // the candidate would survive a crash
+	bakeSince time.Time // all connected members are confirmed since; zero while one is not
+	pausedAt  time.Time
+	vacantAt  time.Time     // no member is connected since; zero while one is
+	waiting   int           // connected members that are not confirmed
+	unproven  int           // connected members that have not proven it yet
+	proven    int           // connected members that wait for their flip
+	members   int           // connected members
+	told      map[Kind]bool // what is told once in a stage
+}
 
-// Effects: what is to be done, in this order.
-type (
-	// Save says: what survives a restart has changed.
-	Save struct{}
-	// Retarget says: the target has changed for every proxy of the fleet.
-	Retarget struct{}
-	// Assign says: give one proxy its target.
-	Assign struct{ Node string }
-	// Tell says: something that people want to know.
-	Tell struct {
-		Kind     Kind
-		Revision Revision
-		Node     string
-		Reason   string
-	}
-)
+// An Assignment is what a proxy is to have.
+type Assignment struct {
+	Live   string // ID of the revision of its real listeners; "" for none yet
+	Shadow string // ID of the revision in its shadow listeners; "" for none
+	Probe  Probe  // which listeners the checks are to be asked through
+	Of     string // ID of the revision whose checks are asked
+}
 
-// An Effect is one of Save, Retarget, Assign and Tell.
-type Effect any
+// A Probe says through which listeners the checks are asked.
+type Probe string
 
-// A Kind says what a Tell is about.
-type Kind string
-
-// The kinds of Tell.
+// The kinds of Probe.
 const (
-	Pushing          Kind = "pushing"            // a candidate goes out
-	Abandoned        Kind = "abandoned"          // a candidate is replaced by a newer one, or withdrawn on disk
-	Serving          Kind = "serving"            // a candidate is the fleet's last good revision now
-	Rejected         Kind = "rejected"           // a candidate failed
-	StillRejected    Kind = "still rejected"     // the content offered is that of a rejected revision
-	ProxyRefusesGood Kind = "proxy refuses good" // one proxy refuses what the others serve
+	ProbeNone   Probe = ""
+	ProbeShadow Probe = "shadow"
+	ProbeLive   Probe = "live"
 )
 
-// Target is the ID of the revision that a proxy is to have; "" for none: it then
-// keeps what it has.
-func (f *Fleet) Target(string) string {
-	if f.Candidate.ID != "" {
-		return f.Candidate.ID
+// Target is what a proxy is to have.
+func (f *Fleet) Target(node string) Assignment {
+	r := f.Rollout
+	if r == nil {
+		return Assignment{Live: f.Serving.ID}
 	}
-	return f.Serving.ID
+	_, member := r.Members[node]
+	p := f.proxies[node]
+	switch {
+	case r.Flipped[node]:
+		a := Assignment{Live: r.Candidate.ID, Shadow: f.Serving.ID}
+		if p != nil && (p.phase == Confirming || p.phase == Confirmed) && p.health && r.Plan.LiveChecks {
+			a.Probe, a.Of = ProbeLive, r.Candidate.ID
+		}
+		return a
+	case !member || p == nil || p.phase == Idle || p.phase == Joining || !r.Plan.Shadow:
+		return Assignment{Live: f.Serving.ID}
+	}
+	a := Assignment{Live: f.Serving.ID, Shadow: r.Candidate.ID}
+	if p.phase != Warming && p.health && r.Plan.ShadowChecks {
+		a.Probe, a.Of = ProbeShadow, r.Candidate.ID
+	}
+	return a
 }
-
-// ServedBy is the ID of the revision that a connected proxy accepted last.
-func (f *Fleet) ServedBy(node string) string { return f.proxies[node] }
 
 // Step takes an event at a time.
 func (f *Fleet) Step(event Event, now time.Time) []Effect {
 	if f.proxies == nil {
-		f.proxies = map[string]string{}
+		f.proxies = map[string]*proxy{}
 	}
+	s := &step{Fleet: f, now: now}
 	switch e := event.(type) {
 	case Offered:
-		return f.offered(e)
+		s.offered(e)
 	case Stored:
-		f.stored = f.stored || e.ID == f.Candidate.ID
-		return f.promote()
+		if r := f.Rollout; r != nil && e.ID == r.Candidate.ID {
+			r.stored = true
+		}
 	case Joined:
-		f.forget(e.Node)
-		f.proxies[e.Node] = ""
-		return []Effect{Assign(e)}
+		s.joined(e)
 	case Left:
-		f.forget(e.Node)
-		return f.promote()
+		s.left(e)
 	case Served:
-		return f.served(e)
+		s.served(e)
 	case Refused:
-		return f.refused(e, now)
+		s.refused(e)
+	case Health:
+		s.healthChanged(e)
+	case Probed:
+		s.probed(e)
+	case Counted:
+		s.counted(e)
+	case Command:
+		s.command(e)
+	case Tick:
+		s.waitFor()
 	}
-	return nil
+	s.advance()
+	return s.effects
 }
 
-// forget drops what is known of a proxy.
-func (f *Fleet) forget(node string) {
-	if id, connected := f.proxies[node]; connected && id != "" && id == f.Candidate.ID {
-		f.accepted--
-	}
-	delete(f.proxies, node)
+// step is one event being taken: the effects it has, in order.
+type step struct {
+	*Fleet
+	now     time.Time
+	effects []Effect
 }
 
-func (f *Fleet) served(e Served) []Effect {
-	if _, connected := f.proxies[e.Node]; !connected {
-		return nil
+func (s *step) do(e Effect) { s.effects = append(s.effects, e) }
+
+// record tells people, and remembers.
+func (s *step) record(e Entry) {
+	e.At = s.now
+	s.History = append(s.History, e)
+	if more := len(s.History) - maxHistory; more > 0 {
+		s.History = slices.Clone(s.History[more:])
 	}
-	f.forget(e.Node)
-	f.proxies[e.Node] = e.ID
-	if e.ID != "" && e.ID == f.Candidate.ID {
-		f.accepted++
-	}
-	return f.promote()
+	s.do(Tell{Entry: e})
 }
 
-// try makes a revision the candidate; an empty one means none.
-func (f *Fleet) try(r Revision) {
-	f.Candidate, f.accepted, f.stored = r, 0, false
-	for _, id := range f.proxies {
-		if id != "" && id == r.ID {
-			f.accepted++
+// stage is the current one.
+func (r *Rollout) stage() Stage { return r.Plan.Stages[r.Stage] }
+
+func (s *step) rejection(id string) int {
+	return slices.IndexFunc(s.Rejected, func(r Rejection) bool { return r.ID == id })
+}
+
+// offered takes a revision that was built of what is on disk.
+func (s *step) offered(e Offered) {
+	if r := s.Rollout; r != nil {
+		if e.ID == r.Candidate.ID {
+			return
+		}
+		s.record(Entry{Kind: Abandoned, Revision: r.Candidate, Stage: r.stage().Name, Reason: "there is a newer one"})
+		s.end()
+		s.do(Retarget{})
+		s.do(Save{})
+	}
+	if i := s.rejection(e.ID); i >= 0 {
+		r := s.Rejected[i]
+		s.do(Tell{Entry{At: s.now, Kind: StillRejected, Revision: r.Revision, Node: r.Node, Reason: r.Reason}})
+		return
+	}
+	if e.ID == s.Serving.ID {
+		return
+	}
+	s.begin(e)
+}
+
+// begin starts a rollout. The first revision of a fleet has nothing beside it that
+// could go on serving: it goes to all at once, each proxy proving it for itself.
+func (s *step) begin(e Offered) {
+	s.Last++
+	plan := e.Plan
+	if s.Serving.ID == "" {
+		plan.Stages = []Stage{{Name: "first", Percent: 100, Deadline: plan.Stages[len(plan.Stages)-1].Deadline}}
+	}
+	s.Rollout = &Rollout{
+		Candidate: Revision{ID: e.ID, Number: s.Last}, Plan: plan, Started: s.now,
+		Members: map[string]int{}, Flipped: map[string]bool{},
+	}
+	s.rest = share{}
+	s.record(Entry{Kind: Started, Revision: s.Rollout.Candidate, By: e.By})
+	s.startStage(0)
+}
+
+// end forgets the rollout and what its proxies were at.
+func (s *step) end() {
+	s.Rollout = nil
+	for _, p := range s.proxies {
+		p.reset()
+	}
+}
+
+// reject gives the candidate up: everyone goes back, at once.
+func (s *step) reject(kind Kind, node, reason, by string) {
+	r := s.Rollout
+	rejected := Rejection{Revision: r.Candidate, Node: node, Reason: reason, At: s.now}
+	s.Rejected = append(s.Rejected, rejected)
+	if more := len(s.Rejected) - maxRejected; more > 0 {
+		s.Rejected = slices.Clone(s.Rejected[more:])
+	}
+	s.returned, s.returning = r.Candidate, map[string]bool{}
+	for name := range r.Members {
+		if p := s.proxies[name]; p != nil && p.phase != Idle && p.phase != Joining && s.Serving.ID != "" {
+			s.returning[name] = true
 		}
 	}
+	stage := r.stage().Name
+	s.end()
+	s.do(Retarget{})
+	s.record(Entry{Kind: kind, Revision: rejected.Revision, Stage: stage, Node: node, Reason: reason, By: by})
+	s.do(Save{})
+	if len(s.returning) == 0 {
+		s.returning = nil
+	}
 }
 
-func (f *Fleet) offered(e Offered) []Effect {
-	if e.ID == f.Candidate.ID {
-		return nil
+// back notes that a proxy is where it was, or gone.
+func (s *step) back(node string) {
+	if !s.returning[node] {
+		return
 	}
-	var effects []Effect
-	if f.Candidate.ID != "" {
-		effects = append(effects, Tell{Kind: Abandoned, Revision: f.Candidate})
-		f.try(Revision{})
+	delete(s.returning, node)
+	if len(s.returning) == 0 {
+		s.record(Entry{Kind: RolledBack, Revision: s.returned, Reason: "every connected proxy is back on the last good revision"})
+		s.returning = nil
+		s.do(Save{})
 	}
-	if i := slices.IndexFunc(f.Rejected, func(r Rejection) bool { return r.ID == e.ID }); i >= 0 {
-		r := f.Rejected[i]
-		effects = append(effects, Tell{Kind: StillRejected, Revision: r.Revision, Node: r.Node, Reason: r.Reason})
-		return append(effects, Retarget{})
-	}
-	if e.ID == f.Serving.ID {
-		if len(effects) > 0 {
-			effects = append(effects, Retarget{})
-		}
-		return effects
-	}
-	f.Last++
-	f.try(Revision{ID: e.ID, Number: f.Last})
-	effects = append(effects, Tell{Kind: Pushing, Revision: f.Candidate}, Retarget{}, Save{})
-	return append(effects, f.promote()...)
 }
 
-// promote makes the candidate the last good revision once every connected proxy
-// has accepted it, there is at least one, and it is there after a crash as well.
-func (f *Fleet) promote() []Effect {
-	if f.Candidate.ID == "" || !f.stored || len(f.proxies) == 0 || f.accepted < len(f.proxies) {
-		return nil
-	}
-	f.Serving = f.Candidate
-	f.try(Revision{})
-	return []Effect{Save{}, Tell{Kind: Serving, Revision: f.Serving}}
-}
-
-func (f *Fleet) refused(e Refused, now time.Time) []Effect {
-	switch e.ID {
-	case "":
-		return nil
-	case f.Serving.ID:
-		return []Effect{Tell{Kind: ProxyRefusesGood, Revision: f.Serving, Node: e.Node, Reason: e.Reason}}
-	case f.Candidate.ID:
-		rejected := Rejection{Revision: f.Candidate, Node: e.Node, Reason: e.Reason, At: now}
-		f.Rejected = append(f.Rejected, rejected)
-		if more := len(f.Rejected) - maxRejected; more > 0 {
-			f.Rejected = slices.Clone(f.Rejected[more:])
-		}
-		f.try(Revision{})
-		return []Effect{
-			Retarget{}, Save{},
-			Tell{Kind: Rejected, Revision: rejected.Revision, Node: e.Node, Reason: e.Reason},
-		}
-	}
-	return nil // of a revision that was given up meanwhile
+// promote makes the candidate the last good revision.
+func (s *step) promote() {
+	r := s.Rollout
+	s.Previous, s.Serving = s.Serving, r.Candidate
+	s.end()
+	s.do(Retarget{})
+	s.record(Entry{Kind: Serving, Revision: s.Serving})
+	s.do(Save{})
 }

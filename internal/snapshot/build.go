@@ -52,7 +52,7 @@ func Build(f *fleet.Fleet, modules map[string]*module.Module) (*Snapshot, error)
 	if b.err != nil {
 		return nil, b.err
 	}
-	return assemble(f.Name, b.resources)
+	return assemble(f.Name, b.resources, metaOf(f))
 }
 
 // builder collects resources up to the first error.
@@ -115,7 +115,7 @@ func filterResource(f fleet.Filter, m *module.Module) (*Resource, error) {
 		return nil, fmt.Errorf("filter %q: %w", f.Name, err)
 	}
 	r := resourceOf(resource.ExtensionConfigType, f.Name, version, value)
-	r.module = m.Digest
+	r.module, r.vm = m.Digest, vm.VmId
 	return r, nil
 }
 

@@ -3,10 +3,12 @@ package snapshot
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	httpwasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
@@ -15,6 +17,9 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/module"
 )
+
+// metaType marks what is not a resource.
+const metaType = "waxwing/meta"
 
 // Encode writes the snapshot for the state directory: a checksum, then the
 // resources marshalled as they are. What a restarted server sends is, to the
@@ -26,6 +31,11 @@ func (s *Snapshot) Encode() ([]byte, error) {
 			message.Resources = append(message.Resources, r.Wire)
 		}
 	}
+	meta, err := json.Marshal(s.Meta)
+	if err != nil {
+		return nil, fmt.Errorf("encoding revision %s: %w", s.ID, err)
+	}
+	message.Resources = append(message.Resources, &discoveryv3.Resource{Resource: &anypb.Any{TypeUrl: metaType, Value: meta}})
 	data, err := proto.MarshalOptions{}.MarshalAppend(make([]byte, sha256.Size), message)
 	if err != nil {
 		return nil, fmt.Errorf("encoding revision %s: %w", s.ID, err)
@@ -57,17 +67,24 @@ func decode(fleetName string, data []byte) (*Snapshot, error) {
 		return nil, err
 	}
 	var resources []*Resource
+	var meta Meta
 	for _, wire := range message.GetResources() {
+		if wire.GetResource().GetTypeUrl() == metaType {
+			if err := json.Unmarshal(wire.GetResource().GetValue(), &meta); err != nil {
+				return nil, fmt.Errorf("how it is rolled out: %w", err)
+			}
+			continue
+		}
 		r := &Resource{Name: wire.GetName(), Version: wire.GetVersion(), Wire: wire}
 		if wire.GetResource().GetTypeUrl() == resource.ExtensionConfigType {
 			var err error
-			if r.module, err = moduleOf(wire); err != nil {
+			if r.module, r.vm, err = moduleOf(wire); err != nil {
 				return nil, fmt.Errorf("filter %q: %w", r.Name, err)
 			}
 		}
 		resources = append(resources, r)
 	}
-	s, err := assemble(fleetName, resources)
+	s, err := assemble(fleetName, resources, meta)
 	if err != nil {
 		return nil, err
 	}
@@ -77,15 +94,16 @@ func decode(fleetName string, data []byte) (*Snapshot, error) {
 	return s, nil
 }
 
-// moduleOf is the digest of the module in a filter's resource.
-func moduleOf(wire *discoveryv3.Resource) (string, error) {
+// moduleOf is the digest of the module in a filter's resource, and the id of its VM.
+func moduleOf(wire *discoveryv3.Resource) (digest, vm string, err error) {
 	var config corev3.TypedExtensionConfig
 	var wasm httpwasmv3.Wasm
 	if err := wire.GetResource().UnmarshalTo(&config); err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err := config.GetTypedConfig().UnmarshalTo(&wasm); err != nil {
-		return "", err
+		return "", "", err
 	}
-	return module.New(wasm.GetConfig().GetVmConfig().GetCode().GetLocal().GetInlineBytes()).Digest, nil
+	vmConfig := wasm.GetConfig().GetVmConfig()
+	return module.New(vmConfig.GetCode().GetLocal().GetInlineBytes()).Digest, vmConfig.GetVmId(), nil
 }

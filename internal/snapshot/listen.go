@@ -1,29 +1,62 @@
 package snapshot
 
 import (
+	"encoding/hex"
 	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
-// Listening returns the snapshot with other addresses for some of its
-// listeners, by name: what a proxy is given that shares a host with others of
-// its fleet. It is the same revision; all but the listeners is shared with s.
+// For returns the snapshot as one proxy is given it: its shadow listeners with an
+// address of their own, and real ones at other addresses where the proxy asks for
+// that. It is the same revision; all but those listeners is shared with s.
+func (s *Snapshot) For(node *corev3.Node) (*Snapshot, error) {
+	addresses, err := fleet.ListenAddresses(node)
+	if err != nil {
+		return nil, err
+	}
+	return s.view(func(r *Resource) (*Resource, error) {
+		if r.shadow {
+			return s.shadowFor(r, node)
+		}
+		return r.listening(addresses)
+	})
+}
+
+// Listening returns the snapshot with real listeners at other addresses, by name.
 func (s *Snapshot) Listening(addresses map[string]*corev3.Address) (*Snapshot, error) {
+	return s.view(func(r *Resource) (*Resource, error) { return r.listening(addresses) })
+}
+
+func (r *Resource) listening(addresses map[string]*corev3.Address) (*Resource, error) {
+	if address := addresses[r.Name]; address != nil {
+		return r.at(address)
+	}
+	return r, nil
+}
+
+// view is the snapshot with listeners of its own, all else shared.
+func (s *Snapshot) view(of func(*Resource) (*Resource, error)) (*Snapshot, error) {
 	changed := false
 	own := &collection{byName: map[string]*Resource{}}
-	for _, r := range s.All(resource.ListenerType) {
-		if address := addresses[r.Name]; address != nil {
-			var err error
-			if r, err = r.at(address); err != nil {
-				return nil, err
-			}
-			changed = true
+	for _, before := range s.All(resource.ListenerType) {
+		r, err := of(before)
+		if err != nil {
+			return nil, err
 		}
+		changed = changed || r != before
 		own.byName[r.Name] = r
 		own.sorted = append(own.sorted, r)
 	}
@@ -31,10 +64,7 @@ func (s *Snapshot) Listening(addresses map[string]*corev3.Address) (*Snapshot, e
 		return s, nil
 	}
 	view := *s
-	view.types = map[string]*collection{}
-	for typeURL, c := range s.types {
-		view.types[typeURL] = c
-	}
+	view.types = maps.Clone(s.types)
 	view.types[resource.ListenerType] = own
 	return &view, nil
 }
@@ -47,4 +77,57 @@ func (r *Resource) at(address *corev3.Address) (*Resource, error) {
 	}
 	l.Address = proto.CloneOf(address)
 	return newResource(resource.ListenerType, r.Name, &l)
+}
+
+// addressField is that of envoy.config.listener.v3.Listener.
+var addressField = (&listenerv3.Listener{}).ProtoReflect().Descriptor().Fields().ByName("address").Number()
+
+// shadowFor is a shadow listener with its address, which is put behind the shared
+// bytes: fields of a message may come in any order. The version needs no change:
+// a proxy's address is always the same.
+func (s *Snapshot) shadowFor(r *Resource, node *corev3.Node) (*Resource, error) {
+	address, err := s.ShadowAddress(r.Name, node)
+	if err != nil {
+		return nil, err
+	}
+	text, err := proto.Marshal(address)
+	if err != nil {
+		return nil, fmt.Errorf("the address of %s: %w", r.Name, err)
+	}
+	value := protowire.AppendTag(slices.Clip(r.Wire.GetResource().GetValue()), addressField, protowire.BytesType)
+	value = protowire.AppendBytes(value, text)
+	own := *r
+	own.Wire = &discoveryv3.Resource{
+		Name: r.Name, Version: r.Version,
+		Resource: &anypb.Any{TypeUrl: r.typeURL(), Value: value},
+	}
+	return &own, nil
+}
+
+// ShadowAddress is where a proxy has a shadow listener: an abstract Unix socket,
+// which takes no port and can't be reached from elsewhere, or a port of the
+// loopback interface where its bootstrap says so.
+// https://man7.org/linux/man-pages/man7/unix.7.html
+func (s *Snapshot) ShadowAddress(listener string, node *corev3.Node) (*corev3.Address, error) {
+	address, err := fleet.ShadowAddress(node)
+	if err != nil {
+		return nil, err
+	}
+	if socket := address.GetSocketAddress(); socket != nil {
+		i := uint32(0)
+		for _, r := range s.All(resource.ListenerType) {
+			if r.shadow && r.Name < listener {
+				i++
+			}
+		}
+		socket.PortSpecifier = &corev3.SocketAddress_PortValue{PortValue: socket.GetPortValue() + i}
+		return address, nil
+	}
+	// Proxies of one host share the name space, so that the node is in it; and it
+	// is hashed, because the whole must be shorter than 108 bytes.
+	h := fnv.New128a()
+	h.Write([]byte(node.GetId() + "\x00" + listener))
+	return &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{
+		Path: "@waxwing/" + hex.EncodeToString(h.Sum(nil)),
+	}}}, nil
 }

@@ -43,6 +43,8 @@ type Resource struct {
 	Version string // the hash of the marshalled resource
 	Wire    *discoveryv3.Resource
 	module  string // of a filter: the digest of its module
+	vm      string // of a filter: the id of its VM
+	shadow  bool   // of a shadow listener
 }
 
 // A Snapshot is everything a proxy of one revision is given. It is immutable.
@@ -53,11 +55,42 @@ type Snapshot struct {
 	Fleet string
 	// Modules are the Wasm modules in it, by filter.
 	Modules []Module
+	// Meta comes along with the revision, and is not a part of it.
+	Meta Meta
 
 	types map[string]*collection
 	needs map[string][]string // type URL to the names that the listeners and clusters ask for
 	// endpoints is what an EDS cluster asks for: its name to that of its endpoints.
 	endpoints map[string]string
+	shadows   *shadows
+}
+
+// Meta is how a revision is to be rolled out and proven. Two that differ in it
+// only are the same revision.
+type Meta struct {
+	Rollout  fleet.Rollout
+	Checks   []Check
+	NoShadow []string // filters that are not put into shadow listeners
+}
+
+// A Check is one that the fleet file has for a filter.
+type Check struct {
+	Filter string
+	fleet.Check
+}
+
+// metaOf collects what a fleet file says about its rollout.
+func metaOf(f *fleet.Fleet) Meta {
+	m := Meta{Rollout: f.Rollout}
+	for _, filter := range f.Filters {
+		if !filter.Shadow {
+			m.NoShadow = append(m.NoShadow, filter.Name)
+		}
+		for _, c := range filter.Checks {
+			m.Checks = append(m.Checks, Check{Filter: filter.Name, Check: c})
+		}
+	}
+	return m
 }
 
 // A Module says which module a filter runs.
@@ -115,8 +148,8 @@ func hashOf(b []byte) string {
 }
 
 // assemble makes a snapshot of resources.
-func assemble(fleetName string, resources []*Resource) (*Snapshot, error) {
-	s := &Snapshot{Fleet: fleetName, types: map[string]*collection{}, endpoints: map[string]string{}}
+func assemble(fleetName string, resources []*Resource, meta Meta) (*Snapshot, error) {
+	s := &Snapshot{Fleet: fleetName, Meta: meta, types: map[string]*collection{}, endpoints: map[string]string{}}
 	for _, r := range resources {
 		typeURL := r.Wire.GetResource().GetTypeUrl()
 		c := s.types[typeURL]
@@ -141,7 +174,12 @@ func assemble(fleetName string, resources []*Resource) (*Snapshot, error) {
 		}
 	}
 	s.ID = hex.EncodeToString(content.Sum(nil)[:8])
-	return s, s.findNeeds()
+	if err := s.findNeeds(); err != nil {
+		return nil, err
+	}
+	var err error
+	s.shadows, err = cast(s)
+	return s, err
 }
 
 var typeOfKind = map[string]string{

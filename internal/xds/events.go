@@ -20,6 +20,14 @@ const (
 	Served
 	// Rejected says: the proxy refused a part of a revision (a NACK).
 	Rejected
+	// HealthOpened says: the proxy opened a health discovery stream.
+	HealthOpened
+	// HealthClosed says: it ended.
+	HealthClosed
+	// Probed says: the proxy reported on all probes of the plan that it has.
+	Probed
+	// Counted says: the proxy sent its counters.
+	Counted
 )
 
 // An Event is evidence from a proxy.
@@ -29,7 +37,21 @@ type Event struct {
 	Revision string        // Served and Rejected: of which snapshot
 	Resource string        // Rejected: type and names of what was refused
 	Message  string        // Rejected: the proxy's own words
+	Fresh    bool          // Connected: it has no configuration yet
+	NodeID   string        // Counted: who, where Node is nil
+	Plan     string        // Probed: the plan's ID
+	Passed   bool          // Probed: all of them hold
+	Failed   []string      // Probed: those that don't
+	Counters Counters      // Counted
 	Elapsed  time.Duration // Served and Rejected: since the revision was assigned
+}
+
+// ID is the id of the proxy's node.
+func (e Event) ID() string {
+	if e.Node != nil {
+		return e.Node.GetId()
+	}
+	return e.NodeID
 }
 
 // events is a queue that never blocks who puts something in: streams must not

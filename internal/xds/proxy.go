@@ -33,7 +33,7 @@ type Verdict struct {
 // Locks are taken in this order: server, session, proxy, events.
 
 // join makes a session the one that speaks for its node.
-func (s *Server) join(session *session, node *corev3.Node) {
+func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := s.proxies[node.GetId()]
@@ -55,7 +55,19 @@ func (s *Server) join(session *session, node *corev3.Node) {
 			"node", node.GetId(), "streams", len(p.sessions)+1)
 	}
 	p.sessions = append(p.sessions, session)
-	s.events.put(Event{Kind: Connected, Node: node})
+	s.events.put(Event{Kind: Connected, Node: node, Fresh: fresh})
+}
+
+// Forgive forgets what the proxies with a node id refused: they are sent it again.
+func (s *Server) Forgive(nodeID string) {
+	s.mu.Lock()
+	p := s.proxies[nodeID]
+	s.mu.Unlock()
+	if p != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		clear(p.rejected)
+	}
 }
 
 // quit takes a session off its proxy, and the proxy off the server with the last.

@@ -17,6 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	healthv3 "github.com/envoyproxy/go-control-plane/envoy/service/health/v3"
+	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/service/metrics/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/sotw/v3"
@@ -37,6 +39,8 @@ type Limits struct {
 // Server is an ADS server. Register it on a gRPC server made with Options.
 type Server struct {
 	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
+	healthv3.UnimplementedHealthDiscoveryServiceServer
+	metricsv3.UnimplementedMetricsServiceServer
 
 	log    *slog.Logger
 	limits Limits
@@ -45,6 +49,10 @@ type Server struct {
 	mu      sync.Mutex
 	streams int
 	proxies map[string]*proxy // by node id
+
+	healthMu sync.Mutex
+	health   map[string]*healthNode // by node id
+	metrics  map[string]int         // open streams, by node id
 }
 
 // NewServer makes a server that gives nothing to anyone until Assign says what.
@@ -53,6 +61,7 @@ func NewServer(log *slog.Logger, limits Limits) *Server {
 		log: log, limits: limits,
 		events:  events{ready: make(chan struct{}, 1)},
 		proxies: map[string]*proxy{},
+		health:  map[string]*healthNode{}, metrics: map[string]int{},
 	}
 }
 
@@ -72,9 +81,11 @@ func (s *Server) Options() []grpc.ServerOption {
 	return options
 }
 
-// Register adds the discovery service to a gRPC server.
+// Register adds the discovery, health discovery and metrics services to a gRPC server.
 func (s *Server) Register(g *grpc.Server) {
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, s)
+	healthv3.RegisterHealthDiscoveryServiceServer(g, s)
+	metricsv3.RegisterMetricsServiceServer(g, s)
 }
 
 // Ready has a token while there are events to take.

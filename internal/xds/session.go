@@ -73,8 +73,8 @@ func newSession(ctx context.Context, s *Server, variant string) *session {
 }
 
 // identify takes the node of a stream's first request, and holds later ones
-// against it: a stream that changed its identity would get another fleet's answer.
-func (s *session) identify(node *corev3.Node) error {
+// against it; fresh says that the request knows of no resources. A stream that changed its identity would get another fleet's answer.
+func (s *session) identify(node *corev3.Node, fresh bool) error {
 	s.mu.Lock()
 	known := s.node
 	s.mu.Unlock()
@@ -82,12 +82,16 @@ func (s *session) identify(node *corev3.Node) error {
 	case known == nil && node.GetId() == "":
 		return status.Error(codes.InvalidArgument, "the first request of a stream must have a node with an id")
 	case known == nil:
-		if _, err := fleet.ListenAddresses(node); err != nil {
+		_, err := fleet.ListenAddresses(node)
+		if _, also := fleet.ShadowAddress(node); err == nil {
+			err = also
+		}
+		if err != nil {
 			s.server.log.Error("a proxy is refused", "node", node.GetId(), "error", err)
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
 		slim(node)
-		s.server.join(s, node)
+		s.server.join(s, node, fresh)
 		return nil
 	case node == nil:
 		return nil
@@ -120,16 +124,12 @@ func (s *session) assign(target *snapshot.Snapshot) {
 	s.advance()
 }
 
-// own is the snapshot with the listeners where this proxy wants them.
+// own is the snapshot with listeners where this proxy has them.
 func (s *session) own(target *snapshot.Snapshot) *snapshot.Snapshot {
 	if target == nil {
 		return nil
 	}
-	addresses, err := fleet.ListenAddresses(s.node) // checked by identify
-	if err != nil || len(addresses) == 0 {
-		return target
-	}
-	view, err := target.Listening(addresses)
+	view, err := target.For(s.node)
 	if err != nil {
 		s.server.log.Error("a proxy's listeners can't be moved: it keeps what it has", "node", s.node.GetId(), "error", err)
 		return nil

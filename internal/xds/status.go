@@ -14,6 +14,8 @@ type ProxyStatus struct {
 	Variant   string // "delta" or "sotw"
 	Streams   int    // more than one: a reconnect, or two proxies with one node id
 	Connected time.Time
+	Health    bool     // its health discovery stream is open
+	Metrics   bool     // and its metrics stream
 	Halted    bool     // it refused a part of what it was assigned
 	LastACK   *Verdict // nil for none
 	LastNACK  *Verdict // nil for none; it outlives a reconnect only if the server must remember it
@@ -27,9 +29,11 @@ func (s *Server) Proxies() []ProxyStatus {
 		proxies = append(proxies, p)
 	}
 	s.mu.Unlock()
+	health := s.healthNodes()
 	var out []ProxyStatus
 	for _, p := range proxies {
 		if status, ok := p.status(); ok {
+			status.Health, status.Metrics = health[status.Node.GetId()], s.metricsOpen(status.Node.GetId())
 			out = append(out, status)
 		}
 	}

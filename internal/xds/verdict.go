@@ -37,7 +37,7 @@ func (s *session) OnStreamClosed(int64, *corev3.Node)                     {}
 
 // OnStreamDeltaRequest takes the proxy's verdict out of a request.
 func (s *session) OnStreamDeltaRequest(_ int64, req *discoveryv3.DeltaDiscoveryRequest) error {
-	if err := s.identify(req.GetNode()); err != nil {
+	if err := s.identify(req.GetNode(), len(req.GetInitialResourceVersions()) == 0); err != nil {
 		return err
 	}
 	s.verdict(req.GetTypeUrl(), req.GetResponseNonce(), req.GetErrorDetail())
@@ -46,7 +46,7 @@ func (s *session) OnStreamDeltaRequest(_ int64, req *discoveryv3.DeltaDiscoveryR
 
 // OnStreamRequest is the same for state-of-the-world.
 func (s *session) OnStreamRequest(_ int64, req *discoveryv3.DiscoveryRequest) error {
-	if err := s.identify(req.GetNode()); err != nil {
+	if err := s.identify(req.GetNode(), req.GetVersionInfo() == ""); err != nil {
 		return err
 	}
 	s.verdict(req.GetTypeUrl(), req.GetResponseNonce(), req.GetErrorDetail())

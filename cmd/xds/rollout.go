@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os/user"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+// errRolledBack is what --wait ends with where the rollout did not end in serving.
+var errRolledBack = errors.New("the rollout was rejected or abandoned")
+
+// rolloutFlags are those of every `xds rollout` command.
+type rolloutFlags struct {
+	admin  func() client
+	fleet  *string
+	output *string
+	wait   *bool
+}
+
+func (a *app) rollout() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rollout",
+		Short: "See and steer how a new revision reaches the proxies",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q", cmd.CommandPath()+" "+args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.rolloutStatus(), a.rolloutHistory())
+	for verb, short := range map[rollout.Verb]string{
+		rollout.Pause:   "Go no further; evidence against the revision still counts",
+		rollout.Resume:  "Go on",
+		rollout.Promote: "End the stage: approve it, or do not wait for the rest of its bake",
+		rollout.Abort:   "Give the revision up: every proxy goes back",
+		rollout.Undo:    "Go back to the revision before, at once",
+		rollout.Retry:   "Try a rejected revision again",
+	} {
+		cmd.AddCommand(a.rolloutVerb(verb, short))
+	}
+	return cmd
+}
+
+func (a *app) rolloutFlags(cmd *cobra.Command) rolloutFlags {
+	return rolloutFlags{
+		admin:  a.adminFlag(cmd),
+		fleet:  cmd.Flags().String("fleet", "", "which fleet; needed where there are several"),
+		output: cmd.Flags().StringP("output", "o", "table", "table or json"),
+		wait:   cmd.Flags().Bool("wait", false, "until the rollout has ended; exit with 1 unless its revision is served"),
+	}
+}
+
+func (a *app) rolloutVerb(verb rollout.Verb, short string) *cobra.Command {
+	cmd := &cobra.Command{Use: string(verb), Short: short, Args: noArgs}
+	flags := a.rolloutFlags(cmd)
+	why := cmd.Flags().String("why", "", "a reason, for the history")
+	by := cmd.Flags().String("by", "", "who does it, for the history; default: the user")
+	id := ""
+	if verb == rollout.Retry {
+		cmd.Flags().StringVar(&id, "revision", "", "the revision's ID; default: that of what is on disk")
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *by == "" {
+			*by = userName()
+		}
+		command := control.Command{Fleet: *flags.fleet, Verb: verb, By: *by, Why: *why, ID: id}
+		if err := flags.admin().call(cmd.Context(), http.MethodPost, "/v1/commands", command, nil); err != nil {
+			return err
+		}
+		return a.showRollout(cmd.Context(), flags)
+	}
+	return cmd
+}
+
+func userName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "someone"
+}
+
+func (a *app) rolloutStatus() *cobra.Command {
+	cmd := &cobra.Command{Use: "status", Short: "Show where a rollout is", Args: noArgs}
+	flags := a.rolloutFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.showRollout(cmd.Context(), flags) }
+	return cmd
+}
+
+// showRollout prints where the rollout is, with --wait once it has ended.
+func (a *app) showRollout(ctx context.Context, flags rolloutFlags) error {
+	if *flags.output != "table" && *flags.output != "json" {
+		return usageError{fmt.Errorf("--output: %q is not one of table, json", *flags.output)}
+	}
+	f, err := flags.find(ctx)
+	if err != nil {
+		return err
+	}
+	awaited := f.Candidate.ID
+	for *flags.wait && f.Rollout != nil && f.Candidate.ID == awaited {
+		pause(ctx, 200*time.Millisecond)
+		if f, err = flags.find(ctx); err != nil {
+			return err
+		}
+	}
+	if *flags.output == "json" {
+		e := json.NewEncoder(a.stdout)
+		e.SetIndent("", "  ")
+		err = e.Encode(f)
+	} else {
+		err = printRollout(a.stdout, f, time.Now())
+	}
+	if err == nil && *flags.wait && awaited != "" && f.Serving.ID != awaited {
+		return errRolledBack
+	}
+	return err
+}
+
+// find asks for the fleet.
+func (f rolloutFlags) find(ctx context.Context) (control.FleetStatus, error) {
+	status, err := f.admin().status(ctx)
+	if err != nil {
+		return control.FleetStatus{}, err
+	}
+	if *f.fleet == "" && len(status.Fleets) == 1 {
+		return status.Fleets[0], nil
+	}
+	i := slices.IndexFunc(status.Fleets, func(s control.FleetStatus) bool { return s.Fleet == *f.fleet })
+	if i < 0 {
+		return control.FleetStatus{}, fmt.Errorf("there is no fleet %q among the %d there are (--fleet)", *f.fleet, len(status.Fleets))
+	}
+	return status.Fleets[i], nil
+}
+
+func printRollout(w io.Writer, f control.FleetStatus, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "fleet\t%s\nserving\t%s\nprevious\t%s\n", f.Fleet, revision(f.Serving), revision(f.Previous))
+	if r := f.Rollout; r != nil {
+		fmt.Fprintf(t, "candidate\t%s\nstage\t%d of %d: %s, for %s\n", revision(f.Candidate), r.Index, r.Stages, r.Stage, ago(now, r.StageAt))
+		for _, phase := range rollout.Phases {
+			if n := r.Phases[phase]; n > 0 {
+				fmt.Fprintf(t, "%s\t%d of %d\n", phase, n, r.Members)
+			}
+		}
+		if r.Paused {
+			fmt.Fprintln(t, "paused\tgo on with `xds rollout resume`")
+		}
+		if r.Awaiting {
+			fmt.Fprintln(t, "waiting\tend the stage with `xds rollout promote`")
+		}
+	}
+	if n := len(f.Rejected); n > 0 {
+		last := f.Rejected[n-1]
+		fmt.Fprintf(t, "rejected\t%s by %s: %s\n", revision(last.Revision), orDash(last.Node), last.Reason)
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("printing the rollout: %w", err)
+	}
+	return nil
+}
+
+func (a *app) rolloutHistory() *cobra.Command {
+	cmd := &cobra.Command{Use: "history", Short: "Show what happened to a fleet: who, what, when, why", Args: noArgs}
+	admin := a.adminFlag(cmd)
+	fleet := cmd.Flags().String("fleet", "", "which fleet; needed where there are several")
+	output := cmd.Flags().StringP("output", "o", "table", "table or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var entries []rollout.Entry
+		if err := admin().call(cmd.Context(), http.MethodGet, "/v1/history?fleet="+url.QueryEscape(*fleet), nil, &entries); err != nil {
+			return err
+		}
+		switch *output {
+		case "json":
+			e := json.NewEncoder(a.stdout)
+			e.SetIndent("", "  ")
+			return e.Encode(entries)
+		case "table":
+			return printHistory(a.stdout, entries)
+		}
+		return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
+	}
+	return cmd
+}
+
+func printHistory(w io.Writer, entries []rollout.Entry) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "WHEN\tREVISION\tWHAT\tSTAGE\tNODE\tBY\tWHY")
+	for _, e := range entries {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format("2006-01-02 15:04:05.000"),
+			revision(e.Revision), e.Kind, orDash(e.Stage), orDash(e.Node), orDash(e.By), orDash(e.Reason))
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("printing the history: %w", err)
+	}
+	return nil
+}

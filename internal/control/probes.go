@@ -1,0 +1,98 @@
+package control
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/xds"
+)
+
+// How often the checks are asked. A shadow listener serves no one else, so that it
+// is asked often, for a short time: a fault of one request in ten shows. A real
+// one is asked for as long as its stage bakes.
+const (
+	shadowInterval = 20 * time.Millisecond
+	liveInterval   = 100 * time.Millisecond
+	probeTimeout   = time.Second
+	reportInterval = 100 * time.Millisecond
+	// reportsASecond bounds what the proxies of a large fleet report together.
+	reportsASecond = 2000
+)
+
+// probes are the checks that a proxy is to be asked, nil for none.
+func (c *Control) probes(s *fleetState, n *nodeState, a rollout.Assignment) *xds.ProbePlan {
+	of := s.snapshots[a.Of]
+	if a.Probe == rollout.ProbeNone || of == nil {
+		return nil
+	}
+	plan := &xds.ProbePlan{
+		ID: a.Of + "/" + string(a.Probe), Interval: liveInterval, Timeout: probeTimeout,
+		Report: max(reportInterval, time.Duration(len(c.nodes))*time.Second/reportsASecond),
+	}
+	if a.Probe == rollout.ProbeShadow {
+		plan.Interval = shadowInterval
+	}
+	for _, e := range of.Entries() {
+		if e.Shadow != (a.Probe == rollout.ProbeShadow) || e.Why != "" {
+			continue
+		}
+		address, err := c.entryAddress(s, n, a, e)
+		if err != nil {
+			c.Log.Error("a proxy can't be asked the checks", "node", n.node.GetId(), "listener", e.Listener, "error", err)
+			continue
+		}
+		for _, check := range of.Meta.Checks {
+			if e.Has(check.Filter) {
+				plan.Probes = append(plan.Probes, probe(check, e, address, len(plan.Probes)))
+			}
+		}
+	}
+	return plan
+}
+
+// probe asks one check through one listener.
+func probe(check snapshot.Check, e snapshot.Entry, address *corev3.Address, i int) xds.Probe {
+	p := xds.Probe{
+		Name: fmt.Sprintf("%s #%d (line %d: %s %s expects %d) by %s", check.Filter, i+1, check.Line, check.Method,
+			filepath.Clean(check.Path), check.Status, e.Listener),
+		Address: address, Check: check.Check,
+	}
+	if e.Shadow && check.Upstream != http.StatusOK {
+		p.Extra = []fleet.Header{{Name: snapshot.UpstreamHeader, Value: strconv.Itoa(check.Upstream)}}
+	}
+	return p
+}
+
+// entryAddress is where a proxy reaches a listener of its own.
+func (c *Control) entryAddress(s *fleetState, n *nodeState, a rollout.Assignment, e snapshot.Entry) (*corev3.Address, error) {
+	if e.Shadow {
+		return s.compose(a).ShadowAddress(e.Listener, n.node)
+	}
+	address := e.Address
+	asked, err := fleet.ListenAddresses(n.node)
+	if err != nil {
+		return nil, err
+	}
+	if asked[e.Listener] != nil {
+		address = asked[e.Listener]
+	}
+	address = proto.CloneOf(address)
+	if socket := address.GetSocketAddress(); socket != nil {
+		switch socket.GetAddress() {
+		case "0.0.0.0":
+			socket.Address = "127.0.0.1"
+		case "::":
+			socket.Address = "::1"
+		}
+	}
+	return address, nil
+}

@@ -1,0 +1,137 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A Verb is something that a person can want.
+type Verb string
+
+// The verbs.
+const (
+	Pause   Verb = "pause"   // go no further; evidence against it still counts
+	Resume  Verb = "resume"  // go on
+	Promote Verb = "promote" // end the stage: do not wait for the rest of its bake, or approve it
+	Abort   Verb = "abort"   // give the candidate up
+	Undo    Verb = "undo"    // go back to the revision before, at once; in a rollout the same as abort
+	Retry   Verb = "retry"   // try a rejected revision again
+)
+
+// Verbs are all of them.
+var Verbs = []Verb{Pause, Resume, Promote, Abort, Undo, Retry}
+
+func (s *step) command(c Command) {
+	refusal := s.carryOut(c)
+	s.do(Answer{refusal})
+	if refusal == "" {
+		s.do(Save{})
+	}
+}
+
+// carryOut returns why it did not.
+func (s *step) carryOut(c Command) string {
+	if c.Verb == Retry {
+		return s.retry(c)
+	}
+	r := s.Rollout
+	if r == nil && c.Verb == Undo {
+		return s.undo(c)
+	}
+	if r == nil {
+		return "no rollout is in progress"
+	}
+	switch c.Verb {
+	case Pause:
+		return s.pause(c)
+	case Resume:
+		return s.resume(c)
+	case Promote:
+		if r.Paused {
+			return "the rollout is paused: resume it first"
+		}
+		if !r.Released || !r.allConfirmed() {
+			return fmt.Sprintf("stage %q is not confirmed yet: proof is not skipped", r.stage().Name)
+		}
+		r.Approved = true
+		s.record(Entry{Kind: Promoted, Revision: r.Candidate, Stage: r.stage().Name, By: c.By, Reason: c.Why})
+	case Abort, Undo:
+		s.reject(Aborted, "", because("aborted", c), c.By)
+	default:
+		return fmt.Sprintf("%q is not something to do to a rollout", c.Verb)
+	}
+	return ""
+}
+
+func because(what string, c Command) string {
+	if c.Why == "" {
+		return what + " by " + c.By
+	}
+	return what + " by " + c.By + ": " + c.Why
+}
+
+func (s *step) pause(c Command) string {
+	r := s.Rollout
+	if r.Paused {
+		return "the rollout is paused already"
+	}
+	r.Paused, r.pausedAt = true, s.now
+	s.record(Entry{Kind: Paused, Revision: r.Candidate, Stage: r.stage().Name, By: c.By, Reason: c.Why})
+	return ""
+}
+
+// resume goes on where it was: what was waited for is waited for as much longer.
+func (s *step) resume(c Command) string {
+	r := s.Rollout
+	if !r.Paused {
+		return "the rollout is not paused"
+	}
+	r.Paused = false
+	if !r.pausedAt.IsZero() { // else it was paused before a restart, and the clocks began anew
+		away := s.now.Sub(r.pausedAt)
+		for _, p := range s.proxies {
+			p.since = p.since.Add(away)
+		}
+		if !r.bakeSince.IsZero() {
+			r.bakeSince = r.bakeSince.Add(away)
+		}
+	}
+	r.vacantAt = time.Time{}
+	s.record(Entry{Kind: Resumed, Revision: r.Candidate, Stage: r.stage().Name, By: c.By, Reason: c.Why})
+	s.recruit()
+	return ""
+}
+
+// undo goes back to the revision before. It was good: everyone gets it at once.
+func (s *step) undo(c Command) string {
+	if s.Previous.ID == "" {
+		return "there is no revision before this one to go back to"
+	}
+	undone := s.Serving
+	s.Rejected = append(s.Rejected, Rejection{Revision: undone, Reason: because("undone", c), At: s.now})
+	s.Serving, s.Previous = s.Previous, Revision{}
+	s.returned, s.returning = undone, map[string]bool{}
+	for node := range s.proxies {
+		s.returning[node] = true
+	}
+	s.do(Retarget{})
+	s.record(Entry{Kind: Undone, Revision: undone, By: c.By, Reason: c.Why})
+	return ""
+}
+
+// retry forgets that a revision was rejected, and has what is on disk built again.
+func (s *step) retry(c Command) string {
+	i := len(s.Rejected) - 1
+	if c.ID != "" {
+		i = s.rejection(c.ID)
+	}
+	if i < 0 {
+		return "no such revision was rejected"
+	}
+	rejected := s.Rejected[i].Revision
+	s.Rejected = slices.Delete(s.Rejected, i, i+1)
+	s.record(Entry{Kind: Retried, Revision: rejected, By: c.By, Reason: c.Why})
+	s.do(Offer{By: c.By})
+	return ""
+}

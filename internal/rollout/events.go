@@ -1,0 +1,150 @@
+package rollout
+
+import "time"
+
+// A Plan says how a revision is to be rolled out. It does not change the revision.
+type Plan struct {
+	Stages []Stage       `json:"stages"` // the last one is the whole fleet
+	Prove  time.Duration `json:"prove"`  // how long the checks must hold in the shadow
+	Limits Limits        `json:"limits"`
+	// Shadow says that there is a shadow listener; ShadowChecks and LiveChecks, that
+	// there are checks to ask through it, and through the real one.
+	Shadow       bool `json:"shadow"`
+	ShadowChecks bool `json:"shadow_checks"`
+	LiveChecks   bool `json:"live_checks"`
+	// ProbeRate is how many requests a second the probes of a real listener are.
+	ProbeRate float64 `json:"probe_rate"`
+}
+
+// A Stage is a part of the fleet. Its size includes the stages before it.
+type Stage struct {
+	Name     string            `json:"name"`
+	Percent  float64           `json:"percent,omitempty"` // of the connected proxies that match
+	Proxies  int               `json:"proxies,omitempty"` // their number, where Percent is 0
+	Match    map[string]string `json:"match,omitempty"`   // attributes, "id" as a glob; see Joined
+	Bake     time.Duration     `json:"bake,omitempty"`
+	Deadline time.Duration     `json:"deadline"` // for a proxy, in each of its phases
+	Manual   bool              `json:"manual,omitempty"`
+}
+
+// Limits are thresholds of evidence.
+type Limits struct {
+	Errors      float64 `json:"errors"`       // by how much the share of 5xx may grow
+	MinRequests int     `json:"min_requests"` // to judge by
+	Disconnects int     `json:"disconnects"`  // proxies lost in a stage
+}
+
+// Events: what can happen to a fleet.
+type (
+	// Offered says: a revision was built of what is on disk. By is who wants it, if
+	// it is not the disk alone.
+	Offered struct {
+		ID   string
+		Plan Plan
+		By   string
+	}
+	// Stored says: a revision is in the state directory, to be served after a restart.
+	Stored struct{ ID string }
+	// Joined says: a proxy of the fleet connected. Attributes are what a stage's
+	// match looks at. Health says that its bootstrap has health discovery, so that
+	// it is waited for; Fresh, that it has no configuration yet.
+	Joined struct {
+		Node       string
+		Attributes map[string]string
+		Health     bool
+		Fresh      bool
+	}
+	// Left says: a proxy of the fleet disconnected.
+	Left struct{ Node string }
+	// Served says: a proxy accepted all of what it was assigned.
+	Served struct{ Node, Live, Shadow string }
+	// Refused says: a proxy refused a part of what it was assigned.
+	Refused struct{ Node, Live, Shadow, Reason string }
+	// Health says: a proxy's health discovery stream opened or closed.
+	Health struct {
+		Node string
+		Open bool
+	}
+	// Probed says: a proxy reported on the checks of a revision, all of them.
+	Probed struct {
+		Node   string
+		Of     string // ID of the revision
+		Probe  Probe
+		Passed bool
+		Failed string // which, where not
+	}
+	// Counted says: a proxy's counters since its last report.
+	Counted struct {
+		Node     string
+		Counters Counters
+	}
+	// Command says: a person wants something.
+	Command struct {
+		Verb Verb
+		By   string
+		Why  string
+		ID   string // Retry: of which revision; "" for the one on disk
+	}
+	// Tick says: time has passed. See Fleet.Next.
+	Tick struct{}
+)
+
+// An Event is one of the above.
+type Event any
+
+// Effects: what is to be done, in this order.
+type (
+	// Save says: what survives a restart has changed.
+	Save struct{}
+	// Retarget says: the target may have changed for every proxy of the fleet.
+	Retarget struct{}
+	// Assign says: give one proxy its target.
+	Assign struct{ Node string }
+	// Offer says: build what is on disk, and offer it again.
+	Offer struct{ By string }
+	// Tell says: something that people want to know.
+	Tell struct{ Entry }
+	// Answer says: why a command was not carried out; "" where it was.
+	Answer struct{ Refusal string }
+)
+
+// An Effect is one of Save, Retarget, Assign, Offer, Tell and Answer.
+type Effect any
+
+// An Entry is something that happened: who, what, when, why.
+type Entry struct {
+	At       time.Time `json:"at"`
+	Kind     Kind      `json:"kind"`
+	Revision Revision  `json:"revision"`
+	Stage    string    `json:"stage,omitempty"`
+	Node     string    `json:"node,omitempty"`
+	By       string    `json:"by,omitempty"` // a person, or "" for the server itself
+	Reason   string    `json:"reason,omitempty"`
+}
+
+// A Kind says what an Entry is about.
+type Kind string
+
+// The kinds of Entry.
+const (
+	Started          Kind = "started"            // a candidate's rollout begins
+	StageStarted     Kind = "stage started"      // its proxies get the candidate in their shadow listeners
+	Unproven         Kind = "unproven"           // a proxy can't be asked the checks: its ACK must do
+	Flipped          Kind = "flipped"            // the stage's proxies have proven it: their real listeners get it
+	Baking           Kind = "baking"             // all of the stage have confirmed it
+	Awaiting         Kind = "awaiting approval"  // the stage has baked; a person says when it ends
+	Serving          Kind = "serving"            // a candidate is the fleet's last good revision now
+	Abandoned        Kind = "abandoned"          // a candidate is replaced by a newer one
+	Rejected         Kind = "rejected"           // there is evidence against a candidate: all go back
+	RolledBack       Kind = "rolled back"        // all are back
+	Replaced         Kind = "replaced"           // a stage's proxies are gone: another is taken
+	StillRejected    Kind = "still rejected"     // the content offered is that of a rejected revision
+	ProxyRefusesGood Kind = "proxy refuses good" // one proxy refuses what the others serve
+	Refusal          Kind = "refused"            // a candidate did not pass preflight: no proxy saw it
+	Paused           Kind = "paused"
+	Resumed          Kind = "resumed"
+	Promoted         Kind = "promoted" // a person ended a stage
+	Aborted          Kind = "aborted"  // a person rejected a candidate
+	Undone           Kind = "undone"   // a person went back to the revision before
+	Retried          Kind = "retried"  // a person wants a rejected revision tried again
+)

@@ -1,0 +1,264 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+)
+
+// A Phase is where a connected proxy is in a rollout.
+type Phase string
+
+// The phases, in their order.
+const (
+	Idle       Phase = ""           // not of the rollout, or not yet
+	Joining    Phase = "joining"    // it has just connected: it gets the last good revision first
+	Warming    Phase = "warming"    // it was given the candidate in its shadow listener
+	Proving    Phase = "proving"    // it runs it there; the checks are asked
+	Proven     Phase = "proven"     // they hold; it waits for the others of its stage
+	Flipping   Phase = "flipping"   // its real listener was given the candidate
+	Confirming Phase = "confirming" // and runs it; the checks are asked
+	Confirmed  Phase = "confirmed"  // they hold
+)
+
+// Phases are all of a member.
+var Phases = []Phase{Joining, Warming, Proving, Proven, Flipping, Confirming, Confirmed}
+
+const (
+	// healthGrace is how long a proxy is waited for whose bootstrap does not say
+	// that it has health discovery, but may.
+	healthGrace = 2 * time.Second
+	// silence is how old the last report of a proxy may be when its stage ends.
+	silence = 15 * time.Second
+	// vacancy is how long a stage waits for its proxies to come back: Envoy's
+	// back-off is up to 11 s.
+	vacancy = 15 * time.Second
+)
+
+// proxy is a connected proxy.
+type proxy struct {
+	attributes map[string]string
+	expects    bool // health discovery
+	health     bool // its health stream is open
+	accepted   Assignment
+	phase      Phase
+	since      time.Time // of the phase
+	good       time.Time // of the first report in a row that the checks hold
+	lastGood   time.Time
+	traffic    traffic
+}
+
+func (p *proxy) reset() {
+	p.phase, p.good, p.lastGood = Idle, time.Time{}, time.Time{}
+	p.traffic.unflip()
+}
+
+// ready is whether a stage can go on with the proxy.
+func (p *proxy) ready() bool { return p.phase == Confirmed }
+
+// unproven is whether the proxy keeps its stage from flipping.
+func (p *proxy) unproven() bool {
+	return p.phase == Joining || p.phase == Warming || p.phase == Proving
+}
+
+// PhaseOf is where a connected proxy is, and since when.
+func (f *Fleet) PhaseOf(node string) (Phase, time.Time) {
+	if p := f.proxies[node]; p != nil {
+		return p.phase, p.since
+	}
+	return Idle, time.Time{}
+}
+
+// Accepted is what a connected proxy accepted last.
+func (f *Fleet) Accepted(node string) Assignment {
+	if p := f.proxies[node]; p != nil {
+		return p.accepted
+	}
+	return Assignment{}
+}
+
+// enter puts a proxy into a phase and keeps the stage's counts.
+func (s *step) enter(node string, phase Phase) {
+	p, r := s.proxies[node], s.Rollout
+	s.discount(node)
+	p.phase, p.since, p.good = phase, s.now, time.Time{}
+	if phase == Confirmed {
+		p.lastGood = s.now
+	}
+	s.count(node)
+	if !r.allConfirmed() {
+		r.bakeSince = time.Time{}
+	}
+}
+
+func (r *Rollout) allConfirmed() bool { return r.members > 0 && r.waiting == 0 }
+
+// count and discount keep how many connected members there are of each kind.
+func (s *step) count(node string)    { s.tally(node, 1) }
+func (s *step) discount(node string) { s.tally(node, -1) }
+
+func (s *step) tally(node string, by int) {
+	p, r := s.proxies[node], s.Rollout
+	if r == nil || p == nil {
+		return
+	}
+	if _, member := r.Members[node]; !member || p.phase == Idle {
+		return
+	}
+	r.members += by
+	if !p.ready() {
+		r.waiting += by
+	}
+	if p.unproven() {
+		r.unproven += by
+	}
+	if p.phase == Proven {
+		r.proven += by
+	}
+}
+
+func (s *step) joined(e Joined) {
+	if s.proxies[e.Node] != nil {
+		s.left(Left{e.Node})
+	}
+	p := &proxy{attributes: e.Attributes, expects: e.Health, since: s.now}
+	s.proxies[e.Node] = p
+	if r := s.Rollout; r != nil {
+		if r.Flipped[e.Node] && e.Fresh {
+			s.lost(e.Node, "it came back without what it had")
+		}
+	}
+	if s.Rollout != nil {
+		s.admit(e.Node)
+	}
+	s.do(Assign{e.Node})
+}
+
+// place puts a member that has just connected, or just become one, where it belongs.
+func (s *step) place(node string) {
+	r, p := s.Rollout, s.proxies[node]
+	if _, member := r.Members[node]; !member || p == nil || p.phase != Idle {
+		return
+	}
+	switch {
+	case r.Flipped[node]:
+		s.enter(node, Flipping)
+		p.traffic.flip()
+	case s.Serving.ID != "" && p.accepted.Live != s.Serving.ID:
+		s.enter(node, Joining)
+	default:
+		s.warm(node)
+	}
+}
+
+// warm gives a member the candidate, in its shadow listener.
+func (s *step) warm(node string) {
+	s.enter(node, Warming)
+	s.do(Assign{node})
+	if !s.Rollout.Plan.Shadow {
+		s.enter(node, Proven) // there is no shadow to prove it in: the flip is the first it sees of it
+	}
+}
+
+func (s *step) left(e Left) {
+	s.discount(e.Node)
+	delete(s.proxies, e.Node)
+	s.back(e.Node)
+	if r := s.Rollout; r != nil && !r.allConfirmed() {
+		r.bakeSince = time.Time{}
+	}
+}
+
+// lost counts a proxy that was lost with the candidate.
+func (s *step) lost(node, how string) {
+	r := s.Rollout
+	r.Lost++
+	if limit := max(r.Plan.Limits.Disconnects, len(r.Members)/10); r.Lost > limit {
+		s.reject(Rejected, node, fmt.Sprintf("%d times a proxy was lost that had it (limit %d); the last: %s", r.Lost, limit, how), "")
+	}
+}
+
+func (s *step) served(e Served) {
+	p := s.proxies[e.Node]
+	if p == nil {
+		return
+	}
+	p.accepted = Assignment{Live: e.Live, Shadow: e.Shadow}
+	if e.Live == s.Serving.ID {
+		s.back(e.Node)
+	}
+	r := s.Rollout
+	if r == nil {
+		return
+	}
+	switch {
+	case p.phase == Joining && e.Live == s.Serving.ID:
+		s.warm(e.Node)
+	case p.phase == Warming && e.Live == s.Serving.ID && e.Shadow == r.Candidate.ID:
+		s.enter(e.Node, Proving)
+		s.settle(e.Node)
+		s.do(Assign{e.Node})
+	case p.phase == Flipping && e.Live == r.Candidate.ID:
+		s.enter(e.Node, Confirming)
+		s.settle(e.Node)
+		s.do(Assign{e.Node})
+	}
+}
+
+func (s *step) refused(e Refused) {
+	r := s.Rollout
+	if r != nil && (e.Live == r.Candidate.ID || e.Shadow == r.Candidate.ID) {
+		s.reject(Rejected, e.Node, "it refuses it: "+e.Reason, "")
+		return
+	}
+	// With a shadow beside it, it is a candidate's that was given up meanwhile.
+	if e.Live != "" && e.Live == s.Serving.ID && e.Shadow == "" {
+		s.record(Entry{Kind: ProxyRefusesGood, Revision: s.Serving, Node: e.Node, Reason: e.Reason})
+		if p := s.proxies[e.Node]; r != nil && p != nil && p.phase == Joining {
+			s.discount(e.Node) // no stage waits for a proxy that does not run what is good
+			p.phase = Idle
+		}
+	}
+}
+
+func (s *step) healthChanged(e Health) {
+	p := s.proxies[e.Node]
+	if p == nil || p.health == e.Open {
+		return
+	}
+	p.health = e.Open
+	if s.Rollout == nil {
+		return
+	}
+	if !e.Open && p.phase == Confirmed && s.Rollout.Plan.LiveChecks {
+		s.enter(e.Node, Confirming) // it must say so again
+	}
+	s.do(Assign{e.Node})
+}
+
+// probed takes a report on the checks. A report on what the proxy was before does
+// not count.
+func (s *step) probed(e Probed) {
+	p, r := s.proxies[e.Node], s.Rollout
+	if p == nil || r == nil || e.Of != r.Candidate.ID {
+		return
+	}
+	inShadow := e.Probe == ProbeShadow && (p.phase == Proving || p.phase == Proven)
+	inLive := e.Probe == ProbeLive && (p.phase == Confirming || p.phase == Confirmed)
+	if !inShadow && !inLive {
+		return
+	}
+	if !e.Passed {
+		where := map[bool]string{true: "in its shadow listener (no user's request met it)", false: "in its real listener"}[inShadow]
+		s.reject(Rejected, e.Node, "a check fails "+where+": "+e.Failed, "")
+		return
+	}
+	p.lastGood = s.now
+	switch {
+	case p.phase == Confirming:
+		s.enter(e.Node, Confirmed)
+	case p.phase == Proving && p.good.IsZero():
+		p.good = s.now
+	case p.phase == Proving && s.now.Sub(p.good) >= r.Plan.Prove:
+		s.enter(e.Node, Proven)
+	}
+}

@@ -1,0 +1,330 @@
+package rollout
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"path"
+	"slices"
+	"time"
+)
+
+// tickEvery is how often a rollout wants to know that time has passed.
+const tickEvery = 200 * time.Millisecond
+
+// Next is when the fleet wants a Tick; zero for never.
+func (f *Fleet) Next(now time.Time) time.Time {
+	if f.Rollout == nil {
+		return time.Time{}
+	}
+	return now.Add(tickEvery)
+}
+
+// startStage widens the rollout to the proxies of a stage.
+func (s *step) startStage(i int) {
+	r := s.Rollout
+	r.Stage, r.StageAt = i, s.now
+	r.Released, r.Approved, r.told, r.bakeSince, r.Lost = false, false, map[Kind]bool{}, time.Time{}, 0
+	s.recruit()
+	stage := r.stage()
+	s.record(Entry{
+		Kind: StageStarted, Revision: r.Candidate, Stage: stage.Name,
+		Reason: fmt.Sprintf("stage %d of %d, %s", i+1, len(r.Plan.Stages), proxies(len(r.Members))),
+	})
+	s.do(Save{})
+}
+
+func proxies(n int) string {
+	if n == 1 {
+		return "1 proxy"
+	}
+	return fmt.Sprintf("%d proxies", n)
+}
+
+// Awaiting is whether the rollout waits for a person to end its stage.
+func (f *Fleet) Awaiting() bool {
+	return f.Rollout != nil && f.Rollout.told[Awaiting] && !f.Rollout.Approved
+}
+
+// once records what is said once in a stage.
+func (s *step) once(kind Kind, node, reason string) {
+	r := s.Rollout
+	if r.told == nil { // after a restart
+		r.told = map[Kind]bool{}
+	}
+	if !r.told[kind] {
+		r.told[kind] = true
+		s.record(Entry{Kind: kind, Revision: r.Candidate, Stage: r.stage().Name, Node: node, Reason: reason})
+	}
+}
+
+// admit finds the place of a proxy that has just connected.
+func (s *step) admit(node string) {
+	r := s.Rollout
+	if stage := r.stage(); stage.Percent < 100 || len(stage.Match) > 0 {
+		s.recruit()
+	} else if _, member := r.Members[node]; !member && !r.Paused {
+		r.Members[node] = r.Stage
+	}
+	s.place(node)
+}
+
+// recruit fills the stage up with connected proxies, those with the lowest hash
+// of their id first: the same ones for every revision, and on every replica.
+func (s *step) recruit() {
+	r := s.Rollout
+	if r.Paused {
+		return
+	}
+	stage := r.stage()
+	var eligible []string // and not members yet
+	matching, members := 0, 0
+	for node, p := range s.proxies {
+		if !stage.matches(p.attributes) {
+			continue
+		}
+		matching++
+		if _, member := r.Members[node]; !member {
+			eligible = append(eligible, node)
+		}
+	}
+	for node := range r.Members { // those that are away keep their places
+		if p := s.proxies[node]; p == nil && r.Members[node] == r.Stage || p != nil && stage.matches(p.attributes) {
+			members++
+		}
+	}
+	if wanted := min(stage.size(matching)-members, len(eligible)); wanted > 0 {
+		s.enlist(eligible, wanted)
+	}
+	for _, node := range slices.Sorted(maps.Keys(r.Members)) {
+		s.place(node)
+	}
+}
+
+// enlist makes members of the first proxies by hash.
+func (s *step) enlist(eligible []string, wanted int) {
+	if wanted < len(eligible) {
+		slices.SortFunc(eligible, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
+	}
+	for _, node := range eligible[:wanted] {
+		s.Rollout.Members[node] = s.Rollout.Stage
+	}
+	s.do(Save{})
+}
+
+// size is how many of the proxies that match make the stage: at least one.
+func (st Stage) size(matching int) int {
+	if st.Percent > 0 {
+		return max(1, int(float64(matching)*st.Percent/100))
+	}
+	return max(1, st.Proxies)
+}
+
+func (st Stage) matches(attributes map[string]string) bool {
+	for key, want := range st.Match {
+		got, ok := attributes[key]
+		if key == "id" {
+			// The pattern was checked when the fleet file was read.
+			ok, _ = path.Match(want, got)
+		} else {
+			ok = ok && got == want
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func rank(node string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(node))
+	// FNV leaves ids that differ in their last letter close together.
+	x := h.Sum64()
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	return x ^ x>>33
+}
+
+// advance takes the steps that are due.
+func (s *step) advance() {
+	if r := s.Rollout; r == nil || r.Paused {
+		return
+	}
+	for s.Rollout != nil && s.turn() {
+	}
+}
+
+// waitFor looks at what each member is waited for, and for how long.
+func (s *step) waitFor() {
+	r := s.Rollout
+	if r == nil || r.Paused {
+		return
+	}
+	for _, node := range slices.Sorted(maps.Keys(r.Members)) {
+		p := s.proxies[node]
+		if p == nil {
+			continue
+		}
+		s.settle(node)
+		deadline := r.stage().Deadline
+		if deadline <= 0 || s.now.Sub(p.since) <= deadline {
+			continue
+		}
+		switch p.phase {
+		case Joining: // not the candidate's fault: the stage goes on without it
+			s.discount(node)
+			p.phase = Idle
+		case Warming, Proving, Flipping, Confirming:
+			s.reject(Rejected, node, fmt.Sprintf("it has been %s for %s: nothing was heard that lets it go on", p.phase, deadline), "")
+			return
+		default: // it waits for others
+		}
+	}
+	s.vacant()
+}
+
+// settle lets a proxy go on that can't be asked the checks, or has none.
+func (s *step) settle(node string) {
+	r, p := s.Rollout, s.proxies[node]
+	var checks bool
+	var next Phase
+	switch p.phase {
+	case Proving:
+		checks, next = r.Plan.ShadowChecks, Proven
+	case Confirming:
+		checks, next = r.Plan.LiveChecks, Confirmed
+	default:
+		return
+	}
+	if checks && (p.health || p.expects || s.now.Sub(p.since) < healthGrace) {
+		return
+	}
+	if checks {
+		s.once(Unproven, node, "it has no health discovery stream: that it accepted the revision must do")
+	}
+	s.enter(node, next)
+}
+
+// vacant takes other proxies where all of a stage are gone for long.
+func (s *step) vacant() {
+	r := s.Rollout
+	if r.members > 0 || len(s.proxies) == 0 {
+		r.vacantAt = time.Time{}
+		return
+	}
+	if r.vacantAt.IsZero() {
+		r.vacantAt = s.now
+	}
+	if len(r.Members) > 0 && s.now.Sub(r.vacantAt) < vacancy {
+		return
+	}
+	r.vacantAt = s.now
+	gone := slices.Sorted(maps.Keys(r.Members))
+	for _, node := range gone {
+		if p := s.proxies[node]; p == nil || p.phase == Idle {
+			delete(r.Members, node)
+			delete(r.Flipped, node)
+		}
+	}
+	if len(gone) > 0 {
+		s.record(Entry{Kind: Replaced, Revision: r.Candidate, Stage: r.stage().Name, Node: gone[0], Reason: "none of the stage's proxies is connected"})
+		s.lost(gone[0], "it did not come back")
+	}
+	if s.Rollout != nil {
+		s.recruit()
+	}
+}
+
+// turn takes one step of the stage, and reports whether there may be another.
+func (s *step) turn() bool {
+	r := s.Rollout
+	switch {
+	case r.members == 0 || r.unproven > 0:
+		return false
+	case !r.Released:
+		s.release()
+		return true
+	case s.flipProven():
+		return true
+	case !r.allConfirmed():
+		return false
+	case r.bakeSince.IsZero():
+		r.bakeSince = s.now
+		s.once(Baking, "", "for "+r.stage().Bake.String())
+		return true
+	case !r.Approved && s.now.Sub(r.bakeSince) < r.stage().Bake:
+		return false
+	case r.stage().Manual && !r.Approved:
+		s.once(Awaiting, "", "")
+		return false
+	case s.anySilent():
+		return false
+	case r.Stage < len(r.Plan.Stages)-1:
+		s.startStage(r.Stage + 1)
+		return true
+	case r.stored:
+		s.promote()
+	}
+	return false
+}
+
+// release lets all of the stage flip, as one: each of them has proven the candidate.
+func (s *step) release() {
+	r := s.Rollout
+	r.Released = true
+	flipped := 0
+	for node := range r.Members {
+		if p := s.proxies[node]; p != nil && p.phase == Proven {
+			s.flip(node)
+			flipped++
+		}
+	}
+	s.do(Retarget{})
+	s.record(Entry{Kind: Flipped, Revision: r.Candidate, Stage: r.stage().Name, Reason: proxies(flipped)})
+	s.do(Save{})
+}
+
+func (s *step) flip(node string) {
+	s.Rollout.Flipped[node] = true
+	s.enter(node, Flipping)
+	s.proxies[node].traffic.flip()
+}
+
+// flipProven flips proxies that came later than the rest of their stage.
+func (s *step) flipProven() bool {
+	r := s.Rollout
+	if r.proven == 0 {
+		return false
+	}
+	some := false
+	for _, node := range slices.Sorted(maps.Keys(r.Members)) {
+		if p := s.proxies[node]; p != nil && p.phase == Proven {
+			s.flip(node)
+			s.do(Assign{node})
+			some = true
+		}
+	}
+	if some {
+		s.do(Save{})
+	}
+	return some
+}
+
+// anySilent sends proxies that have not reported for long back to confirm.
+func (s *step) anySilent() bool {
+	r := s.Rollout
+	if !r.Plan.LiveChecks {
+		return false
+	}
+	some := false
+	for node := range r.Members {
+		p := s.proxies[node]
+		if p != nil && p.phase == Confirmed && p.health && s.now.Sub(p.lastGood) > silence {
+			s.enter(node, Confirming)
+			some = true
+		}
+	}
+	return some
+}

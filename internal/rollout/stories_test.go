@@ -1,0 +1,259 @@
+package rollout
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+)
+
+var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// story is a fleet, its clock and the plan of what is offered next.
+type story struct {
+	t    *testing.T
+	f    *Fleet
+	now  time.Time
+	plan Plan
+}
+
+func defaultPlan() Plan {
+	return Plan{
+		Stages: []Stage{
+			{Name: "canary", Proxies: 1, Bake: 10 * time.Second, Deadline: time.Minute},
+			{Name: "all", Percent: 100, Deadline: time.Minute},
+		},
+		Prove: time.Second, Shadow: true, ShadowChecks: true, LiveChecks: true, ProbeRate: 20,
+		Limits: Limits{Errors: 0.05, MinRequests: 20, Disconnects: 3},
+	}
+}
+
+// Each file of testdata is a story: what happens, and what the fleet does about
+// it. `go test ./internal/rollout -rewrite` writes the answers anew.
+func TestStories(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		s := &story{t: t, f: &Fleet{}, now: epoch, plan: defaultPlan()}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			s.t = t
+			return s.tell(d)
+		})
+	})
+}
+
+func (s *story) tell(d *datadriven.TestData) string {
+	var out strings.Builder
+	switch d.Cmd {
+	case "plan":
+		s.plan = planOf(s.t, d)
+		return ""
+	case "restart":
+		return restart(s.t, s.f)
+	case "targets":
+		return s.targets()
+	case "rejected":
+		for _, r := range s.f.Rejected {
+			fmt.Fprintf(&out, "%s: %s %s\n", r.ID, r.Node, r.Reason)
+		}
+		return out.String()
+	case "history":
+		for _, e := range s.f.History {
+			fmt.Fprintf(&out, "%6s %s\n", e.At.Sub(epoch), describe(Tell{e}))
+		}
+		return out.String()
+	case "wait":
+		return s.wait(d)
+	}
+	for _, effect := range s.f.Step(s.event(d), s.now) {
+		fmt.Fprintln(&out, describe(effect))
+	}
+	if out.Len() == 0 {
+		return "nothing\n"
+	}
+	return out.String()
+}
+
+// wait lets time pass, a tick each 200 ms; the checks of all proxies hold
+// meanwhile if it says so: "wait 3s passing".
+func (s *story) wait(d *datadriven.TestData) string {
+	var out strings.Builder
+	length, err := time.ParseDuration(d.CmdArgs[0].Key)
+	if err != nil {
+		d.Fatalf(s.t, "%v", err)
+	}
+	passing := len(d.CmdArgs) > 1
+	for end := s.now.Add(length); s.now.Before(end); {
+		s.now = s.now.Add(tickEvery)
+		events := []Event{Tick{}}
+		for _, node := range s.nodes() {
+			if a := s.f.Target(node); passing && a.Probe != ProbeNone {
+				events = append(events, Probed{Node: node, Of: a.Of, Probe: a.Probe, Passed: true})
+			}
+		}
+		for _, e := range events {
+			for _, effect := range s.f.Step(e, s.now) {
+				fmt.Fprintf(&out, "%6s %s\n", s.now.Sub(epoch), describe(effect))
+			}
+		}
+	}
+	return out.String()
+}
+
+func (s *story) nodes() []string {
+	var out []string
+	for node := range s.f.proxies {
+		out = append(out, node)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (s *story) targets() string {
+	var out strings.Builder
+	for _, node := range s.nodes() {
+		a := s.f.Target(node)
+		phase, _ := s.f.PhaseOf(node)
+		fmt.Fprintf(&out, "%s: live=%s shadow=%s probe=%s phase=%s\n", node, a.Live, a.Shadow, a.Probe, phase)
+	}
+	return out.String()
+}
+
+// event reads a command: "offer ID", "join NODE [fresh]", "serve NODE", …
+func (s *story) event(d *datadriven.TestData) Event {
+	arg := ""
+	if len(d.CmdArgs) > 0 {
+		arg = d.CmdArgs[0].Key
+	}
+	switch d.Cmd {
+	case "offer":
+		return Offered{ID: arg, Plan: s.plan}
+	case "store":
+		return Stored{arg}
+	case "join":
+		j := Joined{Node: arg, Attributes: map[string]string{"id": arg}, Health: !d.HasArg("no-health"), Fresh: d.HasArg("fresh")}
+		if d.HasArg("track") {
+			var track string
+			d.ScanArgs(s.t, "track", &track)
+			j.Attributes["label.track"] = track
+		}
+		return j
+	case "health":
+		return Health{Node: arg, Open: !d.HasArg("closed")}
+	case "leave":
+		return Left{arg}
+	case "serve": // all that it was given
+		a := s.f.Target(arg)
+		return Served{Node: arg, Live: a.Live, Shadow: a.Shadow}
+	case "refuse":
+		a := s.f.Target(arg)
+		return Refused{Node: arg, Live: a.Live, Shadow: a.Shadow, Reason: "it does not load"}
+	case "pass", "fail":
+		a := s.f.Target(arg)
+		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)"}
+	case "count":
+		return Counted{Node: arg, Counters: s.counters(d)}
+	}
+	return Command{Verb: Verb(d.Cmd), By: "alice", Why: d.Input}
+}
+
+func (s *story) counters(d *datadriven.TestData) Counters {
+	s.now = s.now.Add(time.Second)
+	c := Counters{At: s.now}
+	for _, a := range d.CmdArgs[1:] {
+		n, err := strconv.Atoi(a.Vals[0])
+		if err != nil {
+			d.Fatalf(s.t, "%v", err)
+		}
+		switch a.Key {
+		case "requests":
+			c.Requests = uint64(n)
+		case "errors":
+			c.Errors = uint64(n)
+		case "vms":
+			c.VMs, c.WantVMs = n, 4
+		}
+	}
+	return c
+}
+
+// planOf reads stages, one a line: "canary proxies=1 bake=10s".
+func planOf(t *testing.T, d *datadriven.TestData) Plan {
+	plan := defaultPlan()
+	plan.Stages = nil
+	for line := range strings.SplitSeq(d.Input, "\n") {
+		words := strings.Fields(line)
+		st := Stage{Name: words[0], Deadline: time.Minute}
+		for _, word := range words[1:] {
+			key, value, _ := strings.Cut(word, "=")
+			var err error
+			switch key {
+			case "proxies":
+				st.Proxies, err = strconv.Atoi(value)
+			case "percent":
+				st.Percent, err = strconv.ParseFloat(value, 64)
+			case "bake":
+				st.Bake, err = time.ParseDuration(value)
+			case "track":
+				st.Match = map[string]string{"label.track": value}
+			case "manual":
+				st.Manual = true
+			case "no-checks":
+				plan.ShadowChecks, plan.LiveChecks = false, false
+			case "no-shadow":
+				plan.Shadow, plan.ShadowChecks = false, false
+			default:
+				t.Fatalf("unknown word %q", word)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		plan.Stages = append(plan.Stages, st)
+	}
+	return plan
+}
+
+func describe(e Effect) string {
+	switch e := e.(type) {
+	case Save:
+		return "save"
+	case Retarget:
+		return "retarget all"
+	case Assign:
+		return "assign " + e.Node
+	case Offer:
+		return "build what is on disk"
+	case Answer:
+		return "answer: " + strconv.Quote(e.Refusal)
+	case Tell:
+		text := fmt.Sprintf("tell: revision %d (%s) %s", e.Revision.Number, e.Revision.ID, e.Kind)
+		for _, part := range []struct{ name, value string }{{"stage", e.Stage}, {"node", e.Node}, {"by", e.By}} {
+			if part.value != "" {
+				text += ", " + part.name + " " + part.value
+			}
+		}
+		if e.Reason != "" {
+			text += ": " + e.Reason
+		}
+		return text
+	}
+	return fmt.Sprintf("%#v", e)
+}
+
+// restart keeps of a fleet what a restart of the server keeps.
+func restart(t *testing.T, f *Fleet) string {
+	t.Helper()
+	saved, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	*f = Fleet{}
+	if err := json.Unmarshal(saved, f); err != nil {
+		t.Fatal(err)
+	}
+	return ""
+}

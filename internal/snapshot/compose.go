@@ -1,0 +1,111 @@
+package snapshot
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+)
+
+// Compose is what a proxy is given: the real listeners of one revision, and the
+// shadow listeners of another beside them. Without a live one they stand alone;
+// without a shadow one they are those of live, and their filters hold no module.
+// The result is immutable and can be shared, and named by Name.
+func Compose(live, shadow *Snapshot) *Snapshot {
+	from := cmp.Or(shadow, live)
+	if from == nil {
+		return nil
+	}
+	out := &Snapshot{
+		ID: Name(live, shadow), Fleet: from.Fleet, Meta: from.Meta,
+		types: map[string]*collection{}, needs: map[string][]string{}, endpoints: map[string]string{},
+		shadows: &shadows{},
+	}
+	if live != nil {
+		out.Modules = live.Modules
+		maps.Copy(out.endpoints, live.endpoints)
+		for _, typeURL := range Types {
+			out.add(live.All(typeURL)...)
+			out.needs[typeURL] = slices.Clone(live.needs[typeURL])
+		}
+	}
+	filters := from.shadows.parked
+	if shadow != nil {
+		out.support(shadow)
+		filters = shadow.shadows.filters
+	}
+	for _, r := range slices.Concat(filters, from.shadows.listeners) {
+		out.add(r)
+		out.needs[r.typeURL()] = append(out.needs[r.typeURL()], r.Name)
+	}
+	for _, c := range out.types {
+		slices.SortFunc(c.sorted, func(a, b *Resource) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	return out
+}
+
+// Name names what Compose makes: "LIVE~SHADOW", or "LIVE" without a shadow.
+func Name(live, shadow *Snapshot) string {
+	name := ""
+	if live != nil {
+		name = live.ID
+	}
+	if shadow != nil {
+		name += "~" + shadow.ID
+	}
+	return name
+}
+
+// support adds what the filters of a shadow listener may call, and the live
+// revision lacks. What both have, and differs, stays as it is live.
+func (s *Snapshot) support(shadow *Snapshot) {
+	for _, typeURL := range []string{resource.ClusterType, resource.EndpointType, resource.SecretType} {
+		for _, r := range shadow.All(typeURL) {
+			if s.Get(typeURL, r.Name) == nil {
+				s.add(r)
+				if slices.Contains(shadow.needs[typeURL], r.Name) {
+					s.needs[typeURL] = append(s.needs[typeURL], r.Name)
+				}
+			}
+		}
+	}
+	for cluster, endpoints := range shadow.endpoints {
+		if s.endpoints[cluster] == "" {
+			s.endpoints[cluster] = endpoints
+		}
+	}
+}
+
+func (s *Snapshot) add(resources ...*Resource) {
+	for _, r := range resources {
+		c := s.types[r.typeURL()]
+		if c == nil {
+			c = &collection{byName: map[string]*Resource{}}
+			s.types[r.typeURL()] = c
+		}
+		c.byName[r.Name] = r
+		c.sorted = append(c.sorted, r)
+	}
+}
+
+func (r *Resource) typeURL() string { return r.Wire.GetResource().GetTypeUrl() }
+
+// Entries are the ways into a proxy of this revision: its real listeners, and its
+// shadow listeners.
+func (s *Snapshot) Entries() []Entry { return s.shadows.entries }
+
+// HasShadow reports whether the revision has a shadow listener.
+func (s *Snapshot) HasShadow() bool { return len(s.shadows.listeners) > 0 }
+
+// VMs is how many Wasm VMs a worker holds that has accepted it: one for each
+// filter and code, shared between the real listeners and the shadow.
+func (s *Snapshot) VMs() int {
+	held := map[string]bool{}
+	for _, r := range s.All(resource.ExtensionConfigType) {
+		if r.vm != "" {
+			held[r.vm] = true
+		}
+	}
+	return len(held)
+}

@@ -1,0 +1,287 @@
+package snapshot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	httprbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+)
+
+const (
+	// ShadowPrefix begins the names of shadow listeners and of their filters.
+	ShadowPrefix = "waxwing.shadow/"
+	// ShadowStatPrefix is that of their statistics: http.waxwing_shadow.….
+	ShadowStatPrefix = "waxwing_shadow"
+	// UpstreamHeader of a probe is the status that a shadow listener answers with
+	// if its filters let the request pass; without it, 200.
+	UpstreamHeader = "x-waxwing-upstream"
+)
+
+const (
+	wasmType = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
+	rbacType = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
+)
+
+// An Entry is a way into a proxy, by which its filters can be asked something.
+type Entry struct {
+	Listener string
+	Filters  []string        // those of the fleet file in its chain
+	Address  *corev3.Address // of a real listener
+	Shadow   bool
+	Why      string // why it can't be asked; "" if it can
+}
+
+// Has reports whether a filter is in its chain.
+func (e Entry) Has(filter string) bool { return slices.Contains(e.Filters, filter) }
+
+// shadows are the resources that stand beside a snapshot's real ones: a listener
+// with the same filters but a direct response for a service, and the filters under
+// names of their own. They have no address: each proxy gives them one.
+type shadows struct {
+	listeners []*Resource
+	filters   []*Resource // with the modules of this snapshot
+	parked    []*Resource // with none: what a proxy holds while nothing is proven
+	entries   []Entry
+}
+
+// cast makes the shadows of a snapshot's listeners.
+func cast(s *Snapshot) (*shadows, error) {
+	out := &shadows{}
+	used := map[string]bool{}
+	for _, r := range s.All(resource.ListenerType) {
+		var l listenerv3.Listener
+		if err := r.Wire.GetResource().UnmarshalTo(&l); err != nil {
+			return nil, fmt.Errorf("reading listener %q: %w", r.Name, err)
+		}
+		if err := out.listener(s, &l, used); err != nil {
+			return nil, fmt.Errorf("the shadow of listener %q: %w", r.Name, err)
+		}
+	}
+	for _, f := range s.All(resource.ExtensionConfigType) {
+		if !used[f.Name] {
+			continue
+		}
+		if err := out.filter(f); err != nil {
+			return nil, fmt.Errorf("the shadow of filter %q: %w", f.Name, err)
+		}
+	}
+	return out, nil
+}
+
+// listener adds a shadow for each different HTTP filter chain of a listener that
+// has filters to be shadowed.
+func (out *shadows) listener(s *Snapshot, l *listenerv3.Listener, used map[string]bool) error {
+	real := Entry{Listener: l.GetName(), Address: l.GetAddress()}
+	seen := map[string]bool{}
+	for _, chain := range chainsOf(l) {
+		for _, f := range chain.GetFilters() {
+			hcm, err := hcmOf(f)
+			if err != nil {
+				return err
+			}
+			filters := s.filtersOf(hcm)
+			if len(filters) == 0 {
+				continue
+			}
+			for _, name := range filters {
+				if !slices.Contains(real.Filters, name) {
+					real.Filters = append(real.Filters, name)
+				}
+			}
+			if chain.GetTransportSocket() != nil {
+				real.Why = "its connections are encrypted (TLS): health discovery does not ask through them"
+			}
+			if err := out.chain(s, l.GetName(), hcm, seen, used); err != nil {
+				return err
+			}
+		}
+	}
+	if b := l.GetBindToPort(); b != nil && !b.GetValue() {
+		real.Why = "it binds no port"
+	}
+	if len(real.Filters) > 0 {
+		out.entries = append(out.entries, real)
+	}
+	return nil
+}
+
+func chainsOf(l *listenerv3.Listener) []*listenerv3.FilterChain {
+	chains := slices.Clone(l.GetFilterChains())
+	if c := l.GetDefaultFilterChain(); c != nil {
+		chains = append(chains, c)
+	}
+	return chains
+}
+
+// hcmOf is a network filter's HTTP connection manager, or nil.
+func hcmOf(f *listenerv3.Filter) (*hcmv3.HttpConnectionManager, error) {
+	var hcm hcmv3.HttpConnectionManager
+	if !f.GetTypedConfig().MessageIs(&hcm) {
+		return nil, nil
+	}
+	if err := f.GetTypedConfig().UnmarshalTo(&hcm); err != nil {
+		return nil, fmt.Errorf("reading its HTTP connection manager: %w", err)
+	}
+	return &hcm, nil
+}
+
+// filtersOf are the fleet file's filters in a chain.
+func (s *Snapshot) filtersOf(hcm *hcmv3.HttpConnectionManager) []string {
+	var names []string
+	for _, f := range hcm.GetHttpFilters() {
+		if r := s.Get(resource.ExtensionConfigType, f.GetName()); r != nil && f.GetConfigDiscovery().GetConfigSource().GetAds() != nil {
+			names = append(names, f.GetName())
+		}
+	}
+	return names
+}
+
+// chain adds the shadow of one HTTP connection manager.
+func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectionManager, seen, used map[string]bool) error {
+	shadow := proto.CloneOf(hcm)
+	shadow.StatPrefix, shadow.AccessLog, shadow.AccessLogOptions, shadow.Tracing = ShadowStatPrefix, nil, nil, nil
+	shadow.CodecType = hcmv3.HttpConnectionManager_AUTO
+	shadow.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: s.answers()}
+	shadow.HttpFilters = nil
+	var filters []string
+	for _, f := range hcm.GetHttpFilters() {
+		name := f.GetName()
+		if slices.Contains(s.filtersOf(hcm), name) {
+			if slices.Contains(s.Meta.NoShadow, name) {
+				continue
+			}
+			filters = append(filters, name)
+			f = discovered(ShadowPrefix + name)
+			f.GetConfigDiscovery().TypeUrls = []string{wasmType, rbacType}
+		}
+		shadow.HttpFilters = append(shadow.HttpFilters, f)
+	}
+	key := strings.Join(filters, "\x00")
+	if len(filters) == 0 || seen[key] {
+		return nil
+	}
+	name := ShadowPrefix + listener
+	if len(seen) > 0 {
+		name = fmt.Sprintf("%s/%d", name, len(seen)+1)
+	}
+	seen[key] = true
+	for _, f := range filters {
+		used[f] = true
+	}
+	out.entries = append(out.entries, Entry{Listener: name, Filters: filters, Shadow: true})
+	return out.add(name, shadow)
+}
+
+func (out *shadows) add(name string, hcm *hcmv3.HttpConnectionManager) error {
+	packed, err := packAny(hcm)
+	if err != nil {
+		return err
+	}
+	r, err := newResource(resource.ListenerType, name, &listenerv3.Listener{
+		Name: name,
+		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{{
+			Name:       "envoy.filters.network.http_connection_manager",
+			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed},
+		}}}},
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(32 << 10),
+	})
+	if err != nil {
+		return err
+	}
+	r.shadow = true
+	out.listeners = append(out.listeners, r)
+	return nil
+}
+
+// answers are the routes of a shadow listener: what the service would say, as far
+// as the checks know it.
+func (s *Snapshot) answers() *routev3.RouteConfiguration {
+	direct := func(status int) *routev3.Route_DirectResponse {
+		return &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: uint32(status)}}
+	}
+	host := &routev3.VirtualHost{Name: "shadow", Domains: []string{"*"}}
+	var statuses []int
+	for _, c := range s.Meta.Checks {
+		if c.Upstream != 200 && !slices.Contains(statuses, c.Upstream) {
+			statuses = append(statuses, c.Upstream)
+		}
+	}
+	slices.Sort(statuses)
+	for _, status := range statuses {
+		host.Routes = append(host.Routes, &routev3.Route{
+			Match: &routev3.RouteMatch{
+				PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"},
+				Headers:       []*routev3.HeaderMatcher{exactly(UpstreamHeader, fmt.Sprint(status))},
+			},
+			Action: direct(status),
+		})
+	}
+	host.Routes = append(host.Routes, &routev3.Route{
+		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+		Action: direct(200),
+	})
+	return &routev3.RouteConfiguration{Name: "waxwing.shadow", VirtualHosts: []*routev3.VirtualHost{host}}
+}
+
+// filter adds a filter under its name in the shadow: the same bytes but for that.
+func (out *shadows) filter(f *Resource) error {
+	name := ShadowPrefix + f.Name
+	value, err := renamed(f.Wire.GetResource().GetValue(), name)
+	if err != nil {
+		return err
+	}
+	r := resourceOf(resource.ExtensionConfigType, name, f.Version, value)
+	r.module, r.shadow = f.module, true
+	out.filters = append(out.filters, r)
+
+	// A policy that allows nothing.
+	nothing, err := packAny(&httprbacv3.RBAC{Rules: &rbacv3.RBAC{Action: rbacv3.RBAC_ALLOW}})
+	if err != nil {
+		return err
+	}
+	parked, err := newResource(resource.ExtensionConfigType, name, &corev3.TypedExtensionConfig{Name: name, TypedConfig: nothing})
+	if err != nil {
+		return err
+	}
+	parked.shadow = true
+	out.parked = append(out.parked, parked)
+	return nil
+}
+
+// renamed is a marshalled TypedExtensionConfig with another name (field 1), the
+// megabytes of the rest taken over as they are.
+func renamed(value []byte, name string) ([]byte, error) {
+	out := make([]byte, 0, len(value)+len(name))
+	for rest := value; len(rest) > 0; {
+		number, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			return nil, protowire.ParseError(n)
+		}
+		if number == 1 {
+			out = protowire.AppendTag(out, 1, protowire.BytesType)
+			out = protowire.AppendString(out, name)
+		} else {
+			out = append(out, rest[:n]...)
+		}
+		rest = rest[n:]
+	}
+	return out, nil
+}
+
+func exactly(header, value string) *routev3.HeaderMatcher {
+	return &routev3.HeaderMatcher{Name: header, HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{
+		StringMatch: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: value}},
+	}}
+}
