@@ -13,7 +13,7 @@ help: ## list the targets
 
 .PHONY: demo
 demo: ## control plane, echo service and three real Envoys (PROXIES=8 for eight), here
-	@echo "Waxwing demo; Ctrl-C ends it."
+	@echo "Waxwing demo; Ctrl-C ends it. Go compiles the demo itself first (once, half a minute)."
 	@$(GO) build -o bin/demo ./cmd/demo
 	@exec bin/demo -proxies $(PROXIES)
 

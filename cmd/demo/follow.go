@@ -5,24 +5,34 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
 
-const startTimeout = 60 * time.Second
+// startTimeout is for as many proxies to compile the filter, on two busy cores.
+func startTimeout(proxies int) time.Duration {
+	return time.Minute + time.Duration(proxies)*5*time.Second
+}
 
 // follow waits until every proxy serves, says what to try, and shows the live
 // view of `xds status --follow` until Ctrl-C or until something it started ends.
 func follow(ctx context.Context, server *process, fleet envoys) error {
-	fmt.Printf("  … starting %d Envoys\n", len(fleet))
-	begin := time.Now()
-	if err := waitServing(ctx, server, fleet); err != nil {
+	what := fmt.Sprintf("starting %d Envoys, until each serves the filter", len(fleet))
+	s := newSteps()
+	stop := s.report(ctx)
+	s.begin(what)
+	err := waitServing(ctx, server, fleet, s.say)
+	s.end(what, err)
+	stop()
+	if err != nil {
 		return err
 	}
-	fmt.Printf("  ✓ every proxy serves the filter, %.1f s\n%s", time.Since(begin).Seconds(), whatToTry(len(fleet)))
+	fmt.Print(whatToTry(len(fleet)))
 	view := exec.Command("bin/xds", "status", "--follow", "--admin", adminAddress)
 	view.Stdout, view.Stderr = os.Stdout, os.Stderr
 	shown, err := start(view, "")
@@ -53,9 +63,11 @@ func watchAll(ctx context.Context, server *process, fleet envoys, view *process)
 	}
 }
 
-// waitServing waits until each proxy serves a revision.
-func waitServing(ctx context.Context, server *process, fleet envoys) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+// waitServing waits until each proxy serves a revision, and says what is in the
+// way: it may be a mistake in the fleet file, which can be mended meanwhile.
+func waitServing(ctx context.Context, server *process, fleet envoys, say func(string)) error {
+	timeout := startTimeout(len(fleet))
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -67,7 +79,7 @@ func waitServing(ctx context.Context, server *process, fleet envoys) error {
 			log, err := os.ReadFile(server.log)
 			return errors.Join(fmt.Errorf("xds ended: %s", strings.TrimSpace(string(log))), err)
 		case <-ctx.Done():
-			return fmt.Errorf("the proxies do not serve after %s%s: see the logs in %s", startTimeout, problem, workDir)
+			return fmt.Errorf("the proxies do not serve after %s: %s", timeout, orLogs(problem))
 		}
 		if p := fleet.ended(); p != nil {
 			return p.Err()
@@ -76,10 +88,18 @@ func waitServing(ctx context.Context, server *process, fleet envoys) error {
 		if serving == len(fleet) {
 			return nil
 		}
-		if why != "" {
-			problem = " (" + why + ")"
+		if why != "" && why != problem {
+			say(why)
 		}
+		problem = why
 	}
+}
+
+func orLogs(problem string) string {
+	if problem == "" {
+		return "see the logs in " + workDir
+	}
+	return problem
 }
 
 // countServing asks the server how many proxies serve, and what is wrong.
@@ -94,8 +114,9 @@ func countServing(ctx context.Context) (serving int, problem string) {
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its end
 	var status struct {
-		Fleets  []struct{ Problem string }
-		Proxies []struct{ State string }
+		Fleets   []struct{ Problem string }
+		Proxies  []struct{ State string }
+		Problems map[string]string // of files that no fleet was ever read from
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&status); err != nil {
 		return 0, err.Error()
@@ -105,10 +126,13 @@ func countServing(ctx context.Context) (serving int, problem string) {
 			serving++
 		}
 	}
+	var problems []string
 	for _, f := range status.Fleets {
-		problem += f.Problem
+		problems = append(problems, f.Problem)
 	}
-	return serving, problem
+	problems = append(problems, slices.Sorted(maps.Values(status.Problems))...)
+	problems = slices.DeleteFunc(problems, func(p string) bool { return p == "" })
+	return serving, strings.Join(problems, "; ")
 }
 
 func whatToTry(proxies int) string {

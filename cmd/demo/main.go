@@ -14,11 +14,18 @@ import (
 
 func main() { os.Exit(run(os.Args[1:])) }
 
+// untilEnded is a context that lasts until someone ends the demo: by Ctrl-C, by a
+// SIGTERM, or by closing the terminal. What it started is in process groups of its
+// own, and would go on, and keep the ports, if the demo just died.
+func untilEnded() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+}
+
 // maxProxies keeps the proxies' ports clear of the echo's.
 const maxProxies = 64
 
 func run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilEnded()
 	defer stop()
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	proxies := flags.Int("proxies", 3, "how many Envoys to run")

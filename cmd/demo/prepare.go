@@ -16,7 +16,7 @@ import (
 // prepare builds and installs what the demo needs, side by side, and says every
 // few seconds what it is still at: a first run takes minutes and must not look hung.
 func prepare(ctx context.Context) (envoyPath string, err error) {
-	s := &steps{running: map[string]time.Time{}}
+	s := newSteps()
 	stop := s.report(ctx)
 	defer stop()
 	var wg sync.WaitGroup
@@ -53,6 +53,8 @@ type steps struct {
 	mu      sync.Mutex
 	running map[string]time.Time
 }
+
+func newSteps() *steps { return &steps{running: map[string]time.Time{}} }
 
 func (s *steps) begin(what string) {
 	s.mu.Lock()
