@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -103,6 +105,9 @@ func table(s control.Status, now time.Time) string {
 			fmt.Fprintf(&b, "! fleet %s goes on with revision %s: %s\n", f.Fleet, revision(f.Serving), f.Problem)
 		}
 	}
+	for _, file := range slices.Sorted(maps.Keys(s.Problems)) {
+		fmt.Fprintf(&b, "! nothing is served of it: %s\n", s.Problems[file])
+	}
 	return b.String()
 }
 
@@ -138,6 +143,10 @@ func sentence(r control.Record) string {
 		text = fmt.Sprintf("serving    every proxy of %s has revision %s", r.Fleet, rev)
 	case control.Problem:
 		text = fmt.Sprintf("error      %s", r.Message)
+	case control.Healed:
+		text = fmt.Sprintf("healed     what is on disk for %s can be served again", r.Fleet)
+	case string(rollout.StillRejected):
+		text = fmt.Sprintf("rejected   what was saved is revision %s of %s, which %s has refused: not sent again: %s", rev, r.Fleet, r.Node, r.Message)
 	default:
 		text = fmt.Sprintf("%-10s %s %s %s", r.Kind, r.Fleet, r.Node, r.Message)
 		if r.Revision != "" {
@@ -197,17 +206,22 @@ func (s *screen) table(text, fingerprint string) {
 	fmt.Fprint(s.w, before, s.shown)
 }
 
-// fit cuts lines to the width of the terminal: one that wrapped would be two.
+// fit cuts lines to the width of the terminal, since one that wrapped would be
+// two, and the table to its height: what has scrolled off can't be erased.
 func (s *screen) fit(text string) string {
-	width, _, err := s.size()
-	if err != nil || width <= 0 {
-		width = 80
+	width, height, err := s.size()
+	if err != nil || width <= 0 || height <= 0 {
+		width, height = 80, 24
 	}
-	lines := strings.Split(text, "\n")
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if room := max(3, height-2); len(lines) > room { // a line before it, the cursor's after
+		cut := len(lines) - room + 1
+		lines = append(lines[:room-1], fmt.Sprintf("… and %d lines more: `xds status` prints them all", cut))
+	}
 	for i, line := range lines {
 		if runes := []rune(line); len(runes) >= width {
 			lines[i] = string(runes[:width-2]) + "…"
 		}
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(lines, "\n") + "\n"
 }

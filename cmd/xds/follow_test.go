@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+// crowd is the status of a fleet of many proxies.
+func crowd(n int) control.Status {
+	s := control.Status{Problems: map[string]string{"fleet.yaml": "fleet.yaml:3: mistake"}}
+	for i := range n {
+		s.Proxies = append(s.Proxies, control.ProxyStatus{Node: fmt.Sprintf("edge-%d", i), State: control.StateServing})
+	}
+	return s
+}
+
+// On a terminal the table is erased by going up its lines: it must have no more of
+// them than the screen, none longer than the screen is wide, and go up just as many.
+func TestTableFitsTheScreen(t *testing.T) {
+	for _, proxies := range []int{0, 3, 200} {
+		var out strings.Builder
+		s := &screen{w: &out, size: func() (int, int, error) { return 40, 12, nil }}
+		s.table(table(crowd(proxies), time.Now()), "")
+		shown := strings.TrimSuffix(out.String(), "\n")
+		lines := strings.Split(shown, "\n")
+		if len(lines) > 11 {
+			t.Errorf("%d proxies: %d lines on a screen of 12", proxies, len(lines))
+		}
+		for _, line := range lines {
+			if len([]rune(line)) >= 40 {
+				t.Errorf("%d proxies: a line of 40 columns or more: %q", proxies, line)
+			}
+		}
+		out.Reset()
+		s.line("news")
+		if want := fmt.Sprintf("\x1b[%dA\x1b[Jnews\n%s\n", len(lines), shown); out.String() != want {
+			t.Errorf("%d proxies: a line is printed as %q, want %q", proxies, out.String(), want)
+		}
+	}
+	if text := table(crowd(3), time.Now()); !strings.Contains(text, "! nothing is served of it: fleet.yaml:3: mistake\n") {
+		t.Errorf("the table hides what is wrong:\n%s", text)
+	}
+}
+
+// On anything else the table is printed when it has changed, and not as time goes by.
+func TestTableIsNotRepeated(t *testing.T) {
+	var out strings.Builder
+	s := newScreen(&out)
+	status, now := crowd(1), time.Now()
+	s.table(table(status, now), fingerprint(status))
+	first := out.String()
+	s.table(table(status, now.Add(time.Minute)), fingerprint(status))
+	if out.String() != first {
+		t.Errorf("nothing has changed, and yet:\n%s", out.String())
+	}
+	status.Proxies[0].State = control.StatePushing
+	s.table(table(status, now), fingerprint(status))
+	if !strings.Contains(out.String(), "pushing") {
+		t.Errorf("the change is not shown:\n%s", out.String())
+	}
+}
+
+func TestSentences(t *testing.T) {
+	noticed := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
+	at := func(ms int) time.Time { return noticed.Add(time.Duration(ms) * time.Millisecond) }
+	timings := &control.Timings{Noticed: noticed, Settled: at(50), Built: at(70), Pushed: at(75), Accepted: at(118)}
+	for kind, want := range map[string]string{
+		control.Noticed:               "03:04:05.000 noticed    said was saved",
+		string(rollout.Pushing):       "03:04:05.000 pushed     edge revision 7 (abcdefgh), 75 ms after the save was noticed (left alone 50 ms, checked and built 20 ms)",
+		control.Accepted:              "03:04:05.000 ACK        edge-1 has revision 7 (abcdefgh), 43 ms after the push",
+		string(rollout.Rejected):      "03:04:05.000 NACK       edge-1 refused revision 7 (abcdefgh), and it is withdrawn: said",
+		string(rollout.Serving):       "03:04:05.000 serving    every proxy of edge has revision 7 (abcdefgh)",
+		control.Problem:               "03:04:05.000 error      said",
+		control.Healed:                "03:04:05.000 healed     what is on disk for edge can be served again",
+		string(rollout.StillRejected): "03:04:05.000 rejected   what was saved is revision 7 (abcdefgh) of edge, which edge-1 has refused: not sent again: said",
+	} {
+		got := sentence(control.Record{
+			Time: noticed, Kind: kind, Fleet: "edge", Node: "edge-1", Revision: "abcdefghijkl", Number: 7, Message: "said", Timings: timings,
+		})
+		if got != want {
+			t.Errorf("%s:\n got %q\nwant %q", kind, got, want)
+		}
+	}
+}
