@@ -25,24 +25,27 @@ type load struct {
 	mu       sync.Mutex
 	wrong    map[string]int
 	builds   map[string]int
+	newest   []string // build that answered last, by connection
 }
 
 // startLoad begins it: workers per proxy, a request of each every 2 ms. header is
-// where the filter says which build answers.
+// where the filter says which build answers. Builds are in ascending order: an
+// answer by an older one, once a newer has answered the connection, is wrong.
 func (w *world) startLoad(proxies []*proxy, workers int, header string) *load {
-	l := &load{w: w, stop: make(chan struct{}), wrong: map[string]int{}, builds: map[string]int{}}
-	for _, p := range proxies {
-		for range workers {
-			l.done.Go(func() { l.work(p, header) })
-		}
+	l := &load{
+		w: w, stop: make(chan struct{}), wrong: map[string]int{}, builds: map[string]int{},
+		newest: make([]string, len(proxies)*workers),
+	}
+	for i := range l.newest {
+		l.done.Go(func() { l.work(i, proxies[i%len(proxies)], header) })
 	}
 	return l
 }
 
-func (l *load) work(p *proxy, header string) {
+func (l *load) work(connection int, p *proxy, header string) {
 	conn, err := net.Dial("tcp", p.address)
 	if err != nil {
-		l.note(p.Node, "", err)
+		l.note(connection, p.Node, "", err)
 		return
 	}
 	defer conn.Close()
@@ -57,7 +60,7 @@ func (l *load) work(p *proxy, header string) {
 		}
 		build, err := one(conn, answers, header, i%2 == 0)
 		l.requests.Add(1)
-		if l.note(p.Node, build, err); err != nil {
+		if l.note(connection, p.Node, build, err); err != nil {
 			return
 		}
 	}
@@ -88,14 +91,34 @@ func one(conn net.Conn, answers *bufio.Reader, header string, allow bool) (strin
 }
 
 // note counts an answer.
-func (l *load) note(node, build string, err error) {
+func (l *load) note(connection int, node, build string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if newest := l.newest[connection]; err == nil && build < newest {
+		l.wrong[fmt.Sprintf("%s: %s answers a connection that %s has answered", node, build, newest)]++
+	}
 	if err != nil {
 		l.wrong[node+": "+err.Error()]++
 		return
 	}
 	l.builds[build]++
+	l.newest[connection] = build
+}
+
+// reaches waits until a build answers each of the connections, none of which was
+// closed for it.
+func (l *load) reaches(build string) {
+	l.w.t.Helper()
+	l.w.eventually(build+" answers every connection", func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for i, newest := range l.newest {
+			if newest != build {
+				return fmt.Errorf("%s answers connection %d; wrong: %v", newest, i, l.wrong)
+			}
+		}
+		return nil
+	})
 }
 
 // end stops the load; every answer must have been right.
