@@ -86,10 +86,29 @@ func TestSaves(t *testing.T) {
 	write(t, file, "4")
 	w.want(t, file, "4")
 
-	write(t, file, "4") // the same bytes say nothing
 	write(t, other, "nobody asked")
 	write(t, file, "5")
 	w.want(t, file, "5")
+}
+
+// The same bytes say nothing, however they are saved: what comes next is the change
+// of a file that was saved, and so was due, later.
+func TestSameBytes(t *testing.T) {
+	dir := t.TempDir()
+	file, later := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	write(t, file, "1")
+	write(t, later, "0")
+	w := watching(t, file, later)
+	w.want(t, file, "1")
+	w.want(t, later, "0")
+	for content, save := range map[string]func(){
+		"in place": func() { write(t, file, "1") },
+		"renamed":  func() { write(t, file+".new", "1"); must(t, os.Rename(file+".new", file)) },
+	} {
+		save()
+		write(t, later, content)
+		w.want(t, later, content)
+	}
 }
 
 func TestAbsentAtFirst(t *testing.T) {
