@@ -1,11 +1,15 @@
 package xds
 
 import (
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
@@ -103,6 +107,58 @@ func TestRejectionHalts(t *testing.T) {
 			t.Errorf("back on the old revision the proxy has the clusters %v", has)
 		}
 	})
+}
+
+// Two clusters that are refused in one response may both be at fault, or one. Once
+// one of them is mended the other is sent with it, though its version is among
+// those that were refused; both as they were are not sent again.
+func TestRefusedTogether(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		h := serve(t, Limits{})
+		good, bad, mended := twoClusters(t, "1s", "1s"), twoClusters(t, "2s", "2s"), twoClusters(t, "3s", "2s")
+		var refusing atomic.Bool
+		p := h.proxy("a", sotw, func(r xdstest.Response) error {
+			if r.TypeURL == resource.ClusterType && refusing.Load() {
+				return errBad
+			}
+			return nil
+		})
+		h.start(p, "a", good)
+		refusing.Store(true)
+		h.Assign("a", bad)
+		h.expect(Rejected, "a")
+		refusing.Store(false)
+		h.Assign("a", good)
+		h.expect(Served, "a")
+		h.Assign("a", mended)
+		if e := h.expect(Served, "a"); e.Revision != mended.ID {
+			t.Fatalf("served %s, want %s", e.Revision, mended.ID)
+		}
+		before := len(p.Responses())
+		h.Assign("a", bad)
+		h.Assign("a", mended)
+		h.expect(Served, "a")
+		check(t, "of what was refused", sent(p, before), nil)
+	})
+}
+
+// twoClusters is a snapshot with the clusters "first" and "second", which differ
+// in their timeouts.
+func twoClusters(t *testing.T, first, second string) *snapshot.Snapshot {
+	t.Helper()
+	text := fmt.Sprintf(fleetYAML, "echo", "echo", "echo") + fmt.Sprintf(`
+    - {name: first, connect_timeout: %s, type: STATIC, load_assignment: {cluster_name: first}}
+    - {name: second, connect_timeout: %s, type: STATIC, load_assignment: {cluster_name: second}}
+`, first, second)
+	f, err := fleet.Parse("fleet.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := snapshot.Build(f, map[string]*module.Module{"auth.wasm": module.New([]byte("module"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // A proxy upgraded in place may accept what its old version refused.

@@ -16,9 +16,9 @@ type proxy struct {
 	server *Server
 
 	mu       sync.Mutex
-	sessions []*session        // oldest first; the newest speaks for the proxy
-	rejected map[string]string // type URL and name to the version refused last
-	software string            // of the proxy that refused it: another may accept
+	sessions []*session // oldest first; the newest speaks for the proxy
+	rejected rejections
+	software string // of the proxy that refused it: another may accept
 	ack      *Verdict
 	nack     *Verdict
 }
@@ -38,7 +38,7 @@ func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
 	defer s.mu.Unlock()
 	p := s.proxies[node.GetId()]
 	if p == nil {
-		p = &proxy{server: s, rejected: map[string]string{}}
+		p = &proxy{server: s}
 		s.proxies[node.GetId()] = p
 	}
 	session.mu.Lock()
@@ -47,7 +47,7 @@ func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if software := softwareOf(node); p.software != software {
-		clear(p.rejected)
+		p.rejected = nil
 		p.software = software
 	}
 	if len(p.sessions) > 0 {
@@ -110,18 +110,17 @@ func (p *proxy) tell(session *session, e Event) {
 }
 
 // refuse remembers versions that the proxy does not want.
-func (p *proxy) refuse(typeURL string, versions map[string]string) {
+func (p *proxy) refuse(typeURL string, versions map[string]string, message string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for name, version := range versions {
-		p.rejected[typeURL+"/"+name] = version
-	}
+	p.rejected = p.rejected.add(typeURL, versions, message)
 }
 
-func (p *proxy) refused(typeURL string, r *snapshot.Resource) bool {
+// refused reports whether the proxy does not want a resource of a target.
+func (p *proxy) refused(target *snapshot.Snapshot, typeURL string, r *snapshot.Resource) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.rejected[typeURL+"/"+r.Name] == r.Version
+	return p.rejected.hold(target, typeURL, r)
 }
 
 // said notes the proxy's last word.

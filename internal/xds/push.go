@@ -76,7 +76,7 @@ func (s *session) additions(st *typeState) *push {
 		if !st.wants(r.Name) {
 			continue
 		}
-		if s.proxy.refused(st.url, r) {
+		if s.proxy.refused(s.target, st.url, r) {
 			if st.watch.sotw && fullState(st.url) {
 				return nil // the response would have to leave it out, and so delete it
 			}
@@ -117,7 +117,7 @@ func (s *session) removals(st *typeState) *push {
 	}
 	// State-of-the-world says it by leaving them out of the whole set.
 	for _, r := range s.target.All(st.url) {
-		if s.proxy.refused(st.url, r) {
+		if s.proxy.refused(s.target, st.url, r) {
 			return nil
 		}
 		p.add = append(p.add, r)

@@ -133,7 +133,7 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 			versions[r.Name] = r.Version
 		}
 	}
-	s.proxy.refuse(st.url, versions)
+	s.proxy.refuse(st.url, versions, v.Message)
 	s.halted.Store(s.target != nil && s.target.ID == p.revision)
 	s.tell(Event{Kind: Rejected, Revision: p.revision, Resource: v.Resource, Message: v.Message})
 }
