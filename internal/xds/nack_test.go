@@ -142,14 +142,70 @@ func TestRefusedTogether(t *testing.T) {
 	})
 }
 
+// Of a response that it refuses an Envoy may have taken a part. What was in it is
+// sent again with the next target, be it unchanged: the proxy has not accepted it.
+func TestMendedAfterFirstRefusal(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		h := serve(t, Limits{})
+		var refusing atomic.Bool
+		refusing.Store(true)
+		p := h.proxy("a", sotw, func(r xdstest.Response) error {
+			if r.TypeURL == resource.ClusterType && refusing.Load() {
+				return errBad
+			}
+			return nil
+		})
+		h.connect(p)
+		h.expect(Connected, "a")
+		h.Assign("a", twoClusters(t, "2s", "2s"))
+		h.expect(Rejected, "a")
+		refusing.Store(false)
+		h.Assign("a", nil) // nothing good to go back to
+		before := len(p.Responses())
+		mended := twoClusters(t, "3s", "2s")
+		h.Assign("a", mended)
+		if e := h.expect(Served, "a"); e.Revision != mended.ID {
+			t.Fatalf("served %s, want %s", e.Revision, mended.ID)
+		}
+		check(t, "after the refusal", sent(p, before)[:1], []string{"Cluster echo first second"})
+	})
+}
+
+// Going back from a revision with a cluster more does not send that one along.
+func TestRefusedClusterIsNotKept(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		h := serve(t, Limits{})
+		p := h.proxy("a", sotw, func(r xdstest.Response) error {
+			if _, more := r.Resources["more"]; more {
+				return errBad
+			}
+			return nil
+		})
+		good := twoClusters(t, "1s", "1s")
+		h.start(p, "a", good)
+		h.Assign("a", twoClusters(t, "2s", "1s", "more"))
+		h.expect(Rejected, "a")
+		h.Assign("a", good)
+		if e := h.expect(Served, "a"); e.Revision != good.ID {
+			t.Fatalf("served %s, want %s", e.Revision, good.ID)
+		}
+		if _, has := p.Has(resource.ClusterType)["more"]; has {
+			t.Error("the proxy has the cluster that it refused")
+		}
+	})
+}
+
 // twoClusters is a snapshot with the clusters "first" and "second", which differ
-// in their timeouts.
-func twoClusters(t *testing.T, first, second string) *snapshot.Snapshot {
+// in their timeouts, and perhaps more.
+func twoClusters(t *testing.T, first, second string, more ...string) *snapshot.Snapshot {
 	t.Helper()
 	text := fmt.Sprintf(fleetYAML, "echo", "echo", "echo") + fmt.Sprintf(`
     - {name: first, connect_timeout: %s, type: STATIC, load_assignment: {cluster_name: first}}
     - {name: second, connect_timeout: %s, type: STATIC, load_assignment: {cluster_name: second}}
 `, first, second)
+	for _, name := range more {
+		text += fmt.Sprintf("    - {name: %[1]s, type: STATIC, load_assignment: {cluster_name: %[1]s}}\n", name)
+	}
 	f, err := fleet.Parse("fleet.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)

@@ -134,8 +134,21 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 		}
 	}
 	s.proxy.refuse(st.url, versions, v.Message)
+	st.doubt(versions)
 	s.halted.Store(s.target != nil && s.target.ID == p.revision)
 	s.tell(Event{Kind: Rejected, Revision: p.revision, Resource: v.Resource, Message: v.Message})
+}
+
+// doubt forgets which versions a proxy has: of a response that it refuses an Envoy
+// may have taken a part. The names stay, since they may be there to be removed, but
+// are not sent along with a whole set.
+func (st *typeState) doubt(versions map[string]string) {
+	have := maps.Clone(st.have)
+	for name := range versions {
+		have[name] = ""
+		delete(st.held, name)
+	}
+	st.have = have
 }
 
 func (s *session) tell(e Event) {
