@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+)
+
+// clustersYAML has the echo's cluster and two more, one of which Envoy refuses
+// while its authorities' file is missing.
+func (w *world) clustersYAML(timeout, authorities string) []byte {
+	host, port, _ := strings.Cut(strings.TrimPrefix(w.echo.URL, "http://"), ":")
+	return w.fleetYAML(fleetOptions{Extra: fmt.Sprintf(`
+  clusters:
+    - name: echo
+      type: STATIC
+      connect_timeout: %[3]s
+      load_assignment:
+        cluster_name: echo
+        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: %[1]s, port_value: %[2]s}}}}]}]
+    - name: with-tls
+      type: STATIC
+      connect_timeout: %[3]s
+      transport_socket:
+        name: tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+          common_tls_context: {validation_context: {trusted_ca: {%[4]s}}}
+`, host, port, timeout, authorities)})
+}
+
+// One of two clusters that change together is refused. The fleet is back on what it
+// had; with that one mended both arrive, though the other's version was in what was
+// refused.
+func TestOneOfTwoRefused(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		w := newWorld(t)
+		w.Variant = sotw
+		write(t, w.fleet, w.clustersYAML("1s", fmt.Sprintf("inline_string: %q", rootPEM())))
+		write(t, w.module, gate(t, 1))
+		w.startServer()
+		p := w.proxies(1)[0]
+		good := w.servingRevision(1)
+		l := w.startLoad([]*proxy{p}, 2, "x-build")
+
+		write(t, w.fleet, w.clustersYAML("2s", "filename: "+w.dir+"/missing.pem"))
+		w.eventually("it is rejected", func() error {
+			s, err := p.statusOf()
+			if err == nil && (s.LastNACK == nil || s.Served.ID != good || s.State != control.StateServing) {
+				err = fmt.Errorf("%+v", s)
+			}
+			return err
+		})
+		mustEqual(t, "lines that say so", w.logged(`"msg":"rejected`, "with-tls", "still_runs"), 1)
+
+		write(t, w.fleet, w.clustersYAML("2s", fmt.Sprintf("inline_string: %q", rootPEM())))
+		p.serves(w.revisionAfter(3))
+		text, err := w.get("http://" + p.admin + "/config_dump?resource=dynamic_active_clusters")
+		if err != nil || strings.Count(text, `"connect_timeout": "2s"`) != 2 {
+			t.Errorf("both clusters are not the new ones (%v):\n%s", err, text)
+		}
+		l.end()
+		p.leftAlone()
+	})
+}
