@@ -134,7 +134,7 @@ func sentence(r control.Record) string {
 		}
 	case control.Accepted:
 		text = fmt.Sprintf("ACK        %s has revision %s", r.Node, rev)
-		if t := r.Timings; t != nil {
+		if t := r.Timings; t != nil && !t.Flipped.IsZero() {
 			text += fmt.Sprintf(", %s after the flip", ms(t.Accepted.Sub(t.Flipped)))
 		}
 	case string(rollout.Rejected):

@@ -68,12 +68,12 @@ func TestTableIsNotRepeated(t *testing.T) {
 func TestSentences(t *testing.T) {
 	noticed := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
 	at := func(ms int) time.Time { return noticed.Add(time.Duration(ms) * time.Millisecond) }
-	timings := &control.Timings{Noticed: noticed, Settled: at(50), Built: at(70), Pushed: at(75), Accepted: at(118)}
+	timings := &control.Timings{Noticed: noticed, Settled: at(50), Built: at(70), Pushed: at(75), Flipped: at(75), Accepted: at(118)}
 	for kind, want := range map[string]string{
 		control.Noticed:               "03:04:05.000 noticed    said was saved",
-		string(rollout.Pushing):       "03:04:05.000 pushed     edge revision 7 (abcdefgh), 75 ms after the save was noticed (left alone 50 ms, checked and built 20 ms)",
-		control.Accepted:              "03:04:05.000 ACK        edge-1 has revision 7 (abcdefgh), 43 ms after the push",
-		string(rollout.Rejected):      "03:04:05.000 NACK       edge-1 refused revision 7 (abcdefgh), and it is withdrawn: said",
+		string(rollout.Started):       "03:04:05.000 pushed     edge revision 7 (abcdefgh), 75 ms after the save was noticed (left alone 50 ms, checked and built 20 ms)",
+		control.Accepted:              "03:04:05.000 ACK        edge-1 has revision 7 (abcdefgh), 43 ms after the flip",
+		string(rollout.Rejected):      "03:04:05.000 rejected   revision 7 (abcdefgh), by edge-1: said",
 		string(rollout.Serving):       "03:04:05.000 serving    every proxy of edge has revision 7 (abcdefgh)",
 		control.Problem:               "03:04:05.000 error      said",
 		control.Healed:                "03:04:05.000 healed     what is on disk for edge can be served again",

@@ -37,6 +37,8 @@ type Control struct {
 	commands  chan request
 	histories chan historyQuery
 
+	space string // of the state directory
+
 	// Owned by Run.
 	desired  desired
 	problems map[string]string      // what on disk can't be served, by fleet or file
@@ -53,6 +55,10 @@ func New(c Config) (*Control, error) {
 		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built), saved: make(chan savedRevision),
 		commands: make(chan request), histories: make(chan historyQuery), timer: time.NewTimer(0),
 		desired: newDesired(), problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
+	}
+	var err error
+	if control.space, err = c.Store.Identity(); err != nil {
+		return nil, err
 	}
 	if err := control.restore(); err != nil {
 		return nil, fmt.Errorf("restoring the last state: %w", err)

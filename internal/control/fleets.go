@@ -105,16 +105,16 @@ func (c *Control) assign(s *fleetState, node string) {
 		n.since = time.Now()
 	}
 	n.target = a
-	c.XDS.Assign(node, s.compose(a))
+	c.XDS.Assign(node, c.compose(s, a))
 	c.XDS.Probe(node, c.probes(s, n, a))
 }
 
 // compose is what a proxy is to be given, nil for nothing.
-func (s *fleetState) compose(a rollout.Assignment) *snapshot.Snapshot {
+func (c *Control) compose(s *fleetState, a rollout.Assignment) *snapshot.Snapshot {
 	live, shadow := s.snapshots[a.Live], s.snapshots[a.Shadow]
 	name := snapshot.Name(live, shadow)
 	if s.composed[name] == nil {
-		s.composed[name] = snapshot.Compose(live, shadow)
+		s.composed[name] = snapshot.Compose(live, shadow, c.space)
 	}
 	return s.composed[name]
 }

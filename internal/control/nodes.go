@@ -105,7 +105,7 @@ func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.
 	}
 	accepted := s.rollout.Accepted(n.node.GetId())
 	if e.Workers > 0 && accepted.Live == n.target.Live && accepted.Shadow == n.target.Shadow {
-		if snap := s.compose(n.target); snap != nil {
+		if snap := c.compose(s, n.target); snap != nil {
 			out.WantVMs = snap.VMs() * (e.Workers + 2)
 		}
 	}

@@ -75,7 +75,7 @@ func probe(check snapshot.Check, e snapshot.Entry, address *corev3.Address, i in
 // entryAddress is where a proxy reaches a listener of its own.
 func (c *Control) entryAddress(s *fleetState, n *nodeState, a rollout.Assignment, e snapshot.Entry) (*corev3.Address, error) {
 	if e.Shadow {
-		return s.compose(a).ShadowAddress(e.Listener, n.node)
+		return c.compose(s, a).ShadowAddress(e.Listener, n.node)
 	}
 	address := e.Address
 	asked, err := fleet.ListenAddresses(n.node)

@@ -11,8 +11,9 @@ import (
 // Compose is what a proxy is given: the real listeners of one revision, and the
 // shadow listeners of another beside them. Without a live one they stand alone;
 // without a shadow one they are those of live, and their filters hold no module.
-// The result is immutable and can be shared, and named by Name.
-func Compose(live, shadow *Snapshot) *Snapshot {
+// The result is immutable and can be shared, and named by Name. space sets its shadow
+// listeners apart from those of other servers' proxies on one host.
+func Compose(live, shadow *Snapshot, space string) *Snapshot {
 	from := cmp.Or(shadow, live)
 	if from == nil {
 		return nil
@@ -20,7 +21,7 @@ func Compose(live, shadow *Snapshot) *Snapshot {
 	out := &Snapshot{
 		ID: Name(live, shadow), Fleet: from.Fleet, Meta: from.Meta,
 		types: map[string]*collection{}, needs: map[string][]string{}, endpoints: map[string]string{},
-		shadows: &shadows{},
+		shadows: &shadows{}, space: space,
 	}
 	if live != nil {
 		out.Modules = live.Modules

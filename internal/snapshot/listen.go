@@ -123,10 +123,10 @@ func (s *Snapshot) ShadowAddress(listener string, node *corev3.Node) (*corev3.Ad
 		socket.PortSpecifier = &corev3.SocketAddress_PortValue{PortValue: socket.GetPortValue() + i}
 		return address, nil
 	}
-	// Proxies of one host share the name space, so that the node is in it; and it
-	// is hashed, because the whole must be shorter than 108 bytes.
+	// Proxies of one host share the name space, so that the server and the node are
+	// in it; and it is hashed, because the whole must be shorter than 108 bytes.
 	h := fnv.New128a()
-	h.Write([]byte(node.GetId() + "\x00" + listener))
+	h.Write([]byte(s.space + "\x00" + node.GetId() + "\x00" + listener))
 	return &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{
 		Path: "@waxwing/" + hex.EncodeToString(h.Sum(nil)),
 	}}}, nil

@@ -63,6 +63,7 @@ type Snapshot struct {
 	// endpoints is what an EDS cluster asks for: its name to that of its endpoints.
 	endpoints map[string]string
 	shadows   *shadows
+	space     string // see Compose
 }
 
 // Meta is how a revision is to be rolled out and proven. Two that differ in it

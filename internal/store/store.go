@@ -3,6 +3,7 @@
 package store
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -101,6 +102,18 @@ func (d *Dir) Load(name string) ([]byte, error) {
 		return nil, fmt.Errorf("loading: %w", err)
 	}
 	return data, nil
+}
+
+// Identity is a name that the directory was given when it was first asked for it,
+// and that no other one has.
+func (d *Dir) Identity() (string, error) {
+	const file = "identity"
+	name, err := d.Load(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		name = []byte(rand.Text())
+		err = d.Save(file, name)
+	}
+	return string(name), err
 }
 
 // List names the files of a folder, which may be missing.

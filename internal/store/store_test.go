@@ -95,3 +95,28 @@ func TestFailedSave(t *testing.T) {
 		}
 	}
 }
+
+func TestIdentity(t *testing.T) {
+	path := t.TempDir()
+	first := identity(t, path)
+	if again := identity(t, path); first == "" || again != first {
+		t.Errorf("it is %q, and then %q", first, again)
+	}
+	if other := identity(t, t.TempDir()); other == first {
+		t.Error("two directories have one identity")
+	}
+}
+
+func identity(t *testing.T, path string) string {
+	t.Helper()
+	d, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	name, err := d.Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}

@@ -66,7 +66,7 @@ func (s *Server) Forgive(nodeID string) {
 	if p != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		clear(p.rejected)
+		p.rejected = nil
 	}
 }
 
