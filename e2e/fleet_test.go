@@ -18,15 +18,13 @@ type fleetOptions struct {
 	Rollout  string // default: all proxies at once
 	Checks   string // of the filter, default none
 	NoShadow bool
+	Policy   string // failure_policy
 	Echo     string
 	EchoPort string
 }
 
 var fleetTemplate = template.Must(template.New("").Parse(`fleet: {{.Name}}
 match: {{.Match}}
-{{- if .Rollout}}
-rollout: {{.Rollout}}
-{{- end}}
 filters:
   - name: gate
     module: {file: {{.Module}}}
@@ -35,6 +33,9 @@ filters:
     {{- end}}
     {{- if .Checks}}
     checks: {{.Checks}}
+    {{- end}}
+    {{- if .Policy}}
+    failure_policy: {{.Policy}}
     {{- end}}
     {{- if .NoShadow}}
     shadow: false
@@ -69,6 +70,7 @@ resources:
           - lb_endpoints:
               - endpoint: {address: {socket_address: {address: {{.Echo}}, port_value: {{.EchoPort}}}}}
   {{- end}}
+rollout: {{.Rollout}}
 `))
 
 // fleetYAML is a fleet file with one listener, "ingress", and one filter, "gate",

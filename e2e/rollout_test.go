@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -80,11 +81,12 @@ func users(proxies []*proxy) (stop func() []string) {
 	var wrong []string
 	var wg sync.WaitGroup
 	done := make(chan struct{})
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	for _, p := range proxies {
 		wg.Go(func() {
 			for {
 				for token, status := range map[string]int{"32323": 200, "432323": 403} {
-					a, err := p.ask("token", token)
+					a, err := p.askWith(client, "/", "token", token)
 					if err != nil || a.status != status {
 						mu.Lock()
 						wrong = append(wrong, fmt.Sprintf("%s: token %s: %d %v", p.Node, token, a.status, err))
@@ -136,17 +138,68 @@ func TestStagedRollout(t *testing.T) {
 	}
 }
 
-// broken is the small filter with another answer to a request.
-func broken(t *testing.T, body string) []byte {
+// A fault is the small filter with something wrong.
+type fault struct {
+	name    string
+	request string // WebAssembly text, in place of the first lines of on_request_headers
+	start   string // the same for on_configure
+	more    string // functions and imports beside it
+}
+
+// faults are those that Envoy acknowledges, and that the checks can tell. None of
+// them keeps a worker busy: that is preflight's to stop.
+var faults = []fault{
+	{name: "traps", request: "unreachable"},
+	{name: "traps once in ten", request: `
+		(i32.store (i32.const 200) (i32.add (i32.load (i32.const 200)) (i32.const 1)))
+		(if (i32.eqz (i32.rem_u (i32.load (i32.const 200)) (i32.const 10))) (then unreachable))`},
+	{name: "forbids all", request: "(return (call $deny))"},
+	{name: "allows all", request: "(return (i32.const 0))"},
+	{name: "never ends", request: "(return (i32.const 1))"},
+	{name: "slow by 2 s", request: `
+		(i32.store (i32.const 204) (local.get 0))
+		(return (i32.const 1))`, start: "(drop (call $tick (i32.const 2000)))", more: `
+  (func (export "proxy_on_tick") (param i32)
+    (if (i32.eqz (i32.load (i32.const 204))) (then (return)))
+    (drop (call $context (i32.load (i32.const 204))))
+    (i32.store (i32.const 204) (i32.const 0))
+    (drop (call $continue (i32.const 0))))`},
+	{name: "starts on the main thread only", start: `
+		(if (i32.eqz (call $shared_get (i32.const 210) (i32.const 1) (i32.const 220) (i32.const 224) (i32.const 228)))
+		  (then (return (i32.const 0))))
+		(drop (call $shared_set (i32.const 210) (i32.const 1) (i32.const 210) (i32.const 1) (i32.const 0)))`},
+}
+
+// imports are those that faults need.
+const imports = `
+  (import "env" "proxy_set_tick_period_milliseconds" (func $tick (param i32) (result i32)))
+  (import "env" "proxy_set_effective_context" (func $context (param i32) (result i32)))
+  (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
+  (import "env" "proxy_get_shared_data" (func $shared_get (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_shared_data" (func $shared_set (param i32 i32 i32 i32 i32) (result i32)))
+`
+
+// module assembles it.
+func (f fault) module(t *testing.T) []byte {
 	t.Helper()
-	text := read(t, filepath.Join("testdata", "gate.wat"))
-	mark := []byte(";; token → pointer at 8, size at 12")
-	if !bytes.Contains(text, mark) {
-		t.Fatal("gate.wat has no place for a fault")
+	text := string(read(t, filepath.Join("testdata", "gate.wat")))
+	for _, change := range []struct{ at, with string }{
+		{"  (memory (export", imports + f.more + "  (memory (export"},
+		{";; token → pointer at 8, size at 12", f.request},
+		{`(func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 1))`,
+			`(func (export "proxy_on_configure") (param i32 i32) (result i32) ` + f.start + ` (i32.const 1))`},
+	} {
+		if strings.Count(text, change.at) != 1 {
+			t.Fatalf("gate.wat has no place for a fault at %q", change.at)
+		}
+		text = strings.Replace(text, change.at, change.with, 1)
 	}
+	// WebAssembly text wants imports before anything else.
+	text = strings.Replace(text, imports+f.more, imports, 1)
+	text = strings.Replace(text, "  (func (export \"proxy_abi_version", f.more+"\n  (func (export \"proxy_abi_version", 1)
 	dir := t.TempDir()
-	source, out := filepath.Join(dir, "broken.wat"), filepath.Join(dir, "broken.wasm")
-	write(t, source, bytes.Replace(text, mark, []byte(body), 1))
+	source, out := filepath.Join(dir, "fault.wat"), filepath.Join(dir, "fault.wasm")
+	write(t, source, []byte(text))
 	if err := command(nil, "wat2wasm", source, "-o", out); err != nil {
 		t.Fatal(err)
 	}
@@ -156,20 +209,23 @@ func broken(t *testing.T, body string) []byte {
 // What loads and then misbehaves is found in the shadow listener of one proxy: no
 // user's request is answered by it, on that proxy neither.
 func TestBrokenFilterStopsInTheShadow(t *testing.T) {
-	w, proxies := stagedWorld(t, 5)
+	for _, policy := range []string{"FAIL_CLOSED", "FAIL_OPEN"} {
+		t.Run(policy, func(t *testing.T) { stopsInTheShadow(t, policy) })
+	}
+}
+
+func stopsInTheShadow(t *testing.T, policy string) {
+	w, proxies := stagedWorld(t, 5, func(o *fleetOptions) { o.Policy = policy })
 	good := w.servingRevision(len(proxies))
 	rejected := 0
-	for _, fault := range []struct{ name, body string }{
-		{"traps", "unreachable"},
-		{"forbids all", "(return (call $deny))"},
-		{"allows all", "(return (i32.const 0))"},
-		{"never ends", "(return (i32.const 1))"},
-	} {
-		t.Run(fault.name, func(t *testing.T) {
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
 			stop := users(proxies)
-			save(t, w.module, broken(t, fault.body))
+			saved := time.Now()
+			save(t, w.module, f.module(t))
 			r := w.rejection(rejected)
 			rejected++
+			t.Logf("rejected %d ms after the save: %s", r.At.Sub(saved).Milliseconds(), r.Reason)
 			if !strings.Contains(r.Reason, "in its shadow listener") {
 				t.Errorf("it was rejected because %s", r.Reason)
 			}
@@ -241,4 +297,33 @@ func (w *world) command(verb rollout.Verb) error {
 		return errors.New(resp.Status)
 	}
 	return nil
+}
+
+// Without a shadow listener the canary's users meet a broken filter, and no one
+// else's; and it is taken back within 2 s of the canary's ACK.
+func TestBrokenFilterWithoutShadow(t *testing.T) {
+	w, proxies := stagedWorld(t, 3, func(o *fleetOptions) { o.NoShadow = true })
+	good := w.servingRevision(len(proxies))
+	rejected := 0
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			stop := users(proxies)
+			save(t, w.module, f.module(t))
+			r := w.rejection(rejected)
+			rejected++
+			for _, p := range proxies {
+				p.serves(good)
+			}
+			for _, one := range stop() {
+				if !strings.HasPrefix(one, r.Node+": ") {
+					t.Errorf("%s was the canary, and %s", r.Node, one)
+				}
+			}
+			for _, e := range w.history() {
+				if e.Kind == rollout.Flipped && e.Revision.ID == r.ID {
+					t.Logf("rejected %d ms after the flip: %s", r.At.Sub(e.At).Milliseconds(), r.Reason)
+				}
+			}
+		})
+	}
 }

@@ -64,16 +64,19 @@ type traffic struct {
 	before, after share
 	last          time.Time
 	flipped       bool
+	mixed         bool // the next report is of the time before a flip, too
 	reports       int  // since the flip
 	hadVMs        bool // before it, as many as it should have had
 	fewVMs        int  // reports in a row with too few
 }
 
-func (t *traffic) flip() { t.flipped, t.after, t.reports, t.fewVMs = true, share{}, 0, 0 }
+func (t *traffic) flip() {
+	t.flipped, t.mixed, t.after, t.reports, t.fewVMs = true, true, share{}, 0, 0
+}
 
 func (t *traffic) unflip() {
 	if t.flipped {
-		t.before = share{}
+		t.before, t.mixed = share{}, true
 	}
 	t.flipped = false
 }
@@ -91,12 +94,18 @@ func (s *step) counted(e Counted) {
 		w.span = c.At.Sub(t.last)
 	}
 	t.last = c.At
+	if t.flipped && p.phase == Flipping {
+		return // the old one answers still, or the new one already
+	}
+	mixed := t.mixed
+	t.mixed = false
 	switch {
+	case mixed:
 	case r == nil || !t.flipped:
 		t.before.add(w)
 		t.hadVMs = c.WantVMs > 0 && c.VMs >= c.WantVMs
 		s.rest.add(w)
-	case p.phase == Confirming || p.phase == Confirmed:
+	default:
 		t.after.add(w)
 		t.reports++
 		s.judge(e.Node, p, c)
@@ -123,7 +132,7 @@ func (s *step) judge(node string, p *proxy, c Counters) {
 // fewVMs tells of a filter that starts on the main thread and fails on workers:
 // what these do then depends on Envoy's version, and none of it is logged.
 func (s *step) fewVMs(t *traffic, c Counters) string {
-	if !t.hadVMs || c.WantVMs == 0 || c.VMs >= c.WantVMs || t.reports < 2 {
+	if !t.hadVMs || c.WantVMs == 0 || c.VMs >= c.WantVMs {
 		t.fewVMs = 0
 		return ""
 	}
@@ -151,7 +160,7 @@ func (s *step) tooManyErrors(t *traffic) string {
 func (s *step) quiet(t *traffic) string {
 	const reports = 3
 	before, now := t.before.last(len(t.before.windows)), t.after.last(reports)
-	if t.reports <= reports || now.span < 3*time.Second || before.rate() < 5 {
+	if t.reports < reports || now.span < 3*time.Second || before.rate() < 5 {
 		return ""
 	}
 	if probes := s.Rollout.Plan.ProbeRate * 1.5; now.rate() > probes+before.rate()/100 {
