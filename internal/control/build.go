@@ -27,11 +27,8 @@ type built struct {
 // same fleet ends an older one: only the newest counts.
 func (c *Control) build(ctx context.Context, file *fleetFile) {
 	f := file.fleet // a later change replaces it while it is built
+	c.giveUpBuild(f.Name)
 	s := c.fleet(f.Name)
-	s.attempt++
-	if s.cancel != nil {
-		s.cancel()
-	}
 	modules, newest, ok, err := c.desired.ready(f)
 	if !ok {
 		return // it is built when the last module was read
@@ -60,6 +57,18 @@ func (c *Control) build(ctx context.Context, file *fleetFile) {
 		case <-ctx.Done():
 		}
 	}()
+}
+
+// giveUpBuild ends the build of a fleet that is under way: it is of what was on disk.
+func (c *Control) giveUpBuild(name string) {
+	s := c.fleets[name]
+	if s == nil {
+		return
+	}
+	s.attempt++
+	if s.cancel != nil {
+		s.cancel()
+	}
 }
 
 // makeRevision inspects the modules that were not yet, and builds the revision.

@@ -88,6 +88,7 @@ func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {
 		}
 	}
 	if f.fleet == nil {
+		c.giveUpBuild(f.name)
 		c.problem(cmp.Or(f.name, change.Path), f.err)
 		return
 	}

@@ -1,0 +1,82 @@
+package control
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/echo/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/store"
+	"github.com/waxwing-xds/waxwing/internal/watch"
+	"github.com/waxwing-xds/waxwing/internal/xds"
+)
+
+const fleetYAML = `fleet: edge
+resources:
+  listeners:
+    - name: ingress
+      address: {socket_address: {address: 127.0.0.1, port_value: 1}}
+      filter_chains: [{filters: [{name: envoy.filters.network.echo, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo}}]}]
+  clusters:
+    - {name: echo, type: STATIC, connect_timeout: 1s, load_assignment: {cluster_name: echo}}
+`
+
+// idle is a loop that does not run: the test is what happens to it.
+func idle(t *testing.T) *Control {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	watcher, err := watch.New(log, watch.Settings{Quiet: time.Millisecond, Max: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := dir.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	c, err := New(Config{Log: log, Fleet: "fleet.yaml", Watcher: watcher, XDS: xds.NewServer(log, xds.Limits{}), Store: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// nextBuild takes a build's result.
+func nextBuild(t *testing.T, c *Control) built {
+	t.Helper()
+	select {
+	case b := <-c.built:
+		return b
+	case <-time.After(20 * time.Second):
+		t.Fatalf("nothing is built; problems: %v", c.problems)
+		return built{}
+	}
+}
+
+// A build that finishes after its file went bad says nothing of what is on disk: the
+// problem stays, and the old content is not pushed.
+func TestBuildOfWhatWasOnDisk(t *testing.T) {
+	c := idle(t)
+	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
+	late := nextBuild(t, c)
+	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte("fleet: [")})
+	c.finished(t.Context(), late)
+	s := c.status()
+	if len(s.Fleets) != 1 || !strings.Contains(s.Fleets[0].Problem, "fleet.yaml:1") {
+		t.Errorf("the problem on disk is gone: %+v", s)
+	}
+	if s.Fleets[0].Candidate.ID != "" {
+		t.Errorf("what is not on disk any more is pushed: %+v", s.Fleets[0])
+	}
+	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
+	c.finished(t.Context(), nextBuild(t, c))
+	if s := c.status(); s.Fleets[0].Problem != "" || s.Fleets[0].Candidate.ID == "" {
+		t.Errorf("the next good save does not heal it: %+v", s.Fleets[0])
+	}
+}
