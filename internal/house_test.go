@@ -26,7 +26,7 @@ var rooms = map[string][]string{
 	"internal/extensions": {"envoy"},
 	"internal/fleet":      {"envoy", "go.yaml.in/yaml/v3"},
 	"internal/module":     {},
-	"internal/preflight":  {"internal/module", "github.com/tetratelabs/wazero"},
+	"internal/preflight":  {"internal/fleet", "internal/module", "envoy", "github.com/tetratelabs/wazero"}, // fleet for its checks
 	"internal/snapshot":   {"internal/fleet", "internal/module", "envoy"},
 	"internal/rollout":    {},
 	"internal/store":      {},

@@ -1,44 +1,148 @@
 package preflight
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
-// What Envoy offers to a module. Source: FOR_ALL_HOST_FUNCTIONS,
-// FOR_ALL_WASI_FUNCTIONS and WasmBase::registerCallbacks of proxy-wasm-cpp-host
-// (include/proxy-wasm/exports.h, src/wasm.cc).
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
 
-var hostFunctions = append(strings.Fields("pthread_equal emscripten_notify_memory_growth"), prefixed(`
-	log get_status set_property get_property send_local_response
-	get_shared_data set_shared_data
-	register_shared_queue resolve_shared_queue dequeue_shared_queue enqueue_shared_queue
-	get_header_map_value add_header_map_value replace_header_map_value remove_header_map_value
-	get_header_map_pairs set_header_map_pairs get_header_map_size
-	get_buffer_status get_buffer_bytes set_buffer_bytes
-	http_call grpc_call grpc_stream grpc_close grpc_cancel grpc_send
-	set_tick_period_milliseconds get_current_time_nanoseconds
-	define_metric increment_metric record_metric get_metric
-	set_effective_context done call_foreign_function`)...)
+// What Envoy and a module offer each other, with the types: a module that names
+// one of these with other types is not linked, or not started. Source: exports.h,
+// wasm.h and WasmBase::registerCallbacks and getFunctions (src/wasm.cc) of
+// https://github.com/proxy-wasm/proxy-wasm-cpp-host.
+//
+// Types are written i for i32 and I for i64; results after a colon.
 
-// hostFunctionsOf are offered to one version of the ABI only.
-var hostFunctionsOf = map[string][]string{
-	"0_1_0": prefixed("get_configuration continue_request continue_response clear_route_cache"),
-	"0_2_0": prefixed("continue_stream close_stream"),
-	"0_2_1": prefixed("continue_stream close_stream get_log_level"),
+// moduleFunctions are the exports that Envoy calls, if they are there.
+var moduleFunctions = signatures(`
+	_initialize: _start: main:ii:i __main_void::i malloc:i:i proxy_on_memory_allocate:i:i
+	proxy_on_context_create:ii proxy_on_vm_start:ii:i proxy_on_configure:ii:i
+	proxy_validate_configuration:ii:i proxy_on_tick:i proxy_on_queue_ready:ii
+	proxy_on_request_body:iii:i proxy_on_request_trailers:ii:i proxy_on_request_metadata:ii:i
+	proxy_on_response_body:iii:i proxy_on_response_trailers:ii:i proxy_on_response_metadata:ii:i
+	proxy_on_http_call_response:iiiii proxy_on_done:i:i proxy_on_log:i proxy_on_delete:i
+	proxy_on_grpc_receive:iii proxy_on_grpc_close:iii
+	proxy_on_grpc_receive_initial_metadata:iii proxy_on_grpc_receive_trailing_metadata:iii
+	proxy_on_new_connection:i:i proxy_on_downstream_data:iii:i proxy_on_upstream_data:iii:i
+	proxy_on_downstream_connection_close:ii proxy_on_upstream_connection_close:ii`)
+
+// moduleFunctionsOf are those that differ between the versions of the ABI.
+var moduleFunctionsOf = map[string]map[string]string{
+	"0_1_0": signatures("proxy_on_request_headers:ii:i proxy_on_response_headers:ii:i"),
+	"0_2_0": signatures("proxy_on_request_headers:iii:i proxy_on_response_headers:iii:i proxy_on_foreign_function:iii"),
+	"0_2_1": signatures("proxy_on_request_headers:iii:i proxy_on_response_headers:iii:i proxy_on_foreign_function:iii"),
 }
 
-var wasiFunctions = strings.Fields(`
-	args_get args_sizes_get clock_res_get clock_time_get environ_get environ_sizes_get
-	fd_advise fd_allocate fd_close fd_datasync fd_fdstat_get fd_fdstat_set_flags
-	fd_fdstat_set_rights fd_filestat_get fd_filestat_set_size fd_filestat_set_times
-	fd_pread fd_prestat_dir_name fd_prestat_get fd_pwrite fd_read fd_readdir fd_renumber
-	fd_seek fd_sync fd_tell fd_write
-	path_create_directory path_filestat_get path_filestat_set_times path_link path_open
-	path_readlink path_remove_directory path_rename path_symlink path_unlink_file
-	poll_oneoff proc_exit random_get sched_yield sock_accept sock_recv sock_send sock_shutdown`)
+// onlyOf are host functions that Envoy offers to some versions of the ABI only.
+var onlyOf = map[string][]string{
+	"proxy_get_configuration": {"0_1_0"},
+	"proxy_continue_request":  {"0_1_0"},
+	"proxy_continue_response": {"0_1_0"},
+	"proxy_clear_route_cache": {"0_1_0"},
+	"proxy_continue_stream":   {"0_2_0", "0_2_1"},
+	"proxy_close_stream":      {"0_2_0", "0_2_1"},
+	"proxy_get_log_level":     {"0_2_1"},
+}
 
-func prefixed(names string) []string {
-	out := strings.Fields(names)
-	for i, name := range out {
-		out[i] = "proxy_" + name
+// signatures reads words of the form name:params:results.
+func signatures(words string) map[string]string {
+	out := map[string]string{}
+	for _, word := range strings.Fields(words) {
+		name, types, _ := strings.Cut(word, ":")
+		if !strings.Contains(types, ":") {
+			types += ":"
+		}
+		out[name] = types
 	}
 	return out
 }
+
+// abiOf finds which version of the Proxy-Wasm ABI a module speaks, and whether
+// it exports what Envoy calls before anything else.
+func abiOf(m wazero.CompiledModule) (string, error) {
+	exported := m.ExportedFunctions()
+	for _, abi := range []string{"0_2_1", "0_2_0", "0_1_0"} {
+		if exported["proxy_abi_version_"+abi] == nil {
+			continue
+		}
+		if exported["malloc"] == nil && exported["proxy_on_memory_allocate"] == nil {
+			return "", errors.New("it exports neither malloc nor proxy_on_memory_allocate, which Envoy needs one of")
+		}
+		return abi, nil
+	}
+	return "", errors.New("no Proxy-Wasm filter: it exports none of proxy_abi_version_0_1_0, _0_2_0 and _0_2_1")
+}
+
+// callbacks reports a function that Envoy would call with other types than it has.
+func callbacks(m wazero.CompiledModule, abi string) error {
+	for name, f := range m.ExportedFunctions() {
+		want, called := moduleFunctions[name]
+		if other, ok := moduleFunctionsOf[abi][name]; ok {
+			want, called = other, true
+		}
+		if got := signature(f); called && got != want {
+			return fmt.Errorf("it exports %s as %s, which Envoy calls as %s (Proxy-Wasm ABI %s)", name, spell(got), spell(want), dots(abi))
+		}
+	}
+	return nil
+}
+
+// imports reports what Envoy does not offer to modules of this ABI.
+func imports(m wazero.CompiledModule, abi string) error {
+	for _, f := range m.ImportedFunctions() {
+		from, name, _ := f.Import()
+		want, ok := offered(from, name, abi)
+		if !ok {
+			return fmt.Errorf("it imports %s.%s, which Envoy does not offer (Proxy-Wasm ABI %s)", from, name, dots(abi))
+		}
+		if got := signature(f); got != want {
+			return fmt.Errorf("it imports %s.%s as %s, which Envoy offers as %s", from, name, spell(got), spell(want))
+		}
+	}
+	return nil
+}
+
+// offered returns the types of a host function.
+func offered(from, name, abi string) (types string, ok bool) {
+	f, ok := hostModules[from][name]
+	if only := onlyOf[name]; !ok || from == "env" && only != nil && !slices.Contains(only, abi) {
+		return "", false
+	}
+	return f.types(), true
+}
+
+func signature(f api.FunctionDefinition) string {
+	return letters(f.ParamTypes()) + ":" + letters(f.ResultTypes())
+}
+
+func letters(types []api.ValueType) string {
+	var out strings.Builder
+	for _, t := range types {
+		switch t {
+		case api.ValueTypeI32:
+			out.WriteByte('i')
+		case api.ValueTypeI64:
+			out.WriteByte('I')
+		default:
+			out.WriteByte('?') // nothing of Envoy's has another
+		}
+	}
+	return out.String()
+}
+
+// spell writes a signature for people: "(i32, i64) -> i32".
+func spell(types string) string {
+	params, results, _ := strings.Cut(types, ":")
+	names := strings.NewReplacer("i", "i32, ", "I", "i64, ", "?", "other, ")
+	list := func(letters string) string { return strings.TrimSuffix(names.Replace(letters), ", ") }
+	if results == "" {
+		return "(" + list(params) + ")"
+	}
+	return "(" + list(params) + ") -> " + list(results)
+}
+
+func dots(abi string) string { return strings.ReplaceAll(abi, "_", ".") }

@@ -1,6 +1,8 @@
-// Package preflight looks at a module before any proxy sees it. Envoy's own
-// verdict on a bad module is one line for eighteen kinds of fault; here the
-// author is told which it is.
+// Package preflight tries a filter before any proxy has it. Envoy's own verdict
+// on a module that does not load is one line for eighteen kinds of fault, and on
+// one that crashes, hangs or lets everyone in it is an ACK. Here the author is
+// told what is wrong: a Sandbox starts the module as a proxy would, within limits
+// of time and memory, and asks it the checks of the fleet file.
 package preflight
 
 import (
@@ -8,8 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -28,21 +28,39 @@ var (
 // is cut short, does not speak Proxy-Wasm, or imports what Envoy does not offer.
 // It compiles the module, for wazero's interpreter, and runs nothing of it.
 func Inspect(ctx context.Context, m *module.Module) error {
-	if err := header(m.Bytes); err != nil {
-		return err
+	_, err := compile(ctx, m.Bytes)
+	return err
+}
+
+// program is a module that could be compiled, and what it is compiled in. The
+// interpreter holds nothing but ordinary memory: let go of, it is collected.
+type program struct {
+	abi     string
+	runtime wazero.Runtime
+	code    wazero.CompiledModule
+}
+
+// compile inspects a module and compiles it.
+func compile(ctx context.Context, code []byte) (*program, error) {
+	if err := header(code); err != nil {
+		return nil, err
 	}
-	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().
-		WithCoreFeatures(wasmFeatures).WithDebugInfoEnabled(false))
-	defer runtime.Close(ctx) //nolint:errcheck // frees memory; nothing can fail in the interpreter
-	compiled, err := runtime.CompileModule(ctx, m.Bytes)
+	code, err := bounded(code)
 	if err != nil {
-		return fmt.Errorf("not a valid WebAssembly module, or one that is cut short: %w", err)
+		return nil, err
 	}
-	abi, err := abiOf(compiled)
-	if err != nil {
-		return err
+	p := &program{runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().
+		WithCoreFeatures(wasmFeatures).WithDebugInfoEnabled(false).WithCloseOnContextDone(true))}
+	if p.code, err = p.runtime.CompileModule(ctx, code); err != nil {
+		return nil, fmt.Errorf("not a valid WebAssembly module, or one that is cut short: %w", err)
 	}
-	return imports(compiled, abi)
+	if p.abi, err = abiOf(p.code); err != nil {
+		return nil, err
+	}
+	if err := imports(p.code, p.abi); err != nil {
+		return nil, err
+	}
+	return p, callbacks(p.code, p.abi)
 }
 
 func header(b []byte) error {
@@ -57,42 +75,4 @@ func header(b []byte) error {
 		return errors.New("WebAssembly, but not a core module of version 1 (a component?)")
 	}
 	return nil
-}
-
-// abiOf finds which version of the Proxy-Wasm ABI a module speaks, and whether
-// it exports what Envoy calls before anything else.
-func abiOf(m wazero.CompiledModule) (string, error) {
-	exported := m.ExportedFunctions()
-	for _, abi := range []string{"0_2_1", "0_2_0", "0_1_0"} {
-		if exported["proxy_abi_version_"+abi] == nil {
-			continue
-		}
-		if exported["malloc"] == nil && exported["proxy_on_memory_allocate"] == nil {
-			return "", errors.New("it exports neither malloc nor proxy_on_memory_allocate, which Envoy needs one of")
-		}
-		return abi, nil
-	}
-	return "", errors.New("no Proxy-Wasm filter: it exports none of proxy_abi_version_0_1_0, _0_2_0 and _0_2_1")
-}
-
-// imports reports a function that Envoy does not offer to modules of this ABI.
-func imports(m wazero.CompiledModule, abi string) error {
-	for _, f := range m.ImportedFunctions() {
-		from, name, _ := f.Import()
-		if !offered(from, name, abi) {
-			return fmt.Errorf("it imports %s.%s, which Envoy does not offer (Proxy-Wasm ABI %s)",
-				from, name, strings.ReplaceAll(abi, "_", "."))
-		}
-	}
-	return nil
-}
-
-func offered(from, name, abi string) bool {
-	switch from {
-	case "wasi_snapshot_preview1", "wasi_unstable":
-		return slices.Contains(wasiFunctions, name)
-	case "env":
-		return slices.Contains(hostFunctions, name) || slices.Contains(hostFunctionsOf[abi], name)
-	}
-	return false
 }

@@ -1,0 +1,103 @@
+package preflight
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+)
+
+// settings is Envoy's PluginConfig as a VM sees it.
+type settings struct {
+	name, rootID    string
+	configuration   []byte // of the plugin
+	vmConfiguration []byte
+	environment     []string
+	// capabilities are the host functions and callbacks that are allowed, without
+	// their module's name; nil allows all.
+	capabilities map[string]bool
+	// stopIteration lets headers be held back while the body goes on.
+	stopIteration bool
+}
+
+// read takes a PluginConfig over. lookup finds what host_env_keys names.
+// https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/wasm/v3/wasm.proto
+func read(name string, c *wasmv3.PluginConfig, lookup func(string) (string, bool)) (settings, error) {
+	vm := c.GetVmConfig()
+	s := settings{name: name, rootID: c.GetRootId(), stopIteration: c.GetAllowOnHeadersStopIteration().GetValue()}
+	var err, vmErr error
+	s.configuration, err = content(c.GetConfiguration())
+	s.vmConfiguration, vmErr = content(vm.GetConfiguration())
+	if err := errors.Join(err, vmErr); err != nil {
+		return settings{}, fmt.Errorf("reading its configuration: %w", err)
+	}
+	restriction := vm.GetCapabilityRestrictionConfig()
+	if restriction == nil {
+		//nolint:staticcheck // deprecated, and what Envoys before 1.40 know
+		restriction = c.GetCapabilityRestrictionConfig()
+	}
+	for name := range restriction.GetAllowedCapabilities() {
+		if s.capabilities == nil {
+			s.capabilities = map[string]bool{}
+		}
+		s.capabilities[name] = true
+	}
+	s.environment, err = environment(vm.GetEnvironmentVariables(), lookup)
+	return s, err
+}
+
+// content unwraps a configuration as Envoy's MessageUtil::anyToBytes does.
+func content(packed *anypb.Any) ([]byte, error) {
+	if packed == nil {
+		return nil, nil
+	}
+	unwrapped, err := packed.UnmarshalNew()
+	if err != nil {
+		return packed.GetValue(), nil //nolint:nilerr // a message that is not known here: Envoy passes its bytes
+	}
+	switch m := unwrapped.(type) {
+	case *wrapperspb.StringValue:
+		return []byte(m.GetValue()), nil
+	case *wrapperspb.BytesValue:
+		return m.GetValue(), nil
+	case *structpb.Struct:
+		text, err := protojson.Marshal(m)
+		var compact bytes.Buffer
+		if err == nil {
+			err = json.Compact(&compact, text) // protojson varies its spaces on purpose
+		}
+		return compact.Bytes(), err
+	}
+	return packed.GetValue(), nil
+}
+
+// environment lists the variables, as KEY=VALUE and sorted. A key of
+// host_env_keys that has no value is left out, as Envoy does.
+func environment(e *wasmv3.EnvironmentVariables, lookup func(string) (string, bool)) ([]string, error) {
+	all := maps.Clone(e.GetKeyValues())
+	for _, key := range e.GetHostEnvKeys() {
+		if _, twice := e.GetKeyValues()[key]; twice {
+			return nil, fmt.Errorf("environment variable %s is in key_values and in host_env_keys, which Envoy refuses", key)
+		}
+		if value, ok := lookup(key); ok {
+			if all == nil {
+				all = map[string]string{}
+			}
+			all[key] = value
+		}
+	}
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		out = append(out, key+"="+all[key])
+	}
+	return out, nil
+}

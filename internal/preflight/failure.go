@@ -1,0 +1,76 @@
+package preflight
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A Stage is how far a filter came.
+type Stage string
+
+// The stages of a try, in their order.
+const (
+	StageModule    Stage = "module"    // is it a Proxy-Wasm module that Envoy can load?
+	StageStart     Stage = "start"     // does its VM start?
+	StageConfigure Stage = "configure" // does it take its configuration?
+	StageCheck     Stage = "check"     // does it answer as the fleet file says?
+)
+
+// An Error says why a filter is refused. It never holds a header's value.
+type Error struct {
+	Filter string
+	Stage  Stage
+	Reason string // in a sentence, without what follows
+	// Line is the check's line of the fleet file; 0 in the other stages.
+	Line int
+	// Check is what was asked: "GET /private".
+	Check string
+	// Expected and Got are the answers, where Reason is that they differ.
+	Expected, Got string
+	// Log is what the module logged at this stage, shortened; values of the checks'
+	// headers are replaced.
+	Log []string
+
+	slow bool // it ran out of time: that may be the machine's fault
+}
+
+func (e *Error) Error() string {
+	text := e.Reason
+	if e.Check != "" {
+		text = e.Check + ": " + text
+	}
+	if len(e.Log) > 0 {
+		text += "; it logged: " + strings.Join(e.Log, " | ")
+	}
+	return text
+}
+
+// errRestricted stops a module that calls what it may not call yet.
+type errRestricted struct{ function string }
+
+func (e errRestricted) Error() string {
+	return fmt.Sprintf("it calls %s before proxy_on_vm_start, which Envoy does not allow", e.function)
+}
+
+// trapped says in one line what wazero says of a trap in a function, or, without
+// one, of a module that can't be instantiated.
+func trapped(function string, err error) string {
+	if r := (errRestricted{}); errors.As(err, &r) {
+		return r.Error()
+	}
+	text, stack, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
+	text = strings.TrimSuffix(text, " (recovered by wazero)")
+	if _, cause, ok := strings.Cut(text, "wasm error: "); ok {
+		text = cause
+	}
+	if function == "" {
+		return "it can't be instantiated: " + text
+	}
+	out := fmt.Sprintf("%s traps: %s", function, text)
+	// In a module that was not stripped functions have names; others only numbers.
+	if frame, _, _ := strings.Cut(strings.TrimSpace(stack), "("); frame != "" && !strings.HasPrefix(frame, ".$") && frame != "."+function {
+		out += ", in " + strings.TrimPrefix(frame, ".")
+	}
+	return out
+}

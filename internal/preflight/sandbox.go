@@ -1,0 +1,130 @@
+package preflight
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
+)
+
+// Limits are what a filter may take in the sandbox. wazero's interpreter is many
+// times slower than a proxy's V8; the limits are for the interpreter.
+type Limits struct {
+	// Start is how long a VM may take to start and to be configured; 2 s if it is 0.
+	Start time.Duration
+	// Call is how long one call may take, and a tenth of what a check may take; 100
+	// ms if it is 0.
+	Call time.Duration
+	// Memory is how many bytes a VM may have; 256 MiB if it is 0.
+	Memory int64
+}
+
+// DefaultLimits are those of the zero Limits.
+var DefaultLimits = Limits{Start: 2 * time.Second, Call: 100 * time.Millisecond, Memory: 256 << 20}
+
+// A Plugin is a filter to be tried.
+type Plugin struct {
+	Name   string
+	Config *wasmv3.PluginConfig // code, vm_id and name in it don't matter
+	Module *module.Module
+	Checks []fleet.Check
+}
+
+// A Sandbox tries filters. It can be used by several goroutines.
+type Sandbox struct {
+	limits   Limits
+	lookup   func(string) (string, bool)
+	programs programs
+}
+
+// New makes a sandbox. lookup finds the variables that a plugin's
+// environment_variables.host_env_keys names: os.LookupEnv, or nil for none.
+func New(limits Limits, lookup func(string) (string, bool)) *Sandbox {
+	if limits.Start == 0 {
+		limits.Start = DefaultLimits.Start
+	}
+	if limits.Call == 0 {
+		limits.Call = DefaultLimits.Call
+	}
+	if limits.Memory == 0 {
+		limits.Memory = DefaultLimits.Memory
+	}
+	if lookup == nil {
+		lookup = func(string) (string, bool) { return "", false }
+	}
+	return &Sandbox{limits: limits, lookup: lookup}
+}
+
+// Try starts a filter as a proxy would and asks it its checks. It returns an
+// *Error that says why a proxy should not have it, or the context's error, at
+// once, when that ends.
+func (s *Sandbox) Try(ctx context.Context, p Plugin) error {
+	err := s.try(ctx, p)
+	if e := (*Error)(nil); errors.As(err, &e) && e.slow {
+		// Once more: that the machine was busy is not the filter's fault.
+		err = s.try(ctx, p)
+	}
+	if e := (*Error)(nil); errors.As(err, &e) {
+		e.Filter = p.Name
+		return e
+	}
+	if err != nil {
+		return fmt.Errorf("preflight of filter %q: %w", p.Name, err)
+	}
+	return nil
+}
+
+func (s *Sandbox) try(ctx context.Context, p Plugin) error {
+	program, err := s.programs.get(ctx, p.Module)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return &Error{Stage: StageModule, Reason: err.Error()}
+	}
+	settings, err := read(p.Name, p.Config, s.lookup)
+	if err != nil {
+		return &Error{Stage: StageConfigure, Reason: err.Error()}
+	}
+	// A VM of their own for the checks in either order: what one request leaves
+	// behind must not change the answer to another.
+	backwards := slices.Clone(p.Checks)
+	slices.Reverse(backwards)
+	orders := [][]fleet.Check{p.Checks, backwards}
+	if len(p.Checks) < 2 {
+		orders = [][]fleet.Check{slices.Concat(p.Checks, p.Checks)}
+	}
+	for _, checks := range orders {
+		if err := s.ask(ctx, program, settings, checks); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask starts a VM and asks it checks.
+func (s *Sandbox) ask(ctx context.Context, p *program, plugin settings, checks []fleet.Check) error {
+	var values []string
+	for _, c := range checks {
+		for _, h := range c.Headers {
+			values = append(values, h.Value)
+		}
+	}
+	v, err := start(ctx, p, plugin, s.limits, newLogbook(values))
+	if err != nil {
+		return err
+	}
+	defer v.close(ctx)
+	for _, c := range checks {
+		if err := v.ask(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package preflight
+
+// store is what modules share: here only with themselves, because each VM has
+// one of its own. SharedData and SharedQueue of proxy-wasm-cpp-host.
+type store struct {
+	data    map[string]shared
+	cas     uint32
+	queues  map[string]uint32 // tokens by name
+	waiting map[uint32][]string
+	metrics map[uint32]uint64 // values by id
+	names   map[string]uint32 // ids by type and name
+}
+
+type shared struct {
+	value string
+	cas   uint32
+}
+
+// maxDefined bounds queues and metrics.
+const maxDefined = 10_000
+
+func newStore() store {
+	return store{
+		data: map[string]shared{}, queues: map[string]uint32{}, waiting: map[uint32][]string{},
+		metrics: map[uint32]uint64{}, names: map[string]uint32{},
+	}
+}
+
+func (c *call) getSharedData() status {
+	key, readable := c.text(0)
+	if !readable {
+		return invalidMemoryAccess
+	}
+	d, there := c.vm.data[key]
+	if !there {
+		return notFound
+	}
+	if result := c.give(2, []byte(d.value)); result != ok {
+		return result
+	}
+	return c.put32(4, d.cas)
+}
+
+func (c *call) setSharedData() status {
+	key, ok1 := c.text(0)
+	value, ok2 := c.text(2)
+	expected := c.u32(4)
+	d, there := c.vm.data[key]
+	switch {
+	case !ok1 || !ok2:
+		return invalidMemoryAccess
+	case there && expected != 0 && expected != d.cas:
+		return casMismatch
+	case !c.vm.memory.keep(len(key) + len(value)):
+		return internalFailure
+	}
+	c.vm.memory.kept -= uint64(len(d.value)) // of the value that is replaced
+	c.vm.cas++
+	c.vm.data[key] = shared{value, c.vm.cas}
+	return ok
+}
+
+func (c *call) registerQueue() status {
+	name, readable := c.text(0)
+	if !readable {
+		return invalidMemoryAccess
+	}
+	token, there := c.vm.queues[name]
+	if !there {
+		if len(c.vm.queues) >= maxDefined || !c.vm.memory.keep(len(name)) {
+			return internalFailure
+		}
+		token = uint32(len(c.vm.queues) + 1)
+		c.vm.queues[name] = token
+	}
+	return c.put32(2, token)
+}
+
+// resolveQueue knows the queues of this VM only, by whatever id it is named.
+func (c *call) resolveQueue() status {
+	_, ok1 := c.bytes(0)
+	name, ok2 := c.text(2)
+	if !ok1 || !ok2 {
+		return invalidMemoryAccess
+	}
+	token, there := c.vm.queues[name]
+	if !there {
+		return notFound
+	}
+	return c.put32(4, token)
+}
+
+func (c *call) enqueue() status {
+	token := c.u32(0)
+	value, readable := c.text(1)
+	switch {
+	case !readable:
+		return invalidMemoryAccess
+	case token == 0 || int(token) > len(c.vm.queues):
+		return notFound
+	case !c.vm.memory.keep(len(value) + 16):
+		return internalFailure
+	}
+	c.vm.waiting[token] = append(c.vm.waiting[token], value)
+	c.vm.ready = append(c.vm.ready, token)
+	return ok
+}
+
+func (c *call) dequeue() status {
+	token := c.u32(0)
+	if token == 0 || int(token) > len(c.vm.queues) {
+		return notFound
+	}
+	queue := c.vm.waiting[token]
+	if len(queue) == 0 {
+		return empty
+	}
+	c.vm.waiting[token] = queue[1:]
+	return c.give(1, []byte(queue[0]))
+}
+
+// Types of metrics; a metric's type is the lowest two bits of its id.
+const (
+	counter    = 0
+	gauge      = 1
+	histogram  = 2
+	metricType = 3
+)
+
+func (c *call) defineMetric() status {
+	name, readable := c.text(1)
+	kind := c.u32(0)
+	switch {
+	case !readable:
+		return invalidMemoryAccess
+	case kind > histogram:
+		return badArgument
+	}
+	key := string(rune('0'+kind)) + name
+	id, there := c.vm.names[key]
+	if !there {
+		if len(c.vm.names) >= maxDefined || !c.vm.memory.keep(len(name)) {
+			return internalFailure
+		}
+		id = uint32(len(c.vm.names)+1)*4 + kind
+		c.vm.names[key] = id
+		c.vm.metrics[id] = 0
+	}
+	return c.put32(3, id)
+}
+
+func (c *call) incrementMetric() status {
+	id, by := c.u32(0), int64(c.stack[1])
+	value, there := c.vm.metrics[id]
+	switch {
+	case id&metricType > gauge:
+		return badArgument
+	case !there:
+		return notFound
+	case id&metricType == counter && by <= 0:
+		return badArgument
+	}
+	c.vm.metrics[id] = value + uint64(by)
+	return ok
+}
+
+func (c *call) recordMetric() status {
+	id, value := c.u32(0), c.stack[1]
+	before, there := c.vm.metrics[id]
+	switch {
+	case !there:
+		return notFound
+	case id&metricType == counter:
+		value += before
+	}
+	c.vm.metrics[id] = value
+	return ok
+}
+
+func (c *call) getMetric() status {
+	id := c.u32(0)
+	value, there := c.vm.metrics[id]
+	switch {
+	case id&metricType > gauge:
+		return badArgument
+	case !there:
+		return notFound
+	}
+	return c.put64(1, value)
+}
