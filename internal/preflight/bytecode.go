@@ -1,93 +1,141 @@
 package preflight
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 )
 
-// maxTable is how many entries the tables of a module may have, V8's own limit
-// (kV8MaxWasmTableSize). wazero has a higher one, of 32 GB.
-const maxTable = 10_000_000
-
+// V8's limits (src/wasm/wasm-limits.h), where wazero has none or higher ones.
 const (
-	sectionTable  = 4
-	sectionMemory = 5
-
-	funcref   = 0x70
-	externref = 0x6f
+	maxTable   = 10_000_000 // entries of all tables
+	maxLocals  = 50_000     // of a function
+	maxResults = 1_000      // or parameters, of a function
 )
 
-// bounded returns a module with a maximum on each of its tables, so that it can't
-// take the host's memory by growing them. It refuses memory that is shared
-// between threads: a thread that waits for another can't be stopped.
-// What it can't read it leaves to the compiler to refuse.
+// Sections of a module, by id.
+const (
+	sectionCustom   = 0
+	sectionType     = 1
+	sectionImport   = 2
+	sectionFunction = 3
+	sectionTable    = 4
+	sectionMemory   = 5
+	sectionGlobal   = 6
+	sectionExport   = 7
+	sectionElement  = 9
+	sectionCode     = 10
+	sectionData     = 11
+)
+
+var sectionNames = map[byte]string{
+	sectionType: "type", sectionImport: "import", sectionFunction: "function", sectionTable: "table",
+	sectionMemory: "memory", sectionGlobal: "global", sectionExport: "export", sectionElement: "element",
+	sectionCode: "code", sectionData: "data",
+}
+
+var (
+	errShared = errors.New("its memory is shared between threads, and a proxy's VM has one thread")
+	errTable  = fmt.Errorf("its tables have more than %d entries", maxTable)
+	errLocals = fmt.Errorf("it has a function of more than %d locals", maxLocals)
+)
+
+// bounded makes a module safe to be compiled here. wazero believes every count
+// in it, and allocates memory for so many: a damaged file of 150 bytes makes it
+// ask for 128 GB, which ends the process. So all counts are read first, and none
+// may be larger than what follows it; tables get a maximum, so that they can't
+// take the host's memory by growing; shared memory is refused, because a thread
+// that waits for another can't be stopped. Of custom
+// sections only the names of functions are left.
 func bounded(module []byte) ([]byte, error) {
-	out := module
-	for at := 8; at < len(module); {
-		size, n := binary.Uvarint(module[at+1:])
-		start := at + 1 + n
-		if n <= 0 || size > uint64(len(module)-start) {
-			return out, nil
+	out := slices.Clone(module[:8])
+	for rest := (&reader{b: module[8:]}); len(rest.b) > 0; {
+		id := rest.byte()
+		body := rest.bytes(rest.number())
+		if rest.bad {
+			return nil, errors.New(invalid + ": a section ends too early")
 		}
-		end := start + int(size)
-		switch id, section := module[at], module[start:end]; id {
-		case sectionMemory:
-			if sharedMemory(section) {
-				return nil, errors.New("its memory is shared between threads, and a proxy's VM has one thread")
+		if id == sectionCustom {
+			if body = functionNames(body); body == nil {
+				continue
 			}
-		case sectionTable:
-			tables, err := boundedTables(section)
-			if err != nil {
-				return nil, err
+		} else if read := sections[id]; read != nil {
+			r := &reader{b: body}
+			if read(r); r.refused != nil {
+				return nil, r.refused
 			}
-			// The only section of its kind, and before the memory's.
-			out = slices.Concat(module[:at], binary.AppendUvarint([]byte{id}, uint64(len(tables))), tables, module[end:])
+			if r.bad || len(r.b) > 0 {
+				return nil, fmt.Errorf("%s: its %s section", invalid, sectionNames[id])
+			}
+			if id == sectionTable {
+				body = r.rewritten
+			}
 		}
-		at = end
+		out = append(binary.AppendUvarint(append(out, id), uint64(len(body))), body...)
 	}
 	return out, nil
 }
 
-func sharedMemory(section []byte) bool {
-	count, n := binary.Uvarint(section)
-	return n > 0 && count > 0 && n < len(section) && section[n]&2 != 0
+// reader reads a section. After something that can't be read it is bad, and
+// everything else that it reads is 0.
+type reader struct {
+	b         []byte
+	bad       bool
+	refused   error
+	rewritten []byte
 }
 
-// boundedTables gives each table of a table section its part of maxTable.
-func boundedTables(section []byte) ([]byte, error) {
-	r := bytes.NewReader(section)
-	number := func() uint64 {
-		v, err := binary.ReadUvarint(r)
-		if err != nil {
-			return math.MaxUint32 // no module has as many of anything
-		}
-		return v
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		r.bad = true
+		return 0
 	}
-	count := number()
-	out, total := binary.AppendUvarint(nil, count), uint64(0)
-	for range min(count, uint64(len(section))) {
-		kind, _ := r.ReadByte()
-		flags, _ := r.ReadByte()
-		least, most := number(), maxTable/count
-		if flags == 1 {
-			most = min(most, number())
-		}
-		if total += least; total > maxTable {
-			return nil, fmt.Errorf("its tables have more than %d entries, or are cut short", maxTable)
-		}
-		if flags > 1 || kind != funcref && kind != externref {
-			return nil, errors.New("it has a table of a kind that WebAssembly 2.0 does not have")
-		}
-		out = append(out, kind, 1)
-		out = binary.AppendUvarint(out, least)
-		out = binary.AppendUvarint(out, max(least, most))
-	}
-	if r.Len() > 0 {
-		return nil, errors.New("its table section is longer than its tables")
-	}
-	return out, nil
+	c := r.b[0]
+	r.b = r.b[1:]
+	return c
 }
+
+// number reads an unsigned LEB128.
+func (r *reader) number() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 || v > 1<<32-1 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// signed skips a signed LEB128.
+func (r *reader) signed() {
+	for r.byte()&0x80 != 0 {
+		continue
+	}
+}
+
+func (r *reader) bytes(n uint64) []byte {
+	if n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	out := r.b[:n]
+	r.b = r.b[n:]
+	return out
+}
+
+// each reads a vector: its count, and so many times what is given, each of a byte or more.
+func (r *reader) each(read func()) {
+	n := r.number()
+	if n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return
+	}
+	for ; n > 0 && !r.bad && r.refused == nil; n-- {
+		read()
+	}
+}
+
+func (r *reader) name() { r.bytes(r.number()) }
+
+func (r *reader) index() { r.number() }

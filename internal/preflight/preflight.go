@@ -32,6 +32,8 @@ func Inspect(ctx context.Context, m *module.Module) error {
 	return err
 }
 
+const invalid = "not a valid WebAssembly module, or one that is cut short"
+
 // program is a module that could be compiled, and what it is compiled in. The
 // interpreter holds nothing but ordinary memory: let go of, it is collected.
 type program struct {
@@ -52,7 +54,7 @@ func compile(ctx context.Context, code []byte) (*program, error) {
 	p := &program{runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().
 		WithCoreFeatures(wasmFeatures).WithDebugInfoEnabled(false).WithCloseOnContextDone(true))}
 	if p.code, err = p.runtime.CompileModule(ctx, code); err != nil {
-		return nil, fmt.Errorf("not a valid WebAssembly module, or one that is cut short: %w", err)
+		return nil, fmt.Errorf("%s: %w", invalid, err)
 	}
 	if p.abi, err = abiOf(p.code); err != nil {
 		return nil, err
@@ -70,7 +72,7 @@ func header(b []byte) error {
 	case !bytes.HasPrefix(b, magic[:min(len(b), len(magic))]):
 		return errors.New("not a WebAssembly module")
 	case len(b) < 8:
-		return errors.New("not a valid WebAssembly module, or one that is cut short: it ends in its header")
+		return errors.New(invalid + ": it ends in its header")
 	case !bytes.Equal(b[4:8], coreModule):
 		return errors.New("WebAssembly, but not a core module of version 1 (a component?)")
 	}

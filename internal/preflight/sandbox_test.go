@@ -51,7 +51,7 @@ func assemble(t testing.TB, text string) *module.Module {
 	if err := os.WriteFile(in, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if message, err := exec.Command("wat2wasm", "--enable-threads", "-o", out, in).CombinedOutput(); err != nil {
+	if message, err := exec.Command("wat2wasm", "--enable-threads", "--debug-names", "-o", out, in).CombinedOutput(); err != nil {
 		t.Fatalf("wat2wasm (of wabt): %v\n%s", err, message)
 	}
 	code, err := os.ReadFile(out)
