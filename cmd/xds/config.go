@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/preflight"
 )
 
 // settings is how the server runs. Each can be given as a flag, as XDS_… in the
@@ -26,6 +28,8 @@ type settings struct {
 	MaxRequestBytes int
 	LogLevel        string
 	LogFormat       string
+	Preflight       toggle
+	Limits          preflight.Limits
 }
 
 const (
@@ -46,7 +50,40 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.IntVar(&s.MaxRequestBytes, "max-request-bytes", 4<<20, "size of one request from a proxy, in bytes")
 	f.StringVar(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
+	s.Preflight = true
+	f.Var(&s.Preflight, "preflight", "on: filters are tried in a sandbox before a proxy gets them; off: their modules are only looked at")
+	s.limits(f)
 }
+
+// limits declares those of the sandbox.
+func (s *settings) limits(f *pflag.FlagSet) {
+	d := preflight.DefaultLimits
+	f.DurationVar(&s.Limits.Start, "preflight-start", d.Start, "how long a filter may take in the sandbox to start and be configured")
+	f.DurationVar(&s.Limits.Call, "preflight-call", d.Call, "how long each call of a filter may take in the sandbox")
+	f.Int64Var(&s.Limits.Memory, "preflight-memory", d.Memory, "memory a filter may have in the sandbox, in bytes")
+}
+
+// toggle is a setting that is on or off.
+type toggle bool
+
+func (t *toggle) String() string {
+	if *t {
+		return "on"
+	}
+	return "off"
+}
+
+// Set implements pflag.Value.
+func (t *toggle) Set(text string) error {
+	if text != "on" && text != "off" {
+		return fmt.Errorf("%q is neither on nor off", text)
+	}
+	*t = text == "on"
+	return nil
+}
+
+// Type implements pflag.Value.
+func (t *toggle) Type() string { return "on|off" }
 
 // load fills in the flags that were not given from the environment and the file.
 // path is that of --config; the default file may be absent.

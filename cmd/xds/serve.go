@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/console"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	_ "github.com/waxwing-xds/waxwing/internal/extensions" // fleet files may use all of Envoy's API
+	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -80,7 +82,11 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 		return err
 	}
 	server := xds.NewServer(log, xds.Limits{MaxStreams: s.MaxStreams, MaxRequestBytes: s.MaxRequestBytes})
-	loop, err := control.New(control.Config{Log: log, Fleet: s.Fleet, Watcher: watcher, XDS: server, Store: dir})
+	config := control.Config{Log: log, Fleet: s.Fleet, Watcher: watcher, XDS: server, Store: dir}
+	if s.Preflight {
+		config.Preflight = preflight.New(s.Limits, os.LookupEnv)
+	}
+	loop, err := control.New(config)
 	if err != nil {
 		return err
 	}

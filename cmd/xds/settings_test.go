@@ -22,6 +22,10 @@ var samples = map[string][3]string{
 	"max-request-bytes": {"1", "2", "3"},
 	"log-level":         {"debug", "warn", "error"},
 	"log-format":        {"json", "x", "y"},
+	"preflight":         {"off", "off", "off"},
+	"preflight-start":   {"1s", "3s", "4s"},
+	"preflight-call":    {"1ms", "2ms", "3ms"},
+	"preflight-memory":  {"1", "2", "3"},
 }
 
 func newFlags() *pflag.FlagSet {
@@ -85,6 +89,7 @@ func TestSettingsErrors(t *testing.T) {
 		"- fleet\n":                  ":1: settings are lines of `name: value`",
 		"fleet: [\n":                 "line 1",
 		"settle: 1ms\nsettle: 2ms\n": "already defined",
+		"preflight: true\n":          ":1: preflight: \"true\" is not a on|off",
 	} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

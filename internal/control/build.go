@@ -19,7 +19,7 @@ type built struct {
 	snapshot *snapshot.Snapshot
 	err      error
 	timings  Timings
-	passed   map[string]bool // digests of modules that were inspected
+	passed   map[string]bool // keys of the filters that passed preflight
 	by       string          // who wants it, if it is not the disk alone
 }
 
@@ -42,15 +42,16 @@ func (c *Control) build(ctx context.Context, file *fleetFile) {
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	job := built{
-		fleet: s.name, attempt: s.attempt, passed: map[string]bool{},
+		fleet: s.name, attempt: s.attempt,
 		timings: Timings{Noticed: newest.noticed, Settled: newest.settled}, by: file.by,
 	}
 	file.by = ""
-	for digest := range s.passed {
-		job.passed[digest] = true
-	}
+	passed := s.passed // replaced as a whole, never written to
 	go func() {
-		job.snapshot, job.err = makeRevision(ctx, f, modules, job.passed)
+		job.passed, job.err = c.preflight(ctx, f, modules, passed)
+		if job.err == nil {
+			job.snapshot, job.err = makeRevision(f, modules)
+		}
 		job.timings.Built = time.Now()
 		select {
 		case c.built <- job:
@@ -71,18 +72,40 @@ func (c *Control) giveUpBuild(name string) {
 	}
 }
 
-// makeRevision inspects the modules that were not yet, and builds the revision.
-func makeRevision(ctx context.Context, f *fleet.Fleet, modules map[string]*module.Module, passed map[string]bool) (*snapshot.Snapshot, error) {
+// preflight tries the filters of a fleet that did not pass before as they are,
+// and returns the keys of those that pass now.
+func (c *Control) preflight(ctx context.Context, f *fleet.Fleet, modules map[string]*module.Module, before map[string]bool) (map[string]bool, error) {
+	passed, wrong := map[string]bool{}, []error(nil)
 	for _, filter := range f.Filters {
-		m := modules[filter.Module]
-		if passed[m.Digest] {
-			continue
+		p := preflight.Plugin{Name: filter.Name, Config: filter.Plugin, Module: modules[filter.Module], Checks: filter.Checks}
+		key, err := p.Key()
+		if err == nil && !before[key] {
+			err = c.try(ctx, p)
 		}
-		if err := preflight.Inspect(ctx, m); err != nil {
-			return nil, at(f, filter, "module %s: %v", filter.Module, err)
+		switch refused := (*preflight.Error)(nil); {
+		case errors.As(err, &refused):
+			wrong = append(wrong, refused.At(f, filter))
+		case err != nil:
+			return passed, err
+		default:
+			passed[key] = true
 		}
-		passed[m.Digest] = true
 	}
+	return passed, errors.Join(wrong...)
+}
+
+// try asks the sandbox, or, without one, only whether a proxy can load the module.
+func (c *Control) try(ctx context.Context, p preflight.Plugin) error {
+	if c.Preflight != nil {
+		return c.Preflight.Try(ctx, p)
+	}
+	if err := preflight.Inspect(ctx, p.Module); err != nil {
+		return &preflight.Error{Filter: p.Name, Stage: preflight.StageModule, Reason: err.Error()}
+	}
+	return nil
+}
+
+func makeRevision(f *fleet.Fleet, modules map[string]*module.Module) (*snapshot.Snapshot, error) {
 	s, err := snapshot.Build(f, modules)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.File, err)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
@@ -24,6 +25,8 @@ type Config struct {
 	Watcher *watch.Watcher
 	XDS     *xds.Server
 	Store   *store.Dir
+	// Preflight tries filters before any proxy has them; nil only looks at their modules.
+	Preflight *preflight.Sandbox
 }
 
 // Control is the loop. Create it with New, then Run it.

@@ -20,7 +20,7 @@ type fleetState struct {
 	attempt int                // counts builds
 	cancel  context.CancelFunc // ends the build under way
 	onDisk  string             // ID of the revision that was built last
-	passed  map[string]bool    // digests of modules that preflight passed
+	passed  map[string]bool    // keys of the filters that passed preflight, as they are
 	saving  map[string]bool    // IDs of revisions in the state directory: true while one is being written
 	timings Timings            // of the newest change
 	dirty   bool               // what survives a restart has changed

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // A Stage is how far a filter came.
@@ -73,4 +75,18 @@ func trapped(function string, err error) string {
 		out += ", in " + strings.TrimPrefix(frame, ".")
 	}
 	return out
+}
+
+// At is the error at its line of a fleet file: that of the check, else that of
+// the filter's module.
+func (e *Error) At(f *fleet.Fleet, filter fleet.Filter) *fleet.Error {
+	at := &fleet.Error{File: f.File, Line: e.Line, Msg: fmt.Sprintf("filter %q: %v", filter.Name, e)}
+	switch e.Stage {
+	case StageCheck:
+	case StageModule:
+		at.Line, at.Msg = filter.ModuleLine, fmt.Sprintf("module %s: %v", filter.Module, e)
+	default:
+		at.Line = filter.ModuleLine
+	}
+	return at
 }

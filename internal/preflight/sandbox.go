@@ -2,10 +2,15 @@ package preflight
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 
@@ -46,13 +51,13 @@ type Sandbox struct {
 // New makes a sandbox. lookup finds the variables that a plugin's
 // environment_variables.host_env_keys names: os.LookupEnv, or nil for none.
 func New(limits Limits, lookup func(string) (string, bool)) *Sandbox {
-	if limits.Start == 0 {
+	if limits.Start <= 0 {
 		limits.Start = DefaultLimits.Start
 	}
-	if limits.Call == 0 {
+	if limits.Call <= 0 {
 		limits.Call = DefaultLimits.Call
 	}
-	if limits.Memory == 0 {
+	if limits.Memory <= 0 {
 		limits.Memory = DefaultLimits.Memory
 	}
 	if lookup == nil {
@@ -127,4 +132,23 @@ func (s *Sandbox) ask(ctx context.Context, p *program, plugin settings, checks [
 		}
 	}
 	return nil
+}
+
+// Key names everything that the outcome of a try depends on, but for the limits:
+// what was tried once need not be tried again.
+func (p Plugin) Key() (string, error) {
+	config, err := proto.MarshalOptions{Deterministic: true}.Marshal(p.Config)
+	if err != nil {
+		return "", fmt.Errorf("filter %q: %w", p.Name, err)
+	}
+	checks := slices.Clone(p.Checks)
+	for i := range checks {
+		checks[i].Line = 0 // where it stands does not matter
+	}
+	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks})
+	if err != nil {
+		return "", fmt.Errorf("filter %q: %w", p.Name, err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
 }

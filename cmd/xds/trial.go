@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/preflight"
+)
+
+// trial is what `xds check` does and finds.
+type trial struct {
+	sandbox *preflight.Sandbox
+	wrong   []error
+	files   map[string]string // of the fleets, by their names
+
+	Filters []tried  `json:"filters"`
+	Errors  []string `json:"errors,omitempty"` // each with its file and line
+}
+
+// tried is one filter.
+type tried struct {
+	Fleet        string          `json:"fleet,omitempty"`
+	Filter       string          `json:"filter,omitempty"`
+	Module       string          `json:"module"`
+	Digest       string          `json:"digest"`
+	Passed       bool            `json:"passed"`
+	Stage        preflight.Stage `json:"stage,omitempty"` // where it was refused
+	Error        string          `json:"error,omitempty"`
+	Milliseconds float64         `json:"milliseconds"`
+	Asked        []asked         `json:"asked"`
+}
+
+// asked is a check, without its headers: they may be secrets.
+type asked struct {
+	Line    int    `json:"line"`
+	Request string `json:"request"`
+	Expect  int    `json:"expect"`
+}
+
+// all tries what a path names. Its error is that it was interrupted; what is
+// wrong with the filters is collected.
+func (t *trial) all(ctx context.Context, path, pluginConfig string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		t.add(err)
+		return nil
+	case info.IsDir():
+		return t.folder(ctx, path)
+	case filepath.Ext(path) == ".wasm":
+		return t.module(ctx, path, pluginConfig)
+	}
+	return t.fleet(ctx, path)
+}
+
+func (t *trial) add(err error) {
+	t.wrong = append(t.wrong, err)
+	t.Errors = append(t.Errors, strings.Split(err.Error(), "\n")...)
+}
+
+func (t *trial) folder(ctx context.Context, path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		t.add(err)
+	}
+	found := false
+	for _, entry := range entries {
+		name := entry.Name()
+		if ext := filepath.Ext(name); strings.HasPrefix(name, ".") || ext != ".yaml" && ext != ".yml" {
+			continue
+		}
+		found = true
+		if err := t.fleet(ctx, filepath.Join(path, name)); err != nil {
+			return err
+		}
+	}
+	if !found && err == nil {
+		t.add(fmt.Errorf("%s: no fleet file (*.yaml, *.yml) is in it", path))
+	}
+	return nil
+}
+
+func (t *trial) fleet(ctx context.Context, path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.add(err)
+		return nil
+	}
+	f, err := fleet.Parse(path, data)
+	if err != nil {
+		t.add(err)
+		return nil
+	}
+	if other := t.files[f.Name]; other != "" {
+		t.add(fmt.Errorf("%s: fleet %q is that of %s already", path, f.Name, other))
+		return nil
+	}
+	t.files[f.Name] = path
+	for _, filter := range f.Filters {
+		code, err := os.ReadFile(filter.Module)
+		if err != nil {
+			t.add(&fleet.Error{File: path, Line: filter.ModuleLine, Msg: fmt.Sprintf("module: %v", err)})
+			continue
+		}
+		p := preflight.Plugin{Name: filter.Name, Config: filter.Plugin, Module: module.New(code), Checks: filter.Checks}
+		err = t.try(ctx, tried{Fleet: f.Name, Filter: filter.Name, Module: filter.Module}, p, func(e *preflight.Error) error { return e.At(f, filter) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// module tries a module by itself.
+func (t *trial) module(ctx context.Context, path, pluginConfig string) error {
+	code, err := os.ReadFile(path)
+	if err != nil {
+		t.add(err)
+		return nil
+	}
+	packed, err := anypb.New(wrapperspb.String(pluginConfig))
+	if err != nil {
+		return usageError{fmt.Errorf("--plugin-config: %w", err)}
+	}
+	p := preflight.Plugin{Module: module.New(code), Config: &wasmv3.PluginConfig{Configuration: packed}}
+	return t.try(ctx, tried{Module: path}, p, func(e *preflight.Error) error { return fmt.Errorf("%s: %w", path, e) })
+}
+
+// try tries one filter, and keeps what came of it. at says where an error is.
+func (t *trial) try(ctx context.Context, r tried, p preflight.Plugin, at func(*preflight.Error) error) error {
+	r.Digest, r.Asked = p.Module.Digest, []asked{}
+	for _, c := range p.Checks {
+		r.Asked = append(r.Asked, asked{Line: c.Line, Request: c.Method + " " + c.Path, Expect: c.Status})
+	}
+	began := time.Now()
+	err := t.sandbox.Try(ctx, p)
+	r.Milliseconds = float64(time.Since(began).Microseconds()) / 1000
+	r.Passed = err == nil
+	if refused := (*preflight.Error)(nil); errors.As(err, &refused) {
+		placed := at(refused)
+		r.Stage, r.Error = refused.Stage, placed.Error()
+		t.add(placed)
+	} else if err != nil {
+		return err
+	}
+	t.Filters = append(t.Filters, r)
+	return nil
+}
+
+func (t *trial) print(w io.Writer, output string) error {
+	if output == "json" {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(t)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "FLEET\tFILTER\tMODULE\tVERDICT\tTIME\tASKED")
+	for _, r := range t.Filters {
+		verdict := "passed"
+		if !r.Passed {
+			verdict = "refused: " + string(r.Stage)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.0fms\t%s\n", orDash(r.Fleet), orDash(r.Filter),
+			filepath.Base(r.Module)+" ("+r.Digest[:12]+")", verdict, r.Milliseconds, askedOf(r.Asked))
+	}
+	if len(t.Filters) == 0 {
+		fmt.Fprintln(table, "(no filter was tried)")
+	}
+	return table.Flush()
+}
+
+func askedOf(list []asked) string {
+	var out []string
+	for _, a := range list {
+		out = append(out, fmt.Sprintf("%s=%d", a.Request, a.Expect))
+	}
+	return orDash(strings.Join(out, ", "))
+}
