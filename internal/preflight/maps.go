@@ -17,27 +17,33 @@ const (
 	callData            = 8
 )
 
-// readable finds a header map that can be read now, or nil.
+// readable finds a header map that can be read now, or nil. The access log can
+// read what has passed, but not write to it.
 func (c *call) readable(kind uint32) *headers {
 	s := c.stream()
-	if s == nil {
-		return nil
+	if s == nil || !s.logging {
+		return c.writable(kind)
 	}
-	switch {
-	case kind == requestHeaders && (s.requestOpen || s.logging):
-		return &s.request
-	case kind == responseHeaders && (s.responseOpen || s.logging):
-		return &s.response
-	}
-	return nil
+	return s.headers(kind)
 }
 
 // writable finds a header map that can be written to now, or nil.
 func (c *call) writable(kind uint32) *headers {
-	if s := c.stream(); s != nil && s.logging && !(kind == requestHeaders && s.requestOpen || kind == responseHeaders && s.responseOpen) {
+	s := c.stream()
+	if s == nil || kind == requestHeaders && !s.requestOpen || kind == responseHeaders && !s.responseOpen {
 		return nil
 	}
-	return c.readable(kind)
+	return s.headers(kind)
+}
+
+func (s *stream) headers(kind uint32) *headers {
+	switch kind {
+	case requestHeaders:
+		return &s.request
+	case responseHeaders:
+		return &s.response
+	}
+	return nil
 }
 
 func (c *call) getHeader() status {

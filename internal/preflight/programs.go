@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -30,7 +31,7 @@ type kept struct {
 // get compiles a module, unless that was done. When the context ends it returns
 // at once; the compiler can't be stopped, and what it makes is kept.
 func (p *programs) get(ctx context.Context, m *module.Module) (*program, error) {
-	k := p.find(m)
+	k := p.find(ctx, m)
 	select {
 	case <-k.done:
 		return k.program, k.err
@@ -39,7 +40,7 @@ func (p *programs) get(ctx context.Context, m *module.Module) (*program, error) 
 	}
 }
 
-func (p *programs) find(m *module.Module) *kept {
+func (p *programs) find(ctx context.Context, m *module.Module) *kept {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.IndexFunc(p.kept, func(k *kept) bool { return k.digest == m.Digest })
@@ -53,9 +54,13 @@ func (p *programs) find(m *module.Module) *kept {
 	p.drop()
 	go func() {
 		defer close(k.done)
-		ctx := context.Background() // it outlives who asked first
-		k.program, k.err = compile(ctx, m.Bytes)
-		if k.err == nil {
+		defer func() {
+			if r := recover(); r != nil { // of wazero's, over bytes that anyone may have written
+				k.err = fmt.Errorf("the compiler fails: %v", r)
+			}
+		}()
+		ctx := context.WithoutCancel(ctx) // it outlives who asked first
+		if k.program, k.err = compile(ctx, m.Bytes); k.err == nil {
 			k.err = offer(ctx, k.program)
 		}
 	}()
