@@ -21,6 +21,7 @@ func (p *proxy) rejections() int {
 func TestRefusedModule(t *testing.T) {
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
+		w.NoPreflight = true
 		w.Variant = sotw
 		write(t, w.fleet, w.fleetYAML(fleetOptions{}))
 		write(t, w.module, gate(t, 1))
@@ -96,7 +97,7 @@ func TestRefusedModule(t *testing.T) {
 // refused in the shadow, so that the real listener does not exist yet. The next
 // one heals it.
 func TestRefusedModuleAtFirstStart(t *testing.T) {
-	w := started(t, assemble(t, "refuses"))
+	w := started(t, assemble(t, "refuses"), func(w *world) { w.NoPreflight = true })
 	p := w.startProxy("edge-0")
 	w.eventually("it is rejected", func() error {
 		s, err := w.status()

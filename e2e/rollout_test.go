@@ -25,11 +25,11 @@ const (
 
 // stagedWorld is a fleet of proxies that serve build 1 of the small filter, with
 // checks, one proxy before the others.
-func stagedWorld(t *testing.T, n int, change ...func(*fleetOptions)) (*world, []*proxy) {
+func stagedWorld(t *testing.T, n int, change ...func(*world, *fleetOptions)) (*world, []*proxy) {
 	w := newWorld(t)
 	o := fleetOptions{Rollout: staged, Checks: checks}
 	for _, c := range change {
-		c(&o)
+		c(w, &o)
 	}
 	write(t, w.fleet, w.fleetYAML(o))
 	write(t, w.module, gate(t, 1))
@@ -215,7 +215,7 @@ func TestBrokenFilterStopsInTheShadow(t *testing.T) {
 }
 
 func stopsInTheShadow(t *testing.T, policy string) {
-	w, proxies := stagedWorld(t, 5, func(o *fleetOptions) { o.Policy = policy })
+	w, proxies := stagedWorld(t, 5, func(w *world, o *fleetOptions) { w.NoPreflight, o.Policy = true, policy })
 	good := w.servingRevision(len(proxies))
 	rejected := 0
 	for _, f := range faults {
@@ -248,9 +248,40 @@ func stopsInTheShadow(t *testing.T, policy string) {
 	}
 }
 
+// What the sandbox can tell no proxy is given, in its shadow neither: one that
+// loops would take a worker with it for ever.
+func TestPreflightRefuses(t *testing.T) {
+	w, proxies := stagedWorld(t, 2)
+	good := w.servingRevision(len(proxies))
+	for _, c := range []struct {
+		f    fault
+		want string
+	}{
+		{fault{name: "loops", request: "(loop (br 0))"}, "100ms"},
+		{fault{name: "traps", request: "unreachable"}, "unreachable"},
+		{fault{name: "forbids all", request: "(return (call $deny))"}, "403"},
+		{fault{name: "never ends", request: "(return (i32.const 1))"}, "pauses"},
+		{fault{name: "is not configured", start: "(return (i32.const 0))"}, "configure"},
+	} {
+		t.Run(c.f.name, func(t *testing.T) {
+			save(t, w.module, c.f.module(t))
+			w.problem(c.want)
+			last := w.history()[len(w.history())-1]
+			if last.Kind != rollout.Refusal || !strings.Contains(last.Reason, c.want) {
+				t.Errorf("the history ends with %+v", last)
+			}
+			for _, p := range proxies {
+				p.serves(good)
+				p.guards()
+				mustEqual(t, "refusals of "+p.Node, p.rejections(), 0)
+			}
+		})
+	}
+}
+
 // A person pauses, resumes and undoes.
 func TestRolloutCommands(t *testing.T) {
-	w, proxies := stagedWorld(t, 2, func(o *fleetOptions) {
+	w, proxies := stagedWorld(t, 2, func(_ *world, o *fleetOptions) {
 		o.Rollout = `{stages: [{name: canary, proxies: 1, approve: manual}, {name: all, percent: 100}]}`
 	})
 	first := w.servingRevision(len(proxies))
@@ -302,7 +333,7 @@ func (w *world) command(verb rollout.Verb) error {
 // Without a shadow listener the canary's users meet a broken filter, and no one
 // else's; and it is taken back within 2 s of the canary's ACK.
 func TestBrokenFilterWithoutShadow(t *testing.T) {
-	w, proxies := stagedWorld(t, 3, func(o *fleetOptions) { o.NoShadow = true })
+	w, proxies := stagedWorld(t, 3, func(w *world, o *fleetOptions) { w.NoPreflight, o.NoShadow = true, true })
 	good := w.servingRevision(len(proxies))
 	rejected := 0
 	for _, f := range faults {

@@ -39,7 +39,8 @@ type world struct {
 	server *exec.Cmd
 	exited chan error
 
-	Variant bool // true: proxies speak state-of-the-world
+	Variant     bool // true: proxies speak state-of-the-world
+	NoPreflight bool // a bad filter is to reach a proxy
 }
 
 // newWorld prepares a world in which nothing runs but the echo service.
@@ -64,9 +65,12 @@ func newWorld(t *testing.T) *world {
 }
 
 // started is a world with a running server, a fleet and a module.
-func started(t *testing.T, module []byte) *world {
+func started(t *testing.T, module []byte, change ...func(*world)) *world {
 	t.Helper()
 	w := newWorld(t)
+	for _, c := range change {
+		c(w)
+	}
 	write(t, w.fleet, w.fleetYAML(fleetOptions{}))
 	write(t, w.module, module)
 	w.startServer()
@@ -77,7 +81,8 @@ func started(t *testing.T, module []byte) *world {
 func (w *world) startServer() {
 	w.t.Helper()
 	w.server = exec.Command(xdsPath, "serve", "--config", os.DevNull, "--fleet", w.fleetPath(), "--state", filepath.Join(w.dir, "state"),
-		"--listen", w.listen, "--admin", w.admin, "--log-format", "json")
+		"--listen", w.listen, "--admin", w.admin, "--log-format", "json",
+		"--preflight", map[bool]string{false: "on", true: "off"}[w.NoPreflight])
 	w.server.Stdout, w.server.Stderr = w.log, w.log
 	if err := w.server.Start(); err != nil {
 		w.t.Fatal(err)

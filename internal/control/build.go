@@ -9,6 +9,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -122,6 +123,9 @@ func (c *Control) finished(ctx context.Context, b built) {
 	s.passed = b.passed
 	if b.err != nil {
 		if !errors.Is(b.err, context.Canceled) {
+			if c.problems[s.name] != b.err.Error() {
+				c.step(s, rollout.Unfit{Reason: oneLine(b.err)})
+			}
 			c.problem(s.name, b.err)
 		}
 		return

@@ -54,6 +54,7 @@ func (c *Control) tell(s *fleetState, e rollout.Entry) {
 		log.Error("on disk is a revision that was rejected: it is not sent", "still_runs", s.running())
 	case rollout.ProxyRefusesGood:
 		log.Error("a proxy refuses what the fleet serves: it keeps what it has")
+	case rollout.Refusal: // problem logs it
 	default:
 		log.Info(string(e.Kind))
 	}

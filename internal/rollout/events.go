@@ -43,6 +43,8 @@ type (
 		Plan Plan
 		By   string
 	}
+	// Unfit says: what is on disk did not pass preflight, and why.
+	Unfit struct{ Reason string }
 	// Stored says: a revision is in the state directory, to be served after a restart.
 	Stored struct{ ID string }
 	// Joined says: a proxy of the fleet connected. Attributes are what a stage's
@@ -140,7 +142,7 @@ const (
 	Replaced         Kind = "replaced"           // a stage's proxies are gone: another is taken
 	StillRejected    Kind = "still rejected"     // the content offered is that of a rejected revision
 	ProxyRefusesGood Kind = "proxy refuses good" // one proxy refuses what the others serve
-	Refusal          Kind = "refused"            // a candidate did not pass preflight: no proxy saw it
+	Refusal          Kind = "refused"            // what is on disk did not pass preflight: no proxy saw it
 	Paused           Kind = "paused"
 	Resumed          Kind = "resumed"
 	Promoted         Kind = "promoted" // a person ended a stage

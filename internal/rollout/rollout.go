@@ -138,6 +138,9 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 	switch e := event.(type) {
 	case Offered:
 		s.offered(e)
+	case Unfit:
+		s.record(Entry{Kind: Refusal, Reason: e.Reason})
+		s.do(Save{})
 	case Stored:
 		if r := f.Rollout; r != nil && e.ID == r.Candidate.ID {
 			r.stored = true

@@ -72,8 +72,10 @@ func (s *Server) Options() []grpc.ServerOption {
 		// Proxies ping every 2 s, by the bootstrap, to notice a server that is
 		// gone without a word; gRPC's default would cut them off for it.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 500 * time.Millisecond, PermitWithoutStream: true}),
-		// And the other way round: a proxy that is gone is off the table in 15 s.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		// And the other way round: a proxy that is gone without a word is off the table
+		// in a minute. No sooner: one that compiles a large module on a busy machine
+		// answers nothing meanwhile, and would be sent it again for ever.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 50 * time.Second}),
 	}
 	if s.limits.MaxRequestBytes > 0 {
 		options = append(options, grpc.MaxRecvMsgSize(s.limits.MaxRequestBytes))
