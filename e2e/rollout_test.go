@@ -171,6 +171,8 @@ var faults = []fault{
 }
 
 // imports are those that faults need.
+//
+//nolint:dupword // i32 i32 are two parameters
 const imports = `
   (import "env" "proxy_set_tick_period_milliseconds" (func $tick (param i32) (result i32)))
   (import "env" "proxy_set_effective_context" (func $context (param i32) (result i32)))
