@@ -1,8 +1,10 @@
 package fleet
 
 import (
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"go.yaml.in/yaml/v3"
@@ -23,6 +25,10 @@ func visitMessage(m proto.Message, n *yaml.Node, inAny bool, fn func(proto.Messa
 		if content, err := packed.UnmarshalNew(); err == nil {
 			visitMessage(content, n, true, fn)
 		}
+		return
+	}
+	if content := typedStruct(m); content != nil {
+		visitMessage(content, orElse(child(n, "value"), n), true, fn)
 		return
 	}
 	fn(m, n, inAny)
@@ -49,6 +55,29 @@ func visitMessage(m proto.Message, n *yaml.Node, inAny bool, fn func(proto.Messa
 		}
 		return true
 	})
+}
+
+// typedStruct is the message that a TypedStruct writes as JSON, in which Envoy takes
+// any extension, or nil: for another message, and for an extension that only the
+// proxies know.
+// https://www.envoyproxy.io/docs/envoy/latest/configuration/overview/extension#configuring-a-filter-with-typedstruct
+func typedStruct(m proto.Message) proto.Message {
+	r := m.ProtoReflect()
+	if r.Descriptor().FullName() != "xds.type.v3.TypedStruct" {
+		return nil
+	}
+	fields := r.Descriptor().Fields()
+	kind, err := protoregistry.GlobalTypes.FindMessageByURL(r.Get(fields.ByName("type_url")).String())
+	if err != nil {
+		return nil
+	}
+	text, err := protojson.Marshal(r.Get(fields.ByName("value")).Message().Interface())
+	content := kind.New().Interface()
+	// What Envoy could not read either, it refuses; nothing in it takes effect.
+	if err != nil || (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, content) != nil {
+		return nil
+	}
+	return content
 }
 
 func orElse(n, other *yaml.Node) *yaml.Node {
