@@ -1,16 +1,12 @@
 package preflight
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
@@ -55,27 +51,17 @@ func read(name string, c *wasmv3.PluginConfig, lookup func(string) (string, bool
 	return s, err
 }
 
-// content unwraps a configuration as Envoy's MessageUtil::anyToBytes does.
+// content unwraps a configuration as Envoy's MessageUtil::anyToBytes does. Anything
+// but a string or bytes, a Struct too, is given to the module in protobuf's encoding:
+// seen on 1.40.0, whose documentation says that a Struct becomes JSON.
 func content(packed *anypb.Any) ([]byte, error) {
-	if packed == nil {
-		return nil, nil
-	}
-	unwrapped, err := packed.UnmarshalNew()
-	if err != nil {
-		return packed.GetValue(), nil //nolint:nilerr // a message that is not known here: Envoy passes its bytes
-	}
-	switch m := unwrapped.(type) {
-	case *wrapperspb.StringValue:
-		return []byte(m.GetValue()), nil
-	case *wrapperspb.BytesValue:
-		return m.GetValue(), nil
-	case *structpb.Struct:
-		text, err := protojson.Marshal(m)
-		var compact bytes.Buffer
-		if err == nil {
-			err = json.Compact(&compact, text) // protojson varies its spaces on purpose
-		}
-		return compact.Bytes(), err
+	switch text, raw := (&wrapperspb.StringValue{}), (&wrapperspb.BytesValue{}); {
+	case packed.MessageIs(text):
+		err := packed.UnmarshalTo(text)
+		return []byte(text.GetValue()), err
+	case packed.MessageIs(raw):
+		err := packed.UnmarshalTo(raw)
+		return raw.GetValue(), err
 	}
 	return packed.GetValue(), nil
 }

@@ -2,7 +2,12 @@ package preflight
 
 import (
 	"context"
+	"strconv"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 )
 
 // Time in the sandbox is the host's, and what is skipped: nothing is waited for.
@@ -19,14 +24,14 @@ const (
 
 // events is what is to happen in a VM by itself.
 type events struct {
-	skipped time.Duration // of time
-	steps   int
-	period  time.Duration // of ticks; 0: none
-	tick    time.Time     // the next one
-	calls   []httpCall    // in their order
-	token   uint32        // of the newest
-	failing bool          // an answer to a call is delivered
-	ready   []uint32      // queues that have something new
+	skipped   time.Duration // of time
+	steps     int
+	period    time.Duration // of ticks; 0: none
+	tick      time.Time     // the next one
+	calls     []httpCall    // in their order
+	token     uint32        // of the newest
+	answering bool          // an answer to a call is delivered
+	ready     []uint32      // queues that have something new
 }
 
 type httpCall struct {
@@ -64,7 +69,7 @@ func (v *vm) step(ctx context.Context, by time.Time) (happened bool, err error) 
 		v.skipped += ahead
 	}
 	if isCall {
-		err = v.fail()(ctx)
+		err = v.answerCall(ctx)
 	} else {
 		v.tick = v.now().Add(v.period)
 		_, err = v.call(ctx, rootContext, "proxy_on_tick", rootContext)
@@ -75,16 +80,22 @@ func (v *vm) step(ctx context.Context, by time.Time) (happened bool, err error) 
 	return true, v.posted(ctx)
 }
 
-// fail answers the oldest HTTP call as Context::onHttpCallFailure does.
-func (v *vm) fail() func(context.Context) error {
+// The answer to an HTTP call: Envoy's own, when there is no one to connect to.
+// Context::onHttpCallFailure, without headers, is for streams that are reset.
+var (
+	callHeaders = headers{{":status", "503"}, {"content-length", strconv.Itoa(len(callBody))}, {"content-type", "text/plain"}}
+	callBody    = "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure"
+)
+
+// answerCall answers the oldest HTTP call.
+func (v *vm) answerCall(ctx context.Context) error {
 	token := v.calls[0].token
 	v.calls = v.calls[1:]
-	return func(ctx context.Context) error {
-		v.failing = true
-		defer func() { v.failing = false }()
-		_, err := v.call(ctx, rootContext, "proxy_on_http_call_response", rootContext, uint64(token), 0, 0, 0)
-		return err
-	}
+	v.answering = true
+	defer func() { v.answering = false }()
+	_, err := v.call(ctx, rootContext, "proxy_on_http_call_response", rootContext,
+		uint64(token), uint64(len(callHeaders)), uint64(len(callBody)), 0)
+	return err
 }
 
 // posted tells the module of queues that have something new.
@@ -108,7 +119,7 @@ func (c *call) setTickPeriod() status {
 	return ok
 }
 
-// httpCall takes a call that is going to fail: there is no network here. What
+// httpCall takes a call that is going to be answered 503: there is no network here. What
 // Envoy would refuse at once is refused at once.
 func (c *call) httpCall() status {
 	cluster, ok1 := c.bytes(0)
@@ -135,14 +146,27 @@ func (c *call) httpCall() status {
 	return c.put32(9, c.vm.token)
 }
 
-// getStatus is that of the last HTTP call.
-func (c *call) getStatus() status {
-	code, message := uint32(ok), ""
-	if c.vm.failing {
-		code, message = uint32(brokenConnection), "reset"
+// grpc refuses a call, as there is no network here. A service without a target
+// ends Envoy (1.40.0: "panic: unset oneof").
+func (c *call) grpc() status {
+	packed, readable := c.bytes(0)
+	if !readable {
+		return invalidMemoryAccess
 	}
-	if result := c.put32(0, code); result != ok {
+	var service corev3.GrpcService
+	if err := proto.Unmarshal(packed, &service); err != nil {
+		return parseFailure
+	}
+	if service.GetTargetSpecifier() == nil {
+		panic(stopped("it calls a gRPC service without a target, which crashes Envoy"))
+	}
+	return internalFailure
+}
+
+// getStatus is that of a call that was reset; here none is.
+func (c *call) getStatus() status {
+	if result := c.put32(0, 0); result != ok {
 		return result
 	}
-	return c.give(1, []byte(message))
+	return c.give(1, nil)
 }

@@ -48,18 +48,16 @@ func (e *Error) Error() string {
 	return text
 }
 
-// errRestricted stops a module that calls what it may not call yet.
-type errRestricted struct{ function string }
+// stopped ends a call from within a host function, for what a module must not do.
+type stopped string
 
-func (e errRestricted) Error() string {
-	return fmt.Sprintf("it calls %s before proxy_on_vm_start, which Envoy does not allow", e.function)
-}
+func (s stopped) Error() string { return string(s) }
 
 // trapped says in one line what wazero says of a trap in a function, or, without
 // one, of a module that can't be instantiated.
 func trapped(function string, err error) string {
-	if r := (errRestricted{}); errors.As(err, &r) {
-		return r.Error()
+	if s := stopped(""); errors.As(err, &s) {
+		return s.Error()
 	}
 	text, stack, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
 	text = strings.TrimSuffix(text, " (recovered by wazero)")

@@ -18,11 +18,11 @@ const (
 	ok                  status = 0
 	notFound            status = 1
 	badArgument         status = 2
+	parseFailure        status = 4
 	invalidMemoryAccess status = 6
 	empty               status = 7
 	casMismatch         status = 8
 	internalFailure     status = 10
-	brokenConnection    status = 11
 )
 
 // hostFunction is a function that Envoy offers.
@@ -94,8 +94,8 @@ var hostFunctions = map[string]hostFunction{
 	"proxy_get_metric":            {params: "ii", do: (*call).getMetric},
 
 	"proxy_http_call":   {params: "iiiiiiiiii", do: (*call).httpCall},
-	"proxy_grpc_call":   {params: "iiiiiiiiiiii", do: func(*call) status { return internalFailure }},
-	"proxy_grpc_stream": {params: "iiiiiiiii", do: func(*call) status { return internalFailure }},
+	"proxy_grpc_call":   {params: "iiiiiiiiiiii", do: (*call).grpc},
+	"proxy_grpc_stream": {params: "iiiiiiiii", do: (*call).grpc},
 	"proxy_grpc_send":   {params: "iiii", do: func(*call) status { return notFound }},
 	"proxy_grpc_close":  {params: "i", do: func(*call) status { return notFound }},
 	"proxy_grpc_cancel": {params: "i", do: func(*call) status { return notFound }},
@@ -153,7 +153,7 @@ func (f hostFunction) bind(from, name string) api.GoModuleFunc {
 	return func(ctx context.Context, m api.Module, stack []uint64) {
 		v := vmOf(ctx)
 		if v.restricted != nil && !v.restricted[name] {
-			panic(errRestricted{name}) // wazero makes a trap of it
+			panic(stopped("it calls " + name + " before proxy_on_vm_start, which Envoy does not allow")) // a trap, to wazero
 		}
 		result := denied
 		if v.allows(name) || from == "env" && !strings.HasPrefix(name, "proxy_") {

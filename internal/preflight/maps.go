@@ -1,10 +1,13 @@
 package preflight
 
-// Header maps, as the ABI numbers them; those of gRPC and of HTTP calls are
-// always absent here, because no such call is ever answered.
+import "slices"
+
+// Header maps, as the ABI numbers them; there are never trailers here, nor
+// anything of a gRPC call.
 const (
 	requestHeaders  = 0
 	responseHeaders = 2
+	callAnswer      = 6 // headers of the answer to an HTTP call
 	maxHeaderMap    = 7
 )
 
@@ -12,6 +15,7 @@ const (
 const (
 	requestBody         = 0
 	responseBody        = 1
+	callAnswerBody      = 4
 	vmConfiguration     = 6
 	pluginConfiguration = 7
 	callData            = 8
@@ -20,6 +24,10 @@ const (
 // readable finds a header map that can be read now, or nil. The access log can
 // read what has passed, but not write to it.
 func (c *call) readable(kind uint32) *headers {
+	if kind == callAnswer && c.vm.answering {
+		answer := slices.Clone(callHeaders)
+		return &answer
+	}
 	s := c.stream()
 	if s == nil || !s.logging {
 		return c.writable(kind)
@@ -146,6 +154,8 @@ func (c *call) buffer(kind uint32) (data []byte, there bool) {
 			return s.body, true
 		}
 		return nil, true
+	case callAnswerBody:
+		return []byte(callBody), c.vm.answering
 	case vmConfiguration:
 		return c.vm.vmConfiguration, true
 	case pluginConfiguration:

@@ -98,15 +98,17 @@ func (s *Sandbox) try(ctx context.Context, p Plugin) error {
 		return &Error{Stage: StageConfigure, Reason: err.Error()}
 	}
 	// A VM of their own for the checks in either order: what one request leaves
-	// behind must not change the answer to another.
+	// behind must not change the answer to another. Two also when there is nothing
+	// to ask: on a proxy the filter must start in more than one.
 	backwards := slices.Clone(p.Checks)
 	slices.Reverse(backwards)
 	orders := [][]fleet.Check{p.Checks, backwards}
-	if len(p.Checks) < 2 {
-		orders = [][]fleet.Check{slices.Concat(p.Checks, p.Checks)}
+	if len(p.Checks) == 1 {
+		orders[0] = slices.Concat(p.Checks, p.Checks)
 	}
+	shared, log := newStore(), newLogbook(secrets(p.Checks))
 	for _, checks := range orders {
-		if err := s.ask(ctx, program, settings, checks); err != nil {
+		if err := s.ask(ctx, program, settings, shared, log, checks); err != nil {
 			return err
 		}
 	}
@@ -114,14 +116,8 @@ func (s *Sandbox) try(ctx context.Context, p Plugin) error {
 }
 
 // ask starts a VM and asks it checks.
-func (s *Sandbox) ask(ctx context.Context, p *program, plugin settings, checks []fleet.Check) error {
-	var values []string
-	for _, c := range checks {
-		for _, h := range c.Headers {
-			values = append(values, h.Value)
-		}
-	}
-	v, err := start(ctx, p, plugin, s.limits, newLogbook(values))
+func (s *Sandbox) ask(ctx context.Context, p *program, plugin settings, shared *store, log *logbook, checks []fleet.Check) error {
+	v, err := start(ctx, p, plugin, s.limits, log, shared)
 	if err != nil {
 		return err
 	}
@@ -132,6 +128,17 @@ func (s *Sandbox) ask(ctx context.Context, p *program, plugin settings, checks [
 		}
 	}
 	return nil
+}
+
+// secrets are the values that must not be in a log.
+func secrets(checks []fleet.Check) []string {
+	var out []string
+	for _, c := range checks {
+		for _, h := range c.Headers {
+			out = append(out, h.Value)
+		}
+	}
+	return out
 }
 
 // Key names everything that the outcome of a try depends on, but for the limits:

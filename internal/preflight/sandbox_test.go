@@ -72,7 +72,7 @@ func directive(text, name string) string {
 }
 
 const baseConfig = `{
-	"configuration": {"@type": "type.googleapis.com/google.protobuf.Struct", "value": {}},
+	"configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "{}"},
 	"vm_config": {
 		"configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "of the vm"},
 		"environment_variables": {"key_values": {"HOME": "/r"}, "host_env_keys": ["X", "ABSENT"]}

@@ -1,14 +1,18 @@
 package preflight
 
-// store is what modules share: here only with themselves, because each VM has
-// one of its own. SharedData and SharedQueue of proxy-wasm-cpp-host.
+// store is what the VMs of a filter share, the ones that come later with those
+// before: Envoy's workers do, each of which has a VM, and so does the VM that
+// Envoy starts first to see whether it can. What configures itself only once for
+// all of them therefore shows here too. SharedData and SharedQueue of
+// proxy-wasm-cpp-host.
 type store struct {
 	data    map[string]shared
 	cas     uint32
 	queues  map[string]uint32 // tokens by name
 	waiting map[uint32][]string
 	metrics map[uint32]uint64 // values by id
-	names   map[string]uint32 // ids by type and name
+	ids     map[string]uint32 // of metrics, by type and name
+	bytes   uint64            // that are kept for all this
 }
 
 type shared struct {
@@ -19,11 +23,29 @@ type shared struct {
 // maxDefined bounds queues and metrics.
 const maxDefined = 10_000
 
-func newStore() store {
-	return store{
+// perMessage is what a message in a queue takes besides its bytes.
+const perMessage = 16
+
+func newStore() *store {
+	return &store{
 		data: map[string]shared{}, queues: map[string]uint32{}, waiting: map[uint32][]string{},
-		metrics: map[uint32]uint64{}, names: map[string]uint32{},
+		metrics: map[uint32]uint64{}, ids: map[string]uint32{},
 	}
+}
+
+// share reports whether so many bytes more may be kept in the store.
+func (v *vm) share(n int) bool {
+	if !v.memory.keep(n) {
+		return false
+	}
+	v.bytes += uint64(n)
+	return true
+}
+
+// unshare gives bytes back.
+func (v *vm) unshare(n int) {
+	v.bytes -= uint64(n)
+	v.memory.kept -= uint64(n)
 }
 
 func (c *call) getSharedData() status {
@@ -51,10 +73,12 @@ func (c *call) setSharedData() status {
 		return invalidMemoryAccess
 	case there && expected != 0 && expected != d.cas:
 		return casMismatch
-	case !c.vm.memory.keep(len(key) + len(value)):
+	case !c.vm.share(len(key) + len(value)):
 		return internalFailure
 	}
-	c.vm.memory.kept -= uint64(len(d.value)) // of the value that is replaced
+	if there {
+		c.vm.unshare(len(key) + len(d.value))
+	}
 	c.vm.cas++
 	c.vm.data[key] = shared{value, c.vm.cas}
 	return ok
@@ -67,7 +91,7 @@ func (c *call) registerQueue() status {
 	}
 	token, there := c.vm.queues[name]
 	if !there {
-		if len(c.vm.queues) >= maxDefined || !c.vm.memory.keep(len(name)) {
+		if len(c.vm.queues) >= maxDefined || !c.vm.share(len(name)) {
 			return internalFailure
 		}
 		token = uint32(len(c.vm.queues) + 1)
@@ -98,7 +122,7 @@ func (c *call) enqueue() status {
 		return invalidMemoryAccess
 	case token == 0 || int(token) > len(c.vm.queues):
 		return notFound
-	case !c.vm.memory.keep(len(value) + 16):
+	case !c.vm.share(len(value) + perMessage):
 		return internalFailure
 	}
 	c.vm.waiting[token] = append(c.vm.waiting[token], value)
@@ -116,6 +140,7 @@ func (c *call) dequeue() status {
 		return empty
 	}
 	c.vm.waiting[token] = queue[1:]
+	c.vm.unshare(len(queue[0]) + perMessage)
 	return c.give(1, []byte(queue[0]))
 }
 
@@ -137,13 +162,13 @@ func (c *call) defineMetric() status {
 		return badArgument
 	}
 	key := string(rune('0'+kind)) + name
-	id, there := c.vm.names[key]
+	id, there := c.vm.ids[key]
 	if !there {
-		if len(c.vm.names) >= maxDefined || !c.vm.memory.keep(len(name)) {
+		if len(c.vm.ids) >= maxDefined || !c.vm.share(len(name)) {
 			return internalFailure
 		}
-		id = uint32(len(c.vm.names)+1)*4 + kind
-		c.vm.names[key] = id
+		id = uint32(len(c.vm.ids)+1)*4 + kind
+		c.vm.ids[key] = id
 		c.vm.metrics[id] = 0
 	}
 	return c.put32(3, id)

@@ -41,7 +41,7 @@ type vm struct {
 	restricted  map[string]bool // the host functions that may be called now; nil: all
 	configuring bool            // the plugin's configuration can be read
 
-	store
+	*store
 	events
 }
 
@@ -52,11 +52,12 @@ func vmOf(ctx context.Context) *vm { return ctx.Value(vmKey{}).(*vm) }
 
 // start makes a VM and takes it to where it answers requests, by the sequence of
 // WasmBase::initialize, start and configure.
-func start(ctx context.Context, p *program, s settings, limits Limits, log *logbook) (*vm, error) {
+func start(ctx context.Context, p *program, s settings, limits Limits, log *logbook, store *store) (*vm, error) {
 	log.reset()
 	v := &vm{
-		settings: s, limits: limits, abi: p.abi, log: log, stage: StageStart, memory: memory{limit: uint64(limits.Memory)},
-		streams: map[uint32]*stream{}, next: rootContext + 1, until: time.Now().Add(limits.Start), store: newStore(),
+		settings: s, limits: limits, abi: p.abi, log: log, stage: StageStart, store: store,
+		memory:  memory{limit: uint64(limits.Memory), kept: store.bytes},
+		streams: map[uint32]*stream{}, next: rootContext + 1, until: time.Now().Add(limits.Start),
 	}
 	for _, step := range []func() error{
 		func() error { return v.instantiate(ctx, p) },
