@@ -24,7 +24,8 @@ const (
 	HealthOpened
 	// HealthClosed says: it ended.
 	HealthClosed
-	// Probed says: the proxy reported on all probes of the plan that it has.
+	// Probed says: a report of the plan that Probe set is in, which tells whether its
+	// probes hold. One that does not tell yet is no event.
 	Probed
 	// Counted says: the proxy sent its counters.
 	Counted
@@ -38,34 +39,39 @@ type Event struct {
 	Resource string        // Rejected: type and names of what was refused
 	Message  string        // Rejected: the proxy's own words
 	Fresh    bool          // Connected: it has no configuration yet
-	NodeID   string        // Counted: who, where Node is nil
 	Plan     string        // Probed: the plan's ID
-	Passed   bool          // Probed: all of them hold
-	Failed   []string      // Probed: those that don't
-	Counters Counters      // Counted
+	Passed   bool          // Probed: all of them were answered as expected, each time
+	Failed   []string      // Probed: those that were not, and how
+	Counters Counters      // Counted: since the last such event that was taken
 	Elapsed  time.Duration // Served and Rejected: since the revision was assigned
 }
 
 // ID is the id of the proxy's node.
-func (e Event) ID() string {
-	if e.Node != nil {
-		return e.Node.GetId()
-	}
-	return e.NodeID
-}
+func (e Event) ID() string { return e.Node.GetId() }
 
 // events is a queue that never blocks who puts something in: streams must not
 // wait for the loop that takes events, nor the loop for itself. Its length is
-// bounded by the streams there are, each of which has few events to tell.
+// bounded by the streams there are, each of which has few events to tell: what
+// comes again and again is merged into what was not taken yet.
 type events struct {
-	mu    sync.Mutex
-	queue []Event
-	ready chan struct{} // holds a token while the queue is not empty
+	mu     sync.Mutex
+	queue  []Event
+	merged map[eventKey]int // where in the queue that is
+	ready  chan struct{}    // holds a token while the queue is not empty
+}
+
+type eventKey struct {
+	kind EventKind
+	node string
 }
 
 func (q *events) put(e Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.append(e)
+}
+
+func (q *events) append(e Event) {
 	q.queue = append(q.queue, e)
 	select {
 	case q.ready <- struct{}{}:
@@ -73,10 +79,28 @@ func (q *events) put(e Event) {
 	}
 }
 
+// merge puts an event in, or into the last of its kind and node if that was not
+// taken yet.
+func (q *events) merge(e Event, into func(older, newer Event) Event) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	key := eventKey{e.Kind, e.ID()}
+	if i, ok := q.merged[key]; ok {
+		q.queue[i] = into(q.queue[i], e)
+		return
+	}
+	if q.merged == nil {
+		q.merged = map[eventKey]int{}
+	}
+	q.merged[key] = len(q.queue)
+	q.append(e)
+}
+
 func (q *events) take() []Event {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	taken := q.queue
 	q.queue = nil
+	clear(q.merged)
 	return taken
 }

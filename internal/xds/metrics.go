@@ -2,99 +2,160 @@ package xds
 
 import (
 	"errors"
+	"fmt"
 	"io"
-	"regexp"
-	"strings"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/service/metrics/v3"
-	dto "github.com/prometheus/client_model/go"
 
-	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
-// Counters are what a rollout needs of a proxy's statistics, of one flush.
-// https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/stats
-type Counters struct {
-	At          time.Time
-	Requests    uint64 // completed by its listeners, the shadow's and the admin's not counted
-	Errors      uint64 // those answered 5xx
-	Workers     int    // server.concurrency; 0 where the flush did not say
-	VMs         int    // wasm.envoy.wasm.runtime.v8.active
-	ConfigFails uint64 // extension_config_discovery.….config_fail
+// A flush is what is read of a StreamMetricsMessage, of which a proxy sends 11 KB
+// a second: a dozen of some hundred metrics. The codec skips the others where
+// they lie.
+type flush struct {
+	node   *corev3.Node // in a stream's first message only
+	counts [stats]uint64
+	seen   [stats]bool
 }
 
-var responses = regexp.MustCompile(`^http\.(.+)\.downstream_rq_([1-5])xx$`)
+var (
+	flushIdentifier = number(&metricsv3.StreamMetricsMessage{}, "identifier")
+	flushMetrics    = number(&metricsv3.StreamMetricsMessage{}, "envoy_metrics")
+)
 
-// take adds a metric, if it is one of those.
-func (c *Counters) take(family *dto.MetricFamily) {
-	name := family.GetName()
-	counter, gauge := uint64(0), 0
-	for _, m := range family.GetMetric() {
-		counter += uint64(m.GetCounter().GetValue())
-		gauge += int(m.GetGauge().GetValue())
+// Unmarshal implements encoding.CodecV2: a flush is scanned, all else decoded.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	f, ok := v.(*flush)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
 	}
-	switch {
-	case name == "server.concurrency":
-		c.Workers = gauge
-	case name == "wasm.envoy.wasm.runtime.v8.active":
-		c.VMs = gauge
-	case strings.HasPrefix(name, "extension_config_discovery.") && strings.HasSuffix(name, ".config_fail"):
-		c.ConfigFails += counter
-	case strings.HasPrefix(name, "http."):
-		m := responses.FindStringSubmatch(name)
-		if m == nil || m[1] == "admin" || m[1] == snapshot.ShadowStatPrefix {
-			return
-		}
-		c.Requests += counter
-		if m[2] == "5" {
-			c.Errors += counter
-		}
+	buffer := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer buffer.Free()
+	if err := f.read(buffer.ReadOnlyData()); err != nil {
+		return fmt.Errorf("reading a proxy's metrics: %w", err)
 	}
+	return nil
 }
 
-// StreamMetrics implements the metrics service: proxies push their statistics, the
-// counters as what was added since the flush before.
-func (s *Server) StreamMetrics(stream metricsv3.MetricsService_StreamMetricsServer) error {
-	node := ""
-	for {
-		m, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
+func (f *flush) read(b []byte) error {
+	return fields(b, func(n protowire.Number, value []byte) error {
+		switch n {
+		case flushMetrics:
+			return f.family(value)
+		case flushIdentifier:
+			var id metricsv3.StreamMetricsMessage_Identifier
+			if err := proto.Unmarshal(value, &id); err != nil {
+				return err
+			}
+			f.node = id.GetNode()
+		}
+		return nil
+	})
+}
+
+// errEnough ends fields without an error.
+var errEnough = errors.New("enough")
+
+// fields calls take for each field of a message, with its value without its length.
+func fields(b []byte, take func(protowire.Number, []byte) error) error {
+	for len(b) > 0 {
+		number, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		b = b[n:]
+		size := protowire.ConsumeFieldValue(number, kind, b)
+		if size < 0 {
+			return protowire.ParseError(size)
+		}
+		value := b[:size]
+		b = b[size:]
+		if kind == protowire.BytesType {
+			value, _ = protowire.ConsumeBytes(value)
+		}
+		if err := take(number, value); errors.Is(err, errEnough) {
 			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StreamMetrics implements the metrics service: proxies push their statistics, of
+// counters what was added since the last flush.
+func (s *Server) StreamMetrics(stream metricsv3.MetricsService_StreamMetricsServer) error {
+	if err := s.enter(&s.evidence.metricsStreams); err != nil {
+		return err
+	}
+	defer s.exit(&s.evidence.metricsStreams)
+	var node *corev3.Node
+	var latest Counters
+	for {
+		var f flush
+		err := stream.RecvMsg(&f)
+		if errors.Is(err, io.EOF) {
+			return stream.SendAndClose(&metricsv3.StreamMetricsResponse{})
 		}
 		if err != nil {
 			return err
 		}
-		if id := m.GetIdentifier().GetNode(); id != nil && node == "" {
-			slim(id)
-			if node = id.GetId(); node == "" {
-				return status.Error(codes.InvalidArgument, "the first message of a stream must have a node with an id")
-			}
-			s.metricsChanged(node, 1)
-			defer s.metricsChanged(node, -1)
-			defer func() { s.log.Debug("no more metrics", "node", node) }()
+		known := node
+		if node, err = identify(known, f.node); err != nil {
+			return err
 		}
-		c := Counters{At: time.Now()}
-		for _, family := range m.GetEnvoyMetrics() {
-			c.take(family)
+		if known == nil {
+			s.metricsOpened(node)
+			defer s.metricsClosed(node)
 		}
-		s.events.put(Event{Kind: Counted, NodeID: node, Counters: c})
+		latest = s.counted(node, latest, &f)
 	}
 }
 
-func (s *Server) metricsChanged(node string, by int) {
-	s.healthMu.Lock()
-	defer s.healthMu.Unlock()
-	if s.metrics[node] += by; s.metrics[node] == 0 {
-		delete(s.metrics, node)
+// counted tells of a flush, and returns it, for its gauges.
+func (s *Server) counted(node *corev3.Node, before Counters, f *flush) Counters {
+	c := Counters{At: time.Now(), Workers: before.Workers, VMs: before.VMs}
+	c.add(f)
+	s.evidence.mu.Lock()
+	s.evidence.open(node.GetId()).metricsAt = c.At
+	s.evidence.mu.Unlock()
+	if _, deltas := fleet.EvidenceOf(node); deltas {
+		s.events.merge(Event{Kind: Counted, Node: node, Counters: c}, mergeCounted)
 	}
+	return c
 }
 
-func (s *Server) metricsOpen(node string) bool {
-	s.healthMu.Lock()
-	defer s.healthMu.Unlock()
-	return s.metrics[node] > 0
+// mergeCounted adds up what was not taken yet.
+func mergeCounted(older, newer Event) Event {
+	sum := &newer.Counters
+	sum.Requests += older.Counters.Requests
+	sum.Errors += older.Counters.Errors
+	sum.Probes += older.Counters.Probes
+	sum.ConfigFails += older.Counters.ConfigFails
+	sum.Crashes += older.Counters.Crashes
+	return newer
+}
+
+func (s *Server) metricsOpened(node *corev3.Node) {
+	if _, deltas := fleet.EvidenceOf(node); !deltas {
+		s.log.Warn("this proxy's metrics are not counted: its node metadata does not say that they are the server's, as `xds bootstrap` prints it, so that they may be totals",
+			"node", node.GetId())
+	}
+	s.evidence.mu.Lock()
+	defer s.evidence.mu.Unlock()
+	s.evidence.open(node.GetId()).metrics++
+}
+
+func (s *Server) metricsClosed(node *corev3.Node) {
+	s.evidence.mu.Lock()
+	defer s.evidence.mu.Unlock()
+	s.evidence.open(node.GetId()).metrics--
+	s.evidence.prune(node.GetId())
 }

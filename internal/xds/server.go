@@ -50,18 +50,16 @@ type Server struct {
 	streams int
 	proxies map[string]*proxy // by node id
 
-	healthMu sync.Mutex
-	health   map[string]*healthNode // by node id
-	metrics  map[string]int         // open streams, by node id
+	evidence evidence
 }
 
 // NewServer makes a server that gives nothing to anyone until Assign says what.
 func NewServer(log *slog.Logger, limits Limits) *Server {
 	return &Server{
 		log: log, limits: limits,
-		events:  events{ready: make(chan struct{}, 1)},
-		proxies: map[string]*proxy{},
-		health:  map[string]*healthNode{}, metrics: map[string]int{},
+		events:   events{ready: make(chan struct{}, 1)},
+		proxies:  map[string]*proxy{},
+		evidence: evidence{nodes: map[string]*witness{}},
 	}
 }
 

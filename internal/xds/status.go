@@ -14,11 +14,14 @@ type ProxyStatus struct {
 	Variant   string // "delta" or "sotw"
 	Streams   int    // more than one: a reconnect, or two proxies with one node id
 	Connected time.Time
-	Health    bool     // its health discovery stream is open
-	Metrics   bool     // and its metrics stream
 	Halted    bool     // it refused a part of what it was assigned
 	LastACK   *Verdict // nil for none
 	LastNACK  *Verdict // nil for none; it outlives a reconnect only if the server must remember it
+
+	// Its health discovery and metrics streams: whether one is open, and when a
+	// report last came in by it. The zero time: none.
+	Health, Metrics     bool
+	HealthAt, MetricsAt time.Time
 }
 
 // Proxies lists the connected proxies by node id.
@@ -29,11 +32,10 @@ func (s *Server) Proxies() []ProxyStatus {
 		proxies = append(proxies, p)
 	}
 	s.mu.Unlock()
-	health := s.healthNodes()
 	var out []ProxyStatus
 	for _, p := range proxies {
 		if status, ok := p.status(); ok {
-			status.Health, status.Metrics = health[status.Node.GetId()], s.metricsOpen(status.Node.GetId())
+			s.evidence.fill(&status)
 			out = append(out, status)
 		}
 	}

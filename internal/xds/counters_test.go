@@ -1,0 +1,158 @@
+package xds
+
+import (
+	_ "embed"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/service/metrics/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
+)
+
+// A flush of a real Envoy 1.40.0 with eight listeners and two probes, of 155
+// metrics, while users got 200, 403 and 503 and a filter under FAIL_RELOAD crashed.
+//
+//go:embed testdata/flush.pb
+var realFlush []byte
+
+func scan(t testing.TB, b []byte) Counters {
+	t.Helper()
+	var f flush
+	if err := newCodec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(b)}, &f); err != nil {
+		t.Fatal(err)
+	}
+	var c Counters
+	c.add(&f)
+	return c
+}
+
+// decoded counts the same, slowly.
+func decoded(t testing.TB, b []byte) Counters {
+	t.Helper()
+	var m metricsv3.StreamMetricsMessage
+	if err := proto.Unmarshal(b, &m); err != nil {
+		t.Fatal(err)
+	}
+	requests := regexp.MustCompile(`^http\.(.+)\.downstream_rq_([1-5])xx$`)
+	var c Counters
+	for _, family := range m.GetEnvoyMetrics() {
+		name, n := family.GetName(), uint64(family.GetMetric()[0].GetCounter().GetValue())
+		match := requests.FindStringSubmatch(name)
+		switch {
+		case match != nil && match[1] != "admin" && !strings.HasPrefix(match[1], "waxwing_shadow"):
+			c.Requests += n
+			if match[2] == "5" {
+				c.Errors += n
+			}
+		case regexp.MustCompile(`^cluster\.waxwing-probe/.*\.health_check\.attempt$`).MatchString(name):
+			c.Probes += n
+		case regexp.MustCompile(`^wasm\..+\.vm_reload_(success|failure|backoff)$`).MatchString(name):
+			c.Crashes += n
+		case regexp.MustCompile(`^extension_config_discovery\..+\.config_fail$`).MatchString(name):
+			c.ConfigFails += n
+		case name == "server.concurrency":
+			c.Workers = int(family.GetMetric()[0].GetGauge().GetValue())
+		case name == "wasm.envoy.wasm.runtime.v8.active":
+			c.VMs = int(family.GetMetric()[0].GetGauge().GetValue())
+		}
+	}
+	return c
+}
+
+func TestScanOfARealFlush(t *testing.T) {
+	want := Counters{Requests: 37, Errors: 12, Probes: 19, Workers: 2, VMs: 12, Crashes: 4}
+	if got := scan(t, realFlush); got != want {
+		t.Errorf("scanned %+v, want %+v", got, want)
+	}
+	if got := decoded(t, realFlush); got != want {
+		t.Errorf("decoded %+v, want %+v", got, want)
+	}
+}
+
+func marshal(t testing.TB, families ...*dto.MetricFamily) []byte {
+	t.Helper()
+	b, err := proto.Marshal(&metricsv3.StreamMetricsMessage{EnvoyMetrics: families})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestScanNames(t *testing.T) {
+	counter := xdstest.Counter
+	b := marshal(t,
+		counter("http.ingress.downstream_rq_1xx", 1), counter("http.a.b.downstream_rq_2xx", 2), counter("http.ingress.downstream_rq_5xx", 4),
+		counter("extension_config_discovery.http_filter.auth.config_fail", 8), counter("wasm.auth.vm_reload_failure", 16),
+		counter("cluster.waxwing-probe/x/live/1/0.health_check.attempt", 32), xdstest.Gauge("server.concurrency", 64),
+		xdstest.Gauge("wasm.envoy.wasm.runtime.v8.active", 128),
+		// None of these counts.
+		counter("http.admin.downstream_rq_2xx", 1e6), counter("http.waxwing_shadow.downstream_rq_5xx", 1e6),
+		counter("http.waxwing_shadow_2.downstream_rq_2xx", 1e6), counter("http.ingress.downstream_rq_6xx", 1e6),
+		counter("http.ingress.downstream_rq_total", 1e6), counter("http..downstream_rq_2x", 1e6), counter("http.downstream_rq_2xx", 1e6),
+		counter("listener.0.0.0.0_80.http.ingress.downstream_rq_2xx", 1e6), counter("downstream_rq_2xx", 1e6), counter("http.", 1e6),
+		counter("cluster.waxwing-shadow-probe/x/shadow/1/0.health_check.attempt", 1e6), counter("cluster.echo.health_check.attempt", 1e6),
+		counter("cluster.waxwing-probe/x/live/1/0.health_check.success", 1e6), counter("", 1e6),
+	)
+	want := Counters{Requests: 7, Errors: 4, ConfigFails: 8, Crashes: 16, Probes: 32, Workers: 64, VMs: 128}
+	if got := scan(t, b); got != want {
+		t.Errorf("scanned %+v, want %+v", got, want)
+	}
+}
+
+func TestScanRefuses(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"cut short":      realFlush[:len(realFlush)-3],
+		"negative":       marshal(t, xdstest.Counter("http.a.downstream_rq_2xx", -1)),
+		"not a number":   marshal(t, xdstest.Counter("http.a.downstream_rq_2xx", math.NaN())),
+		"not an integer": marshal(t, xdstest.Counter("http.a.downstream_rq_2xx", math.Inf(1))),
+	} {
+		if err := newCodec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(b)}, &flush{}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// What no proxy sends must not end the server.
+func FuzzScan(f *testing.F) {
+	f.Add(realFlush)
+	f.Add(marshal(f, xdstest.Counter("http.a.downstream_rq_2xx", 1), xdstest.Gauge("server.concurrency", 2)))
+	f.Add(protowire.AppendTag(nil, 2, protowire.BytesType))
+	f.Fuzz(func(_ *testing.T, b []byte) {
+		_ = (&flush{}).read(b) //nolint:errcheck // most are errors
+	})
+}
+
+func BenchmarkScan(b *testing.B) {
+	b.SetBytes(int64(len(realFlush)))
+	b.ReportAllocs()
+	data := mem.BufferSlice{mem.SliceBuffer(realFlush)}
+	codec := newCodec()
+	for b.Loop() {
+		var f flush
+		if err := codec.Unmarshal(data, &f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// What the scan saves.
+func BenchmarkDecode(b *testing.B) {
+	b.SetBytes(int64(len(realFlush)))
+	b.ReportAllocs()
+	data := mem.BufferSlice{mem.SliceBuffer(realFlush)}
+	codec := newCodec()
+	for b.Loop() {
+		var m metricsv3.StreamMetricsMessage
+		if err := codec.Unmarshal(data, &m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package xds
+
+import (
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	healthv3 "github.com/envoyproxy/go-control-plane/envoy/service/health/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+)
+
+// Probes are requests that a proxy sends to its own listeners, by health
+// discovery: real requests through the real filter, and no need to reach the
+// proxy from here. https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/health_checkers/hds
+
+// A ProbePlan is what a proxy is to be asked.
+type ProbePlan struct {
+	ID       string        // its reports are told apart by it
+	Interval time.Duration // between two requests of one probe
+	// Timeout of a request. The proxy asks on its main thread, which also compiles
+	// modules: see Report.
+	Timeout time.Duration
+	// Report is the time between two reports. Up to half a Timeout, a timeout that
+	// the proxy's own main thread is to blame for is told from a filter's.
+	Report time.Duration
+	// Shadow says that the listeners' requests are none of Counters.Requests, so
+	// that the probes are none of Counters.Probes.
+	Shadow bool
+	Probes []Probe
+}
+
+// A Probe is a check, asked through one listener.
+type Probe struct {
+	Name    string          // for people; it has no header's value
+	Address *corev3.Address // the proxy's own listener: TCP on loopback, or an abstract Unix socket ("@…")
+	Check   fleet.Check
+	Extra   []fleet.Header // more headers than the check's
+}
+
+// Names of the clusters that probes are to the proxy, and to its statistics.
+const (
+	probePrefix       = "waxwing-probe/"
+	shadowProbePrefix = "waxwing-shadow-probe/"
+)
+
+// Probe sets what the proxies with a node id are asked; nil for nothing. It is
+// kept until it is set to nil, and sent again when the proxy reconnects. A plan
+// with the ID of the one before changes nothing. It returns at once; what comes
+// of it are Probed events.
+func (s *Server) Probe(nodeID string, plan *ProbePlan) {
+	s.evidence.mu.Lock()
+	defer s.evidence.mu.Unlock()
+	defer s.evidence.prune(nodeID)
+	w := s.evidence.open(nodeID)
+	if plan == w.plan || plan != nil && w.plan != nil && plan.ID == w.plan.ID {
+		return
+	}
+	w.plan = plan
+	for _, h := range w.health {
+		h.wake()
+	}
+}
+
+// HealthOpen reports whether a node has a health discovery stream and can be asked.
+func (s *Server) HealthOpen(nodeID string) bool {
+	s.evidence.mu.Lock()
+	defer s.evidence.mu.Unlock()
+	w := s.evidence.nodes[nodeID]
+	return w != nil && w.newest() != nil
+}
+
+// An inquiry is a plan as it was sent, once. Its clusters have names that no other
+// inquiry of any server has: a report is of what it names, and Envoy takes no
+// notice of what it was sent before, by an earlier stream or server neither; it
+// would then not even report.
+type inquiry struct {
+	plan *ProbePlan
+	name string // what its clusters' names begin with
+	// latched says that one failure of a probe stays to be seen. A proxy
+	// acknowledges a listener a moment before its workers listen, so that a plan is
+	// sent unlatched first, and latched as soon as every probe has passed.
+	latched bool
+
+	reports  int       // that came in
+	began    time.Time // when the first did
+	last     time.Time // when the newest did
+	lateAt   int       // which of them was late, 0 for none
+	progress []progress
+}
+
+// progress is what came of a probe so far.
+type progress struct {
+	passed     bool // it was reported healthy once
+	wrongSince int  // the report from which on its answers are wrong, 0 for none
+}
+
+// nothing is a plan without probes.
+var nothing = &ProbePlan{Report: time.Hour}
+
+func newInquiry(plan *ProbePlan, latched bool) *inquiry {
+	prefix := probePrefix
+	if plan.Shadow {
+		prefix = shadowProbePrefix
+	}
+	return &inquiry{
+		plan: plan, latched: latched, progress: make([]progress, len(plan.Probes)),
+		name: prefix + plan.ID + "/" + rand.Text() + "/",
+	}
+}
+
+func (q *inquiry) cluster(i int) string { return q.name + strconv.Itoa(i) }
+
+// report is the time between two reports: shorter at first, which is over when all have passed.
+func (q *inquiry) report() time.Duration {
+	if q.latched || len(q.plan.Probes) == 0 {
+		return q.plan.Report
+	}
+	return max(q.plan.Report/4, 10*time.Millisecond)
+}
+
+// specifier is the inquiry in Envoy's form. Without probes it ends the ones before.
+// An error says what Envoy would not take, or would take for something else; it
+// tells the server neither.
+func (q *inquiry) specifier() (*healthv3.HealthCheckSpecifier, error) {
+	out := &healthv3.HealthCheckSpecifier{Interval: durationpb.New(q.report())}
+	for i, p := range q.plan.Probes {
+		if corev3.RequestMethod_value[p.Check.Method] == 0 {
+			return nil, fmt.Errorf("%s: Envoy's health checks have no method %s", p.Name, p.Check.Method)
+		}
+		out.ClusterHealthChecks = append(out.ClusterHealthChecks, &healthv3.ClusterHealthCheck{
+			ClusterName:       q.cluster(i),
+			HealthChecks:      []*corev3.HealthCheck{q.healthCheck(p)},
+			LocalityEndpoints: []*healthv3.LocalityEndpoints{{Endpoints: []*endpointv3.Endpoint{{Address: p.Address}}}},
+		})
+	}
+	if err := out.Validate(); err != nil {
+		return nil, fmt.Errorf("what Envoy would be sent is not valid: %w", err)
+	}
+	return out, nil
+}
+
+// healthCheck asks on a connection of its own each time, so that all workers are
+// met. To latch is to want, after a failure, more successes than there will be.
+func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
+	healthy := uint32(1)
+	if q.latched {
+		healthy = 1 << 30
+	}
+	interval := durationpb.New(q.plan.Interval)
+	check := &corev3.HealthCheck_HttpHealthCheck{
+		Host: p.Check.Host, Path: p.Check.Path,
+		Method:           corev3.RequestMethod(corev3.RequestMethod_value[p.Check.Method]),
+		ExpectedStatuses: []*typev3.Int64Range{{Start: int64(p.Check.Status), End: int64(p.Check.Status) + 1}},
+	}
+	for _, header := range slices.Concat(p.Check.Headers, p.Extra) {
+		check.RequestHeadersToAdd = append(check.RequestHeadersToAdd, &corev3.HeaderValueOption{
+			// In Envoy a value is a format, in which a percent sign begins a command.
+			Header:       &corev3.HeaderValue{Key: header.Name, Value: strings.ReplaceAll(header.Value, "%", "%%")},
+			AppendAction: corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD,
+		})
+	}
+	return &corev3.HealthCheck{
+		Timeout: durationpb.New(q.plan.Timeout),
+		// No cluster of a health check has traffic: of the intervals that one counts.
+		Interval: interval, NoTrafficInterval: interval,
+		UnhealthyThreshold: wrapperspb.UInt32(1), HealthyThreshold: wrapperspb.UInt32(healthy),
+		ReuseConnection: wrapperspb.Bool(false),
+		HealthChecker:   &corev3.HealthCheck_HttpHealthCheck_{HttpHealthCheck: check},
+	}
+}

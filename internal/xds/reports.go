@@ -1,0 +1,161 @@
+package xds
+
+import (
+	"fmt"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	healthv3 "github.com/envoyproxy/go-control-plane/envoy/service/health/v3"
+)
+
+// Envoy reports UNHEALTHY before the first answer, too. Since 1.40 a report has
+// the status of the last answer, and tells the two apart at once. Without one it
+// was no answer yet, or a connection that was refused: which of them, time tells.
+// A probe without an answer in time is TIMEOUT. (Envoy 1.40.0:
+// source/common/upstream/health_discovery_service.cc.)
+const answerKey = "http_status_code"
+
+// beginning is for how long a proxy may have no answer to a plan: it acknowledges
+// a new listener a moment before its workers listen.
+const beginning = 1500 * time.Millisecond
+
+// A reportVerdict is what a report means. Its zero value: it does not tell yet.
+type reportVerdict struct {
+	passed bool     // all probes have been answered, as expected
+	failed []string // those that were not, and how
+	again  bool     // the plan is to be sent again
+	latch  bool     // latched
+}
+
+// judge takes the next report.
+func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) reportVerdict {
+	said := q.match(r)
+	if len(said) == 0 {
+		return reportVerdict{}
+	}
+	q.count(now)
+	var v reportVerdict
+	good := 0
+	for i, e := range said {
+		switch q.probed(i, e, now) {
+		case probeGood:
+			good++
+		case probeBad:
+			v.failed = append(v.failed, q.plan.Probes[i].Name+": "+q.describe(e, q.plan.Probes[i]))
+		case probeLost:
+			v.again = true
+		case probeOpen:
+		}
+	}
+	switch {
+	case len(v.failed) > 0:
+		v.again = false
+	case good == len(said) && q.latched:
+		v.passed = true
+	case good == len(said):
+		v.again, v.latch = true, true
+	}
+	return v
+}
+
+type probeState int
+
+const (
+	probeOpen probeState = iota // it can't be told yet
+	probeGood
+	probeBad
+	probeLost // and it won't be: it is latched, for no fault of the filter's
+)
+
+// probed judges one probe.
+func (q *inquiry) probed(i int, e *healthv3.EndpointHealth, now time.Time) probeState {
+	health, p := e.GetHealthStatus(), &q.progress[i]
+	wrong := answer(e) != 0
+	if health == corev3.HealthStatus_HEALTHY || !wrong {
+		p.wrongSince = 0
+	} else if p.wrongSince == 0 {
+		p.wrongSince = q.reports
+	}
+	switch {
+	case health == corev3.HealthStatus_HEALTHY:
+		p.passed = true
+		return probeGood
+	case health == corev3.HealthStatus_TIMEOUT && q.late():
+		if q.latched {
+			return probeLost
+		}
+		return probeOpen
+	case health == corev3.HealthStatus_TIMEOUT, p.passed && q.latched, q.over(now):
+		return probeBad
+	case wrong && (q.latched || q.reported(p.wrongSince) > q.plan.Interval+q.report()):
+		// A worker takes a new filter a moment after the main thread has accepted
+		// it. So, at first, the answer after a wrong one must be wrong as well.
+		return probeBad
+	}
+	return probeOpen
+}
+
+// match finds what a report says of each probe; nil if it is not of this inquiry.
+func (q *inquiry) match(r *healthv3.EndpointHealthResponse) []*healthv3.EndpointHealth {
+	said := map[string]*healthv3.EndpointHealth{}
+	for _, cluster := range r.GetClusterEndpointsHealth() {
+		for _, locality := range cluster.GetLocalityEndpointsHealth() {
+			for _, endpoint := range locality.GetEndpointsHealth() {
+				said[cluster.GetClusterName()] = endpoint
+			}
+		}
+	}
+	out := make([]*healthv3.EndpointHealth, len(q.plan.Probes))
+	for i := range out {
+		if out[i] = said[q.cluster(i)]; out[i] == nil {
+			return nil
+		}
+	}
+	return out
+}
+
+// count notes that a report came in.
+func (q *inquiry) count(now time.Time) {
+	q.reports++
+	if q.reports == 1 {
+		q.began = now
+	} else if now.Sub(q.last) > q.report()+q.plan.Timeout/2 && q.report() <= q.plan.Timeout/2 {
+		q.lateAt = q.reports
+	}
+	q.last = now
+}
+
+// late says that the proxy's main thread had no time for its last report or the
+// one before: it compiled, say, 2 s for a Go module. Answers that came meanwhile
+// it has not seen either, so that what it now calls a timeout may be none.
+func (q *inquiry) late() bool { return q.lateAt > 0 && q.reports-q.lateAt <= 1 }
+
+// reported is the time, by the proxy's own clock, that has passed since a report:
+// the reports after it can't come sooner than it sent them.
+func (q *inquiry) reported(since int) time.Duration {
+	return time.Duration(q.reports-since) * q.report()
+}
+
+// over says that each probe must have been answered by now.
+func (q *inquiry) over(now time.Time) bool {
+	return q.reported(1) > q.plan.Timeout && (q.latched || now.Sub(q.began) > beginning)
+}
+
+// answer is the status of the last answer, 0 for none.
+func answer(e *healthv3.EndpointHealth) int {
+	return int(e.GetHealthMetadata().GetFields()[answerKey].GetNumberValue())
+}
+
+// describe tells people how a probe failed.
+func (q *inquiry) describe(e *healthv3.EndpointHealth, p Probe) string {
+	switch status := answer(e); {
+	case e.GetHealthStatus() == corev3.HealthStatus_TIMEOUT:
+		return fmt.Sprintf("TIMEOUT (no answer within %v)", q.plan.Timeout)
+	case status == 0:
+		return e.GetHealthStatus().String()
+	case status == p.Check.Status:
+		return fmt.Sprintf("%s (once, and %d again now)", e.GetHealthStatus(), status)
+	default:
+		return fmt.Sprintf("%s (it was answered %d)", e.GetHealthStatus(), status)
+	}
+}
