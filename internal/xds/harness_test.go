@@ -36,12 +36,12 @@ func variants(t *testing.T, test func(t *testing.T, sotw bool)) {
 // harness is a server behind real gRPC, and what it said.
 type harness struct {
 	*Server
-	t    *testing.T
+	t    testing.TB
 	ctx  context.Context
 	conn *grpc.ClientConn
 }
 
-func serve(t *testing.T, limits Limits) *harness {
+func serve(t testing.TB, limits Limits) *harness {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)

@@ -71,16 +71,18 @@ func fields(b []byte, take func(protowire.Number, []byte) error) error {
 			return protowire.ParseError(n)
 		}
 		b = b[n:]
-		size := protowire.ConsumeFieldValue(number, kind, b)
-		if size < 0 {
-			return protowire.ParseError(size)
-		}
-		value := b[:size]
-		b = b[size:]
+		var value []byte
 		if kind == protowire.BytesType {
-			value, _ = protowire.ConsumeBytes(value)
+			value, n = protowire.ConsumeBytes(b)
+		} else {
+			n = protowire.ConsumeFieldValue(number, kind, b)
+			value = b[:max(n, 0)]
 		}
-		if err := take(number, value); errors.Is(err, errEnough) {
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		b = b[n:]
+		if err := take(number, value); err == errEnough { //nolint:errorlint // it is never wrapped, and asked for each metric
 			return nil
 		} else if err != nil {
 			return err
