@@ -39,7 +39,7 @@ var rooms = map[string][]string{
 	"internal/console": {"internal/control"},
 	"internal/envoy":   {},
 	"internal/xdstest": {"envoy", "grpc", "github.com/prometheus/client_model/go"}, // what a StreamMetricsMessage is made of
-	"cmd/demo":         {"internal/envoy"}, // so that it is built, and says so, before anything large is
+	"cmd/demo":         {"internal/envoy"},                                         // so that it is built, and says so, before anything large is
 	"cmd/xds":          {"*"},
 	// The filter runs in proxies, not here.
 	"wasm/primeauth/go": {"github.com/proxy-wasm/proxy-wasm-go-sdk", "github.com/valyala/fastjson"},

@@ -30,7 +30,10 @@ type Options struct {
 	Server  string            // host:port of the server, as the proxy reaches it
 	Admin   string            // host:port of Envoy's admin interface
 	SotW    bool              // state-of-the-world rather than delta
-	Command string            // the command line that printed it, for its first line
+	// NoEvidence leaves out health discovery and the metrics sink: the server then
+	// has the proxy's word alone.
+	NoEvidence bool
+	Command    string // the command line that printed it, for its first line
 }
 
 // Write writes the bootstrap, in YAML.
@@ -54,7 +57,7 @@ func Write(w io.Writer, o Options) error {
 	}
 	return t.Execute(w, map[string]any{
 		"O": o, "Server": server, "Admin": admin, "ServerCluster": fleet.ServerCluster,
-		"LabelsKey": fleet.LabelsKey, "ListenKey": fleet.ListenKey,
+		"LabelsKey": fleet.LabelsKey, "ListenKey": fleet.ListenKey, "WaxwingKey": fleet.WaxwingKey,
 		"APIType": map[bool]string{false: "DELTA_GRPC", true: "GRPC"}[o.SotW],
 	})
 }

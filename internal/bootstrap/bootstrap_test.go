@@ -9,9 +9,12 @@ import (
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/config/metrics/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 
 	"encoding/json"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // parse reads a bootstrap as Envoy would.
@@ -67,6 +70,30 @@ func TestWrite(t *testing.T) {
 	sotw := parse(t, Options{Cluster: "edge", Server: "a:1", Admin: "b:2", SotW: true})
 	if got := sotw.GetDynamicResources().GetAdsConfig().GetApiType(); got != corev3.ApiConfigSource_GRPC {
 		t.Errorf("state-of-the-world is %v", got)
+	}
+}
+
+// The server must know what to expect, and Envoy must have what it says that it gives.
+func TestEvidence(t *testing.T) {
+	b := parse(t, Options{Cluster: "edge", Server: "a:1", Admin: "b:2"})
+	health, metrics := fleet.EvidenceOf(b.GetNode())
+	if !health || !metrics {
+		t.Errorf("the node says health %v, metrics %v", health, metrics)
+	}
+	if got := b.GetHdsConfig().GetGrpcServices()[0].GetEnvoyGrpc().GetClusterName(); got != fleet.ServerCluster {
+		t.Errorf("health discovery is served by %q", got)
+	}
+	var sink metricsv3.MetricsServiceConfig
+	if err := b.GetStatsSinks()[0].GetTypedConfig().UnmarshalTo(&sink); err != nil {
+		t.Fatal(err)
+	}
+	if sink.GetGrpcService().GetEnvoyGrpc().GetClusterName() != fleet.ServerCluster || !sink.GetReportCountersAsDeltas().GetValue() || sink.GetEmitTagsAsLabels() {
+		t.Errorf("the sink is %v", &sink)
+	}
+	b = parse(t, Options{Cluster: "edge", Server: "a:1", Admin: "b:2", NoEvidence: true})
+	health, metrics = fleet.EvidenceOf(b.GetNode())
+	if health || metrics || b.GetHdsConfig() != nil || len(b.GetStatsSinks()) > 0 || b.GetNode().GetMetadata() != nil {
+		t.Errorf("without evidence the bootstrap is %v", b)
 	}
 }
 

@@ -155,7 +155,6 @@ func planOf(snap *snapshot.Snapshot) rollout.Plan {
 				plan.ShadowChecks = true
 			default:
 				plan.LiveChecks = true
-				plan.ProbeRate += float64(time.Second) / float64(liveInterval)
 			}
 		}
 	}

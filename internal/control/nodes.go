@@ -101,7 +101,8 @@ func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
 // counters are a proxy's, with what they should be.
 func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.Counters {
 	out := rollout.Counters{
-		At: e.At, Requests: e.Requests, Errors: e.Errors, VMs: e.VMs, ConfigFails: e.ConfigFails,
+		At: e.At, Requests: e.Requests - min(e.Probes, e.Requests), Errors: e.Errors,
+		VMs: e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes,
 	}
 	accepted := s.rollout.Accepted(n.node.GetId())
 	if e.Workers > 0 && accepted.Live == n.target.Live && accepted.Shadow == n.target.Shadow {

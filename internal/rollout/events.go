@@ -12,8 +12,6 @@ type Plan struct {
 	Shadow       bool `json:"shadow"`
 	ShadowChecks bool `json:"shadow_checks"`
 	LiveChecks   bool `json:"live_checks"`
-	// ProbeRate is how many requests a second the probes of a real listener are.
-	ProbeRate float64 `json:"probe_rate"`
 }
 
 // A Stage is a part of the fleet. Its size includes the stages before it.

@@ -8,11 +8,12 @@ import (
 // Counters are what a proxy counted since its last report.
 type Counters struct {
 	At          time.Time
-	Requests    uint64 // completed, of its real listeners
+	Requests    uint64 // completed, of its real listeners; its own probes are none of them
 	Errors      uint64 // those answered 5xx
 	VMs         int    // Wasm VMs that are alive
 	WantVMs     int    // how many there should be: workers + 2 for each one held; 0 if not known
 	ConfigFails uint64 // configurations it could not apply
+	Crashes     uint64 // requests that found their VM crashed; under FAIL_RELOAD only
 }
 
 // share is what was answered lately.
@@ -117,6 +118,8 @@ func (s *step) judge(node string, p *proxy, c Counters) {
 	against := s.fewVMs(t, c)
 	switch {
 	case against != "":
+	case c.Crashes > 0:
+		against = fmt.Sprintf("%d requests found their Wasm VM crashed", c.Crashes)
 	case c.ConfigFails > 0:
 		against = fmt.Sprintf("%d configurations could not be applied", c.ConfigFails)
 	default:
@@ -163,11 +166,12 @@ func (s *step) quiet(t *traffic) string {
 	if t.reports < reports || now.span < 3*time.Second || before.rate() < 5 {
 		return ""
 	}
-	if probes := s.Rollout.Plan.ProbeRate * 1.5; now.rate() > probes+before.rate()/100 {
+	// Not none at all: a probe is counted as it begins, a request as it ends.
+	if now.rate() > before.rate()/20 {
 		return ""
 	}
 	if rest := s.rest.last(len(s.rest.windows)); rest.span > 0 && rest.rate() == 0 {
 		return "" // no one sends any
 	}
-	return fmt.Sprintf("it answers %.1f requests a second, its probes among them, and answered %.1f before", now.rate(), before.rate())
+	return fmt.Sprintf("it answers %.1f requests a second, its probes not counted, and answered %.1f before", now.rate(), before.rate())
 }

@@ -28,7 +28,7 @@ func defaultPlan() Plan {
 			{Name: "canary", Proxies: 1, Bake: 10 * time.Second, Deadline: time.Minute},
 			{Name: "all", Percent: 100, Deadline: time.Minute},
 		},
-		Prove: time.Second, Shadow: true, ShadowChecks: true, LiveChecks: true, ProbeRate: 20,
+		Prove: time.Second, Shadow: true, ShadowChecks: true, LiveChecks: true,
 		Limits: Limits{Errors: 0.05, MinRequests: 20, Disconnects: 3},
 	}
 }
@@ -175,6 +175,8 @@ func (s *story) counters(d *datadriven.TestData) Counters {
 			c.Errors = uint64(n)
 		case "vms":
 			c.VMs, c.WantVMs = n, 4
+		case "crashes":
+			c.Crashes = uint64(n)
 		}
 	}
 	return c

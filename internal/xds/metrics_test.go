@@ -112,7 +112,10 @@ func TestEvidenceInStatus(t *testing.T) {
 	h.flush(h.metrics(evident("a")))
 	h.expect(Counted, "a")
 	h.report(health, h.told(health, 1))
-	h.eventually(func() bool { s := h.Proxies()[0]; return s.Health && s.Metrics && !s.HealthAt.IsZero() && !s.MetricsAt.IsZero() })
+	h.eventually(func() bool {
+		s := h.Proxies()[0]
+		return s.Health && s.Metrics && !s.HealthAt.IsZero() && !s.MetricsAt.IsZero()
+	})
 }
 
 // What a flush costs all the way, with the part of a client in the same process.
