@@ -16,7 +16,6 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 )
 
@@ -30,6 +29,8 @@ type Config struct {
 	// Judge decides on a response: an error refuses it, ErrStall leaves it
 	// unanswered. nil accepts all.
 	Judge func(Response) error
+	// Light proxies keep no record of responses, so that thousands can run for long.
+	Light bool
 }
 
 // ErrStall makes a proxy say nothing to a response.
@@ -53,7 +54,7 @@ type Proxy struct {
 	have       map[string]map[string]string // type URL to name to version: what it accepted
 	versions   map[string]string            // type URL to the version of the last response it accepted
 	responses  []Response
-	changed    chan struct{} // closed and replaced with each response and at the end of the stream
+	changed    chan struct{} // while someone waits: closed with the next response or the end of the stream
 	streamErr  error
 	cancel     context.CancelFunc
 	done       chan struct{}
@@ -74,15 +75,14 @@ func Node(id, cluster string, labels map[string]string) *corev3.Node {
 func New(config Config) *Proxy {
 	return &Proxy{
 		config: config, subscribed: map[string]bool{}, have: map[string]map[string]string{}, versions: map[string]string{},
-		changed: make(chan struct{}),
 	}
 }
 
-// Connect opens a stream. The proxy answers by itself until Close, the end of
-// ctx or an error of the stream.
+// Connect opens a stream, once the connection is up. The proxy answers by itself
+// until Close, the end of ctx or an error of the stream.
 func (p *Proxy) Connect(ctx context.Context, conn grpc.ClientConnInterface) error {
 	ctx, cancel := context.WithCancel(ctx)
-	stream, err := p.dial(ctx, conn)
+	stream, err := open(ctx, conn, p.config.Node, p.config.SotW)
 	if err != nil {
 		cancel()
 		return fmt.Errorf("simulated proxy %q: %w", p.config.Node.GetId(), err)
@@ -110,6 +110,9 @@ func (p *Proxy) Close() {
 func (p *Proxy) Wait(ctx context.Context, condition func() bool) error {
 	for {
 		p.mu.Lock()
+		if p.changed == nil {
+			p.changed = make(chan struct{})
+		}
 		changed := p.changed
 		p.mu.Unlock()
 		if condition() {
@@ -145,7 +148,7 @@ func (p *Proxy) Err() error {
 }
 
 // run answers responses until the stream ends.
-func (p *Proxy) run(stream stream, done chan struct{}) {
+func (p *Proxy) run(stream *stream, done chan struct{}) {
 	defer close(done)
 	err := p.resubscribe(stream)
 	for err == nil {
@@ -165,7 +168,7 @@ func (p *Proxy) run(stream stream, done chan struct{}) {
 
 // resubscribe asks for clusters on a first connection, and on a later one for
 // all that the proxy had asked for, as Envoy does.
-func (p *Proxy) resubscribe(stream stream) error {
+func (p *Proxy) resubscribe(stream *stream) error {
 	types := []string{resource.ClusterType, resource.ListenerType, resource.ExtensionConfigType,
 		resource.EndpointType, resource.RouteType, resource.SecretType}
 	for _, typeURL := range types {
@@ -183,7 +186,7 @@ func (p *Proxy) resubscribe(stream stream) error {
 
 // subscribe asks for a type; a proxy asks for listeners once it has its clusters
 // and for what those name once it has listeners, as Envoy does.
-func (p *Proxy) subscribe(stream stream, typeURL string, names []string) error {
+func (p *Proxy) subscribe(stream *stream, typeURL string, names []string) error {
 	p.mu.Lock()
 	p.subscribed[typeURL] = true
 	have, version := maps.Clone(p.have[typeURL]), p.versions[typeURL]
@@ -191,7 +194,7 @@ func (p *Proxy) subscribe(stream stream, typeURL string, names []string) error {
 	return stream.subscribe(typeURL, names, have, version)
 }
 
-func (p *Proxy) handle(stream stream, r received) error {
+func (p *Proxy) handle(stream *stream, r received) error {
 	var verdict error
 	if p.config.Judge != nil {
 		verdict = p.config.Judge(r.Response)
@@ -236,7 +239,9 @@ func (p *Proxy) version(typeURL string) string {
 func (p *Proxy) take(r received, verdict error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.responses = append(p.responses, r.Response)
+	if !p.config.Light {
+		p.responses = append(p.responses, r.Response)
+	}
 	if verdict == nil {
 		if p.have[r.TypeURL] == nil || r.full {
 			p.have[r.TypeURL] = map[string]string{}
@@ -252,15 +257,10 @@ func (p *Proxy) take(r received, verdict error) {
 
 // notify wakes those who Wait. Called locked.
 func (p *Proxy) notify() {
-	close(p.changed)
-	p.changed = make(chan struct{})
-}
-
-// A received response, and what is needed to answer it.
-type received struct {
-	Response
-	nonce string
-	full  bool // it is the whole set of its type
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
 }
 
 func refusal(verdict error) *rpcstatus.Status {
@@ -268,16 +268,4 @@ func refusal(verdict error) *rpcstatus.Status {
 		return nil
 	}
 	return &rpcstatus.Status{Code: 13, Message: verdict.Error()}
-}
-
-func (p *Proxy) dial(ctx context.Context, conn grpc.ClientConnInterface) (stream, error) {
-	client := discoveryv3.NewAggregatedDiscoveryServiceClient(conn)
-	// Envoy says who it is in the first request of a stream only.
-	base := base{node: p.config.Node}
-	if p.config.SotW {
-		s, err := client.StreamAggregatedResources(ctx)
-		return &sotwStream{base: base, stream: s}, err
-	}
-	s, err := client.DeltaAggregatedResources(ctx)
-	return &deltaStream{base: base, stream: s}, err
 }

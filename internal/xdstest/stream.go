@@ -1,120 +1,73 @@
 package xdstest
 
 import (
-	"fmt"
-	"hash/crc32"
+	"context"
 
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/grpc"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 )
 
-// stream is one variant of the protocol.
-type stream interface {
-	subscribe(typeURL string, names []string, have map[string]string, version string) error
-	recv() (received, error)
-	answer(r received, verdict error, version string, names []string) error
-}
-
-type base struct {
+// A stream is one ADS stream, of either variant.
+type stream struct {
+	grpc grpc.ClientStream
 	node *corev3.Node // nil once it was sent
+	sotw bool
 }
 
-func (b *base) takeNode() *corev3.Node {
-	node := b.node
-	b.node = nil
+func open(ctx context.Context, conn grpc.ClientConnInterface, node *corev3.Node, sotw bool) (*stream, error) {
+	method := discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResources_FullMethodName
+	if sotw {
+		method = discoveryv3.AggregatedDiscoveryService_StreamAggregatedResources_FullMethodName
+	}
+	both := &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
+	s, err := conn.NewStream(ctx, both, method, grpc.ForceCodecV2(newCodec()), grpc.WaitForReady(true))
+	return &stream{grpc: s, node: node, sotw: sotw}, err
+}
+
+// takeNode says who the proxy is, as Envoy does in the first request of a stream only.
+func (s *stream) takeNode() *corev3.Node {
+	node := s.node
+	s.node = nil
 	return node
 }
 
-type deltaStream struct {
-	base
-	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient
-}
-
-func (s *deltaStream) subscribe(typeURL string, names []string, have map[string]string, _ string) error {
-	return s.stream.Send(&discoveryv3.DeltaDiscoveryRequest{
+func (s *stream) subscribe(typeURL string, names []string, have map[string]string, version string) error {
+	if s.sotw {
+		return s.grpc.SendMsg(&discoveryv3.DiscoveryRequest{
+			Node: s.takeNode(), TypeUrl: typeURL, ResourceNames: names, VersionInfo: version,
+		})
+	}
+	return s.grpc.SendMsg(&discoveryv3.DeltaDiscoveryRequest{
 		Node: s.takeNode(), TypeUrl: typeURL, ResourceNamesSubscribe: names, InitialResourceVersions: have,
 	})
 }
 
-func (s *deltaStream) recv() (received, error) {
-	m, err := s.stream.Recv()
-	if err != nil {
-		return received{}, err
-	}
-	r := received{nonce: m.GetNonce(), Response: Response{
-		TypeURL: m.GetTypeUrl(), Version: m.GetSystemVersionInfo(), Removed: m.GetRemovedResources(),
-		Resources: map[string]string{}, Bytes: proto.Size(m),
-	}}
-	for _, res := range m.GetResources() {
-		r.Resources[res.GetName()] = res.GetVersion()
-	}
-	return r, nil
+func (s *stream) recv() (received, error) {
+	r := received{sotw: s.sotw}
+	err := s.grpc.RecvMsg(&r)
+	r.full = s.sotw && (r.TypeURL == resource.ListenerType || r.TypeURL == resource.ClusterType)
+	return r, err
 }
 
-func (s *deltaStream) answer(r received, verdict error, _ string, _ []string) error {
-	return s.stream.Send(&discoveryv3.DeltaDiscoveryRequest{
+func (s *stream) answer(r received, verdict error, version string, names []string) error {
+	if s.sotw {
+		return s.grpc.SendMsg(&discoveryv3.DiscoveryRequest{
+			Node: s.takeNode(), TypeUrl: r.TypeURL, ResponseNonce: r.nonce, VersionInfo: version,
+			ResourceNames: names, ErrorDetail: refusal(verdict),
+		})
+	}
+	return s.grpc.SendMsg(&discoveryv3.DeltaDiscoveryRequest{
 		Node: s.takeNode(), TypeUrl: r.TypeURL, ResponseNonce: r.nonce, ErrorDetail: refusal(verdict),
 	})
 }
 
-type sotwStream struct {
-	base
-	stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesClient
-}
-
-func (s *sotwStream) subscribe(typeURL string, names []string, _ map[string]string, version string) error {
-	return s.stream.Send(&discoveryv3.DiscoveryRequest{
-		Node: s.takeNode(), TypeUrl: typeURL, ResourceNames: names, VersionInfo: version,
-	})
-}
-
-func (s *sotwStream) recv() (received, error) {
-	m, err := s.stream.Recv()
-	if err != nil {
-		return received{}, err
-	}
-	r := received{nonce: m.GetNonce(), Response: Response{
-		TypeURL: m.GetTypeUrl(), Version: m.GetVersionInfo(), Resources: map[string]string{}, Bytes: proto.Size(m),
-	}}
-	r.full = r.TypeURL == resource.ListenerType || r.TypeURL == resource.ClusterType
-	for _, packed := range m.GetResources() {
-		name, err := nameOf(packed.GetValue())
-		if err != nil {
-			return received{}, fmt.Errorf("a resource of type %s: %w", r.TypeURL, err)
-		}
-		r.Resources[name] = fmt.Sprintf("%08x", crc32.ChecksumIEEE(packed.GetValue()))
-	}
-	return r, nil
-}
-
-func (s *sotwStream) answer(r received, verdict error, version string, names []string) error {
-	return s.stream.Send(&discoveryv3.DiscoveryRequest{
-		Node: s.takeNode(), TypeUrl: r.TypeURL, ResponseNonce: r.nonce, VersionInfo: version,
-		ResourceNames: names, ErrorDetail: refusal(verdict),
-	})
-}
-
-// nameOf reads a resource's name without decoding the rest: it is field 1 of
-// every resource type.
-func nameOf(b []byte) (string, error) {
-	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return "", protowire.ParseError(n)
-		}
-		if number == 1 && kind == protowire.BytesType {
-			name, n := protowire.ConsumeString(b[n:])
-			return name, protowire.ParseError(n)
-		}
-		m := protowire.ConsumeFieldValue(number, kind, b[n:])
-		if m < 0 {
-			return "", protowire.ParseError(m)
-		}
-		b = b[n+m:]
-	}
-	return "", nil
+// A received response, and what is needed to answer it.
+type received struct {
+	Response
+	nonce string
+	sotw  bool
+	full  bool // it is the whole set of its type
 }

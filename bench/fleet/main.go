@@ -1,0 +1,73 @@
+// Command fleet measures what ten thousand proxies cost a server: how long a push
+// takes to each of them, and what processor time, memory and bytes, beside a floor
+// (a gRPC server that writes the same bytes and does nothing else) and
+// go-control-plane's own caches. Each server is a process of its own, and so are
+// its simulated proxies, which have a TCP connection each. All servers are up at
+// once and take turns, push by push, so that a machine that drifts does so for
+// all. Run by `make bench-fleet`.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench-fleet:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	role := flag.String("role", "", "be one of the benchmark's own processes: server or proxies")
+	side := flag.String("side", "", "with -role server: which server")
+	listen := flag.String("listen", "127.0.0.1:0", "with -role server: address")
+	profile := flag.String("profile", "", "with -role server: folder for profiles; else: passed on to our server")
+	o := options{module: *flag.String("module", "wasm/primeauth/primeauth.wasm", "module to push")}
+	flag.IntVar(&o.pushes, "pushes", 7, "pushes of each case that count; one more is not counted")
+	flag.Func("sizes", "numbers of proxies, largest last (default 1,100,1000,10000)", func(s string) error { return ints(s, &o.sizes) })
+	flag.IntVar(&o.moduleMost, "module-most", 1000, "largest number of proxies to push a module to")
+	flag.Func("sides", "servers to measure (default waxwing,floor,snapshot,linear)", func(s string) error {
+		o.sides = strings.Split(s, ",")
+		return nil
+	})
+	flag.BoolVar(&o.whole, "whole", true, "measure bin/xds as a whole as well: connecting, memory, restart, a save")
+	flag.Parse()
+	switch *role {
+	case "server":
+		return serve(ctx, *side, *listen, *profile)
+	case "proxies":
+		return simulate(ctx)
+	}
+	o.profile = *profile
+	if o.sizes == nil {
+		o.sizes = []int{1, 100, 1000, 10000}
+	}
+	if o.sides == nil {
+		o.sides = []string{sideOurs, sideFloor, sideSnapshot, sideLinear}
+	}
+	begin := time.Now()
+	defer func() { fmt.Printf("\nthe whole run took %s\n", time.Since(begin).Round(time.Second)) }()
+	return o.measure(ctx)
+}
+
+func ints(s string, out *[]int) error {
+	for _, word := range strings.Split(s, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			return err
+		}
+		*out = append(*out, n)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
+)
+
+// proxies is the process of a server's simulated proxies, and their notes.
+type proxies struct {
+	ctx    context.Context
+	cancel context.CancelFunc // ends their streams
+	fleet  *xdstest.Fleet
+	stayed sync.WaitGroup
+
+	mu      sync.Mutex
+	want    []string // types that each proxy is to receive
+	seen    []int    // how many of them it did, by proxy
+	at      []int64  // when it had all
+	missing int
+	done    chan struct{}
+	bytes   int64
+	modules int
+	version []string // of the resource received last, by proxy
+	wrong   error
+}
+
+func simulate(ctx context.Context) error {
+	p := &proxies{ctx: ctx, cancel: func() {}}
+	return obey(func(c command) (answer, error) {
+		switch c.Do {
+		case "connect":
+			return p.connect(c)
+		case "expect":
+			p.expect([]string{c.Kind.changes()})
+			return answer{}, nil
+		case "await":
+			return p.await()
+		case "modules": // received since the last expect or connect
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return answer{Modules: p.modules, Bytes: p.bytes}, nil
+		case "close":
+			p.cancel()
+			p.stayed.Wait()
+			return answer{}, p.fleet.Close()
+		}
+		return answer{}, fmt.Errorf("proxies can't %q", c.Do)
+	})
+}
+
+// connect brings n proxies up, and returns when each has a first set of resources.
+func (p *proxies) connect(c command) (answer, error) {
+	p.version = make([]string, c.N)
+	p.seen, p.at = make([]int, c.N), make([]int64, c.N)
+	names := map[string][]string{}
+	if c.Kind == inlineModule {
+		names[resource.ExtensionConfigType] = []string{"auth"}
+	}
+	var err error
+	p.fleet, err = xdstest.NewFleet(c.N, c.Address, func(i int) xdstest.Config {
+		return xdstest.Config{
+			Node: xdstest.Node(nodeID(i), "edge", nil), Names: names, Light: true,
+			Judge: func(r xdstest.Response) error { p.received(i, r); return nil },
+		}
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	p.expect(c.Kind.types())
+	ctx, cancel := context.WithCancel(p.ctx)
+	p.cancel = cancel
+	p.stayed.Go(func() { p.fleet.Stay(ctx) })
+	return p.await()
+}
+
+// expect makes ready for a response of each of these types for each proxy.
+func (p *proxies) expect(types []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.want, p.missing, p.done, p.bytes, p.modules = types, len(p.at), make(chan struct{}), 0, 0
+	clear(p.seen)
+	clear(p.at)
+}
+
+func (p *proxies) received(i int, r xdstest.Response) {
+	at := now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bytes += int64(r.Bytes)
+	if r.TypeURL == resource.ExtensionConfigType && r.Bytes > moduleSize/2 {
+		p.modules++
+	}
+	if !slices.Contains(p.want, r.TypeURL) || p.at[i] != 0 {
+		return
+	}
+	for _, version := range r.Resources {
+		if version == p.version[i] {
+			p.wrong = fmt.Errorf("proxy %d was sent %s again, version %s", i, r.TypeURL, version)
+		}
+		p.version[i] = version
+	}
+	if p.seen[i]++; p.seen[i] == len(p.want) {
+		p.at[i] = at
+		if p.missing--; p.missing == 0 {
+			close(p.done)
+		}
+	}
+}
+
+// await returns when each proxy has what was expected.
+func (p *proxies) await() (answer, error) {
+	p.mu.Lock()
+	done := p.done
+	p.mu.Unlock()
+	select {
+	case <-done:
+	case <-p.ctx.Done():
+		return answer{}, p.ctx.Err()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return answer{At: slices.Clone(p.at), Bytes: p.bytes, Modules: p.modules}, p.wrong
+}

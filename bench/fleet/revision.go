@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	_ "github.com/waxwing-xds/waxwing/internal/extensions"
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// kind is a kind of change.
+type kind string
+
+const (
+	configuration kind = "configuration" // a route in a listener
+	inlineModule  kind = "module"        // a Wasm module, inline
+)
+
+// moduleSize is the size in bytes that a module is filled up to: that of the first
+// measurements, so that these can be compared with them.
+const moduleSize = 2_880_000
+
+// changes is the type of the resource that a change of this kind changes.
+func (k kind) changes() string {
+	if k == inlineModule {
+		return resource.ExtensionConfigType
+	}
+	return resource.ListenerType
+}
+
+// types is what a proxy ends up with.
+func (k kind) types() []string {
+	if k == inlineModule {
+		return []string{resource.ClusterType, resource.ListenerType, resource.ExtensionConfigType}
+	}
+	return []string{resource.ClusterType, resource.ListenerType}
+}
+
+// fleetFile is the nth fleet file of a kind, and wasm its module.
+func (k kind) fleetFile(n int) []byte {
+	filters, mark := "[]", n
+	if k == inlineModule {
+		filters, mark = "[{name: auth, module: {file: filter.wasm}, listeners: [ingress]}]", 0
+	}
+	return fmt.Appendf(nil, fleetYAML, filters, mark)
+}
+
+// wasm is a module with a custom section that names the revision and fills it up
+// (https://webassembly.github.io/spec/core/binary/modules.html#custom-section).
+func wasm(module []byte, n int) []byte {
+	const head = 1 + 5 + 1 + 7 // id, size in 5 bytes, name
+	fill := moduleSize - len(module) - head
+	if fill < 16 {
+		fill = 16
+	}
+	out := make([]byte, 0, len(module)+head+fill)
+	out = append(out, module...)
+	out = append(out, 0)
+	size := uint32(8 + fill)
+	for i := range 5 {
+		b := byte(size & 0x7f)
+		if size >>= 7; i < 4 {
+			b |= 0x80
+		}
+		out = append(out, b)
+	}
+	out = append(out, 7)
+	out = append(out, "waxwing"...)
+	out = binary.BigEndian.AppendUint64(out, uint64(n))
+	return append(out, make([]byte, fill-8)...)
+}
+
+// build makes the nth revision of a kind.
+func build(k kind, n int, modulePath string) (*snapshot.Snapshot, error) {
+	f, err := fleet.Parse("fleet.yaml", k.fleetFile(n))
+	if err != nil {
+		return nil, err
+	}
+	modules := map[string]*module.Module{}
+	if k == inlineModule {
+		code, err := os.ReadFile(modulePath)
+		if err != nil {
+			return nil, err
+		}
+		modules["filter.wasm"] = module.New(wasm(code, n))
+	}
+	return snapshot.Build(f, modules)
+}
+
+const fleetYAML = `fleet: edge
+match: {cluster: edge}
+filters: %s
+resources:
+  listeners:
+    - name: ingress
+      address: {socket_address: {address: 127.0.0.1, port_value: 18000}}
+      filter_chains:
+        - filters:
+            - name: hcm
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: ingress
+                route_config:
+                  response_headers_to_add: [{header: {key: x-revision, value: "%d"}}]
+                  virtual_hosts:
+                    - name: all
+                      domains: ["*"]
+                      routes:
+                        - {match: {prefix: /a}, route: {cluster: echo, timeout: 3s, retry_policy: {retry_on: 5xx, num_retries: 2}}}
+                        - {match: {prefix: /b}, route: {cluster: echo, prefix_rewrite: /a}}
+                        - {match: {prefix: /}, route: {cluster: echo}}
+                http_filters:
+                  - name: router
+                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  clusters:
+    - name: echo
+      type: STATIC
+      connect_timeout: 1s
+      load_assignment:
+        cluster_name: echo
+        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 9}}}}]}]
+`
