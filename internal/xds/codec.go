@@ -49,11 +49,18 @@ func number(m proto.Message, field protoreflect.Name) protowire.Number {
 
 func (c codec) delta(m *discoveryv3.DeltaDiscoveryResponse) (mem.BufferSlice, error) {
 	w := writer{}
-	w.message(without(m, deltaResources))
+	w.message(&discoveryv3.DeltaDiscoveryResponse{
+		SystemVersionInfo: m.GetSystemVersionInfo(), TypeUrl: m.GetTypeUrl(), RemovedResources: m.GetRemovedResources(),
+		RemovedResourceNames: m.GetRemovedResourceNames(), Nonce: m.GetNonce(), ControlPlane: m.GetControlPlane(),
+		ResourceErrors: m.GetResourceErrors(),
+	})
 	for _, r := range m.GetResources() {
-		head := w.marshal(without(r, resourceAny))
-		w.tag(deltaResources, len(head)+fieldSize(resourceAny, anySize(r.GetResource())))
-		w.small = append(w.small, head...)
+		head := &discoveryv3.Resource{
+			Name: r.GetName(), ResourceName: r.GetResourceName(), Version: r.GetVersion(), Aliases: r.GetAliases(),
+			Ttl: r.GetTtl(), CacheControl: r.GetCacheControl(), Metadata: r.GetMetadata(),
+		}
+		w.tag(deltaResources, proto.Size(head)+fieldSize(resourceAny, anySize(r.GetResource())))
+		w.message(head)
 		w.any(resourceAny, r.GetResource())
 	}
 	return w.finish()
@@ -61,23 +68,14 @@ func (c codec) delta(m *discoveryv3.DeltaDiscoveryResponse) (mem.BufferSlice, er
 
 func (c codec) stateOfTheWorld(m *discoveryv3.DiscoveryResponse) (mem.BufferSlice, error) {
 	w := writer{}
-	w.message(without(m, sotwResources))
+	w.message(&discoveryv3.DiscoveryResponse{
+		VersionInfo: m.GetVersionInfo(), Canary: m.GetCanary(), TypeUrl: m.GetTypeUrl(), Nonce: m.GetNonce(),
+		ControlPlane: m.GetControlPlane(), ResourceErrors: m.GetResourceErrors(),
+	})
 	for _, r := range m.GetResources() {
 		w.any(sotwResources, r)
 	}
 	return w.finish()
-}
-
-// without is a shallow copy of a message that lacks one field.
-func without(m proto.Message, field protowire.Number) proto.Message {
-	out := m.ProtoReflect().New()
-	m.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		if f.Number() != field {
-			out.Set(f, v)
-		}
-		return true
-	})
-	return out.Interface()
 }
 
 // byReference is the size in bytes from which a value is worth a buffer of its own.
@@ -91,15 +89,13 @@ type writer struct {
 	err   error
 }
 
-func (w *writer) marshal(m proto.Message) []byte {
-	b, err := proto.Marshal(m)
+func (w *writer) message(m proto.Message) {
+	b, err := proto.MarshalOptions{}.MarshalAppend(w.small, m)
 	if err != nil && w.err == nil {
 		w.err = fmt.Errorf("marshalling a discovery response: %w", err)
 	}
-	return b
+	w.small = b
 }
-
-func (w *writer) message(m proto.Message) { w.small = append(w.small, w.marshal(m)...) }
 
 // tag begins a field of size bytes.
 func (w *writer) tag(n protowire.Number, size int) {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -51,6 +52,51 @@ func TestCodecWritesTheSameMessage(t *testing.T) {
 		if !proto.Equal(m, got) {
 			t.Errorf("%s: read back %v", name, got)
 		}
+	}
+}
+
+// A field that the API gains must not get lost on the way.
+func TestCodecWritesEveryField(t *testing.T) {
+	resource := &discoveryv3.Resource{}
+	fill(resource, "resource")
+	resource.Resource = &anypb.Any{TypeUrl: "t", Value: []byte("v")}
+	delta, sotw := &discoveryv3.DeltaDiscoveryResponse{}, &discoveryv3.DiscoveryResponse{}
+	fill(delta, "resources")
+	fill(sotw, "resources")
+	delta.Resources, sotw.Resources = []*discoveryv3.Resource{resource}, []*anypb.Any{resource.Resource}
+	for _, m := range []proto.Message{delta, sotw} {
+		out, err := newCodec().Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := m.ProtoReflect().New().Interface()
+		if err := proto.Unmarshal(out.Materialize(), got); err != nil {
+			t.Fatal(err)
+		}
+		if !proto.Equal(m, got) {
+			t.Errorf("wrote %v\nread %v", m, got)
+		}
+	}
+}
+
+// fill sets every field of a message but one.
+func fill(m proto.Message, except protoreflect.Name) {
+	fields := m.ProtoReflect().Descriptor().Fields()
+	for i := range fields.Len() {
+		f, value := fields.Get(i), m.ProtoReflect().NewField(fields.Get(i))
+		switch {
+		case f.Name() == except:
+			continue
+		case f.IsList() && f.Kind() == protoreflect.MessageKind:
+			value.List().AppendMutable()
+		case f.IsList():
+			value.List().Append(protoreflect.ValueOfString("x"))
+		case f.Kind() == protoreflect.BoolKind:
+			value = protoreflect.ValueOfBool(true)
+		case f.Kind() == protoreflect.StringKind:
+			value = protoreflect.ValueOfString("x")
+		}
+		m.ProtoReflect().Set(f, value)
 	}
 }
 

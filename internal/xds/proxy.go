@@ -18,6 +18,7 @@ type proxy struct {
 	mu       sync.Mutex
 	sessions []*session // oldest first; the newest speaks for the proxy
 	rejected rejections
+	gone     bool   // off the server's table
 	software string // of the proxy that refused it: another may accept
 	ack      *Verdict
 	nack     *Verdict
@@ -30,21 +31,13 @@ type Verdict struct {
 	Message  string    `json:"message,omitempty"` // the proxy's words, where it refused
 }
 
-// Locks are taken in this order: server, session, proxy, events.
+// Locks are taken in this order: session, proxy, then the server's or that of its
+// events. The server's is held for a look at its table and nothing else, so that
+// no proxy waits for another.
 
 // join makes a session the one that speaks for its node.
 func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.proxies[node.GetId()]
-	if p == nil {
-		p = &proxy{server: s}
-		s.proxies[node.GetId()] = p
-	}
-	session.mu.Lock()
-	session.node, session.proxy = node, p
-	session.mu.Unlock()
-	p.mu.Lock()
+	p := s.proxyOf(node.GetId()) // locked
 	defer p.mu.Unlock()
 	if software := softwareOf(node); p.software != software {
 		p.rejected = nil
@@ -54,6 +47,7 @@ func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
 		s.log.Warn("another stream with this node id is open: a reconnect, or two proxies with one id",
 			"node", node.GetId(), "streams", len(p.sessions)+1)
 	}
+	session.node, session.proxy = node, p // nobody else has the session yet
 	p.sessions = append(p.sessions, session)
 	s.events.put(Event{Kind: Connected, Node: node, Fresh: fresh})
 }
@@ -70,10 +64,26 @@ func (s *Server) Forgive(nodeID string) {
 	}
 }
 
+// proxyOf finds or makes the proxy with a node id, and locks it.
+func (s *Server) proxyOf(nodeID string) *proxy {
+	for {
+		s.mu.Lock()
+		p := s.proxies[nodeID]
+		if p == nil {
+			p = &proxy{server: s}
+			s.proxies[nodeID] = p
+		}
+		s.mu.Unlock()
+		p.mu.Lock()
+		if !p.gone {
+			return p
+		}
+		p.mu.Unlock() // its last session ended just now
+	}
+}
+
 // quit takes a session off its proxy, and the proxy off the server with the last.
-func (s *Server) quit(session *session, node *corev3.Node) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Server) quit(session *session) {
 	p := session.proxy
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,9 +92,11 @@ func (s *Server) quit(session *session, node *corev3.Node) {
 	p.sessions = slices.Delete(p.sessions, i, i+1)
 	switch {
 	case len(p.sessions) == 0:
-		s.events.put(Event{Kind: Disconnected, Node: node})
-		if len(p.rejected) == 0 {
-			delete(s.proxies, node.GetId())
+		s.events.put(Event{Kind: Disconnected, Node: session.node})
+		if p.gone = len(p.rejected) == 0; p.gone {
+			s.mu.Lock()
+			delete(s.proxies, session.node.GetId())
+			s.mu.Unlock()
 		}
 	case newest: // an older stream speaks for the proxy again
 		s.events.put(Event{Kind: Connected, Node: p.sessions[len(p.sessions)-1].node})

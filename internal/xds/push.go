@@ -71,7 +71,7 @@ func (s *session) additions(st *typeState) *push {
 	if st.watch == nil {
 		return nil
 	}
-	p := &push{url: st.url, revision: s.target.ID, have: maps.Clone(st.have)}
+	var add []*snapshot.Resource
 	for _, r := range s.target.All(st.url) {
 		if !st.wants(r.Name) {
 			continue
@@ -83,17 +83,27 @@ func (s *session) additions(st *typeState) *push {
 			continue
 		}
 		if st.have[r.Name] != r.Version {
-			p.add = append(p.add, r)
-			p.have[r.Name] = r.Version
+			add = append(add, r)
 		}
 	}
+	if len(add) == 0 {
+		return nil
+	}
+	p := &push{url: st.url, revision: s.target.ID, add: add, have: with(st.have, add)}
 	if st.watch.sotw {
 		return s.stateOfTheWorld(st, p)
 	}
-	if len(p.add) == 0 {
-		return nil
-	}
 	return p
+}
+
+// with is what a proxy has once it was sent resources.
+func with(have map[string]string, add []*snapshot.Resource) map[string]string {
+	out := make(map[string]string, len(have)+len(add))
+	maps.Copy(out, have)
+	for _, r := range add {
+		out[r.Name] = r.Version
+	}
+	return out
 }
 
 // removals are the listeners or clusters that the target does not have.
@@ -101,17 +111,17 @@ func (s *session) removals(st *typeState) *push {
 	if st.watch == nil {
 		return nil
 	}
-	p := &push{url: st.url, revision: s.target.ID, have: maps.Clone(st.have)}
+	var gone []string
 	for name := range st.have {
 		if s.target.Get(st.url, name) == nil {
-			p.remove = append(p.remove, name)
-			delete(p.have, name)
+			gone = append(gone, name)
 		}
 	}
-	if len(p.remove) == 0 {
+	if len(gone) == 0 {
 		return nil
 	}
-	slices.Sort(p.remove)
+	slices.Sort(gone)
+	p := &push{url: st.url, revision: s.target.ID, remove: gone, have: without(st.have, gone)}
 	if !st.watch.sotw {
 		return p
 	}
@@ -126,17 +136,23 @@ func (s *session) removals(st *typeState) *push {
 	return p
 }
 
+// without is what a proxy has once names were taken from it.
+func without(have map[string]string, names []string) map[string]string {
+	out := maps.Clone(have)
+	for _, name := range names {
+		delete(out, name)
+	}
+	return out
+}
+
 // stateOfTheWorld completes a response of that variant. For listeners and
 // clusters it is the whole set, old ones that are yet to go included; for other
 // types Envoy takes what changed. A proxy that came back with the version of
 // just this set is sent nothing.
 func (s *session) stateOfTheWorld(st *typeState, p *push) *push {
-	if len(p.add) == 0 {
-		return nil
-	}
 	p.version = versionOf(p.have)
 	if st.resume == p.version {
-		st.have, st.acked, st.resume = p.have, maps.Clone(p.have), ""
+		st.have, st.acked, st.resume = p.have, p.have, ""
 		return nil
 	}
 	if fullState(st.url) {

@@ -27,9 +27,11 @@ type session struct {
 	variant string
 	opened  time.Time
 
+	// Set by the first request, before anyone else has the session.
+	node  *corev3.Node
+	proxy *proxy
+
 	mu       sync.Mutex
-	node     *corev3.Node
-	proxy    *proxy             // nil until the first request
 	target   *snapshot.Snapshot // nil: keep what it has
 	assigned time.Time
 	halted   atomic.Bool // the proxy refused a part of the target
@@ -48,7 +50,8 @@ type typeState struct {
 	awaited *push
 	nonce   string
 	// have are the versions the proxy was sent, or said that it has, by name;
-	// acked those of them that it accepted.
+	// acked those of them that it accepted. They are shared with pushes, so they
+	// are replaced and never written to.
 	have, acked map[string]string
 	// held are the listeners or clusters that a state-of-the-world proxy was sent:
 	// one that the next target lacks is sent along until nothing refers to it.
@@ -73,11 +76,10 @@ func newSession(ctx context.Context, s *Server, variant string) *session {
 }
 
 // identify takes the node of a stream's first request, and holds later ones
-// against it; fresh says that the request knows of no resources. A stream that changed its identity would get another fleet's answer.
+// against it: a stream that changed its identity would get another fleet's answer.
+// fresh says that the request knows of no resources.
 func (s *session) identify(node *corev3.Node, fresh bool) error {
-	s.mu.Lock()
-	known := s.node
-	s.mu.Unlock()
+	known := s.node // this goroutine sets it
 	switch {
 	case known == nil && node.GetId() == "":
 		return status.Error(codes.InvalidArgument, "the first request of a stream must have a node with an id")
@@ -104,11 +106,10 @@ func (s *session) identify(node *corev3.Node, fresh bool) error {
 
 func (s *session) leave() {
 	s.mu.Lock()
-	p, node := s.proxy, s.node
 	s.target = nil
 	s.mu.Unlock()
-	if p != nil {
-		s.server.quit(s, node)
+	if s.proxy != nil {
+		s.server.quit(s)
 	}
 }
 
@@ -140,7 +141,7 @@ func (s *session) own(target *snapshot.Snapshot) *snapshot.Snapshot {
 func (s *session) state(url string) *typeState {
 	st := s.types[url]
 	if st == nil {
-		st = &typeState{url: url, have: map[string]string{}, acked: map[string]string{}}
+		st = &typeState{url: url}
 		s.types[url] = st
 	}
 	return st

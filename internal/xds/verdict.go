@@ -3,6 +3,7 @@ package xds
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -69,8 +70,10 @@ func (s *session) sent(url, nonce string) {
 	st := s.state(url)
 	st.awaited, st.nonce, st.pending = st.pending, nonce, nil
 	if st.awaited != nil {
-		s.server.log.Debug("sent", "node", s.node.GetId(), "revision", st.awaited.revision, "resources", st.awaited.String())
-		st.have = maps.Clone(st.awaited.have)
+		if s.server.log.Enabled(s.ctx, slog.LevelDebug) {
+			s.server.log.Debug("sent", "node", s.node.GetId(), "revision", st.awaited.revision, "resources", st.awaited.String())
+		}
+		st.have = st.awaited.have
 		st.hold(st.awaited)
 		s.endpointsAgain(st.awaited)
 	}
@@ -84,10 +87,16 @@ func (s *session) endpointsAgain(p *push) {
 	if p.url != resource.ClusterType || eds == nil || s.target == nil {
 		return
 	}
+	var again []string
 	for _, r := range p.add {
-		delete(eds.have, s.target.EndpointsOf(r.Name))
+		if name := s.target.EndpointsOf(r.Name); eds.have[name] != "" {
+			again = append(again, name)
+		}
 	}
-	s.advance()
+	if len(again) > 0 {
+		eds.have = without(eds.have, again)
+		s.advance()
+	}
 }
 
 // hold keeps a state-of-the-world set of listeners or clusters.
@@ -113,10 +122,12 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 	}
 	p := st.awaited
 	st.awaited = nil
-	s.server.log.Debug("answered", "node", s.node.GetId(), "revision", p.revision, "resources", p.String(), "accepted", refusal == nil)
 	v := &Verdict{At: time.Now(), Resource: p.String()}
+	if s.server.log.Enabled(s.ctx, slog.LevelDebug) {
+		s.server.log.Debug("answered", "node", s.node.GetId(), "revision", p.revision, "resources", v.Resource, "accepted", refusal == nil)
+	}
 	if refusal == nil {
-		st.acked = maps.Clone(p.have)
+		st.acked = p.have
 	} else {
 		v.Message = truncate(refusal.GetMessage())
 		s.refused(st, p, v)

@@ -25,8 +25,8 @@ func (s *session) CreateDeltaWatch(req *discoveryv3.DeltaDiscoveryRequest, sub c
 	}
 	if s.types[req.GetTypeUrl()] == nil {
 		st := s.state(req.GetTypeUrl())
-		maps.Copy(st.have, req.GetInitialResourceVersions())
-		maps.Copy(st.acked, req.GetInitialResourceVersions())
+		st.have = maps.Clone(req.GetInitialResourceVersions()) // go-control-plane writes to its own
+		st.acked = st.have
 	} else {
 		// What a proxy gave up it has forgotten, and what it subscribes to again,
 		// while subscribed, it wants to be sent again.
@@ -80,9 +80,8 @@ func (s *session) open(url string, w *watch) func() {
 }
 
 func (st *typeState) forget(names []string) {
-	for _, name := range names {
-		delete(st.have, name)
-		delete(st.acked, name)
+	if len(names) > 0 {
+		st.have, st.acked = without(st.have, names), without(st.acked, names)
 	}
 }
 
@@ -108,9 +107,12 @@ func (r *deltaResponse) GetDeltaDiscoveryResponse() (*discoveryv3.DeltaDiscovery
 func (r *deltaResponse) GetDeltaRequest() *discoveryv3.DeltaDiscoveryRequest { return r.req }
 func (r *deltaResponse) GetSystemVersion() (string, error)                   { return r.push.revision, nil }
 func (r *deltaResponse) GetResponseVersion() string                          { return r.push.revision }
-func (r *deltaResponse) GetNextVersionMap() map[string]string                { return maps.Clone(r.push.have) }
-func (r *deltaResponse) GetReturnedResources() map[string]string             { return maps.Clone(r.push.have) }
+func (r *deltaResponse) GetReturnedResources() map[string]string             { return map[string]string{} }
 func (r *deltaResponse) GetContext() context.Context                         { return context.Background() }
+
+// GetNextVersionMap is what go-control-plane notes, and writes to, for a cache
+// that asks it later. The session keeps its own account.
+func (r *deltaResponse) GetNextVersionMap() map[string]string { return map[string]string{} }
 
 // sotwResponse is the same for state-of-the-world.
 type sotwResponse struct {
@@ -134,5 +136,5 @@ func anyOf(r *snapshot.Resource) *anypb.Any { return r.Wire.GetResource() }
 func (r *sotwResponse) GetRequest() *discoveryv3.DiscoveryRequest { return r.req }
 func (r *sotwResponse) GetVersion() (string, error)               { return r.push.version, nil }
 func (r *sotwResponse) GetResponseVersion() string                { return r.push.version }
-func (r *sotwResponse) GetReturnedResources() map[string]string   { return maps.Clone(r.push.have) }
+func (r *sotwResponse) GetReturnedResources() map[string]string   { return map[string]string{} }
 func (r *sotwResponse) GetContext() context.Context               { return r.ctx }
