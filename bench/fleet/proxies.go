@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
@@ -113,6 +114,24 @@ func (p *proxies) received(i int, r xdstest.Response) {
 	}
 }
 
+// patience is how long the last of the proxies may take.
+const patience = 90 * time.Second
+
+// late says what is known of proxies that did not get what they were to.
+func (p *proxies) late() error {
+	streams, why := 0, map[string]int{}
+	for _, proxy := range p.fleet.Proxies {
+		streams += proxy.Streams()
+		if err := proxy.Err(); err != nil {
+			why[err.Error()]++
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return fmt.Errorf("%d of %d proxies have not got %q after %s; %d streams were opened, these are closed: %v",
+		p.missing, len(p.at), p.want, patience, streams, why)
+}
+
 // await returns when each proxy has what was expected.
 func (p *proxies) await() (answer, error) {
 	p.mu.Lock()
@@ -120,6 +139,8 @@ func (p *proxies) await() (answer, error) {
 	p.mu.Unlock()
 	select {
 	case <-done:
+	case <-time.After(patience):
+		return answer{}, p.late()
 	case <-p.ctx.Done():
 		return answer{}, p.ctx.Err()
 	}

@@ -27,6 +27,15 @@ func pushRow(c, floor *contender, split bool) string {
 		mib(middle(c.pushes, peak)), ratio(c, floor, peak), mb(middle(c.pushes, func(p pushed) int64 { return p.bytes })))
 }
 
+// connectRow is a line of the table of connecting and of idle proxies.
+func connectRow(c *contender) string {
+	m, n := c.connect.memory, int64(c.n)
+	return fmt.Sprintf("| %d | %s | %s | %s | %.1f KiB | %.1f KiB | %.1f KiB | %.1f |", c.n, c.side, ms(c.connect.last), ms(c.connect.cpu),
+		kib(c.connect.each), kib(m.Heap/n), kib(m.Stacks/n), float64(m.Goroutines)/float64(n))
+}
+
+func kib(n int64) float64 { return float64(n) / 1024 }
+
 func middle[T cmp.Ordered](pushes []pushed, of func(pushed) T) T {
 	values := make([]T, len(pushes))
 	for i, p := range pushes {

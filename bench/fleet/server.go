@@ -148,7 +148,9 @@ func writeProfiles(folder string, cpu *os.File) error {
 
 // settle gives back what memory is free and says where the rest is.
 func settle() memory {
-	runtime.GC()
+	for range 4 { // each halves the stacks that are mostly empty
+		runtime.GC()
+	}
 	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

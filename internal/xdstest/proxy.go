@@ -55,6 +55,7 @@ type Proxy struct {
 	versions   map[string]string            // type URL to the version of the last response it accepted
 	responses  []Response
 	changed    chan struct{} // while someone waits: closed with the next response or the end of the stream
+	streams    int           // opened so far
 	streamErr  error
 	cancel     context.CancelFunc
 	done       chan struct{}
@@ -89,6 +90,7 @@ func (p *Proxy) Connect(ctx context.Context, conn grpc.ClientConnInterface) erro
 	}
 	p.mu.Lock()
 	p.cancel, p.done, p.streamErr = cancel, make(chan struct{}), nil
+	p.streams++
 	p.mu.Unlock()
 	go p.run(stream, p.done)
 	return nil
@@ -138,6 +140,13 @@ func (p *Proxy) Responses() []Response {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.responses)
+}
+
+// Streams is how many streams it has opened, over all connections.
+func (p *Proxy) Streams() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.streams
 }
 
 // Err is why the last stream ended, or nil.
