@@ -26,6 +26,9 @@ type settings struct {
 	SettleMax       time.Duration
 	MaxStreams      int
 	MaxRequestBytes int
+	MaxUnmatched    int
+	PushBudgetBytes int
+	PushTimeout     time.Duration
 	LogLevel        string
 	LogFormat       string
 	Preflight       toggle
@@ -46,8 +49,11 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Admin, "admin", defaultAdmin, "address of the admin API (HTTP); keep it local")
 	f.DurationVar(&s.Settle, "settle", 50*time.Millisecond, "how long a changed file must be left alone before it is taken")
 	f.DurationVar(&s.SettleMax, "settle-max", 2*time.Second, "how long after its first change a file is taken all the same")
-	f.IntVar(&s.MaxStreams, "max-streams", 0, "proxies' streams open at once, more are refused; 0: no limit")
+	f.IntVar(&s.MaxStreams, "max-streams", 20000, "proxies' streams open at once, more are refused; 0: no limit")
 	f.IntVar(&s.MaxRequestBytes, "max-request-bytes", 4<<20, "size of one request from a proxy, in bytes")
+	f.IntVar(&s.MaxUnmatched, "max-unmatched", 1000, "proxies held that no fleet matches, the streams of more are ended; 0: no limit")
+	f.IntVar(&s.PushBudgetBytes, "push-budget-bytes", 1<<30, "bytes of modules sent and not yet answered, more wait their turn; 0: no limit")
+	f.DurationVar(&s.PushTimeout, "push-timeout", 2*time.Minute, "how long a proxy may take to answer a module before its stream is ended; 0: no limit")
 	f.StringVar(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
 	s.Preflight = true

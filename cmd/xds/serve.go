@@ -81,7 +81,10 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 	if err != nil {
 		return err
 	}
-	server := xds.NewServer(log, xds.Limits{MaxStreams: s.MaxStreams, MaxRequestBytes: s.MaxRequestBytes})
+	server := xds.NewServer(log, xds.Limits{
+		MaxStreams: s.MaxStreams, MaxRequestBytes: s.MaxRequestBytes, MaxUnmatched: s.MaxUnmatched,
+		PushBudget: s.PushBudgetBytes, PushTimeout: s.PushTimeout,
+	})
 	config := control.Config{Log: log, Fleet: s.Fleet, Watcher: watcher, XDS: server, Store: dir}
 	if s.Preflight {
 		config.Preflight = preflight.New(s.Limits, os.LookupEnv)

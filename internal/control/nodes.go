@@ -135,7 +135,7 @@ func (c *Control) enter(n *nodeState, name string) {
 	if name == "" {
 		c.Log.Warn("no fleet matches this proxy: it is given nothing", "node", n.node.GetId(), "cluster", n.node.GetCluster())
 		n.target = rollout.Assignment{}
-		c.XDS.Assign(n.node.GetId(), nil)
+		c.XDS.Unmatched(n.node.GetId())
 		c.XDS.Probe(n.node.GetId(), nil)
 		return
 	}

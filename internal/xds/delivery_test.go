@@ -216,6 +216,9 @@ func TestMaxStreams(t *testing.T) {
 	if status.Code(other.Err()) != codes.ResourceExhausted {
 		t.Errorf("the second stream ended with %v", other.Err())
 	}
+	if s := h.Stats(); s.Streams != 1 || s.RefusedStreams != 1 {
+		t.Errorf("%+v", s)
+	}
 	p.Close()
 	h.expect(Disconnected, "a")
 	h.start(other, "b", build(t, "echo", "module"))

@@ -15,13 +15,14 @@ import (
 type proxy struct {
 	server *Server
 
-	mu       sync.Mutex
-	sessions []*session // oldest first; the newest speaks for the proxy
-	rejected rejections
-	gone     bool   // off the server's table
-	software string // of the proxy that refused it: another may accept
-	ack      *Verdict
-	nack     *Verdict
+	mu        sync.Mutex
+	sessions  []*session // oldest first; the newest speaks for the proxy
+	rejected  rejections
+	unmatched bool   // no fleet has it
+	gone      bool   // off the server's table
+	software  string // of the proxy that refused it: another may accept
+	ack       *Verdict
+	nack      *Verdict
 }
 
 // A Verdict is a proxy's word on a response. It is not written to once made.
@@ -54,10 +55,7 @@ func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
 
 // Forgive forgets what the proxies with a node id refused: they are sent it again.
 func (s *Server) Forgive(nodeID string) {
-	s.mu.Lock()
-	p := s.proxies[nodeID]
-	s.mu.Unlock()
-	if p != nil {
+	if p := s.proxy(nodeID); p != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.rejected = nil
@@ -93,6 +91,7 @@ func (s *Server) quit(session *session) {
 	switch {
 	case len(p.sessions) == 0:
 		s.events.put(Event{Kind: Disconnected, Node: session.node})
+		p.setMatched(true)
 		if p.gone = len(p.rejected) == 0; p.gone {
 			s.mu.Lock()
 			delete(s.proxies, session.node.GetId())
@@ -100,6 +99,38 @@ func (s *Server) quit(session *session) {
 		}
 	case newest: // an older stream speaks for the proxy again
 		s.events.put(Event{Kind: Connected, Node: p.sessions[len(p.sessions)-1].node})
+	}
+}
+
+// match notes whether a fleet has the proxy and returns, of one that none has, how
+// many such there are.
+func (p *proxy) match(matched bool) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if matched && !p.unmatched {
+		return 0 // as it nearly always is, without the server's lock
+	}
+	return p.setMatched(matched || len(p.sessions) == 0)
+}
+
+func (p *proxy) setMatched(matched bool) int {
+	p.server.mu.Lock()
+	defer p.server.mu.Unlock()
+	if p.unmatched && matched {
+		p.server.unmatched--
+	} else if !p.unmatched && !matched {
+		p.server.unmatched++
+	}
+	p.unmatched = !matched
+	return p.server.unmatched
+}
+
+// cut ends the proxy's streams.
+func (p *proxy) cut(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, session := range p.sessions {
+		session.cut(why)
 	}
 }
 

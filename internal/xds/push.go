@@ -54,10 +54,14 @@ func (s *session) advance() {
 	s.report()
 }
 
-// send answers the type's open watch.
+// send answers the type's open watch, at once or, with a large push, in its turn.
+// It reports whether there is something to wait for.
 func (s *session) send(st *typeState, p *push) bool {
 	if p == nil || st.watch == nil {
 		return false
+	}
+	if !s.admit(st, p) {
+		return true
 	}
 	w := st.watch
 	st.watch, st.pending, st.resume = nil, p, ""

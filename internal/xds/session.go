@@ -23,6 +23,7 @@ import (
 // watch, or none. It never blocks.
 type session struct {
 	ctx     context.Context
+	cut     context.CancelCauseFunc // ends the stream
 	server  *Server
 	variant string
 	opened  time.Time
@@ -49,6 +50,7 @@ type typeState struct {
 	pending *push
 	awaited *push
 	nonce   string
+	ticket  *ticket // of a large push, that waits or is in flight
 	// have are the versions the proxy was sent, or said that it has, by name;
 	// acked those of them that it accepted. They are shared with pushes, so they
 	// are replaced and never written to.
@@ -72,7 +74,8 @@ type watch struct {
 func (st *typeState) inFlight() bool { return st.pending != nil || st.awaited != nil }
 
 func newSession(ctx context.Context, s *Server, variant string) *session {
-	return &session{ctx: ctx, server: s, variant: variant, opened: time.Now(), types: map[string]*typeState{}}
+	ctx, cut := context.WithCancelCause(ctx)
+	return &session{ctx: ctx, cut: cut, server: s, variant: variant, opened: time.Now(), types: map[string]*typeState{}}
 }
 
 // identify takes the node of a stream's first request, and holds later ones
@@ -105,8 +108,12 @@ func (s *session) identify(node *corev3.Node, fresh bool) error {
 }
 
 func (s *session) leave() {
+	s.cut(nil)
 	s.mu.Lock()
 	s.target = nil
+	for _, st := range s.types {
+		s.settled(st)
+	}
 	s.mu.Unlock()
 	if s.proxy != nil {
 		s.server.quit(s)

@@ -70,6 +70,8 @@ func (s *session) sent(url, nonce string) {
 	st := s.state(url)
 	st.awaited, st.nonce, st.pending = st.pending, nonce, nil
 	if st.awaited != nil {
+		s.server.counts.pushes.Add(1)
+		s.server.counts.pushedBytes.Add(int64(st.awaited.size()))
 		if s.server.log.Enabled(s.ctx, slog.LevelDebug) {
 			s.server.log.Debug("sent", "node", s.node.GetId(), "revision", st.awaited.revision, "resources", st.awaited.String())
 		}
@@ -122,13 +124,16 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 	}
 	p := st.awaited
 	st.awaited = nil
+	s.settled(st)
 	v := &Verdict{At: time.Now(), Resource: p.String()}
 	if s.server.log.Enabled(s.ctx, slog.LevelDebug) {
 		s.server.log.Debug("answered", "node", s.node.GetId(), "revision", p.revision, "resources", v.Resource, "accepted", refusal == nil)
 	}
 	if refusal == nil {
+		s.server.counts.accepted.Add(1)
 		st.acked = p.have
 	} else {
+		s.server.counts.rejected.Add(1)
 		v.Message = truncate(refusal.GetMessage())
 		s.refused(st, p, v)
 	}

@@ -50,7 +50,10 @@ func (s *session) CreateWatch(req *discoveryv3.DiscoveryRequest, sub cache.Subsc
 	}
 	st := s.state(req.GetTypeUrl())
 	// A response that go-control-plane had not sent when this request came is lost.
-	st.pending = nil
+	if st.pending != nil {
+		st.pending = nil
+		s.settled(st)
+	}
 	if !sub.IsWildcard() {
 		var gone []string
 		for name := range st.have {
