@@ -36,10 +36,12 @@ var rooms = map[string][]string{
 		"internal/fleet", "internal/module", "internal/preflight", "internal/rollout", "internal/snapshot",
 		"internal/store", "internal/watch", "internal/xds", "envoy",
 	},
-	"internal/console": {"internal/control"},
+	// It shows the streams' figures, which the loop has no part in.
+	"internal/console": {"internal/control", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
 	"internal/envoy":   {},
-	"internal/xdstest": {"envoy", "grpc", "github.com/prometheus/client_model/go"}, // what a StreamMetricsMessage is made of
-	"cmd/demo":         {"internal/envoy"},                                         // so that it is built, and says so, before anything large is
+	// What a StreamMetricsMessage is made of is a package of its own.
+	"internal/xdstest": {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},
+	"cmd/demo":         {"internal/envoy"}, // so that it is built, and says so, before anything large is
 	"cmd/xds":          {"*"},
 	// The filter runs in proxies, not here.
 	"wasm/primeauth/go": {"github.com/proxy-wasm/proxy-wasm-go-sdk", "github.com/valyala/fastjson"},

@@ -33,7 +33,8 @@ func run() error {
 	side := flag.String("side", "", "with -role server: which server")
 	listen := flag.String("listen", "127.0.0.1:0", "with -role server: address")
 	profile := flag.String("profile", "", "with -role server: folder for profiles; else: passed on to our server")
-	o := options{module: *flag.String("module", "wasm/primeauth/primeauth.wasm", "module to push")}
+	var o options
+	flag.StringVar(&o.module, "module", "wasm/primeauth/primeauth.wasm", "module to push")
 	flag.IntVar(&o.pushes, "pushes", 7, "pushes of each case that count; one more is not counted")
 	flag.Func("sizes", "numbers of proxies, largest last (default 1,100,1000,10000)", func(s string) error { return ints(s, &o.sizes) })
 	flag.IntVar(&o.moduleMost, "module-most", 1000, "largest number of proxies to push a module to")

@@ -58,6 +58,7 @@ func (o *ours) event(e xds.Event) {
 		delete(o.served_, id)
 	case xds.Served:
 		o.served_[id] = e.Revision == o.target(id).ID
+	case xds.Rejected: // these proxies refuse nothing
 	}
 }
 

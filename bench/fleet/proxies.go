@@ -36,7 +36,7 @@ func simulate(ctx context.Context) error {
 	return obey(func(c command) (answer, error) {
 		switch c.Do {
 		case "connect":
-			return p.connect(c)
+			return p.connect(ctx, c)
 		case "expect":
 			p.expect([]string{c.Kind.changes()})
 			return answer{}, nil
@@ -56,7 +56,7 @@ func simulate(ctx context.Context) error {
 }
 
 // connect brings n proxies up, and returns when each has a first set of resources.
-func (p *proxies) connect(c command) (answer, error) {
+func (p *proxies) connect(ctx context.Context, c command) (answer, error) {
 	p.version = make([]string, c.N)
 	p.seen, p.at = make([]int, c.N), make([]int64, c.N)
 	names := map[string][]string{}
@@ -74,7 +74,7 @@ func (p *proxies) connect(c command) (answer, error) {
 		return answer{}, err
 	}
 	p.expect(c.Kind.types())
-	ctx, cancel := context.WithCancel(p.ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	p.cancel = cancel
 	p.stayed.Go(func() { p.fleet.Stay(ctx) })
 	return p.await()

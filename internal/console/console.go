@@ -19,6 +19,7 @@ import (
 //	POST /v1/commands           carries a control.Command out; 409 and why where it is refused
 //	GET /healthz    200 while the server runs
 //	GET /readyz     200 once there is a revision to serve, else 503
+//	GET /metrics    figures for Prometheus, all named waxwing_… but Go's own
 func Handler(log *slog.Logger, c *control.Control) http.Handler {
 	h := &handler{log: log, control: c}
 	mux := http.NewServeMux()
@@ -28,6 +29,7 @@ func Handler(log *slog.Logger, c *control.Control) http.Handler {
 	mux.HandleFunc("POST /v1/commands", h.command)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", h.ready)
+	mux.Handle("GET /metrics", metrics(log, c.XDS.Stats, c.Status))
 	return mux
 }
 

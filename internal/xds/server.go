@@ -167,7 +167,7 @@ func (s *Server) serve(ctx context.Context, variant string, handle func(*session
 		return err
 	}
 	if ctx.Err() == nil {
-		return context.Cause(session.ctx) // it was cut
+		return context.Cause(session.ctx) //nolint:contextcheck // why it was cut, if it was
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func Dial(address string) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30)),
 		grpc.WithInitialWindowSize(16<<20), grpc.WithInitialConnWindowSize(24<<20),
-		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10), grpc.WithSharedWriteBuffer(true),
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10),
 		grpc.WithDisableServiceConfig(), grpc.WithDisableRetry(), grpc.WithNoProxy(), grpc.WithIdleTimeout(0),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 250 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
@@ -87,7 +87,7 @@ func (p *Proxy) stay(ctx context.Context, conn *grpc.ClientConn) {
 			<-done
 		}
 		// Envoy's, with the bootstrap's base interval: up to so long, at random.
-		timer := time.NewTimer(rand.N(250 * time.Millisecond))
+		timer := time.NewTimer(rand.N(250 * time.Millisecond)) //nolint:gosec // a delay is no secret
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

@@ -1,0 +1,133 @@
+package console
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/xds"
+)
+
+// metrics serves the figures in Prometheus' format.
+func metrics(log *slog.Logger, stats func() xds.Stats, status func(context.Context) (control.Status, error)) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		&collector{stats, status},
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)})
+}
+
+// collector takes the figures when they are asked for; nothing is counted twice.
+type collector struct {
+	stats  func() xds.Stats
+	status func(context.Context) (control.Status, error)
+}
+
+// patience is how long the loop may take for its part, so that a scrape ends.
+const patience = 5 * time.Second
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("waxwing_"+name, help, labels, nil)
+}
+
+var (
+	descStreams   = desc("streams", "Streams of proxies that are open.")
+	descUnmatched = desc("unmatched_proxies", "Connected proxies that no fleet matches.")
+	descEvents    = desc("events_waiting", "What proxies said and the control loop is yet to take.")
+	descInFlight  = desc("push_in_flight_bytes", "Bytes of modules sent to proxies and not yet answered.")
+	descWaiting   = desc("pushes_waiting", "Pushes of modules that wait for room in the budget.")
+	descTimeouts  = desc("push_timeouts_total", "Pushes of modules that were not answered in time.")
+	descPushes    = desc("pushes_total", "Responses sent to proxies.")
+	descPushed    = desc("pushed_bytes_total", "Bytes of resources in the responses sent to proxies.")
+	descAnswers   = desc("answers_total", "Responses that proxies accepted or rejected.", "verdict")
+	descRefused   = desc("refused_total", "Streams and requests refused or ended for a limit.", "limit")
+	descLimit     = desc("limit", "The limits as they are set; 0 for none.", "limit")
+
+	descProxies  = desc("proxies", "Connected proxies of a fleet.", "fleet", "state")
+	descRevision = desc("revision", "Number of a fleet's revision; 0 for none.", "fleet", "role")
+	descRejected = desc("rejected_revisions", "Revisions that a fleet remembers as rejected.", "fleet")
+	descProblem  = desc("problem", "1 while what is on disk for a fleet can't be served.", "fleet")
+)
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descStreams, descUnmatched, descEvents, descInFlight, descWaiting, descTimeouts, descPushes, descPushed,
+		descAnswers, descRefused, descLimit, descProxies, descRevision, descRejected, descProblem,
+	} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	c.streams(out)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	status, err := c.status(ctx)
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(descProxies, err)
+		return
+	}
+	c.fleets(out, status)
+}
+
+func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, value int, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value), labels...)
+}
+
+func counter(out chan<- prometheus.Metric, d *prometheus.Desc, value int64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+}
+
+func (c *collector) streams(out chan<- prometheus.Metric) {
+	s := c.stats()
+	gauge(out, descStreams, s.Streams)
+	gauge(out, descUnmatched, s.Unmatched)
+	gauge(out, descEvents, s.Events)
+	gauge(out, descInFlight, s.PushBytesInFlight)
+	gauge(out, descWaiting, s.PushesWaiting)
+	counter(out, descTimeouts, int64(s.PushTimeouts))
+	counter(out, descPushes, s.Pushes)
+	counter(out, descPushed, s.PushedBytes)
+	counter(out, descAnswers, s.Accepted, "accepted")
+	counter(out, descAnswers, s.Rejected, "rejected")
+	counter(out, descRefused, s.RefusedStreams, "max-streams")
+	counter(out, descRefused, s.RefusedRequests, "max-request-bytes")
+	counter(out, descRefused, s.RefusedUnmatched, "max-unmatched")
+	gauge(out, descLimit, s.Limits.MaxStreams, "max-streams")
+	gauge(out, descLimit, s.Limits.MaxRequestBytes, "max-request-bytes")
+	gauge(out, descLimit, s.Limits.MaxUnmatched, "max-unmatched")
+	gauge(out, descLimit, s.Limits.PushBudget, "push-budget-bytes")
+}
+
+func (c *collector) fleets(out chan<- prometheus.Metric, status control.Status) {
+	type key struct {
+		fleet string
+		state control.State
+	}
+	proxies := map[key]int{}
+	for _, p := range status.Proxies {
+		proxies[key{p.Fleet, p.State}]++
+	}
+	for _, f := range status.Fleets {
+		for _, state := range []control.State{control.StateServing, control.StatePushing, control.StateRefuses, control.StateWaiting} {
+			gauge(out, descProxies, proxies[key{f.Fleet, state}], f.Fleet, string(state))
+		}
+		gauge(out, descRevision, f.Serving.Number, f.Fleet, "serving")
+		gauge(out, descRevision, f.Candidate.Number, f.Fleet, "candidate")
+		gauge(out, descRejected, len(f.Rejected), f.Fleet)
+		problem := 0
+		if f.Problem != "" {
+			problem = 1
+		}
+		gauge(out, descProblem, problem, f.Fleet)
+	}
+}
