@@ -51,3 +51,8 @@ lint: .tools/golangci-lint-$(LINTER) ## golangci-lint, as .golangci.yml says
 bench: build ## a save until three Envoys serve it, beside the smallest possible server
 	$(GO) build -o bin/bench-reload ./bench/reload
 	bin/bench-reload
+
+.PHONY: bench-fleet
+bench-fleet: build filter ## ten thousand simulated proxies, beside go-control-plane and a floor
+	$(GO) build -o bin/bench-fleet ./bench/fleet
+	bin/bench-fleet

@@ -88,8 +88,6 @@ func (c *snapshotCache) push(n int, even, odd *snapshot.Snapshot) error {
 	return nil
 }
 
-func (c *snapshotCache) served(context.Context, int) error { return errors.ErrUnsupported }
-
 // linearCache has one cache for each type; every node is given the same.
 type linearCache struct {
 	ctx      context.Context
@@ -139,8 +137,6 @@ func (c *linearCache) push(_ int, even, odd *snapshot.Snapshot) error {
 	}
 	return nil
 }
-
-func (c *linearCache) served(context.Context, int) error { return errors.ErrUnsupported }
 
 // changed spares the linear cache the push of what it has: it does not compare.
 func (c *linearCache) changed(typeURL string, all map[string]types.Resource) bool {

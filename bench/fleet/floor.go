@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"log/slog"
 	"sync"
 
@@ -137,5 +135,3 @@ func (f *floor) DeltaAggregatedResources(stream discoveryv3.AggregatedDiscoveryS
 		f.mu.Unlock()
 	}
 }
-
-func (f *floor) served(context.Context, int) error { return errors.ErrUnsupported }

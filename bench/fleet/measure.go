@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
+	"strings"
 )
 
 // options are the benchmark's settings.
@@ -20,17 +20,49 @@ type options struct {
 
 // measure prints the tables, each row when it is there.
 func (o options) measure(ctx context.Context) error {
+	if o.pushes > 0 {
+		if err := o.measureSides(ctx); err != nil {
+			return err
+		}
+	}
+	if !o.whole {
+		return nil
+	}
+	fmt.Printf("\n%s\n", wholeHeader)
+	most := slices.Max(o.sizes)
+	if err := o.measureWhole(ctx, smallModule, most); err != nil {
+		return fmt.Errorf("bin/xds with %d: %w", most, err)
+	}
+	if err := o.measureWhole(ctx, inlineModule, min(most, o.moduleMost)); err != nil {
+		return fmt.Errorf("bin/xds with %d: %w", min(most, o.moduleMost), err)
+	}
+	return nil
+}
+
+// measureSides measures pushes, side by side.
+func (o options) measureSides(ctx context.Context) error {
+	var connects []string // rows of the second table
 	fmt.Println(pushHeader)
 	for _, k := range []kind{configuration, inlineModule} {
 		for _, n := range o.sizes {
 			if k == inlineModule && n > o.moduleMost {
 				continue
 			}
-			if err := o.measureCase(ctx, k, n, false); err != nil {
-				return fmt.Errorf("%s to %d: %w", k, n, err)
+			for _, split := range []bool{false, true} {
+				if split && n != sidesAtOnce {
+					continue
+				}
+				rows, err := o.measureCase(ctx, k, n, split)
+				if err != nil {
+					return fmt.Errorf("%s to %d: %w", k, n, err)
+				}
+				if n >= sidesAtOnce && k == configuration && !split {
+					connects = append(connects, rows...)
+				}
 			}
 		}
 	}
+	fmt.Printf("\n%s\n%s\n", connectHeader, strings.Join(connects, "\n"))
 	return nil
 }
 
@@ -40,31 +72,33 @@ func (o options) measure(ctx context.Context) error {
 const sidesAtOnce = 1000
 
 // measureCase has the servers take turns with n proxies each.
-func (o options) measureCase(ctx context.Context, k kind, n int, split bool) error {
+// It returns rows on how they connected.
+func (o options) measureCase(ctx context.Context, k kind, n int, split bool) (rows []string, err error) {
 	sides := slices.DeleteFunc(slices.Clone(o.sides), func(side string) bool {
 		return side == sideFloor || split && side == sideLinear // which gives all the same
 	})
 	floor, err := up(ctx, sideFloor, k, n, o)
 	defer floor.down()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	fmt.Fprintln(os.Stderr, connectRow(floor))
 	group := len(sides)
 	if n > sidesAtOnce {
 		group = 1
 	}
 	for some := range slices.Chunk(sides, max(group, 1)) {
-		if err := o.measureBeside(ctx, floor, some, split); err != nil {
-			return err
+		beside, err := o.measureBeside(ctx, floor, some, split)
+		if err != nil {
+			return nil, err
 		}
+		rows = append(rows, beside...)
 	}
 	fmt.Println(pushRow(floor, floor, split))
-	return nil
+	return append(rows, connectRow(floor)), nil
 }
 
 // measureBeside measures some servers beside the floor.
-func (o options) measureBeside(ctx context.Context, floor *contender, sides []string, split bool) error {
+func (o options) measureBeside(ctx context.Context, floor *contender, sides []string, split bool) (rows []string, err error) {
 	all := []*contender{floor}
 	defer func() {
 		for _, c := range all[1:] {
@@ -75,14 +109,14 @@ func (o options) measureBeside(ctx context.Context, floor *contender, sides []st
 		c, err := up(ctx, side, floor.kind, floor.n, o)
 		all = append(all, c)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		fmt.Fprintln(os.Stderr, connectRow(c))
+		rows = append(rows, connectRow(c))
 	}
 	floor.pushes = nil
 	for _, c := range all {
 		if err := c.startProfile(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for i := range o.pushes + 1 {
@@ -90,9 +124,9 @@ func (o options) measureBeside(ctx context.Context, floor *contender, sides []st
 			c := all[(i+j)%len(all)] // nobody always goes first
 			p, err := c.push(split)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			if i > 0 || o.pushes < 1 {
+			if i > 0 {
 				c.pushes = append(c.pushes, p)
 			}
 		}
@@ -100,5 +134,5 @@ func (o options) measureBeside(ctx context.Context, floor *contender, sides []st
 	for _, c := range all[1:] {
 		fmt.Println(pushRow(c, floor, split))
 	}
-	return nil
+	return rows, nil
 }

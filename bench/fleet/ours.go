@@ -11,21 +11,19 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
-// ours is internal/xds, with the shortest loop that can drive it.
+// ours is internal/xds, with the shortest loop that can drive it, and with the
+// limits that bin/xds has by default.
 type ours struct {
 	server *xds.Server
 
 	mu        sync.Mutex
 	even, odd *snapshot.Snapshot
-	served_   map[string]bool // nodes that accepted all of what they have
-	changed   chan struct{}
 }
 
+var limits = xds.Limits{MaxStreams: 20000, PushBudget: 1 << 30, PushTimeout: 120e9}
+
 func newOurs(ctx context.Context) *ours {
-	o := &ours{
-		server:  xds.NewServer(slog.New(slog.DiscardHandler), xds.Limits{}),
-		served_: map[string]bool{}, changed: make(chan struct{}, 1),
-	}
+	o := &ours{server: xds.NewServer(slog.New(slog.DiscardHandler), limits)}
 	go o.loop(ctx)
 	return o
 }
@@ -38,27 +36,12 @@ func (o *ours) loop(ctx context.Context) {
 			return
 		}
 		for _, e := range o.server.Events() {
-			o.event(e)
+			if e.Kind == xds.Connected {
+				o.mu.Lock()
+				o.server.Assign(e.ID(), o.target(e.ID()))
+				o.mu.Unlock()
+			}
 		}
-		select {
-		case o.changed <- struct{}{}:
-		default:
-		}
-	}
-}
-
-func (o *ours) event(e xds.Event) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	id := e.Node.GetId()
-	switch e.Kind {
-	case xds.Connected:
-		o.server.Assign(id, o.target(id))
-	case xds.Disconnected:
-		delete(o.served_, id)
-	case xds.Served:
-		o.served_[id] = e.Revision == o.target(id).ID
-	case xds.Rejected: // these proxies refuse nothing
 	}
 }
 
@@ -85,25 +68,4 @@ func (o *ours) push(n int, even, odd *snapshot.Snapshot) error {
 		o.server.Assign(nodeID(i), o.target(nodeID(i)))
 	}
 	return nil
-}
-
-func (o *ours) served(ctx context.Context, n int) error {
-	for {
-		o.mu.Lock()
-		count := 0
-		for _, ok := range o.served_ {
-			if ok {
-				count++
-			}
-		}
-		o.mu.Unlock()
-		if count == n {
-			return nil
-		}
-		select {
-		case <-o.changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }

@@ -22,6 +22,7 @@ type command struct {
 	Odd      int    `json:"odd,omitempty"`      // for the others
 	Address  string `json:"address,omitempty"`
 	Module   string `json:"module,omitempty"`
+	Whole    bool   `json:"whole,omitempty"` // bin/xds
 }
 
 // answer is the line that comes back.
@@ -30,7 +31,7 @@ type answer struct {
 	Address string  `json:"address,omitempty"`
 	At      []int64 `json:"at,omitempty"` // moments, by proxy, as now() has them
 	Bytes   int64   `json:"bytes,omitempty"`
-	Modules int     `json:"modules,omitempty"` // responses with a module
+	Filters int     `json:"filters,omitempty"` // responses with filters
 	Memory  memory  `json:"memory,omitzero"`
 }
 

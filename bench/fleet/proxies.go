@@ -9,15 +9,14 @@ import (
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // proxies is the process of a server's simulated proxies, and their notes.
 type proxies struct {
-	ctx    context.Context
-	cancel context.CancelFunc // ends their streams
-	fleet  *xdstest.Fleet
-	stayed sync.WaitGroup
+	ctx   context.Context
+	fleet *xdstest.Fleet
 
 	mu      sync.Mutex
 	want    []string // types that each proxy is to receive
@@ -26,13 +25,13 @@ type proxies struct {
 	missing int
 	done    chan struct{}
 	bytes   int64
-	modules int
+	filters int      // responses with filters
 	version []string // of the resource received last, by proxy
 	wrong   error
 }
 
 func simulate(ctx context.Context) error {
-	p := &proxies{ctx: ctx, cancel: func() {}}
+	p := &proxies{ctx: ctx}
 	return obey(func(c command) (answer, error) {
 		switch c.Do {
 		case "connect":
@@ -42,14 +41,10 @@ func simulate(ctx context.Context) error {
 			return answer{}, nil
 		case "await":
 			return p.await()
-		case "modules": // received since the last expect or connect
+		case "count": // what was received since the last expect or connect
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			return answer{Modules: p.modules, Bytes: p.bytes}, nil
-		case "close":
-			p.cancel()
-			p.stayed.Wait()
-			return answer{}, p.fleet.Close()
+			return answer{Filters: p.filters, Bytes: p.bytes}, nil
 		}
 		return answer{}, fmt.Errorf("proxies can't %q", c.Do)
 	})
@@ -59,14 +54,17 @@ func simulate(ctx context.Context) error {
 func (p *proxies) connect(ctx context.Context, c command) (answer, error) {
 	p.version = make([]string, c.N)
 	p.seen, p.at = make([]int, c.N), make([]int64, c.N)
-	names := map[string][]string{}
-	if c.Kind == inlineModule {
-		names[resource.ExtensionConfigType] = []string{"auth"}
+	filters := map[string][]string{}
+	if c.Kind.size() > 0 {
+		filters[resource.ExtensionConfigType] = []string{names[resource.ExtensionConfigType]}
+	}
+	if c.Whole { // which has shadow listeners
+		filters[resource.ExtensionConfigType] = append(filters[resource.ExtensionConfigType], snapshot.ShadowPrefix+"auth")
 	}
 	var err error
 	p.fleet, err = xdstest.NewFleet(c.N, c.Address, func(i int) xdstest.Config {
 		return xdstest.Config{
-			Node: xdstest.Node(nodeID(i), "edge", nil), Names: names, Light: true,
+			Node: xdstest.Node(nodeID(i), "edge", nil), Names: filters, Light: true,
 			Judge: func(r xdstest.Response) error { p.received(i, r); return nil },
 		}
 	})
@@ -74,9 +72,7 @@ func (p *proxies) connect(ctx context.Context, c command) (answer, error) {
 		return answer{}, err
 	}
 	p.expect(c.Kind.types())
-	ctx, cancel := context.WithCancel(ctx)
-	p.cancel = cancel
-	p.stayed.Go(func() { p.fleet.Stay(ctx) })
+	go p.fleet.Stay(ctx)
 	return p.await()
 }
 
@@ -84,7 +80,7 @@ func (p *proxies) connect(ctx context.Context, c command) (answer, error) {
 func (p *proxies) expect(types []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.want, p.missing, p.done, p.bytes, p.modules = types, len(p.at), make(chan struct{}), 0, 0
+	p.want, p.missing, p.done, p.bytes, p.filters = types, len(p.at), make(chan struct{}), 0, 0
 	clear(p.seen)
 	clear(p.at)
 }
@@ -94,18 +90,17 @@ func (p *proxies) received(i int, r xdstest.Response) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bytes += int64(r.Bytes)
-	if r.TypeURL == resource.ExtensionConfigType && r.Bytes > moduleSize/2 {
-		p.modules++
+	if r.TypeURL == resource.ExtensionConfigType {
+		p.filters++
 	}
-	if !slices.Contains(p.want, r.TypeURL) || p.at[i] != 0 {
+	version, ok := r.Resources[names[r.TypeURL]]
+	if !ok || !slices.Contains(p.want, r.TypeURL) || p.at[i] != 0 {
 		return
 	}
-	for _, version := range r.Resources {
-		if version == p.version[i] {
-			p.wrong = fmt.Errorf("proxy %d was sent %s again, version %s", i, r.TypeURL, version)
-		}
-		p.version[i] = version
+	if version == p.version[i] {
+		p.wrong = fmt.Errorf("proxy %d was sent %s again, version %s", i, r.TypeURL, version)
 	}
+	p.version[i] = version
 	if p.seen[i]++; p.seen[i] == len(p.want) {
 		p.at[i] = at
 		if p.missing--; p.missing == 0 {
@@ -146,5 +141,5 @@ func (p *proxies) await() (answer, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return answer{At: slices.Clone(p.at), Bytes: p.bytes, Modules: p.modules}, p.wrong
+	return answer{At: slices.Clone(p.at), Bytes: p.bytes, Filters: p.filters}, p.wrong
 }

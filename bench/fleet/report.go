@@ -13,7 +13,7 @@ const pushHeader = `| push | proxies | server | median | p99 | last | × floor |
 // pushRow is a line of the table: medians of the pushes, and of the ratios, each
 // of which is of two pushes that followed one another.
 func pushRow(c, floor *contender, split bool) string {
-	what := map[kind]string{configuration: "configuration", inlineModule: "2.88 MB inline"}[c.kind]
+	what := string(c.kind)
 	if split {
 		what += ", two revisions"
 	}
@@ -26,6 +26,9 @@ func pushRow(c, floor *contender, split bool) string {
 		ms(middle(c.pushes, last)), ratio(c, floor, last), ms(middle(c.pushes, cpu)), ratio(c, floor, cpu),
 		mib(middle(c.pushes, peak)), ratio(c, floor, peak), mb(middle(c.pushes, func(p pushed) int64 { return p.bytes })))
 }
+
+const connectHeader = `| proxies | server | last connected | server CPU | resident for each at rest | heap | stacks | goroutines |
+|---|---|---|---|---|---|---|---|`
 
 // connectRow is a line of the table of connecting and of idle proxies.
 func connectRow(c *contender) string {

@@ -17,17 +17,25 @@ import (
 type kind string
 
 const (
-	configuration kind = "configuration" // a route in a listener
-	inlineModule  kind = "module"        // a Wasm module, inline
+	configuration kind = "configuration"  // a route in a listener
+	inlineModule  kind = "2.88 MB inline" // a Wasm module
+	smallModule   kind = "0.1 MB inline"  // another
 )
 
-// moduleSize is the size in bytes that a module is filled up to: that of the first
-// measurements, so that these can be compared with them.
-const moduleSize = 2_880_000
+// size is what a module is filled up to, in bytes; 0 for no module. The large one
+// is that of the first measurements, so that these can be compared with them.
+func (k kind) size() int {
+	return map[kind]int{inlineModule: 2_880_000, smallModule: 100_000}[k]
+}
+
+// The names of what the proxies have, by type.
+var names = map[string]string{
+	resource.ClusterType: "echo", resource.ListenerType: "ingress", resource.ExtensionConfigType: "auth",
+}
 
 // changes is the type of the resource that a change of this kind changes.
 func (k kind) changes() string {
-	if k == inlineModule {
+	if k.size() > 0 {
 		return resource.ExtensionConfigType
 	}
 	return resource.ListenerType
@@ -35,7 +43,7 @@ func (k kind) changes() string {
 
 // types is what a proxy ends up with.
 func (k kind) types() []string {
-	if k == inlineModule {
+	if k.size() > 0 {
 		return []string{resource.ClusterType, resource.ListenerType, resource.ExtensionConfigType}
 	}
 	return []string{resource.ClusterType, resource.ListenerType}
@@ -44,7 +52,7 @@ func (k kind) types() []string {
 // fleetFile is the nth fleet file of a kind, and wasm its module.
 func (k kind) fleetFile(n int) []byte {
 	filters, mark := "[]", n
-	if k == inlineModule {
+	if k.size() > 0 {
 		filters, mark = "[{name: auth, module: {file: filter.wasm}, listeners: [ingress]}]", 0
 	}
 	return fmt.Appendf(nil, fleetYAML, filters, mark)
@@ -52,12 +60,9 @@ func (k kind) fleetFile(n int) []byte {
 
 // wasm is a module with a custom section that names the revision and fills it up
 // (https://webassembly.github.io/spec/core/binary/modules.html#custom-section).
-func wasm(module []byte, n int) []byte {
+func (k kind) wasm(module []byte, n int) []byte {
 	const head = 1 + 5 + 1 + 7 // id, size in 5 bytes, name
-	fill := moduleSize - len(module) - head
-	if fill < 16 {
-		fill = 16
-	}
+	fill := max(k.size()-len(module)-head, 16)
 	out := make([]byte, 0, len(module)+head+fill)
 	out = append(out, module...)
 	out = append(out, 0)
@@ -82,12 +87,12 @@ func build(k kind, n int, modulePath string) (*snapshot.Snapshot, error) {
 		return nil, err
 	}
 	modules := map[string]*module.Module{}
-	if k == inlineModule {
+	if k.size() > 0 {
 		code, err := os.ReadFile(modulePath)
 		if err != nil {
 			return nil, err
 		}
-		modules["filter.wasm"] = module.New(wasm(code, n))
+		modules["filter.wasm"] = module.New(k.wasm(code, n))
 	}
 	return snapshot.Build(f, modules)
 }
@@ -95,6 +100,7 @@ func build(k kind, n int, modulePath string) (*snapshot.Snapshot, error) {
 const fleetYAML = `fleet: edge
 match: {cluster: edge}
 filters: %s
+rollout: {stages: [{name: all, percent: 100}]}
 resources:
   listeners:
     - name: ingress

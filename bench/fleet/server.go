@@ -32,8 +32,6 @@ type side interface {
 	prepare(*snapshot.Snapshot) error
 	// push gives proxies with an even number one revision, the others another.
 	push(n int, even, odd *snapshot.Snapshot) error
-	// served waits until n proxies have accepted all they are to have.
-	served(ctx context.Context, n int) error
 }
 
 func newSide(ctx context.Context, name string) (side, error) {
@@ -103,8 +101,6 @@ func serve(ctx context.Context, name, address, profiles string) error {
 		case "serve": // once there is something to serve
 			go s.grpc().Serve(listener) //nolint:errcheck // ends with the process
 			return answer{Address: listener.Addr().String()}, nil
-		case "served":
-			return answer{}, s.served(ctx, c.N)
 		case "settle":
 			return answer{Memory: settle()}, nil
 		case "profile":

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// whole is bin/xds as a whole with its proxies: files, preflight, rollout, state.
+type whole struct {
+	kind          kind
+	n             int
+	module        []byte
+	dir           string
+	listen, admin string
+	server        *exec.Cmd
+	proxies       *process
+	idle          int64 // bytes resident without proxies
+	revision      int
+}
+
+// measureWhole connects the proxies, restarts the server under them, and saves.
+func (o options) measureWhole(ctx context.Context, k kind, n int) (err error) {
+	w := &whole{kind: k, n: n}
+	if w.module, err = os.ReadFile(o.module); err != nil {
+		return err
+	}
+	if k == smallModule { // the module itself is larger than that
+		if w.module, err = smallest(ctx); err != nil {
+			return err
+		}
+	}
+	if w.dir, err = os.MkdirTemp("", "waxwing-bench-*"); err != nil {
+		return err
+	}
+	defer w.down()
+	for _, address := range []*string{&w.listen, &w.admin} {
+		if *address, err = freeAddress(); err != nil {
+			return err
+		}
+	}
+	if err := w.save(); err != nil {
+		return err
+	}
+	if err := w.serve(ctx); err != nil {
+		return err
+	}
+	return w.measure(ctx)
+}
+
+func (w *whole) measure(ctx context.Context) error {
+	connect, err := w.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	rss, err := resident(w.server.Process.Pid)
+	if err != nil {
+		return err
+	}
+	each := (rss - w.idle) / int64(w.n)
+	storm, resent, err := w.storm(ctx)
+	if err != nil {
+		return fmt.Errorf("after a restart: %w", err)
+	}
+	saved, err := w.rollout(ctx)
+	if err != nil {
+		return fmt.Errorf("after a save: %w", err)
+	}
+	fmt.Printf("| %s | %d | %s | %s | %.1f KiB | %s | %s | %d | %s | %s | %s | %s |\n", w.kind, w.n, ms(connect.last), ms(connect.cpu), kib(each),
+		ms(storm.last), ms(storm.cpu), resent, ms(saved.last), ms(saved.cpu), mib(saved.peak), mb(saved.bytes))
+	return nil
+}
+
+const wholeHeader = `| bin/xds | proxies | all connected and serving | CPU | resident for each | all serving after a restart | CPU | filters resent | a save, to the last proxy | CPU | peak memory | sent |
+|---|---|---|---|---|---|---|---|---|---|---|---|`
+
+// save writes the next revision's files, each at once, as an editor does.
+func (w *whole) save() error {
+	w.revision++
+	files := map[string][]byte{"fleet.yaml": w.kind.fleetFile(w.revision)}
+	if w.kind.size() > 0 {
+		files["filter.wasm"] = w.kind.wasm(w.module, w.revision)
+	}
+	for name, data := range files {
+		path := filepath.Join(w.dir, name)
+		if old, err := os.ReadFile(path); err == nil && slices.Equal(old, data) {
+			continue
+		}
+		if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+			return err
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *whole) serve(ctx context.Context) error {
+	log, err := os.OpenFile(filepath.Join(w.dir, "xds.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close() //nolint:errcheck // the server's own is another
+	w.server = exec.CommandContext(ctx, "bin/xds", "serve", "--config", os.DevNull, "--fleet", filepath.Join(w.dir, "fleet.yaml"),
+		"--state", filepath.Join(w.dir, "state"), "--listen", w.listen, "--admin", w.admin, "--log-level", "warn")
+	w.server.Stderr = log
+	w.server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := w.server.Start(); err != nil {
+		return err
+	}
+	if err := w.until(ctx, func(m map[string]float64) bool { return m != nil }); err != nil {
+		return err
+	}
+	w.idle, err = resident(w.server.Process.Pid)
+	return err
+}
+
+// connect brings one proxy up, on which the revision proves good, and then all.
+func (w *whole) connect(ctx context.Context) (connected, error) {
+	one, err := start(ctx, "-role", "proxies")
+	if err != nil {
+		return connected{}, err
+	}
+	defer one.kill()
+	if _, err := one.tell(command{Do: "connect", Kind: w.kind, N: 1, Address: w.listen, Whole: true}); err != nil {
+		return connected{}, err
+	}
+	if err := w.serving(ctx, 1); err != nil {
+		return connected{}, err
+	}
+	one.kill()
+	if w.proxies, err = start(ctx, "-role", "proxies"); err != nil {
+		return connected{}, err
+	}
+	return w.timed(func() error {
+		_, err := w.proxies.tell(command{Do: "connect", Kind: w.kind, N: w.n, Address: w.listen, Whole: true})
+		return errors.Join(err, w.serving(ctx, w.n))
+	})
+}
+
+// timed is what something takes, of the server's processor time as well.
+func (w *whole) timed(do func() error) (connected, error) {
+	begin := time.Now()
+	before, err1 := usageOf(w.server.Process.Pid)
+	err2 := do()
+	after, err3 := usageOf(w.server.Process.Pid)
+	return connected{last: time.Since(begin), cpu: after.cpu - before.cpu}, errors.Join(err1, err2, err3)
+}
+
+// storm kills the server, starts it again, and waits until it has all proxies back.
+// It returns how many responses with filters they were sent.
+func (w *whole) storm(ctx context.Context) (connected, int, error) {
+	if _, err := w.proxies.tell(command{Do: "expect", Kind: w.kind}); err != nil {
+		return connected{}, 0, err
+	}
+	begin := time.Now()
+	_ = w.server.Process.Kill()
+	_ = w.server.Wait()
+	if err := errors.Join(w.serve(ctx), w.serving(ctx, w.n)); err != nil {
+		return connected{}, 0, err
+	}
+	last := time.Since(begin)
+	u, err1 := usageOf(w.server.Process.Pid)
+	a, err2 := w.proxies.tell(command{Do: "count"})
+	return connected{last: last, cpu: u.cpu}, a.Filters, errors.Join(err1, err2)
+}
+
+// rollout saves another revision and waits until the last proxy has it, for real.
+func (w *whole) rollout(ctx context.Context) (pushed, error) {
+	pid := w.server.Process.Pid
+	_, err1 := w.proxies.tell(command{Do: "expect", Kind: w.kind})
+	before, err2 := usageOf(pid)
+	if err := errors.Join(err1, err2, forgetPeak(pid)); err != nil {
+		return pushed{}, err
+	}
+	begin := now()
+	if err := w.save(); err != nil {
+		return pushed{}, err
+	}
+	a, err := w.proxies.tell(command{Do: "await"})
+	if err != nil {
+		return pushed{}, err
+	}
+	last := slices.Max(a.At) - begin
+	err1 = w.serving(ctx, w.n) // and the shadow listeners have the old one
+	after, err2 := usageOf(pid)
+	most, err3 := peak(pid)
+	return pushed{
+		last: time.Duration(last), cpu: after.cpu - before.cpu, peak: most, bytes: after.wrote - before.wrote,
+	}, errors.Join(err1, err2, err3)
+}
+
+// serving waits until n proxies are on the last good revision, and nothing is under way.
+func (w *whole) serving(ctx context.Context, n int) error {
+	return w.until(ctx, func(m map[string]float64) bool {
+		return m[`waxwing_proxies{fleet="edge",state="serving"}`] == float64(n) &&
+			m[`waxwing_revision{fleet="edge",role="serving"}`] > 0 && m[`waxwing_revision{fleet="edge",role="candidate"}`] == 0
+	})
+}
+
+// until asks for the metrics until they are as they should be; nil is for none.
+func (w *whole) until(ctx context.Context, condition func(map[string]float64) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var last map[string]float64
+	for {
+		if m, err := scrape(ctx, w.admin); err == nil {
+			last = m
+		}
+		if condition(last) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			log, _ := os.ReadFile(filepath.Join(w.dir, "xds.log"))
+			return fmt.Errorf("%w; the metrics say %v, the log ends with\n%s", ctx.Err(), waxwing(last), log[max(0, len(log)-2000):])
+		}
+	}
+}
+
+func waxwing(m map[string]float64) map[string]float64 {
+	out := map[string]float64{}
+	for name, value := range m {
+		if strings.HasPrefix(name, "waxwing_") {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+// scrape reads a server's metrics.
+func scrape(ctx context.Context, admin string) (map[string]float64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the metrics: %s", resp.Status)
+	}
+	out := map[string]float64{}
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if i := strings.LastIndexByte(lines.Text(), ' '); i > 0 && lines.Text()[0] != '#' {
+			if value, err := strconv.ParseFloat(lines.Text()[i+1:], 64); err == nil {
+				out[lines.Text()[:i]] = value
+			}
+		}
+	}
+	return out, nil
+}
+
+// smallest is the filter of the tests, which is half a kilobyte. It takes wabt.
+func smallest(ctx context.Context) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, "wat2wasm", "e2e/testdata/gate.wat", "--output=-").Output()
+	if err != nil {
+		return nil, fmt.Errorf("building a small filter (wat2wasm is a part of wabt): %w", err)
+	}
+	return out, nil
+}
+
+func (w *whole) down() {
+	if w.proxies != nil {
+		w.proxies.kill()
+	}
+	if w.server != nil && w.server.Process != nil {
+		_ = w.server.Process.Kill()
+		_ = w.server.Wait()
+	}
+	_ = os.RemoveAll(w.dir)
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
