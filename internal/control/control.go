@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/preflight"
@@ -40,7 +41,8 @@ type Control struct {
 	commands  chan request
 	histories chan historyQuery
 
-	space string // of the state directory
+	space   string         // of the state directory
+	writing sync.WaitGroup // what is written to it, beside the loop
 
 	// Owned by Run.
 	desired  desired
@@ -83,6 +85,7 @@ func New(c Config) (*Control, error) {
 // Nothing in it waits for a proxy, a disk read or a build.
 func (c *Control) Run(ctx context.Context) error {
 	c.Watcher.Watch([]string{c.Fleet})
+	defer c.writing.Wait() // the directory is given back when the loop has ended
 	for {
 		select {
 		case change := <-c.Watcher.Changes():

@@ -103,7 +103,7 @@ func (c *Control) saveRevision(ctx context.Context, s *fleetState, snap *snapsho
 		return
 	}
 	s.saving[snap.ID] = true
-	go func() {
+	c.writing.Go(func() {
 		r := savedRevision{fleet: s.name, id: snap.ID}
 		var data []byte
 		if data, r.err = snap.Encode(); r.err == nil {
@@ -113,7 +113,7 @@ func (c *Control) saveRevision(ctx context.Context, s *fleetState, snap *snapsho
 		case c.saved <- r:
 		case <-ctx.Done():
 		}
-	}()
+	})
 }
 
 // revisionSaved tells the rollout, which lets a revision become good only then.
