@@ -44,6 +44,7 @@ func idle(t *testing.T) *Control {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(c.writing.Wait)
 	return c
 }
 

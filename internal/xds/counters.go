@@ -127,6 +127,7 @@ func (f *flush) family(b []byte) error {
 			}
 			f.counts[s] += v
 			f.seen[s] = true
+		default: // its type, its help
 		}
 		return nil
 	})

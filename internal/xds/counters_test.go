@@ -126,7 +126,7 @@ func FuzzScan(f *testing.F) {
 	f.Add(marshal(f, xdstest.Counter("http.a.downstream_rq_2xx", 1), xdstest.Gauge("server.concurrency", 2)))
 	f.Add(protowire.AppendTag(nil, 2, protowire.BytesType))
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		_ = (&flush{}).read(b) //nolint:errcheck // most are errors
+		_ = (&flush{}).read(b) // most are errors
 	})
 }
 

@@ -55,6 +55,7 @@ func (f *flush) read(b []byte) error {
 				return err
 			}
 			f.node = id.GetNode()
+		default: // none that is known
 		}
 		return nil
 	})
