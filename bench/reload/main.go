@@ -48,5 +48,15 @@ func run() error {
 		fmt.Println(row(kind.name, samples))
 	}
 	fmt.Printf("\ntarget: ours ≤ 1.15 × floor + the quiet period of %d ms\n", quiet.Milliseconds())
+	fmt.Printf("\nfrom the flip of a proxy's real listener, or its way back, to its ACK, %d times on each of %d Envoys, in ms\n\n", *reloads, *proxies)
+	fmt.Println(flipHeader)
+	for _, kind := range b.kinds {
+		if !kind.rebuilt {
+			continue
+		}
+		if err := b.measureFlips(ctx, kind, *reloads); err != nil {
+			return fmt.Errorf("flips of %s: %w", kind.name, err)
+		}
+	}
 	return nil
 }

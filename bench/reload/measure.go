@@ -20,8 +20,9 @@ import (
 
 // kind is a kind of change: two states of what is on disk, by turns.
 type kind struct {
-	name   string
-	states [2]state
+	name    string
+	states  [2]state
+	rebuilt bool // the module differs
 }
 
 // state is what is on disk, and how an answer by it is known.
@@ -35,7 +36,7 @@ type state struct {
 func buildKinds(ctx context.Context, dir string, languages []string) ([]kind, error) {
 	var kinds []kind
 	for _, language := range languages {
-		k := kind{name: "a rebuilt module (" + language + ")"}
+		k := kind{name: "a rebuilt module (" + language + ")", rebuilt: true}
 		for i, version := range []string{"A", "B"} {
 			out := filepath.Join(dir, language+version+".wasm")
 			cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "filter", "FILTER="+language, "VERSION="+version, "WASM="+out)
@@ -53,7 +54,7 @@ func buildKinds(ctx context.Context, dir string, languages []string) ([]kind, er
 		first.config, first.header = "{response_header: x-one}", "X-One"
 		second := first
 		second.config, second.header = "{response_header: x-two}", "X-Two"
-		kinds = append(kinds, kind{"a change of configuration (" + language + ")", [2]state{first, second}})
+		kinds = append(kinds, kind{"a change of configuration (" + language + ")", [2]state{first, second}, false})
 	}
 	return kinds, nil
 }
