@@ -25,6 +25,7 @@ func TestReload(t *testing.T) {
 				p.runs("x-build", build(n))
 			}
 			l.reaches(build(n))
+			w.revisionAfter(n + 1) // one that is superseded goes back first
 		}
 		l.end()
 		for _, p := range proxies {

@@ -41,7 +41,7 @@ func (c *Control) fleet(name string) *fleetState {
 
 // wanted are the revisions that are kept.
 func (s *fleetState) wanted(id string) bool {
-	return id == s.rollout.Serving.ID || id == s.rollout.Previous.ID || id == s.candidate().ID
+	return id == s.rollout.Serving.ID || id == s.rollout.Previous.ID || id == s.candidate().ID || id == s.rollout.Waiting()
 }
 
 // candidate is the revision on its way, if one is.

@@ -76,6 +76,8 @@ type Rollout struct {
 	Lost     int       `json:"lost,omitempty"`
 
 	stored    bool      // the candidate would survive a crash
+	next      *Offered  // a newer one that waits until this one is stored, and so done
+	nextAt    time.Time // since when
 	bakeSince time.Time // all connected members are confirmed since; zero while one is not
 	pausedAt  time.Time
 	vacantAt  time.Time     // no member is connected since; zero while one is
@@ -144,6 +146,10 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 	case Stored:
 		if r := f.Rollout; r != nil && e.ID == r.Candidate.ID {
 			r.stored = true
+			if next := r.next; next != nil {
+				s.advance()
+				s.offered(*next)
+			}
 		}
 	case Joined:
 		s.joined(e)
@@ -197,14 +203,32 @@ func (s *step) rejection(id string) int {
 // offered takes a revision that was built of what is on disk.
 func (s *step) offered(e Offered) {
 	if r := s.Rollout; r != nil {
+		r.next = nil
 		if e.ID == r.Candidate.ID {
 			return
 		}
-		s.record(Entry{Kind: Abandoned, Revision: r.Candidate, Stage: r.stage().Name, Reason: "there is a newer one"})
-		s.end()
-		s.do(Retarget{})
-		s.do(Save{})
+		if s.done() && !r.stored && e.ID != s.Serving.ID && s.rejection(e.ID) < 0 {
+			r.next, r.nextAt = &e, s.now // all of it is proven, and going back would be for nothing
+			return
+		}
+		s.supersede(e)
+		return
 	}
+	s.consider(e)
+}
+
+// supersede gives the candidate up for what is on disk now.
+func (s *step) supersede(e Offered) {
+	r := s.Rollout
+	s.record(Entry{Kind: Abandoned, Revision: r.Candidate, Stage: r.stage().Name, Reason: "there is a newer one"})
+	s.end()
+	s.do(Retarget{})
+	s.do(Save{})
+	s.consider(e)
+}
+
+// consider begins a rollout, unless the revision is no news.
+func (s *step) consider(e Offered) {
 	if i := s.rejection(e.ID); i >= 0 {
 		r := s.Rejected[i]
 		s.do(Tell{Entry{At: s.now, Kind: StillRejected, Revision: r.Revision, Node: r.Node, Reason: r.Reason}})

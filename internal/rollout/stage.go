@@ -162,6 +162,10 @@ func (s *step) waitFor() {
 	if r == nil || r.Paused {
 		return
 	}
+	if next := r.next; next != nil && s.now.Sub(r.nextAt) > diskPatience {
+		s.supersede(*next) // the disk does not take it
+		return
+	}
 	for _, node := range slices.Sorted(maps.Keys(r.Members)) {
 		p := s.proxies[node]
 		if p == nil {
@@ -183,6 +187,26 @@ func (s *step) waitFor() {
 		}
 	}
 	s.vacant()
+}
+
+// diskPatience is how long a newer revision waits for the one before to be stored.
+const diskPatience = 10 * time.Second
+
+// done is whether the candidate has come through all of its stages, and only its
+// writing to the disk is waited for.
+func (s *step) done() bool {
+	r := s.Rollout
+	return r.Stage == len(r.Plan.Stages)-1 && r.Released && r.allConfirmed() && !r.bakeSince.IsZero() &&
+		(r.Approved || !r.stage().Manual && s.now.Sub(r.bakeSince) >= r.stage().Bake)
+}
+
+// Waiting is the ID of a newer revision that waits for the one before to be
+// stored, or "".
+func (f *Fleet) Waiting() string {
+	if f.Rollout == nil || f.Rollout.next == nil {
+		return ""
+	}
+	return f.Rollout.next.ID
 }
 
 // settle lets a proxy go on that can't be asked the checks, or has none.
