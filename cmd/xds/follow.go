@@ -94,7 +94,7 @@ func table(s control.Status, now time.Time) string {
 	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "NODE\tSTATE\tREVISION\tMODULE\tSINCE\tENVOY")
 	for _, p := range s.Proxies {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, p.State, revision(p.Served), modules(p.Modules), ago(now, p.Since), p.Envoy)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, stateOf(p), revision(p.Served), modules(p.Modules), ago(now, p.Since), p.Envoy)
 	}
 	_ = t.Flush() // a strings.Builder takes everything
 	if len(s.Proxies) == 0 {

@@ -63,15 +63,15 @@ func hasRevision(f control.FleetStatus) bool { return f.Serving.ID != "" || f.Ca
 // printStatus prints the tables, and below them what is wrong, in full.
 func printStatus(w io.Writer, s control.Status, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FLEET\tSERVING\tTRYING\tMODULES\tPROXIES\tREJECTED")
+	fmt.Fprintln(t, "FLEET\tSERVING\tTRYING\tSTAGE\tMODULES\tPROXIES\tREJECTED")
 	for _, f := range s.Fleets {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\n", f.Fleet, revision(f.Serving), revision(f.Candidate),
-			modules(f.Modules), f.Proxies, len(f.Rejected))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%d\n", f.Fleet, revision(f.Serving), revision(f.Candidate),
+			stage(f.Rollout), modules(f.Modules), f.Proxies, len(f.Rejected))
 	}
 	fmt.Fprintln(t)
 	fmt.Fprintln(t, "NODE\tFLEET\tSTATE\tSERVED\tWANTED\tSINCE\tCONNECTED\tLAST ACK\tLAST NACK\tENVOY")
 	for _, p := range s.Proxies {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, orDash(p.Fleet), p.State,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.Node, orDash(p.Fleet), stateOf(p),
 			revision(p.Served), revision(p.Wanted), ago(now, p.Since), ago(now, p.Connected),
 			verdict(now, p.LastACK), verdict(now, p.LastNACK), orDash(p.Envoy))
 	}
@@ -90,9 +90,12 @@ func printProblems(w io.Writer, s control.Status) error {
 		if f.Problem != "" {
 			lines = append(lines, fmt.Sprintf("fleet %s: what is on disk can't be served:\n  %s", f.Fleet, strings.ReplaceAll(f.Problem, "\n", "\n  ")))
 		}
+		for _, why := range f.Unproven {
+			lines = append(lines, fmt.Sprintf("fleet %s: not proven: %s", f.Fleet, why))
+		}
 		for _, r := range f.Rejected[max(0, len(f.Rejected)-3):] {
 			lines = append(lines, fmt.Sprintf("fleet %s: revision %s was rejected by %s at %s: %s",
-				f.Fleet, revision(r.Revision), r.Node, r.At.Format(time.DateTime), r.Reason))
+				f.Fleet, revision(r.Revision), orDash(r.Node), r.At.Format(time.DateTime), r.Reason))
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(s.Problems)) {
@@ -101,6 +104,10 @@ func printProblems(w io.Writer, s control.Status) error {
 	for _, p := range s.Proxies {
 		if p.LastNACK != nil {
 			lines = append(lines, fmt.Sprintf("%s refused %s: %s", p.Node, p.LastNACK.Resource, p.LastNACK.Message))
+		}
+		if len(p.Missing) > 0 {
+			lines = append(lines, fmt.Sprintf("%s has no stream for %s: what it can't show is not waited for (see `xds bootstrap`)",
+				p.Node, strings.Join(p.Missing, " and ")))
 		}
 		if p.Streams > 1 {
 			lines = append(lines, fmt.Sprintf("%s has %d streams: a reconnect, or proxies with one id", p.Node, p.Streams))
@@ -113,6 +120,29 @@ func printProblems(w io.Writer, s control.Status) error {
 		return fmt.Errorf("printing the status: %w", err)
 	}
 	return nil
+}
+
+// stage is "1/2 canary", and what holds it up.
+func stage(r *control.RolloutStatus) string {
+	if r == nil {
+		return "-"
+	}
+	text := fmt.Sprintf("%d/%d %s", r.Index, r.Stages, r.Stage)
+	switch {
+	case r.Paused:
+		text += ", paused"
+	case r.Awaiting:
+		text += ", to be approved"
+	}
+	return text
+}
+
+// stateOf is a proxy's state, or in a rollout its phase.
+func stateOf(p control.ProxyStatus) string {
+	if p.Phase != rollout.Idle {
+		return string(p.Phase)
+	}
+	return string(p.State)
 }
 
 // revision is "7 (4f1c2a90)".

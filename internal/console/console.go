@@ -16,6 +16,7 @@ import (
 //	GET /v1/status  the fleets and the connected proxies, as control.Status
 //	GET /v1/events  what happens from now on, a control.Record a line (NDJSON)
 //	GET /v1/history?fleet=NAME  what happened to a fleet, as a list of rollout.Entry
+//	GET /v1/diff?fleet=NAME     what its candidate changes, as control.Difference
 //	POST /v1/commands           carries a control.Command out; 409 and why where it is refused
 //	GET /healthz    200 while the server runs
 //	GET /readyz     200 once there is a revision to serve, else 503
@@ -26,6 +27,7 @@ func Handler(log *slog.Logger, c *control.Control) http.Handler {
 	mux.HandleFunc("GET /v1/status", h.status)
 	mux.HandleFunc("GET /v1/events", h.events)
 	mux.HandleFunc("GET /v1/history", h.history)
+	mux.HandleFunc("GET /v1/diff", h.diff)
 	mux.HandleFunc("POST /v1/commands", h.command)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", h.ready)
@@ -40,25 +42,27 @@ type handler struct {
 
 func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 	status, err := h.control.Status(r.Context())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(status); err != nil {
-		h.log.Debug("the status did not reach who asked", "error", err)
-	}
+	h.answer(w, status, err)
 }
 
 func (h *handler) history(w http.ResponseWriter, r *http.Request) {
 	entries, err := h.control.History(r.Context(), r.URL.Query().Get("fleet"))
+	h.answer(w, entries, err)
+}
+
+func (h *handler) diff(w http.ResponseWriter, r *http.Request) {
+	difference, err := h.control.Diff(r.Context(), r.URL.Query().Get("fleet"))
+	h.answer(w, difference, err)
+}
+
+func (h *handler) answer(w http.ResponseWriter, value any, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), statusOf(err))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(entries); err != nil {
-		h.log.Debug("the history did not reach who asked", "error", err)
+	if err := json.NewEncoder(w).Encode(value); err != nil {
+		h.log.Debug("an answer did not reach who asked", "error", err)
 	}
 }
 

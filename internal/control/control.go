@@ -38,8 +38,8 @@ type Control struct {
 	built   chan built
 	saved   chan savedRevision
 
-	commands  chan request
-	histories chan historyQuery
+	commands chan request
+	looks    chan func()
 
 	space   string         // of the state directory
 	writing sync.WaitGroup // what is written to it, beside the loop
@@ -58,7 +58,7 @@ type Control struct {
 func New(c Config) (*Control, error) {
 	control := &Control{
 		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built), saved: make(chan savedRevision),
-		commands: make(chan request), histories: make(chan historyQuery), timer: time.NewTimer(0),
+		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
 		desired: newDesired(), problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
 	}
 	var err error
@@ -80,7 +80,7 @@ func New(c Config) (*Control, error) {
 //     or sent its counters;
 //   - time has passed that a rollout waits for;
 //   - a person wants something of a rollout;
-//   - someone asks for the status.
+//   - someone asks for the status, the history or a difference.
 //
 // Nothing in it waits for a proxy, a disk read or a build.
 func (c *Control) Run(ctx context.Context) error {
@@ -103,8 +103,8 @@ func (c *Control) Run(ctx context.Context) error {
 		case r := <-c.commands:
 			r.reply <- c.carryOut(r.command)
 			c.rebuild(ctx)
-		case q := <-c.histories:
-			q.reply <- c.history(q.fleet)
+		case look := <-c.looks:
+			look()
 		case reply := <-c.queries:
 			reply <- c.status()
 		case <-ctx.Done():

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+)
+
+func (a *app) diff() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "diff",
+		Short: "Show what the revision on its way changes against what is served",
+		Args:  noArgs,
+	}
+	admin := a.adminFlag(cmd)
+	fleet := cmd.Flags().String("fleet", "", "which fleet; needed where there are several")
+	output := cmd.Flags().StringP("output", "o", "table", "table or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var d control.Difference
+		if err := admin().call(cmd.Context(), http.MethodGet, "/v1/diff?fleet="+url.QueryEscape(*fleet), nil, &d); err != nil {
+			return err
+		}
+		switch *output {
+		case "json":
+			e := json.NewEncoder(a.stdout)
+			e.SetIndent("", "  ")
+			return e.Encode(d)
+		case "table":
+			return printDiff(a.stdout, d)
+		}
+		return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
+	}
+	return cmd
+}
+
+func printDiff(w io.Writer, d control.Difference) error {
+	text := fmt.Sprintf("served: %s, candidate: %s\n", revision(d.Serving), revision(d.Candidate))
+	if d.Candidate.ID == "" {
+		text = fmt.Sprintf("served: %s; nothing is on its way\n", revision(d.Serving))
+	}
+	for _, c := range d.Changes {
+		text += fmt.Sprintf("\n%s: %s %s\n%s", c.Kind, c.Type, c.Name, c.Diff)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		return fmt.Errorf("printing the difference: %w", err)
+	}
+	return nil
+}

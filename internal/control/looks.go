@@ -1,0 +1,58 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// look has the loop call a function that reads the state of a fleet; "" names the
+// only one.
+func (c *Control) look(ctx context.Context, fleet string, read func(*fleetState)) error {
+	done := make(chan error, 1)
+	look := func() {
+		s, err := c.fleetNamed(fleet)
+		if err == nil {
+			read(s)
+		}
+		done <- err
+	}
+	select {
+	case c.looks <- look:
+		return <-done
+	case <-ctx.Done():
+		return fmt.Errorf("asking for a fleet: %w", ctx.Err())
+	}
+}
+
+// History is what happened to a fleet, oldest first.
+func (c *Control) History(ctx context.Context, fleet string) (entries []rollout.Entry, err error) {
+	err = c.look(ctx, fleet, func(s *fleetState) { entries = slices.Clone(s.rollout.History) })
+	return entries, err
+}
+
+// A Difference is what a fleet's candidate changes.
+type Difference struct {
+	Serving   rollout.Revision  `json:"serving"`
+	Candidate rollout.Revision  `json:"candidate"` // none: nothing is on its way
+	Changes   []snapshot.Change `json:"changes"`
+}
+
+// Diff is what a fleet's candidate changes against what it serves.
+func (c *Control) Diff(ctx context.Context, fleet string) (Difference, error) {
+	var d Difference
+	var serving, candidate *snapshot.Snapshot
+	err := c.look(ctx, fleet, func(s *fleetState) {
+		d.Serving, d.Candidate = s.rollout.Serving, s.candidate()
+		serving, candidate = s.snapshots[d.Serving.ID], s.snapshots[d.Candidate.ID]
+	})
+	if err != nil || candidate == nil {
+		return d, err
+	}
+	// Beside the loop: it takes a while, and snapshots don't change.
+	d.Changes, err = snapshot.Diff(serving, candidate)
+	return d, err
+}
