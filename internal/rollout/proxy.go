@@ -37,8 +37,9 @@ const (
 // proxy is a connected proxy.
 type proxy struct {
 	attributes map[string]string
-	expects    bool // health discovery
-	health     bool // its health stream is open
+	rank       uint64 // its place in the order in which stages take proxies
+	expects    bool   // health discovery
+	health     bool   // its health stream is open
 	accepted   Assignment
 	phase      Phase
 	since      time.Time // of the phase
@@ -112,7 +113,19 @@ func (s *step) tally(node string, by int) {
 		r.unproven += by
 	}
 	if p.phase == Proven {
-		r.proven += by
+		r.waits(node, by > 0)
+	}
+}
+
+// waits notes who has proven the candidate and waits for its flip.
+func (r *Rollout) waits(node string, does bool) {
+	switch {
+	case !does:
+		delete(r.proven, node)
+	case r.proven == nil:
+		r.proven = map[string]bool{node: true}
+	default:
+		r.proven[node] = true
 	}
 }
 
@@ -120,8 +133,8 @@ func (s *step) joined(e Joined) {
 	if s.proxies[e.Node] != nil {
 		s.left(Left{e.Node})
 	}
-	p := &proxy{attributes: e.Attributes, expects: e.Health, since: s.now}
-	s.proxies[e.Node] = p
+	p := &proxy{attributes: e.Attributes, rank: rank(e.Node), expects: e.Health, since: s.now}
+	s.recount(e.Node, func() { s.proxies[e.Node] = p })
 	if r := s.Rollout; r != nil {
 		if r.Flipped[e.Node] && e.Fresh {
 			s.lost(e.Node, "it came back without what it had")
@@ -161,7 +174,7 @@ func (s *step) warm(node string) {
 
 func (s *step) left(e Left) {
 	s.discount(e.Node)
-	delete(s.proxies, e.Node)
+	s.recount(e.Node, func() { delete(s.proxies, e.Node) })
 	s.back(e.Node)
 	if r := s.Rollout; r != nil && !r.allConfirmed() {
 		r.bakeSince = time.Time{}

@@ -80,12 +80,13 @@ type Rollout struct {
 	nextAt    time.Time // since when
 	bakeSince time.Time // all connected members are confirmed since; zero while one is not
 	pausedAt  time.Time
-	vacantAt  time.Time     // no member is connected since; zero while one is
-	waiting   int           // connected members that are not confirmed
-	unproven  int           // connected members that have not proven it yet
-	proven    int           // connected members that wait for their flip
-	members   int           // connected members
-	told      map[Kind]bool // what is told once in a stage
+	vacantAt  time.Time       // no member is connected since; zero while one is
+	waiting   int             // connected members that are not confirmed
+	unproven  int             // connected members that have not proven it yet
+	proven    map[string]bool // connected members that wait for their flip
+	members   int             // connected members
+	pool      *pool           // nil where all of the fleet is of the stage, and after a restart
+	told      map[Kind]bool   // what is told once in a stage
 }
 
 // An Assignment is what a proxy is to have.

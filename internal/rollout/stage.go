@@ -1,9 +1,7 @@
 package rollout
 
 import (
-	"cmp"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"path"
 	"slices"
@@ -62,56 +60,40 @@ func (s *step) once(kind Kind, node, reason string) {
 // admit finds the place of a proxy that has just connected.
 func (s *step) admit(node string) {
 	r := s.Rollout
-	if stage := r.stage(); stage.Percent < 100 || len(stage.Match) > 0 {
-		s.recruit()
-	} else if _, member := r.Members[node]; !member && !r.Paused {
+	_, member := r.Members[node]
+	switch {
+	case r.Paused:
+	case r.stage().whole() && !member:
 		r.Members[node] = r.Stage
+	case r.stage().whole():
+	case r.pool == nil: // after a restart
+		s.recruit()
+	default:
+		for _, enlisted := range r.pool.fill(s) {
+			s.place(enlisted)
+		}
 	}
 	s.place(node)
 }
 
-// recruit fills the stage up with connected proxies, those with the lowest hash
-// of their id first: the same ones for every revision, and on every replica.
+// recruit fills the stage up with connected proxies.
 func (s *step) recruit() {
 	r := s.Rollout
 	if r.Paused {
 		return
 	}
-	stage := r.stage()
-	var eligible []string // and not members yet
-	matching, members := 0, 0
-	for node, p := range s.proxies {
-		if !stage.matches(p.attributes) {
-			continue
-		}
-		matching++
-		if _, member := r.Members[node]; !member {
-			eligible = append(eligible, node)
-		}
-	}
-	for node := range r.Members { // those that are away keep their places
-		if p := s.proxies[node]; p == nil && r.Members[node] == r.Stage || p != nil && stage.matches(p.attributes) {
-			members++
-		}
-	}
-	if wanted := min(stage.size(matching)-members, len(eligible)); wanted > 0 {
-		s.enlist(eligible, wanted)
+	p := s.newPool()
+	p.fill(s)
+	if r.pool = p; r.stage().whole() {
+		r.pool = nil // whoever comes is of it
 	}
 	for _, node := range slices.Sorted(maps.Keys(r.Members)) {
 		s.place(node)
 	}
 }
 
-// enlist makes members of the first proxies by hash.
-func (s *step) enlist(eligible []string, wanted int) {
-	if wanted < len(eligible) {
-		slices.SortFunc(eligible, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
-	}
-	for _, node := range eligible[:wanted] {
-		s.Rollout.Members[node] = s.Rollout.Stage
-	}
-	s.do(Save{})
-}
+// whole is whether the stage is all of the fleet.
+func (st Stage) whole() bool { return st.Percent >= 100 && len(st.Match) == 0 }
 
 // size is how many of the proxies that match make the stage: at least one.
 func (st Stage) size(matching int) int {
@@ -137,16 +119,6 @@ func (st Stage) matches(attributes map[string]string) bool {
 	return true
 }
 
-func rank(node string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(node))
-	// FNV leaves ids that differ in their last letter close together.
-	x := h.Sum64()
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	return x ^ x>>33
-}
-
 // advance takes the steps that are due.
 func (s *step) advance() {
 	if r := s.Rollout; r == nil || r.Paused {
@@ -166,14 +138,10 @@ func (s *step) waitFor() {
 		s.supersede(*next) // the disk does not take it
 		return
 	}
-	for _, node := range slices.Sorted(maps.Keys(r.Members)) {
-		p := s.proxies[node]
-		if p == nil {
-			continue
-		}
+	for _, node := range s.due() {
 		s.settle(node)
-		deadline := r.stage().Deadline
-		if deadline <= 0 || s.now.Sub(p.since) <= deadline {
+		p := s.proxies[node]
+		if !s.overdue(p) {
 			continue
 		}
 		switch p.phase {
@@ -181,7 +149,7 @@ func (s *step) waitFor() {
 			s.discount(node)
 			p.phase = Idle
 		case Warming, Proving, Flipping, Confirming:
-			s.reject(Rejected, node, fmt.Sprintf("it has been %s for %s: nothing was heard that lets it go on", p.phase, deadline), "")
+			s.reject(Rejected, node, fmt.Sprintf("it has been %s for %s: nothing was heard that lets it go on", p.phase, r.stage().Deadline), "")
 			return
 		default: // it waits for others
 		}
@@ -209,26 +177,51 @@ func (f *Fleet) Waiting() string {
 	return f.Rollout.next.ID
 }
 
+// due are the members that something is to be done about.
+func (s *step) due() []string {
+	var out []string
+	for node := range s.Rollout.Members {
+		if p := s.proxies[node]; p != nil {
+			if _, _, settles := s.settles(p); settles || s.overdue(p) {
+				out = append(out, node)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// overdue is whether a member was in its phase for longer than its stage allows.
+func (s *step) overdue(p *proxy) bool {
+	deadline := s.Rollout.stage().Deadline
+	return deadline > 0 && s.now.Sub(p.since) > deadline
+}
+
 // settle lets a proxy go on that can't be asked the checks, or has none.
 func (s *step) settle(node string) {
-	r, p := s.Rollout, s.proxies[node]
-	var checks bool
-	var next Phase
-	switch p.phase {
-	case Proving:
-		checks, next = r.Plan.ShadowChecks, Proven
-	case Confirming:
-		checks, next = r.Plan.LiveChecks, Confirmed
-	default:
-		return
-	}
-	if checks && (p.health || p.expects || s.now.Sub(p.since) < healthGrace) {
+	next, checks, settles := s.settles(s.proxies[node])
+	if !settles {
 		return
 	}
 	if checks {
 		s.once(Unproven, node, "it has no health discovery stream: that it accepted the revision must do")
 	}
 	s.enter(node, next)
+}
+
+// settles is whether a proxy is one of these, and what to: checks says that there
+// are some.
+func (s *step) settles(p *proxy) (next Phase, checks, settles bool) {
+	plan := s.Rollout.Plan
+	switch p.phase {
+	case Proving:
+		next, checks = Proven, plan.ShadowChecks
+	case Confirming:
+		next, checks = Confirmed, plan.LiveChecks
+	default:
+		return Idle, false, false
+	}
+	return next, checks, !checks || !p.health && !p.expects && s.now.Sub(p.since) >= healthGrace
 }
 
 // vacant takes other proxies where all of a stage are gone for long.
@@ -299,11 +292,9 @@ func (s *step) release() {
 	r := s.Rollout
 	r.Released = true
 	flipped := 0
-	for node := range r.Members {
-		if p := s.proxies[node]; p != nil && p.phase == Proven {
-			s.flip(node)
-			flipped++
-		}
+	for node := range r.proven {
+		s.flip(node)
+		flipped++
 	}
 	s.do(Retarget{})
 	s.record(Entry{Kind: Flipped, Revision: r.Candidate, Stage: r.stage().Name, Reason: proxies(flipped)})
@@ -319,21 +310,15 @@ func (s *step) flip(node string) {
 // flipProven flips proxies that came later than the rest of their stage.
 func (s *step) flipProven() bool {
 	r := s.Rollout
-	if r.proven == 0 {
+	if len(r.proven) == 0 {
 		return false
 	}
-	some := false
-	for _, node := range slices.Sorted(maps.Keys(r.Members)) {
-		if p := s.proxies[node]; p != nil && p.phase == Proven {
-			s.flip(node)
-			s.do(Assign{node})
-			some = true
-		}
+	for _, node := range slices.Sorted(maps.Keys(r.proven)) {
+		s.flip(node)
+		s.do(Assign{node})
 	}
-	if some {
-		s.do(Save{})
-	}
-	return some
+	s.do(Save{})
+	return true
 }
 
 // anySilent sends proxies that have not reported for long back to confirm.
