@@ -52,6 +52,7 @@ type Control struct {
 	timer    *time.Timer            // when a rollout wants to know that time has passed
 	wakeAt   time.Time              // zero: never
 	retries  []*fleetFile           // to be built again
+	later    bool                   // states are saved when all of a batch of events is taken
 }
 
 // New makes a loop and restores what an earlier one saved.
@@ -95,9 +96,7 @@ func (c *Control) Run(ctx context.Context) error {
 		case r := <-c.saved:
 			c.revisionSaved(r)
 		case <-c.XDS.Ready():
-			for _, e := range c.XDS.Events() {
-				c.proxyEvent(e)
-			}
+			c.proxyEvents(c.XDS.Events())
 		case <-c.timer.C:
 			c.tick()
 		case r := <-c.commands:

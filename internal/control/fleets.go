@@ -86,8 +86,7 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 			c.again(s, e.By)
 		}
 	}
-	if s.dirty { // once, and after the pushes: no proxy waits for the disk
-		s.dirty = false
+	if s.dirty && !c.later { // once, and after the pushes: no proxy waits for the disk
 		c.save(s)
 	}
 	c.wake(s.rollout.Next(time.Now()))

@@ -49,6 +49,22 @@ func (c *Control) fleetOf(node *corev3.Node) string {
 	return best
 }
 
+// proxyEvents takes what proxies did since the last time, and saves what that
+// changed once: when thousands join a rollout, a save for each, which names all
+// of its proxies, would take longer than the rollout.
+func (c *Control) proxyEvents(events []xds.Event) {
+	c.later = true
+	for _, e := range events {
+		c.proxyEvent(e)
+	}
+	c.later = false
+	for _, s := range c.fleets {
+		if s.dirty {
+			c.save(s)
+		}
+	}
+}
+
 // proxyEvent takes what a proxy did.
 func (c *Control) proxyEvent(e xds.Event) {
 	id := e.ID()

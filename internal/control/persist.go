@@ -130,6 +130,7 @@ func (c *Control) revisionSaved(r savedRevision) {
 
 // save writes the state.
 func (c *Control) save(s *fleetState) {
+	s.dirty = false
 	data, err := json.MarshalIndent(savedFleet{Match: s.match, Rollout: s.rollout}, "", "  ")
 	if err == nil {
 		err = c.Store.Save(fleetFileName(s.name), data)
