@@ -142,7 +142,8 @@ func TestStagedRollout(t *testing.T) {
 type fault struct {
 	name    string
 	request string // WebAssembly text, in place of the first lines of on_request_headers
-	start   string // the same for on_configure
+	start   string // the same for on_configure, whose parameters are the context and the configuration's size
+	context string // the same for on_context_create, whose parameters are the context and its root
 	more    string // functions and imports beside it
 }
 
@@ -190,6 +191,8 @@ func (f fault) module(t *testing.T) []byte {
 		{";; token → pointer at 8, size at 12", f.request},
 		{`(func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 1))`,
 			`(func (export "proxy_on_configure") (param i32 i32) (result i32) ` + f.start + ` (i32.const 1))`},
+		{`(func (export "proxy_on_context_create") (param i32 i32))`,
+			`(func (export "proxy_on_context_create") (param i32 i32) ` + f.context + `)`},
 	} {
 		if strings.Count(text, change.at) != 1 {
 			t.Fatalf("gate.wat has no place for a fault at %q", change.at)

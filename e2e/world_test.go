@@ -41,6 +41,8 @@ type world struct {
 
 	Variant     bool // true: proxies speak state-of-the-world
 	NoPreflight bool // a bad filter is to reach a proxy
+
+	envoy string // the Envoy that proxies are of, from now on
 }
 
 // newWorld prepares a world in which nothing runs but the echo service.
@@ -50,6 +52,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, dir: dir, fleet: filepath.Join(dir, "fleet.yaml"), module: filepath.Join(dir, "filter.wasm"),
 		listen: freeAddress(t), admin: freeAddress(t), log: &syncBuffer{},
+		envoy: envoyPath,
 	}
 	w.echo = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("X-Token-Seen", strconv.FormatBool(r.Header.Get("Token") != ""))
@@ -129,12 +132,13 @@ type proxy struct {
 	address string
 	admin   string
 	options bootstrap.Options
+	envoy   string // path of the binary
 }
 
 // startProxy runs an Envoy of the cluster "edge". It does not wait for it to serve.
 func (w *world) startProxy(id string, change ...func(*bootstrap.Options)) *proxy {
 	w.t.Helper()
-	p := &proxy{w: w, address: freeAddress(w.t), options: bootstrap.Options{
+	p := &proxy{w: w, address: freeAddress(w.t), envoy: w.envoy, options: bootstrap.Options{
 		NodeID: id, Cluster: "edge", Server: w.listen, Admin: "127.0.0.1:0", SotW: w.Variant, Command: w.t.Name(),
 	}}
 	p.options.Listen = map[string]string{"ingress": p.address}
@@ -154,7 +158,7 @@ func (p *proxy) start() {
 	}
 	file := filepath.Join(p.w.dir, p.options.NodeID+".yaml")
 	write(t, file, []byte(text.String()))
-	e, err := envoy.Start(envoy.Options{Path: envoyPath, Bootstrap: file, NodeID: p.options.NodeID, Dir: p.w.dir, LogLevel: "info"})
+	e, err := envoy.Start(envoy.Options{Path: p.envoy, Bootstrap: file, NodeID: p.options.NodeID, Dir: p.w.dir, LogLevel: "info"})
 	if err != nil {
 		t.Fatal(err)
 	}
