@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
@@ -361,5 +362,36 @@ func TestBrokenFilterWithoutShadow(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A proxy without abstract Unix sockets has its shadow listeners on loopback.
+func TestShadowOnLoopback(t *testing.T) {
+	w := newWorld(t)
+	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}))
+	write(t, w.module, gate(t, 1))
+	w.startServer()
+	shadow := freeAddress(t)
+	p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.Shadow = shadow })
+	p.serves(w.servingRevision(1))
+	p.guards()
+	listeners, err := w.get("http://" + p.admin + "/listeners")
+	if err != nil || !strings.Contains(listeners, "waxwing.shadow/ingress::"+shadow) {
+		t.Errorf("the listeners are\n%s%v", listeners, err)
+	}
+}
+
+// A proxy that can give no evidence but its ACKs is served all the same, and the
+// status says what is missing.
+func TestProxyWithoutEvidence(t *testing.T) {
+	w := newWorld(t)
+	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}))
+	write(t, w.module, gate(t, 1))
+	w.startServer()
+	p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.NoEvidence = true })
+	p.serves(w.servingRevision(1))
+	s, err := p.statusOf()
+	if err != nil || !slices.Equal(s.Missing, []string{"health discovery", "metrics"}) {
+		t.Errorf("missing: %v, %v", s.Missing, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 	echoAddress  = "127.0.0.1:18080"
 	firstPort    = 18000 // of the proxies' listeners
 	firstAdmin   = 19000 // of the proxies' admin interfaces
+	firstShadow  = 19500 // of their shadow listeners, where these need ports
 
 	workDir   = ".waxwing/demo"
 	toolsDir  = ".tools"
@@ -158,8 +160,8 @@ func startEnvoys(binary string, n int) (envoys, error) {
 		// One bootstrap for all; what differs on a shared host is laid over it.
 		p, err := envoy.Start(envoy.Options{
 			Path: binary, Bootstrap: path, NodeID: fmt.Sprintf("edge-%d", i), Dir: dir,
-			Overlay: fmt.Sprintf(`{node: {metadata: {listen: {ingress: "0.0.0.0:%d"}}},
-				admin: {address: {socket_address: {port_value: %d}}}}`, firstPort+i, firstAdmin+i),
+			Overlay: fmt.Sprintf(`{node: {metadata: {listen: {ingress: "0.0.0.0:%d"}%s}},
+				admin: {address: {socket_address: {port_value: %d}}}}`, firstPort+i, shadow(i), firstAdmin+i),
 		})
 		if err != nil {
 			return all, err
@@ -167,6 +169,15 @@ func startEnvoys(binary string, n int) (envoys, error) {
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// shadow is where a proxy has its shadow listeners, on a system without abstract
+// Unix sockets: in place of what the bootstrap says under the same key.
+func shadow(i int) string {
+	if runtime.GOOS == "linux" {
+		return ""
+	}
+	return fmt.Sprintf(`, waxwing: {evidence: [health, metrics], shadow: "127.0.0.1:%d"}`, firstShadow+i)
 }
 
 func (all envoys) stop() {

@@ -30,6 +30,7 @@ func (a *app) bootstrap() *cobra.Command {
 	f.StringVar(&o.Server, "server", defaultListen, "HOST:PORT of xds, as the proxy reaches it")
 	f.StringVar(&o.Admin, "admin-address", "127.0.0.1:9901", "HOST:PORT of Envoy's admin interface")
 	f.BoolVar(&o.SotW, "sotw", false, "state-of-the-world instead of delta xDS")
+	f.StringVar(&o.Shadow, "shadow", "", "HOST:PORT of loopback for the proxy's shadow listeners, where it has no abstract Unix sockets: on anything but Linux")
 	f.BoolVar(&o.NoEvidence, "no-evidence", false, "without health discovery and metrics: the server then has no more than the proxy's ACK to go by")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		if o.Labels, err = bootstrap.ParseLabels(labels); err != nil {

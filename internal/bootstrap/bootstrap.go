@@ -30,6 +30,8 @@ type Options struct {
 	Server  string            // host:port of the server, as the proxy reaches it
 	Admin   string            // host:port of Envoy's admin interface
 	SotW    bool              // state-of-the-world rather than delta
+	// Shadow is host:port of the shadow listeners, "" for abstract Unix sockets.
+	Shadow string
 	// NoEvidence leaves out health discovery and the metrics sink: the server then
 	// has the proxy's word alone.
 	NoEvidence bool
@@ -49,6 +51,11 @@ func Write(w io.Writer, o Options) error {
 	for name, address := range o.Listen {
 		if _, err := fleet.ParseAddress(address); err != nil {
 			return fmt.Errorf("listener %q: %w", name, err)
+		}
+	}
+	if o.Shadow != "" {
+		if _, err := fleet.ParseAddress(o.Shadow); err != nil {
+			return fmt.Errorf("shadow listeners: %w", err)
 		}
 	}
 	t, err := template.New("bootstrap").Funcs(template.FuncMap{"quote": quote}).Parse(text)
