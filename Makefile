@@ -56,3 +56,8 @@ bench: build ## a save until three Envoys serve it, beside the smallest possible
 bench-fleet: build filter ## ten thousand simulated proxies, beside go-control-plane and a floor
 	$(GO) build -o bin/bench-fleet ./bench/fleet
 	bin/bench-fleet
+
+.PHONY: soak
+soak: build ## half an hour of saves and faults, 2,000 simulated proxies and three Envoys
+	$(GO) build -o bin/soak ./bench/soak
+	bin/soak

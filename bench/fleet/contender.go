@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/bench/gauge"
 )
 
 // contender is a server with its proxies.
@@ -69,7 +71,7 @@ func (c *contender) serve(ctx context.Context, address string) (err error) {
 	if _, err := c.server.tell(command{Do: "settle"}); err != nil {
 		return err
 	}
-	c.idle, err = resident(c.server.cmd.Process.Pid)
+	c.idle, err = gauge.Resident(c.server.cmd.Process.Pid)
 	return err
 }
 
@@ -84,7 +86,7 @@ func (c *contender) prepareAndPush(revision, odd int) error {
 
 func (c *contender) connectAll() error {
 	pid := c.server.cmd.Process.Pid
-	before, err := usageOf(pid)
+	before, err := gauge.UsageOf(pid)
 	if err != nil {
 		return err
 	}
@@ -93,17 +95,17 @@ func (c *contender) connectAll() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.side, err)
 	}
-	after, err := usageOf(pid)
+	after, err := gauge.UsageOf(pid)
 	if err != nil {
 		return err
 	}
-	c.connect.last, c.connect.cpu = time.Duration(slices.Max(a.At)-begin), after.cpu-before.cpu
+	c.connect.last, c.connect.cpu = time.Duration(slices.Max(a.At)-begin), after.CPU-before.CPU
 	m, err := c.server.tell(command{Do: "settle"})
 	if err != nil {
 		return err
 	}
 	c.connect.memory = m.Memory
-	rss, err := resident(pid)
+	rss, err := gauge.Resident(pid)
 	c.connect.each = (rss - c.idle) / int64(c.n)
 	return err
 }
@@ -120,8 +122,8 @@ func (c *contender) push(split bool) (pushed, error) {
 	pid := c.server.cmd.Process.Pid
 	_, err1 := c.server.tell(command{Do: "prepare", Kind: c.kind, Revision: revision, Odd: odd, Module: c.module})
 	_, err2 := c.proxies.tell(command{Do: "expect", Kind: c.kind})
-	before, err3 := usageOf(pid)
-	if err := errors.Join(err1, err2, err3, forgetPeak(pid)); err != nil {
+	before, err3 := gauge.UsageOf(pid)
+	if err := errors.Join(err1, err2, err3, gauge.ForgetPeak(pid)); err != nil {
 		return pushed{}, fmt.Errorf("%s: %w", c.side, err)
 	}
 	begin := now()
@@ -132,12 +134,12 @@ func (c *contender) push(split bool) (pushed, error) {
 	if err != nil {
 		return pushed{}, fmt.Errorf("%s: %w", c.side, err)
 	}
-	after, err1 := usageOf(pid)
-	most, err2 := peak(pid)
+	after, err1 := gauge.UsageOf(pid)
+	most, err2 := gauge.Peak(pid)
 	slices.Sort(a.At)
 	p := pushed{
 		median: time.Duration(a.At[c.n/2] - begin), p99: time.Duration(a.At[(c.n-1)*99/100] - begin),
-		last: time.Duration(a.At[c.n-1] - begin), cpu: after.cpu - before.cpu, peak: most, bytes: after.wrote - before.wrote,
+		last: time.Duration(a.At[c.n-1] - begin), cpu: after.CPU - before.CPU, peak: most, bytes: after.Wrote - before.Wrote,
 	}
 	return p, errors.Join(err1, err2)
 }

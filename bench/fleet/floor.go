@@ -66,11 +66,6 @@ func (f *floor) prepare(s *snapshot.Snapshot) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for old := range f.messages {
-		if old != f.even && old != f.odd {
-			delete(f.messages, old)
-		}
-	}
 	f.messages[s] = messages
 	return nil
 }
@@ -80,6 +75,11 @@ func (f *floor) push(_ int, even, odd *snapshot.Snapshot) error {
 	defer f.mu.Unlock()
 	before := [2]*snapshot.Snapshot{f.even, f.odd}
 	f.even, f.odd = even, odd
+	for old := range f.messages {
+		if old != even && old != odd {
+			delete(f.messages, old)
+		}
+	}
 	for i, stream := range f.streams {
 		target := f.target(i)
 		for _, typeURL := range snapshot.Types {

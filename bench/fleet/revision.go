@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -61,21 +62,13 @@ func (k kind) fleetFile(n int) []byte {
 // wasm is a module with a custom section that names the revision and fills it up
 // (https://webassembly.github.io/spec/core/binary/modules.html#custom-section).
 func (k kind) wasm(module []byte, n int) []byte {
-	const head = 1 + 5 + 1 + 7 // id, size in 5 bytes, name
+	const name = "waxwing"
+	const head = 1 + 4 + 1 + len(name) // id, size, and that of the name
 	fill := max(k.size()-len(module)-head, 16)
-	out := make([]byte, 0, len(module)+head+fill)
-	out = append(out, module...)
-	out = append(out, 0)
-	size := uint32(8 + fill)
-	for i := range 5 {
-		b := byte(size & 0x7f)
-		if size >>= 7; i < 4 {
-			b |= 0x80
-		}
-		out = append(out, b)
-	}
-	out = append(out, 7)
-	out = append(out, "waxwing"...)
+	out := append(bytes.Clone(module), 0)
+	out = binary.AppendUvarint(out, uint64(1+len(name)+fill))
+	out = append(out, byte(len(name)))
+	out = append(out, name...)
 	out = binary.BigEndian.AppendUint64(out, uint64(n))
 	return append(out, make([]byte, fill-8)...)
 }

@@ -1,20 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/bench/gauge"
 )
 
 // whole is bin/xds as a whole with its proxies: files, preflight, rollout, state.
@@ -46,7 +43,7 @@ func (o options) measureWhole(ctx context.Context, k kind, n int) (err error) {
 	}
 	defer w.down()
 	for _, address := range []*string{&w.listen, &w.admin} {
-		if *address, err = freeAddress(); err != nil {
+		if *address, err = gauge.FreeAddress(); err != nil {
 			return err
 		}
 	}
@@ -64,7 +61,7 @@ func (w *whole) measure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
-	rss, err := resident(w.server.Process.Pid)
+	rss, err := gauge.Resident(w.server.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -120,10 +117,10 @@ func (w *whole) serve(ctx context.Context) error {
 	if err := w.server.Start(); err != nil {
 		return err
 	}
-	if err := w.until(ctx, func(m map[string]float64) bool { return m != nil }); err != nil {
+	if err := w.until(ctx, func(m gauge.Metrics) bool { return m != nil }); err != nil {
 		return err
 	}
-	w.idle, err = resident(w.server.Process.Pid)
+	w.idle, err = gauge.Resident(w.server.Process.Pid)
 	return err
 }
 
@@ -153,10 +150,10 @@ func (w *whole) connect(ctx context.Context) (connected, error) {
 // timed is what something takes, of the server's processor time as well.
 func (w *whole) timed(do func() error) (connected, error) {
 	begin := time.Now()
-	before, err1 := usageOf(w.server.Process.Pid)
+	before, err1 := gauge.UsageOf(w.server.Process.Pid)
 	err2 := do()
-	after, err3 := usageOf(w.server.Process.Pid)
-	return connected{last: time.Since(begin), cpu: after.cpu - before.cpu}, errors.Join(err1, err2, err3)
+	after, err3 := gauge.UsageOf(w.server.Process.Pid)
+	return connected{last: time.Since(begin), cpu: after.CPU - before.CPU}, errors.Join(err1, err2, err3)
 }
 
 // storm kills the server, starts it again, and waits until it has all proxies back.
@@ -172,17 +169,17 @@ func (w *whole) storm(ctx context.Context) (connected, int, error) {
 		return connected{}, 0, err
 	}
 	last := time.Since(begin)
-	u, err1 := usageOf(w.server.Process.Pid)
+	u, err1 := gauge.UsageOf(w.server.Process.Pid)
 	a, err2 := w.proxies.tell(command{Do: "count"})
-	return connected{last: last, cpu: u.cpu}, a.Filters, errors.Join(err1, err2)
+	return connected{last: last, cpu: u.CPU}, a.Filters, errors.Join(err1, err2)
 }
 
 // rollout saves another revision and waits until the last proxy has it, for real.
 func (w *whole) rollout(ctx context.Context) (pushed, error) {
 	pid := w.server.Process.Pid
 	_, err1 := w.proxies.tell(command{Do: "expect", Kind: w.kind})
-	before, err2 := usageOf(pid)
-	if err := errors.Join(err1, err2, forgetPeak(pid)); err != nil {
+	before, err2 := gauge.UsageOf(pid)
+	if err := errors.Join(err1, err2, gauge.ForgetPeak(pid)); err != nil {
 		return pushed{}, err
 	}
 	begin := now()
@@ -195,77 +192,27 @@ func (w *whole) rollout(ctx context.Context) (pushed, error) {
 	}
 	last := slices.Max(a.At) - begin
 	err1 = w.serving(ctx, w.n) // and the shadow listeners have the old one
-	after, err2 := usageOf(pid)
-	most, err3 := peak(pid)
+	after, err2 := gauge.UsageOf(pid)
+	most, err3 := gauge.Peak(pid)
 	return pushed{
-		last: time.Duration(last), cpu: after.cpu - before.cpu, peak: most, bytes: after.wrote - before.wrote,
+		last: time.Duration(last), cpu: after.CPU - before.CPU, peak: most, bytes: after.Wrote - before.Wrote,
 	}, errors.Join(err1, err2, err3)
 }
 
 // serving waits until n proxies are on the last good revision, and nothing is under way.
 func (w *whole) serving(ctx context.Context, n int) error {
-	return w.until(ctx, func(m map[string]float64) bool {
-		return m[`waxwing_proxies{fleet="edge",state="serving"}`] == float64(n) &&
-			m[`waxwing_revision{fleet="edge",role="serving"}`] > 0 && m[`waxwing_revision{fleet="edge",role="candidate"}`] == 0
-	})
+	return w.until(ctx, func(m gauge.Metrics) bool { return m.AtRest("edge", n) })
 }
 
-// until asks for the metrics until they are as they should be; nil is for none.
-func (w *whole) until(ctx context.Context, condition func(map[string]float64) bool) error {
+// until waits for the metrics to be as they should be; nil is for none.
+func (w *whole) until(ctx context.Context, condition func(gauge.Metrics) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	var last map[string]float64
-	for {
-		if m, err := scrape(ctx, w.admin); err == nil {
-			last = m
-		}
-		if condition(last) {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			log, _ := os.ReadFile(filepath.Join(w.dir, "xds.log"))
-			return fmt.Errorf("%w; the metrics say %v, the log ends with\n%s", ctx.Err(), waxwing(last), log[max(0, len(log)-2000):])
-		}
+	if err := gauge.Until(ctx, w.admin, condition); err != nil {
+		log, _ := os.ReadFile(filepath.Join(w.dir, "xds.log"))
+		return fmt.Errorf("%w; the log ends with\n%s", err, log[max(0, len(log)-2000):])
 	}
-}
-
-func waxwing(m map[string]float64) map[string]float64 {
-	out := map[string]float64{}
-	for name, value := range m {
-		if strings.HasPrefix(name, "waxwing_") {
-			out[name] = value
-		}
-	}
-	return out
-}
-
-// scrape reads a server's metrics.
-func scrape(ctx context.Context, admin string) (map[string]float64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the metrics: %s", resp.Status)
-	}
-	out := map[string]float64{}
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if i := strings.LastIndexByte(lines.Text(), ' '); i > 0 && lines.Text()[0] != '#' {
-			if value, err := strconv.ParseFloat(lines.Text()[i+1:], 64); err == nil {
-				out[lines.Text()[:i]] = value
-			}
-		}
-	}
-	return out, nil
+	return nil
 }
 
 // smallest is the filter of the tests, which is half a kilobyte. It takes wabt.
@@ -286,12 +233,4 @@ func (w *whole) down() {
 		_ = w.server.Wait()
 	}
 	_ = os.RemoveAll(w.dir)
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

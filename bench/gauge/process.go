@@ -1,4 +1,6 @@
-package main
+// Package gauge reads what a running server takes: from the kernel, so that it
+// costs the server nothing, and from the metrics that it gives of itself.
+package gauge
 
 import (
 	"fmt"
@@ -10,36 +12,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// usage is what a process took so far.
-type usage struct {
-	cpu   time.Duration
-	wrote int64 // bytes, to sockets for the most part
+// Usage is what a process took so far.
+type Usage struct {
+	CPU   time.Duration
+	Wrote int64 // bytes, to sockets for the most part
 }
 
-// usageOf asks the kernel, so that it costs the process nothing. The clock is that
+// UsageOf asks the kernel, so that it costs the process nothing. The clock is that
 // of clock_getcpuclockid(3), which counts in nanoseconds.
-func usageOf(pid int) (usage, error) {
+func UsageOf(pid int) (Usage, error) {
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
-		return usage{}, fmt.Errorf("the processor time of process %d: %w", pid, err)
+		return Usage{}, fmt.Errorf("the processor time of process %d: %w", pid, err)
 	}
 	wrote, err := field(pid, "io", "wchar:")
-	return usage{time.Duration(t.Nano()), wrote}, err
+	return Usage{time.Duration(t.Nano()), wrote}, err
 }
 
-// resident is a process's memory now, peak the most since forgetPeak, in bytes.
-func resident(pid int) (int64, error) {
+// Resident is a process's memory now, in bytes.
+func Resident(pid int) (int64, error) {
 	n, err := field(pid, "status", "VmRSS:")
 	return n << 10, err
 }
 
-func peak(pid int) (int64, error) {
+// Peak is the most that a process had resident since ForgetPeak, in bytes.
+func Peak(pid int) (int64, error) {
 	n, err := field(pid, "status", "VmHWM:")
 	return n << 10, err
 }
 
-// forgetPeak makes the peak start from what is resident now (proc_pid_clear_refs(5)).
-func forgetPeak(pid int) error {
+// ForgetPeak makes the peak start from what is resident now (proc_pid_clear_refs(5)).
+func ForgetPeak(pid int) error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)
 }
 

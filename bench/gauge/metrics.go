@@ -1,0 +1,127 @@
+package gauge
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+)
+
+// Metrics are a server's, by name with labels.
+type Metrics map[string]float64
+
+// Scrape reads the metrics of a server's admin address.
+func Scrape(ctx context.Context, admin string) (Metrics, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", nil)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("metrics: %s", resp.Status)
+	}
+	out := Metrics{}
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		name, text, ok := cutLast(lines.Text())
+		if !ok {
+			continue
+		}
+		if out[name], err = strconv.ParseFloat(text, 64); err != nil {
+			return nil, fmt.Errorf("metrics: %q: %w", lines.Text(), err)
+		}
+	}
+	return out, lines.Err()
+}
+
+func cutLast(line string) (name, value string, ok bool) {
+	i := strings.LastIndexByte(line, ' ')
+	if i < 0 || line[0] == '#' {
+		return "", "", false
+	}
+	return line[:i], line[i+1:], true
+}
+
+// AtRest reports whether n proxies are on a fleet's last good revision, and no
+// other is on its way.
+func (m Metrics) AtRest(fleet string, n int) bool {
+	return m.Settled(fleet, n) && m[`waxwing_revision{fleet="`+fleet+`",role="serving"}`] > 0 && !m.Candidate(fleet)
+}
+
+// Settled reports whether n proxies have all that they are to have for now.
+func (m Metrics) Settled(fleet string, n int) bool {
+	return m[`waxwing_proxies{fleet="`+fleet+`",state="serving"}`] == float64(n)
+}
+
+// Candidate reports whether a revision is on its way.
+func (m Metrics) Candidate(fleet string) bool {
+	return m[`waxwing_revision{fleet="`+fleet+`",role="candidate"}`] > 0
+}
+
+// Until scrapes until the metrics are as they should be, or the context ends.
+// Until there are any, they are nil.
+func Until(ctx context.Context, admin string, condition func(Metrics) bool) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var last Metrics
+	for {
+		if m, err := Scrape(ctx, admin); err == nil {
+			last = m
+		}
+		if condition(last) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%w; the metrics are %v", ctx.Err(), last.own())
+		}
+	}
+}
+
+func (m Metrics) own() Metrics {
+	out := Metrics{}
+	for name, value := range m {
+		if strings.HasPrefix(name, "waxwing_") {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+// Status asks a server's admin address for the whole of it.
+func Status(ctx context.Context, admin string) (s control.Status, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/v1/status", nil)
+	if err != nil {
+		return s, fmt.Errorf("status: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return s, fmt.Errorf("status: %w", err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end
+	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+		return s, fmt.Errorf("status: %w", err)
+	}
+	return s, nil
+}
+
+// FreeAddress is one of the loopback interface that nobody listens on.
+func FreeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("finding a free address: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
