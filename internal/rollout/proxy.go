@@ -135,8 +135,9 @@ func (s *step) joined(e Joined) {
 	}
 	p := &proxy{attributes: e.Attributes, rank: rank(e.Node), expects: e.Health, since: s.now}
 	s.recount(e.Node, func() { s.proxies[e.Node] = p })
-	if r := s.Rollout; r != nil {
-		if r.Flipped[e.Node] && e.Fresh {
+	if r := s.Rollout; r != nil && e.Fresh {
+		delete(r.Warmed, e.Node)
+		if r.Flipped[e.Node] {
 			s.lost(e.Node, "it came back without what it had")
 		}
 	}
@@ -156,7 +157,7 @@ func (s *step) place(node string) {
 	case r.Flipped[node]:
 		s.enter(node, Flipping)
 		p.traffic.flip()
-	case s.Serving.ID != "" && p.accepted.Live != s.Serving.ID:
+	case s.Serving.ID != "" && p.accepted.Live != s.Serving.ID && !r.Warmed[node]:
 		s.enter(node, Joining)
 	default:
 		s.warm(node)
@@ -169,7 +170,12 @@ func (s *step) warm(node string) {
 	s.do(Assign{node})
 	if !s.Rollout.Plan.Shadow {
 		s.enter(node, Proven) // there is no shadow to prove it in: the flip is the first it sees of it
+		return
 	}
+	if s.Rollout.Warmed == nil { // after a restart
+		s.Rollout.Warmed = map[string]bool{}
+	}
+	s.Rollout.Warmed[node] = true
 }
 
 func (s *step) left(e Left) {

@@ -65,6 +65,9 @@ type Rollout struct {
 	// Members are the proxies of this stage and those before it, each with the
 	// index of the stage that brought it in. A proxy that reconnects is still one.
 	Members map[string]int `json:"members"`
+	// Warmed are the members whose shadow listeners were given the candidate. One
+	// that reconnects has it there still, and is not made to load it again.
+	Warmed map[string]bool `json:"warmed,omitempty"`
 	// Flipped are the members whose real listeners were given the candidate.
 	Flipped map[string]bool `json:"flipped"`
 	// Released says that all of the stage have proven it: members flip.
@@ -251,7 +254,7 @@ func (s *step) begin(e Offered) {
 	}
 	s.Rollout = &Rollout{
 		Candidate: Revision{ID: e.ID, Number: s.Last}, Plan: plan, Started: s.now,
-		Members: map[string]int{}, Flipped: map[string]bool{},
+		Members: map[string]int{}, Warmed: map[string]bool{}, Flipped: map[string]bool{},
 	}
 	s.rest = share{}
 	s.record(Entry{Kind: Started, Revision: s.Rollout.Candidate, By: e.By})

@@ -242,6 +242,7 @@ func (s *step) vacant() {
 	for _, node := range gone {
 		if p := s.proxies[node]; p == nil || p.phase == Idle {
 			delete(r.Members, node)
+			delete(r.Warmed, node)
 			delete(r.Flipped, node)
 		}
 	}
