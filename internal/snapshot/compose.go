@@ -1,9 +1,11 @@
 package snapshot
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 )
@@ -34,7 +36,7 @@ func Compose(live, shadow *Snapshot, space string) *Snapshot {
 	filters := from.shadows.parked
 	if shadow != nil {
 		out.support(shadow)
-		filters = shadow.shadows.filters
+		filters = shadow.filtersBeside(live)
 	}
 	for _, r := range slices.Concat(filters, from.shadows.listeners) {
 		out.add(r)
@@ -76,6 +78,45 @@ func (s *Snapshot) support(shadow *Snapshot) {
 			s.endpoints[cluster] = endpoints
 		}
 	}
+}
+
+// filtersBeside are the filters of the shadow listeners. Envoy runs all that has one
+// vm_id in one VM: one that traps, with a configuration that is tried, would take the
+// real listener's requests with it. So a filter that differs from the live one, and
+// would share its VM, gets VMs of its own.
+func (s *Snapshot) filtersBeside(live *Snapshot) []*Resource {
+	filters := slices.Clone(s.shadows.filters)
+	for i, f := range filters {
+		real := live.liveFilter(f.vm)
+		if real != nil && real.Version != f.Version {
+			filters[i] = f.apart()
+		}
+	}
+	return filters
+}
+
+// liveFilter is the filter that runs in a VM, or nil.
+func (s *Snapshot) liveFilter(vm string) *Resource {
+	if s == nil {
+		return nil
+	}
+	for _, r := range s.All(resource.ExtensionConfigType) {
+		if r.vm != "" && r.vm == vm {
+			return r
+		}
+	}
+	return nil
+}
+
+// apart is a filter with another vm_id, as long as its own, so that nothing around it
+// in the marshalled message changes: "NAME~HASH", where all others are "NAME@HASH".
+func (r *Resource) apart() *Resource {
+	id := []byte(r.vm)
+	id[strings.LastIndexByte(r.vm, '@')] = '~'
+	value := bytes.Replace(r.Wire.GetResource().GetValue(), []byte(r.vm), id, 1)
+	own := resourceOf(r.typeURL(), r.Name, r.Version+"~", value)
+	own.module, own.vm, own.shadow = r.module, string(id), r.shadow
+	return own
 }
 
 func (s *Snapshot) add(resources ...*Resource) {

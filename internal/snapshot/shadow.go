@@ -243,7 +243,7 @@ func (out *shadows) filter(f *Resource) error {
 		return err
 	}
 	r := resourceOf(resource.ExtensionConfigType, name, f.Version, value)
-	r.module, r.shadow = f.module, true
+	r.module, r.vm, r.shadow = f.module, f.vm, true
 	out.filters = append(out.filters, r)
 
 	// A policy that allows nothing.
