@@ -40,9 +40,11 @@ func proxies(n int) string {
 	return fmt.Sprintf("%d proxies", n)
 }
 
-// Awaiting is whether the rollout waits for a person to end its stage.
+// Awaiting is whether the rollout waits for a person to end its stage, and for
+// nothing else: a proxy of it that came back is yet to confirm.
 func (f *Fleet) Awaiting() bool {
-	return f.Rollout != nil && f.Rollout.told[Awaiting] && !f.Rollout.Approved
+	r := f.Rollout
+	return r != nil && r.told[Awaiting] && !r.Approved && r.allConfirmed()
 }
 
 // once records what is said once in a stage.
