@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+// prompt are two stages that wait little.
+const prompt = `{stages: [{name: canary, proxies: 1, bake: 500ms}, {name: all, percent: 100, bake: 500ms}], prove: 300ms}`
+
+// happenings opens the server's feed. What is returned waits for a record of a
+// kind that begins with the word, and of a stage if one is named.
+func (w *world) happenings() (await func(kind, stage string)) {
+	w.t.Helper()
+	resp, err := (&http.Client{Timeout: patience}).Get("http://" + w.admin + "/v1/events")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = resp.Body.Close() }) // the server was killed
+	records := json.NewDecoder(resp.Body)
+	return func(kind, stage string) {
+		w.t.Helper()
+		for {
+			var r control.Record
+			if err := records.Decode(&r); err != nil {
+				w.t.Fatalf("waiting for %q of stage %q: %v", kind, stage, err)
+			}
+			if r.Kind == kind && (stage == "" || r.Stage == stage) {
+				return
+			}
+		}
+	}
+}
+
+// loaded is what a proxy has loaded: VMs created, and filters taken by its real listener.
+type loaded struct{ vms, filters int }
+
+func (p *proxy) loaded() loaded {
+	p.w.t.Helper()
+	return loaded{p.stat("^wasm.envoy.wasm.runtime.v8.created$"), p.stat("http_filter.gate.config_reload$")}
+}
+
+// Of a module that it runs on two workers an Envoy makes a VM for each of them, one
+// for its main thread, one to copy, and one that tries the configuration and goes.
+const (
+	vmsOfOne  = 2 + 2
+	madeOfOne = vmsOfOne + 1
+)
+
+// The server is killed at each moment of a rollout. It goes on where it was: no
+// stage begins anew, no proxy is made to load anything twice, no user notices.
+func TestServerKilledInRollout(t *testing.T) {
+	w, proxies := stagedWorld(t, 3, func(_ *world, o *fleetOptions) { o.Rollout = prompt })
+	w.servingRevision(len(proxies))
+	users := newCrowd(proxies)
+	for i, moment := range []struct{ kind, stage string }{
+		{string(rollout.Started), ""},
+		{control.Warmed, ""}, // it is proving it
+		{string(rollout.Flipped), "canary"},
+		{string(rollout.Baking), "canary"},
+		{string(rollout.StageStarted), "all"},
+		{string(rollout.Flipped), "all"},
+	} {
+		t.Run(strings.TrimSpace(moment.kind+" "+moment.stage), func(t *testing.T) {
+			before := map[string]loaded{}
+			for _, p := range proxies {
+				before[p.Node] = p.loaded()
+			}
+			await := w.happenings()
+			save(t, w.module, gate(t, 2+i))
+			await(moment.kind, moment.stage)
+			w.candidateStored()
+			w.endServer(syscall.SIGKILL)
+			killed := time.Now()
+			w.startServer()
+			for _, p := range proxies {
+				p.runs("x-build", build(2+i))
+			}
+			id := w.servingRevision(len(proxies))
+			t.Logf("serving %.1f s after the kill", time.Since(killed).Seconds())
+			for _, p := range proxies {
+				now := p.loaded()
+				mustEqual(t, "VMs that "+p.Node+" created", now.vms-before[p.Node].vms, madeOfOne)
+				mustEqual(t, "filters that the listener of "+p.Node+" took", now.filters-before[p.Node].filters, 1)
+			}
+			w.wentThrough(t, id)
+		})
+	}
+	users.end(t, "")
+}
+
+// candidateStored waits until what was decided is on the disk, and the candidate.
+// Before that, in its first milliseconds, a rollout begins anew.
+func (w *world) candidateStored() {
+	w.t.Helper()
+	w.eventually("the candidate is on the disk", func() error {
+		f, err := w.onlyFleet()
+		if err == nil && !exists(filepath.Join(w.dir, "state", "revisions", "edge", f.Candidate.ID+".pb")) {
+			err = fmt.Errorf("%+v is not", f.Candidate)
+		}
+		return err
+	})
+}
+
+// wentThrough checks that each stage of a revision began once, and that it is served.
+func (w *world) wentThrough(t *testing.T, id string) {
+	t.Helper()
+	var got []string
+	for _, e := range w.history() {
+		if e.Revision.ID == id && slices.Contains([]rollout.Kind{rollout.Started, rollout.StageStarted, rollout.Serving}, e.Kind) {
+			got = append(got, strings.TrimSpace(string(e.Kind)+" "+e.Stage))
+		}
+	}
+	want := []string{"started", "stage started canary", "stage started all", "serving"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the history is %q, want %q", got, want)
+	}
+}
