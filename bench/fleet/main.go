@@ -35,14 +35,15 @@ func run() error {
 	profile := flag.String("profile", "", "with -role server: folder for profiles; else: passed on to our server")
 	var o options
 	flag.StringVar(&o.module, "module", "wasm/primeauth/primeauth.wasm", "module to push")
-	flag.IntVar(&o.pushes, "pushes", 7, "pushes of each case that count, one more is not counted; 0: measure bin/xds only")
+	flag.IntVar(&o.pushes, "pushes", 7, "pushes of each case that count, one more is not counted; 0: none")
 	flag.Func("sizes", "numbers of proxies, largest last (default 1,100,1000,10000)", func(s string) error { return ints(s, &o.sizes) })
 	flag.IntVar(&o.moduleMost, "module-most", 1000, "largest number of proxies to push a module to")
 	flag.Func("sides", "servers to measure (default waxwing,floor,snapshot,linear)", func(s string) error {
 		o.sides = strings.Split(s, ",")
 		return nil
 	})
-	flag.BoolVar(&o.whole, "whole", true, "measure bin/xds as a whole as well: connecting, memory, restart, a save")
+	flag.BoolVar(&o.whole, "whole", true, "measure bin/xds as a whole as well: connecting, memory, restart, a save, a rollout")
+	flag.BoolVar(&o.evidence, "evidence", true, "measure bin/xds while proxies give evidence as well")
 	flag.Parse()
 	switch *role {
 	case "server":

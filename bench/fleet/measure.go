@@ -16,6 +16,7 @@ type options struct {
 	moduleMost int
 	sides      []string
 	whole      bool
+	evidence   bool
 }
 
 // measure prints the tables, each row when it is there.
@@ -25,16 +26,22 @@ func (o options) measure(ctx context.Context) error {
 			return err
 		}
 	}
-	if !o.whole {
-		return nil
+	if o.whole {
+		fmt.Printf("\n%s\n", wholeHeader)
+		most := slices.Max(o.sizes)
+		if err := o.withWhole(ctx, smallModule, most, (*whole).measure); err != nil {
+			return fmt.Errorf("bin/xds with %d: %w", most, err)
+		}
+		most = min(most, o.moduleMost)
+		if err := o.withWhole(ctx, inlineModule, most, (*whole).measure); err != nil {
+			return fmt.Errorf("bin/xds with %d: %w", most, err)
+		}
 	}
-	fmt.Printf("\n%s\n", wholeHeader)
-	most := slices.Max(o.sizes)
-	if err := o.measureWhole(ctx, smallModule, most); err != nil {
-		return fmt.Errorf("bin/xds with %d: %w", most, err)
-	}
-	if err := o.measureWhole(ctx, inlineModule, min(most, o.moduleMost)); err != nil {
-		return fmt.Errorf("bin/xds with %d: %w", min(most, o.moduleMost), err)
+	if o.evidence {
+		fmt.Printf("\n%s\n", evidenceHeader)
+		if err := o.withWhole(ctx, evidenceModule, slices.Max(o.sizes), (*whole).measureEvidence); err != nil {
+			return fmt.Errorf("evidence: %w", err)
+		}
 	}
 	return nil
 }

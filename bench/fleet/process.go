@@ -32,6 +32,8 @@ type answer struct {
 	At      []int64 `json:"at,omitempty"` // moments, by proxy, as now() has them
 	Bytes   int64   `json:"bytes,omitempty"`
 	Filters int     `json:"filters,omitempty"` // responses with filters
+	Flushes int64   `json:"flushes,omitempty"` // of metrics
+	Reports int64   `json:"reports,omitempty"` // of health
 	Memory  memory  `json:"memory,omitzero"`
 }
 

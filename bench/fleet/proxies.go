@@ -18,6 +18,8 @@ type proxies struct {
 	ctx   context.Context
 	fleet *xdstest.Fleet
 
+	evidence *xdstest.Evidence // nil where they give none
+
 	mu      sync.Mutex
 	want    []string // types that each proxy is to receive
 	seen    []int    // how many of them it did, by proxy
@@ -44,7 +46,11 @@ func simulate(ctx context.Context) error {
 		case "count": // what was received since the last expect or connect
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			return answer{Filters: p.filters, Bytes: p.bytes}, nil
+			a := answer{Filters: p.filters, Bytes: p.bytes}
+			if p.evidence != nil {
+				a.Flushes, a.Reports = p.evidence.Flushes.Load(), p.evidence.Reports.Load()
+			}
+			return a, p.wrong
 		}
 		return answer{}, fmt.Errorf("proxies can't %q", c.Do)
 	})
@@ -63,8 +69,12 @@ func (p *proxies) connect(ctx context.Context, c command) (answer, error) {
 	}
 	var err error
 	p.fleet, err = xdstest.NewFleet(c.N, c.Address, func(i int) xdstest.Config {
+		node := xdstest.Node(nodeID(i), "edge", nil)
+		if c.Kind == evidenceModule {
+			node = evident(node)
+		}
 		return xdstest.Config{
-			Node: xdstest.Node(nodeID(i), "edge", nil), Names: filters, Light: true,
+			Node: node, Names: filters, Light: true,
 			Judge: func(r xdstest.Response) error { p.received(i, r); return nil },
 		}
 	})
@@ -73,6 +83,13 @@ func (p *proxies) connect(ctx context.Context, c command) (answer, error) {
 	}
 	p.expect(c.Kind.types())
 	go p.fleet.Stay(ctx)
+	if c.Kind == evidenceModule {
+		flush, err := flushed()
+		if err != nil {
+			return answer{}, err
+		}
+		p.testify(ctx, flush)
+	}
 	return p.await()
 }
 

@@ -21,12 +21,14 @@ const (
 	configuration kind = "configuration"  // a route in a listener
 	inlineModule  kind = "2.88 MB inline" // a Wasm module
 	smallModule   kind = "0.1 MB inline"  // another
+	// evidenceModule is that with checks, which proxies report on.
+	evidenceModule kind = "0.1 MB inline, with checks"
 )
 
 // size is what a module is filled up to, in bytes; 0 for no module. The large one
 // is that of the first measurements, so that these can be compared with them.
 func (k kind) size() int {
-	return map[kind]int{inlineModule: 2_880_000, smallModule: 100_000}[k]
+	return map[kind]int{inlineModule: 2_880_000, smallModule: 100_000, evidenceModule: 100_000}[k]
 }
 
 // The names of what the proxies have, by type.
@@ -50,13 +52,33 @@ func (k kind) types() []string {
 	return []string{resource.ClusterType, resource.ListenerType}
 }
 
-// fleetFile is the nth fleet file of a kind, and wasm its module.
-func (k kind) fleetFile(n int) []byte {
-	filters, mark := "[]", n
-	if k.size() > 0 {
-		filters, mark = "[{name: auth, module: {file: filter.wasm}, listeners: [ingress]}]", 0
+// What the proxies of a fleet are given a revision by.
+const (
+	atOnce = "{name: all, percent: 100}"
+	// halted is a rollout that stays in its first stage, and endless one of all.
+	halted  = "{name: canary, percent: 10, bake: 1h}, {name: all, percent: 100}"
+	endless = "{name: all, percent: 100, bake: 1h}"
+)
+
+// fleetFile is a fleet file of a kind, and wasm the nth module. mark is in a listener.
+func (k kind) fleetFile(mark int, stages string) []byte {
+	filters := "[]"
+	switch {
+	case k == evidenceModule:
+		filters = "[{name: auth, module: {file: filter.wasm}, listeners: [ingress], checks: [" +
+			"{request: {headers: {token: '32323'}}, expect: {status: 200}}, {request: {headers: {token: 'no'}}, expect: {status: 403}}]}]"
+	case k.size() > 0:
+		filters = "[{name: auth, module: {file: filter.wasm}, listeners: [ingress]}]"
 	}
-	return fmt.Appendf(nil, fleetYAML, filters, mark)
+	return fmt.Appendf(nil, fleetYAML, filters, stages, mark)
+}
+
+// nth is the mark of the nth revision of a kind.
+func (k kind) nth(n int) int {
+	if k.size() > 0 {
+		return 0 // its module changes, and nothing else
+	}
+	return n
 }
 
 // wasm is a module with a custom section that names the revision and fills it up
@@ -75,7 +97,7 @@ func (k kind) wasm(module []byte, n int) []byte {
 
 // build makes the nth revision of a kind.
 func build(k kind, n int, modulePath string) (*snapshot.Snapshot, error) {
-	f, err := fleet.Parse("fleet.yaml", k.fleetFile(n))
+	f, err := fleet.Parse("fleet.yaml", k.fleetFile(k.nth(n), atOnce))
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +115,7 @@ func build(k kind, n int, modulePath string) (*snapshot.Snapshot, error) {
 const fleetYAML = `fleet: edge
 match: {cluster: edge}
 filters: %s
-rollout: {stages: [{name: all, percent: 100}]}
+rollout: {stages: [%s]}
 resources:
   listeners:
     - name: ingress

@@ -27,13 +27,13 @@ type whole struct {
 	revision      int
 }
 
-// measureWhole connects the proxies, restarts the server under them, and saves.
-func (o options) measureWhole(ctx context.Context, k kind, n int) (err error) {
+// withWhole measures a server with a first revision that has no proxies yet.
+func (o options) withWhole(ctx context.Context, k kind, n int, measure func(*whole, context.Context) error) (err error) {
 	w := &whole{kind: k, n: n}
 	if w.module, err = os.ReadFile(o.module); err != nil {
 		return err
 	}
-	if k == smallModule { // the module itself is larger than that
+	if k != inlineModule { // the module itself is larger than that
 		if w.module, err = smallest(ctx); err != nil {
 			return err
 		}
@@ -53,9 +53,11 @@ func (o options) measureWhole(ctx context.Context, k kind, n int) (err error) {
 	if err := w.serve(ctx); err != nil {
 		return err
 	}
-	return w.measure(ctx)
+	return measure(w, ctx)
 }
 
+// measure connects the proxies, restarts the server under them, saves, and has
+// them join a rollout.
 func (w *whole) measure(ctx context.Context) error {
 	connect, err := w.connect(ctx)
 	if err != nil {
@@ -74,34 +76,42 @@ func (w *whole) measure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("after a save: %w", err)
 	}
-	fmt.Printf("| %s | %d | %s | %s | %.1f KiB | %s | %s | %d | %s | %s | %s | %s |\n", w.kind, w.n, ms(connect.last), ms(connect.cpu), kib(each),
-		ms(storm.last), ms(storm.cpu), resent, ms(saved.last), ms(saved.cpu), mib(saved.peak), mb(saved.bytes))
+	joined, err := w.join(ctx)
+	if err != nil {
+		return fmt.Errorf("joining a rollout: %w", err)
+	}
+	fmt.Printf("| %s | %d | %s | %s | %.1f KiB | %s | %s | %d | %s | %s | %s | %s | %s | %s |\n", w.kind, w.n, ms(connect.last), ms(connect.cpu), kib(each),
+		ms(storm.last), ms(storm.cpu), resent, ms(saved.last), ms(saved.cpu), mib(saved.peak), mb(saved.bytes), ms(joined.last), ms(joined.cpu))
 	return nil
 }
 
-const wholeHeader = `| bin/xds | proxies | all connected and serving | CPU | resident for each | all serving after a restart | CPU | filters resent | a save, to the last proxy | CPU | peak memory | sent |
-|---|---|---|---|---|---|---|---|---|---|---|---|`
+const wholeHeader = `| bin/xds | proxies | all connected and serving | CPU | resident for each | all serving after a restart | CPU | filters resent | a save, to the last proxy | CPU | peak memory | sent | all connected in mid-rollout | CPU |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|`
 
 // save writes the next revision's files, each at once, as an editor does.
 func (w *whole) save() error {
 	w.revision++
-	files := map[string][]byte{"fleet.yaml": w.kind.fleetFile(w.revision)}
+	files := map[string][]byte{"fleet.yaml": w.kind.fleetFile(w.kind.nth(w.revision), atOnce)}
 	if w.kind.size() > 0 {
 		files["filter.wasm"] = w.kind.wasm(w.module, w.revision)
 	}
 	for name, data := range files {
-		path := filepath.Join(w.dir, name)
-		if old, err := os.ReadFile(path); err == nil && slices.Equal(old, data) {
+		if old, err := os.ReadFile(filepath.Join(w.dir, name)); err == nil && slices.Equal(old, data) {
 			continue
 		}
-		if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-			return err
-		}
-		if err := os.Rename(path+".new", path); err != nil {
+		if err := w.write(name, data); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (w *whole) write(name string, data []byte) error {
+	path := filepath.Join(w.dir, name)
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 func (w *whole) serve(ctx context.Context) error {
@@ -122,29 +132,6 @@ func (w *whole) serve(ctx context.Context) error {
 	}
 	w.idle, err = gauge.Resident(w.server.Process.Pid)
 	return err
-}
-
-// connect brings one proxy up, on which the revision proves good, and then all.
-func (w *whole) connect(ctx context.Context) (connected, error) {
-	one, err := start(ctx, "-role", "proxies")
-	if err != nil {
-		return connected{}, err
-	}
-	defer one.kill()
-	if _, err := one.tell(command{Do: "connect", Kind: w.kind, N: 1, Address: w.listen, Whole: true}); err != nil {
-		return connected{}, err
-	}
-	if err := w.serving(ctx, 1); err != nil {
-		return connected{}, err
-	}
-	one.kill()
-	if w.proxies, err = start(ctx, "-role", "proxies"); err != nil {
-		return connected{}, err
-	}
-	return w.timed(func() error {
-		_, err := w.proxies.tell(command{Do: "connect", Kind: w.kind, N: w.n, Address: w.listen, Whole: true})
-		return errors.Join(err, w.serving(ctx, w.n))
-	})
 }
 
 // timed is what something takes, of the server's processor time as well.
