@@ -61,3 +61,8 @@ bench-fleet: build filter ## ten thousand simulated proxies, beside go-control-p
 soak: build ## half an hour of saves and faults, 2,000 simulated proxies and three Envoys
 	$(GO) build -o bin/soak ./bench/soak
 	bin/soak
+
+.PHONY: bench-filter
+bench-filter: build ## what the filter costs a request, in both languages, beside a floor
+	$(GO) build -o bin/bench-filter ./bench/filter
+	bin/bench-filter

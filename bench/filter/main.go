@@ -1,0 +1,116 @@
+// Command filter measures what the filter costs a request: requests/s of one
+// Envoy worker with no filter, with the floor (a module that does nothing in the
+// same callbacks), with the filter that the project began with, and with both of
+// today's. They take turns, a fraction of a second each, so that a machine that
+// drifts does so for all. It also measures each module: its size, the time from
+// push to ACK, the memory of a VM. Run by `make bench-filter`.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/envoy"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options bound the time that it takes.
+type options struct {
+	rounds      int
+	slice       time.Duration
+	connections int
+	pushes      int
+	vms         int
+	also        string
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var o options
+	flag.IntVar(&o.rounds, "rounds", 40, "rounds; in each, every filter has a slice for every kind of request")
+	flag.DurationVar(&o.slice, "slice", 200*time.Millisecond, "length of a slice")
+	flag.IntVar(&o.connections, "connections", 16, "connections, each with one request under way")
+	flag.IntVar(&o.pushes, "pushes", 5, "pushes of each module that count; one more is not counted; 0 leaves modules out")
+	flag.IntVar(&o.vms, "vms", 8, "workers more, to tell the memory of a VM by")
+	flag.StringVar(&o.also, "also", "", "more modules, files with commas between: for who looks for what costs how much")
+	flag.Parse()
+	b, err := newBench(ctx, o.also)
+	defer b.close()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "measuring requests")
+	if err := b.measure(ctx, o); err != nil {
+		return err
+	}
+	b.report(o)
+	var modules []module
+	if o.pushes > 0 {
+		fmt.Fprintln(os.Stderr, "measuring modules")
+		if modules, err = b.modules(ctx, o); err != nil {
+			return err
+		}
+		reportModules(modules)
+	}
+	if err := b.seedsWorst(); err != nil {
+		return err
+	}
+	b.targets(modules)
+	return nil
+}
+
+// bench is the modules and an Envoy with each.
+type bench struct {
+	dir   string
+	envoy string
+	sides []*side
+	lanes []*lane
+	stop  []func()
+}
+
+func newBench(ctx context.Context, also string) (*bench, error) {
+	b := &bench{}
+	var err error
+	if b.dir, err = os.MkdirTemp("", "waxwing-bench-*"); err != nil {
+		return b, err
+	}
+	b.stop = append(b.stop, func() { _ = os.RemoveAll(b.dir) })
+	if b.envoy, err = envoy.Find(ctx, ".tools", func(what string) { fmt.Fprintln(os.Stderr, what) }); err != nil {
+		return b, err
+	}
+	if b.sides, err = buildSides(ctx, b.dir); err != nil {
+		return b, err
+	}
+	for _, file := range strings.FieldsFunc(also, func(r rune) bool { return r == ',' }) {
+		b.sides = append(b.sides, &side{name: filepath.Base(file), wasm: file, also: true})
+	}
+	for _, s := range b.sides {
+		p, err := b.start(s, 1)
+		if err != nil {
+			return b, err
+		}
+		b.stop = append(b.stop, p.Stop)
+		s.pid = p.PID()
+	}
+	return b, nil
+}
+
+func (b *bench) close() {
+	for i := len(b.stop) - 1; i >= 0; i-- {
+		b.stop[i]()
+	}
+}

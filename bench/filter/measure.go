@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// request is one kind of request.
+type request struct{ name, token string }
+
+var (
+	allowed = request{"allowed", "32323"}
+	denied  = request{"denied", "323232"}
+	worst   = request{"worst case", "18446744073709551557"} // the largest prime below 2^64
+)
+
+// sample is a slice: requests/s, and the Envoy's processor time per request in µs.
+type sample struct{ rate, cpu float64 }
+
+// µs is the time of a request.
+func (s sample) µs() float64 { return 1e6 / s.rate }
+
+// lane is a side asked for one kind of request.
+type lane struct {
+	*side
+	request
+	clients clients
+	samples []sample // one a round
+}
+
+// requests are what a side is asked for. Those that don't look at the token need
+// not be asked twice.
+func (s *side) requests() []request {
+	switch s.name {
+	case none, floor:
+		return []request{allowed}
+	case floorDenied:
+		return []request{denied}
+	case seed: // the worst case would take minutes
+		return []request{allowed, denied}
+	default:
+		return []request{allowed, denied, worst}
+	}
+}
+
+// status is what a side must answer, or 0 for a module that is not known.
+func (s *side) status(r request) int {
+	switch {
+	case s.also:
+		return 0
+	case r == denied:
+		return 403
+	default:
+		return 200
+	}
+}
+
+// measure gives each lane a slice in turn, each round.
+func (b *bench) measure(ctx context.Context, o options) error {
+	for _, s := range b.sides {
+		for _, r := range s.requests() {
+			all, err := connect(s.address, r.token, o.connections, s.status(r))
+			b.stop = append(b.stop, all.close)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", s.name, r.name, err)
+			}
+			b.lanes = append(b.lanes, &lane{side: s, request: r, clients: all})
+		}
+	}
+	for round := range o.rounds + 1 { // the first warms up
+		for i := range b.lanes {
+			l := b.lanes[(i+round)%len(b.lanes)] // nobody is always the first
+			taken, err := l.take(ctx, o.slice)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", l.side.name, l.request.name, err)
+			}
+			if round > 0 {
+				l.samples = append(l.samples, taken)
+			}
+		}
+	}
+	return nil
+}
+
+func (l *lane) take(ctx context.Context, slice time.Duration) (sample, error) {
+	before := cpu(l.pid)
+	count, took, err := l.clients.run(ctx, slice)
+	used := cpu(l.pid) - before
+	return sample{count / took.Seconds(), float64(used.Nanoseconds()) / 1e3 / count}, err
+}
+
+// lane finds one by its names; nil if there is none.
+func (b *bench) lane(name string, r request) *lane {
+	i := slices.IndexFunc(b.lanes, func(l *lane) bool { return l.side.name == name && l.request == r })
+	if i < 0 {
+		return nil
+	}
+	return b.lanes[i]
+}
+
+// floor is the lane that another is held against.
+func (b *bench) floor(r request) *lane {
+	if r == denied {
+		return b.lane(floorDenied, denied)
+	}
+	return b.lane(floor, allowed)
+}
+
+// paired is the median of what two lanes' samples of the same rounds give.
+func paired(a, b *lane, f func(a, b sample) float64) float64 {
+	out := make([]float64, len(a.samples))
+	for i := range a.samples {
+		out[i] = f(a.samples[i], b.samples[i])
+	}
+	slices.Sort(out)
+	return out[len(out)/2]
+}
+
+func (l *lane) rate() float64 { return paired(l, l, func(a, _ sample) float64 { return a.rate }) }
+
+// of is one lane's requests/s by another's.
+func (l *lane) of(other *lane) float64 {
+	return paired(l, other, func(a, b sample) float64 { return a.rate / b.rate })
+}
+
+// added is the time that a lane's request takes more than another's, in µs.
+func (l *lane) added(other *lane) float64 {
+	return paired(l, other, func(a, b sample) float64 { return a.µs() - b.µs() })
+}
+
+// addedCPU is the same in the Envoy's processor time.
+func (l *lane) addedCPU(other *lane) float64 {
+	return paired(l, other, func(a, b sample) float64 { return a.cpu - b.cpu })
+}
+
+// seedsWorst asks the first filter once for the worst case, last of all: trial
+// division keeps the worker from anything else until it is done.
+func (b *bench) seedsWorst() error {
+	const patience = 20 * time.Second
+	done := make(chan error, 1)
+	begin := time.Now()
+	go func() {
+		all, err := connect(b.lane(seed, allowed).address, worst.token, 1, 0)
+		all.close()
+		done <- err
+	}()
+	took := "over"
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", seed, worst.name, err)
+		}
+		took = "about"
+	case <-time.After(patience):
+	}
+	fmt.Printf("\nThe worst case takes the first one %s %.0f s, once; its worker answers no one meanwhile.\n", took, time.Since(begin).Seconds())
+	return nil
+}
