@@ -46,12 +46,13 @@ var rooms = map[string][]string{
 	"internal/xdstest": {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},
 	"cmd/demo":         {"internal/envoy"}, // so that it is built, and says so, before anything large is
 	"cmd/xds":          {"*"},
+	"wasm/primeauth":   {"go.yaml.in/yaml/v3"}, // the vectors, for tests
 	// The filter runs in proxies, not here.
 	"wasm/primeauth/go": {"github.com/proxy-wasm/proxy-wasm-go-sdk", "github.com/valyala/fastjson"},
 }
 
 // testRooms are of tests and benchmarks only: nothing but those may import them.
-var testRooms = []string{"internal/xdstest", "internal/envoy"}
+var testRooms = []string{"internal/xdstest", "internal/envoy", "wasm/primeauth"}
 
 var groups = map[string][]string{
 	"envoy": {controlPlane, "google.golang.org/protobuf/"},
