@@ -78,3 +78,10 @@ func (c *crowd) end(t *testing.T, but string) {
 	}
 	t.Logf("wrong answers of %q: %d", but, affected)
 }
+
+// met reports whether a build answered the users of a proxy.
+func (c *crowd) met(node, build string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen[node][build]
+}
