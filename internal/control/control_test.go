@@ -24,7 +24,7 @@ resources:
 `
 
 // idle is a loop that does not run: the test is what happens to it.
-func idle(t *testing.T) *Control {
+func idle(t testing.TB) *Control {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	watcher, err := watch.New(log, watch.Settings{Quiet: time.Millisecond, Max: time.Second})
@@ -49,7 +49,7 @@ func idle(t *testing.T) *Control {
 }
 
 // nextBuild takes a build's result.
-func nextBuild(t *testing.T, c *Control) built {
+func nextBuild(t testing.TB, c *Control) built {
 	t.Helper()
 	select {
 	case b := <-c.built:

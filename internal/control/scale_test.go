@@ -1,0 +1,77 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/watch"
+	"github.com/waxwing-xds/waxwing/internal/xds"
+)
+
+// rolling is a loop with a rollout that does not end.
+func rolling(t testing.TB, ctx context.Context) *Control {
+	t.Helper()
+	c := idle(t)
+	change := func(text string) {
+		c.changed(ctx, watch.Change{Path: "fleet.yaml", Data: []byte(text)})
+		c.finished(ctx, nextBuild(t, c))
+		c.revisionSaved(<-c.saved)
+	}
+	change(fleetYAML)
+	c.accept(0, 1)
+	c.tick()
+	change(strings.Replace(fleetYAML, "port_value: 1", "port_value: 2", 1) +
+		"rollout: {stages: [{name: all, percent: 100, bake: 1h}]}\n")
+	if s := c.fleets["edge"]; s.rollout.Rollout == nil || s.rollout.Serving.ID == "" {
+		t.Fatalf("it is no rollout: %+v", s.rollout)
+	}
+	return c
+}
+
+func node(i int) *corev3.Node { return &corev3.Node{Id: fmt.Sprintf("p-%05d", i)} }
+
+// accept has proxies connect, and take all that they are to have.
+func (c *Control) accept(first, n int) {
+	var events []xds.Event
+	for i := range n {
+		events = append(events, xds.Event{Kind: xds.Connected, Node: node(first + i), Fresh: true})
+	}
+	c.proxyEvents(events)
+	for range 2 { // what is good, and the candidate
+		for i := range events {
+			a := c.nodes[events[i].ID()].target
+			events[i] = xds.Event{Kind: xds.Served, Node: events[i].Node, Revision: a.Live}
+		}
+		c.proxyEvents(events)
+	}
+}
+
+// What a proxy costs the loop that joins a rollout must not grow with the fleet.
+// Events come in batches, as they do while the loop is busy.
+func BenchmarkJoiningARollout(b *testing.B) {
+	const batch = 100
+	for _, n := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var took time.Duration
+			for b.Loop() {
+				c := rolling(b, b.Context())
+				begin := time.Now()
+				for i := 1; i <= n; i += batch {
+					c.accept(i, batch)
+				}
+				c.tick()
+				took += time.Since(begin)
+				if got := c.status().Fleets[0].Rollout.Phases[rollout.Confirmed]; got != n {
+					b.Fatalf("%d have the candidate, want %d", got, n)
+				}
+			}
+			b.ReportMetric(float64(took.Nanoseconds())/float64(b.N)/float64(n), "ns/proxy")
+		})
+	}
+}
