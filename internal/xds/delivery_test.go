@@ -38,6 +38,30 @@ func TestDelivery(t *testing.T) {
 	})
 }
 
+// A new Envoy asks for listeners only when it has heard of its clusters, or after
+// 15 s. State-of-the-world says when it comes back that it has; delta can't.
+func TestNoClusters(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		h := serve(t, Limits{})
+		p := h.proxy("a", sotw, nil)
+		text, _, _ := strings.Cut(fleetYAML, "  clusters:")
+		target := buildOf(t, strings.Replace(text, "route: {cluster: %s}", "direct_response: {status: 200}", 1), "module")
+		h.start(p, "a", target)
+		check(t, "from nothing", sent(p, 0), []string{"Cluster ", "Listener ingress", "TypedExtensionConfig auth"})
+		p.Close()
+		h.expect(Disconnected, "a")
+		h.start(p, "a", target)
+		if sotw {
+			check(t, "back", sent(p, 3), nil)
+		}
+		h.Assign("a", build(t, "echo", "module"))
+		h.expect(Served, "a")
+		if has := p.Has(resource.ClusterType); len(has) != 1 {
+			t.Errorf("the proxy has the clusters %v", has)
+		}
+	})
+}
+
 // What refers is moved before what it referred to is taken away.
 func TestMakeBeforeBreak(t *testing.T) {
 	variants(t, func(t *testing.T, sotw bool) {

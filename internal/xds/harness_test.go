@@ -152,7 +152,12 @@ var errBad = errors.New("Unable to create Wasm plugin auth")
 // build makes a snapshot of one listener with the filter "auth" in front of a cluster.
 func build(t *testing.T, cluster, moduleText string) *snapshot.Snapshot {
 	t.Helper()
-	f, err := fleet.Parse("fleet.yaml", fmt.Appendf(nil, fleetYAML, cluster, cluster, cluster))
+	return buildOf(t, fmt.Sprintf(fleetYAML, cluster, cluster, cluster), moduleText)
+}
+
+func buildOf(t *testing.T, text, moduleText string) *snapshot.Snapshot {
+	t.Helper()
+	f, err := fleet.Parse("fleet.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}

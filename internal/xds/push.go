@@ -64,7 +64,7 @@ func (s *session) send(st *typeState, p *push) bool {
 		return true
 	}
 	w := st.watch
-	st.watch, st.pending, st.resume = nil, p, ""
+	st.watch, st.pending, st.resume, st.answered = nil, p, "", true
 	w.answer(p)
 	return true
 }
@@ -90,7 +90,7 @@ func (s *session) additions(st *typeState) *push {
 			add = append(add, r)
 		}
 	}
-	if len(add) == 0 {
+	if len(add) == 0 && !s.hasNoClusters(st) {
 		return nil
 	}
 	p := &push{url: st.url, revision: s.target.ID, add: add, have: with(st.have, add)}
@@ -98,6 +98,13 @@ func (s *session) additions(st *typeState) *push {
 		return s.stateOfTheWorld(st, p)
 	}
 	return p
+}
+
+// hasNoClusters is whether a new proxy is to be told, once, that there are none:
+// else it waits for them, for initial_fetch_timeout (15 s by default), before it asks for
+// listeners. Of listeners an empty set is never sent.
+func (s *session) hasNoClusters(st *typeState) bool {
+	return st.url == resource.ClusterType && !st.answered && len(st.have) == 0 && st.resume == "" && len(s.target.All(st.url)) == 0
 }
 
 // with is what a proxy has once it was sent resources.

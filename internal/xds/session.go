@@ -61,6 +61,8 @@ type typeState struct {
 	// resume is the version of the whole type that a state-of-the-world proxy
 	// said it has when it came back.
 	resume string
+	// answered says that something was sent.
+	answered bool
 }
 
 // watch is a request of a proxy that go-control-plane waits to answer.
