@@ -49,18 +49,22 @@ func (r *Resource) listening(addresses map[string]*corev3.Address) (*Resource, e
 
 // view is the snapshot with listeners of its own, all else shared.
 func (s *Snapshot) view(of func(*Resource) (*Resource, error)) (*Snapshot, error) {
-	changed := false
-	own := &collection{byName: map[string]*Resource{}}
-	for _, before := range s.All(resource.ListenerType) {
-		r, err := of(before)
+	before := s.types[resource.ListenerType]
+	own := before
+	for i, shared := range s.All(resource.ListenerType) {
+		r, err := of(shared)
 		if err != nil {
 			return nil, err
 		}
-		changed = changed || r != before
-		own.byName[r.Name] = r
-		own.sorted = append(own.sorted, r)
+		if r == shared {
+			continue
+		}
+		if own == before { // most proxies have none of their own
+			own = &collection{byName: maps.Clone(before.byName), sorted: slices.Clone(before.sorted)}
+		}
+		own.byName[r.Name], own.sorted[i] = r, r
 	}
-	if !changed {
+	if own == before {
 		return s, nil
 	}
 	view := *s
