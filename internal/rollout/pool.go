@@ -34,8 +34,7 @@ func (s *step) newPool() *pool {
 // add counts a proxy, or takes that back before it changes.
 func (p *pool) add(s *step, node string, by int) {
 	r, known := s.Rollout, s.proxies[node]
-	stage := r.stage()
-	matches := known != nil && stage.matches(known.attributes)
+	matches := s.eligible(node)
 	at, member := r.Members[node]
 	if matches {
 		p.matching += by
@@ -57,8 +56,7 @@ func (p *pool) fill(s *step) (enlisted []string) {
 	for stage.size(p.matching) > p.seats && len(p.free) > 0 {
 		node := heap.Pop(&p.free).(ranked).node
 		delete(p.queued, node)
-		known := s.proxies[node]
-		if _, member := r.Members[node]; member || known == nil || !stage.matches(known.attributes) {
+		if _, member := r.Members[node]; member || !s.eligible(node) {
 			continue
 		}
 		r.Members[node] = r.Stage
@@ -70,6 +68,12 @@ func (p *pool) fill(s *step) (enlisted []string) {
 	}
 	slices.Sort(enlisted)
 	return enlisted
+}
+
+// eligible is whether the stage is for a connected proxy.
+func (s *step) eligible(node string) bool {
+	p := s.proxies[node]
+	return p != nil && s.Rollout.stage().matches(p.attributes) && !s.refusesGood(node)
 }
 
 // recount has a change of a proxy shown in the pool.

@@ -157,6 +157,7 @@ func (s *step) place(node string) {
 	case r.Flipped[node]:
 		s.enter(node, Flipping)
 		p.traffic.flip()
+	case s.refusesGood(node): // no stage waits for it
 	case s.Serving.ID != "" && p.accepted.Live != s.Serving.ID && !r.Warmed[node]:
 		s.enter(node, Joining)
 	default:
@@ -205,6 +206,9 @@ func (s *step) served(e Served) {
 	if e.Live == s.Serving.ID {
 		s.back(e.Node)
 	}
+	if e.Live == s.Serving.ID && s.refusesGood(e.Node) {
+		s.recount(e.Node, func() { delete(s.refusing, e.Node) })
+	}
 	r := s.Rollout
 	if r == nil {
 		return
@@ -232,11 +236,26 @@ func (s *step) refused(e Refused) {
 	// With a shadow beside it, it is a candidate's that was given up meanwhile.
 	if e.Live != "" && e.Live == s.Serving.ID && e.Shadow == "" {
 		s.record(Entry{Kind: ProxyRefusesGood, Revision: s.Serving, Node: e.Node, Reason: e.Reason})
+		s.recount(e.Node, func() { s.refuse(e.Node) })
 		if p := s.proxies[e.Node]; r != nil && p != nil && p.phase == Joining {
 			s.discount(e.Node) // no stage waits for a proxy that does not run what is good
 			p.phase = Idle
 		}
 	}
+}
+
+// refuse remembers that a proxy refuses what is good. It is not asked again before it
+// comes back as another version, so that it may never accept it: no
+// stage of a rollout waits for it.
+func (s *step) refuse(node string) {
+	if s.notGood != s.Serving.ID || s.refusing == nil {
+		s.notGood, s.refusing = s.Serving.ID, map[string]bool{}
+	}
+	s.refusing[node] = true
+}
+
+func (s *step) refusesGood(node string) bool {
+	return s.refusing[node] && s.notGood == s.Serving.ID
 }
 
 func (s *step) healthChanged(e Health) {

@@ -54,7 +54,9 @@ type Fleet struct {
 	proxies   map[string]*proxy
 	returning map[string]bool // proxies that are on their way back from Returned
 	returned  Revision
-	rest      share // what proxies outside the rollout answered lately
+	refusing  map[string]bool // proxies that refuse notGood, connected or not
+	notGood   string          // ID of what was the last good revision then
+	rest      share           // what proxies outside the rollout answered lately
 }
 
 // A Rollout is a revision on its way to the fleet.
