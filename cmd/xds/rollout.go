@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,8 +20,8 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
-// errRolledBack is what --wait ends with where the rollout did not end in serving.
-var errRolledBack = errors.New("the rollout was rejected or abandoned")
+// errNotServed is what --wait ends with where the rollout did not end in serving.
+var errNotServed = errors.New("it is not served: it was refused, rejected or abandoned")
 
 // rolloutFlags are those of every `xds rollout` command.
 type rolloutFlags struct {
@@ -61,7 +62,7 @@ func (a *app) rolloutFlags(cmd *cobra.Command) rolloutFlags {
 		admin:  a.adminFlag(cmd),
 		fleet:  cmd.Flags().String("fleet", "", "which fleet; needed where there are several"),
 		output: cmd.Flags().StringP("output", "o", "table", "table or json"),
-		wait:   cmd.Flags().Bool("wait", false, "until the rollout has ended; exit with 1 unless its revision is served"),
+		wait:   cmd.Flags().Bool("wait", false, "until what is on disk is rolled out; exit with 1 unless it is served"),
 	}
 }
 
@@ -81,6 +82,9 @@ func (a *app) rolloutVerb(verb rollout.Verb, short string) *cobra.Command {
 		command := control.Command{Fleet: *flags.fleet, Verb: verb, By: *by, Why: *why, ID: id}
 		if err := flags.admin().call(cmd.Context(), http.MethodPost, "/v1/commands", command, nil); err != nil {
 			return err
+		}
+		if verb == rollout.Abort || verb == rollout.Undo {
+			*flags.wait = false // it is over at once, and meant to be
 		}
 		return a.showRollout(cmd.Context(), flags)
 	}
@@ -106,16 +110,9 @@ func (a *app) showRollout(ctx context.Context, flags rolloutFlags) error {
 	if *flags.output != "table" && *flags.output != "json" {
 		return usageError{fmt.Errorf("--output: %q is not one of table, json", *flags.output)}
 	}
-	f, err := flags.find(ctx)
+	f, outcome, err := flags.outcome(ctx)
 	if err != nil {
 		return err
-	}
-	awaited := f.Candidate.ID
-	for *flags.wait && f.Rollout != nil && f.Candidate.ID == awaited {
-		pause(ctx, 200*time.Millisecond)
-		if f, err = flags.find(ctx); err != nil {
-			return err
-		}
 	}
 	if *flags.output == "json" {
 		e := json.NewEncoder(a.stdout)
@@ -124,10 +121,27 @@ func (a *app) showRollout(ctx context.Context, flags rolloutFlags) error {
 	} else {
 		err = printRollout(a.stdout, f, time.Now())
 	}
-	if err == nil && *flags.wait && awaited != "" && f.Serving.ID != awaited {
-		return errRolledBack
+	return errors.Join(err, outcome)
+}
+
+// outcome asks for the fleet, with --wait once the rollout under way has ended, or
+// that of a change which is being read; outcome is nil where it is served.
+func (f rolloutFlags) outcome(ctx context.Context) (s control.FleetStatus, outcome, err error) {
+	awaited := ""
+	for {
+		if s, err = f.find(ctx); err != nil || !*f.wait {
+			return s, nil, err
+		}
+		awaited = cmp.Or(awaited, s.Candidate.ID)
+		if s.Candidate.ID != awaited || !s.Pending && s.Rollout == nil {
+			break
+		}
+		pause(ctx, 200*time.Millisecond)
 	}
-	return err
+	if s.Serving.ID != cmp.Or(awaited, s.OnDisk) || awaited == "" && s.Problem != "" {
+		return s, errNotServed, nil
+	}
+	return s, nil, nil
 }
 
 // find asks for the fleet.

@@ -42,6 +42,7 @@ func (c *Control) build(ctx context.Context, file *fleetFile) {
 		newest = file.saved
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
+	s.busy = true
 	job := built{
 		fleet: s.name, attempt: s.attempt,
 		timings: Timings{Noticed: newest.noticed, Settled: newest.settled}, by: file.by,
@@ -68,6 +69,7 @@ func (c *Control) giveUpBuild(name string) {
 		return
 	}
 	s.attempt++
+	s.busy = false
 	if s.cancel != nil {
 		s.cancel()
 	}
@@ -120,7 +122,7 @@ func (c *Control) finished(ctx context.Context, b built) {
 	if b.attempt != s.attempt {
 		return
 	}
-	s.passed = b.passed
+	s.passed, s.busy = b.passed, false
 	if b.err != nil {
 		if !errors.Is(b.err, context.Canceled) {
 			if c.problems[s.name] != b.err.Error() {

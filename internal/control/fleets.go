@@ -19,6 +19,7 @@ type fleetState struct {
 
 	attempt int                // counts builds
 	cancel  context.CancelFunc // ends the build under way
+	busy    bool               // one is
 	onDisk  string             // ID of the revision that was built last
 	passed  map[string]bool    // keys of the filters that passed preflight, as they are
 	saving  map[string]bool    // IDs of revisions in the state directory: true while one is being written

@@ -30,6 +30,10 @@ type FleetStatus struct {
 	Rejected  []rollout.Rejection `json:"rejected,omitempty"`
 	Problem   string              `json:"problem,omitempty"` // why what is on disk can't be served
 	Proxies   int                 `json:"proxies"`
+	// Pending says that a change on disk is settling, or in preflight: what comes of
+	// it is not known yet. OnDisk is the ID of what was built of the disk last.
+	Pending bool   `json:"pending"`
+	OnDisk  string `json:"on_disk"`
 	// Unproven is what of the revision can't be proven, and why.
 	Unproven []string `json:"unproven,omitempty"`
 }
@@ -99,6 +103,7 @@ func (c *Control) fleetStatus(s *fleetState) FleetStatus {
 		Fleet: s.name, Serving: s.rollout.Serving, Candidate: s.candidate(), Previous: s.rollout.Previous,
 		Rollout:  s.rolloutStatus(c),
 		Rejected: slices.Clone(s.rollout.Rejected), Problem: c.problems[s.name], Proxies: c.count(s.name),
+		Pending: s.busy || c.Watcher.Unsettled(), OnDisk: s.onDisk,
 	}
 	if snap := s.snapshots[cmp.Or(out.Candidate.ID, out.Serving.ID)]; snap != nil {
 		out.Modules, out.Unproven = snap.Modules, unproven(snap)

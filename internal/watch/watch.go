@@ -42,9 +42,10 @@ type Watcher struct {
 	fs       *fsnotify.Watcher
 	changes  chan Change
 
-	mu     sync.Mutex
-	wanted []string      // the newest set, until Run takes it
-	set    chan struct{} // has a token while there is one
+	mu        sync.Mutex
+	wanted    []string      // the newest set, until Run takes it
+	set       chan struct{} // has a token while there is one
+	unsettled bool
 
 	// Owned by Run.
 	targets map[string]*target // by path
@@ -86,10 +87,25 @@ func (w *Watcher) Watch(paths []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.wanted = slices.Clone(paths)
+	w.unsettled = true
 	select {
 	case w.set <- struct{}{}:
 	default:
 	}
+}
+
+// Unsettled reports whether there may be a change that Changes is yet to give out.
+func (w *Watcher) Unsettled() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unsettled
+}
+
+// expect notes whether a file is due, for those who ask.
+func (w *Watcher) expect(due bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unsettled = due || len(w.set) > 0
 }
 
 func (w *Watcher) newest() []string {
@@ -104,7 +120,9 @@ func (w *Watcher) newest() []string {
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.fs.Close() //nolint:errcheck // ends with the process
 	for {
-		timer := time.NewTimer(w.next(time.Now()))
+		wait, due := w.next(time.Now())
+		w.expect(due)
+		timer := time.NewTimer(wait)
 		select {
 		case <-w.set:
 			w.replace(w.newest())
@@ -127,15 +145,15 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 }
 
-// next is how long to wait for the first file that is due.
-func (w *Watcher) next(now time.Time) time.Duration {
-	wait := rescan
+// next is how long to wait for the first file that is due, or for a rescan.
+func (w *Watcher) next(now time.Time) (wait time.Duration, due bool) {
+	wait = rescan
 	for _, t := range w.targets {
 		if at, ok := t.settler.due(); ok {
-			wait = min(wait, max(0, at.Sub(now)))
+			wait, due = min(wait, max(0, at.Sub(now))), true
 		}
 	}
-	return wait
+	return wait, due
 }
 
 // replace takes a new set of paths; what stays keeps its state.

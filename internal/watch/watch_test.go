@@ -247,3 +247,31 @@ func TestUnreadable(t *testing.T) {
 		t.Fatal("no change came")
 	}
 }
+
+// Who waits for a save learns that one is on its way, until it has come out.
+func TestUnsettled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.wasm")
+	write(t, file, "1")
+	w := watching(t, file)
+	if !w.Unsettled() {
+		t.Error("it is settled before anything came out")
+	}
+	w.want(t, file, "1")
+	becomes := func(want bool) {
+		t.Helper()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for deadline := time.After(15 * time.Second); w.Unsettled() != want; {
+			select {
+			case <-tick.C:
+			case <-deadline:
+				t.Fatalf("it did not become %t", want)
+			}
+		}
+	}
+	becomes(false)
+	write(t, file, "2")
+	becomes(true)
+	w.want(t, file, "2")
+	becomes(false)
+}
