@@ -22,12 +22,14 @@ build: ## the server, bin/xds
 	$(GO) build -o bin/xds ./cmd/xds
 
 # FILTER=rust builds the Rust one; it needs a wasm32 target, and says how to get it.
+# BREAK=allow, deny or crash builds a Go one that is broken, to see it stopped.
 FILTER  ?= go
 VERSION ?= dev
 .PHONY: filter filter-go filter-rust
 filter: filter-$(FILTER) ## the primeauth module that fleet.yaml names (FILTER=go or rust)
 filter-go:
-	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -buildmode=c-shared -ldflags="-s -w -buildid= -X main.version=$(VERSION)" -o $(WASM) ./wasm/primeauth/go
+	$(if $(filter-out allow deny crash,$(BREAK)),$(error BREAK is allow, deny or crash))
+	GOOS=wasip1 GOARCH=wasm $(GO) build $(if $(BREAK),-tags broken) -trimpath -buildvcs=false -buildmode=c-shared -ldflags="-s -w -buildid= -X main.version=$(VERSION) $(if $(BREAK),-X main.broken=$(BREAK))" -o $(WASM) ./wasm/primeauth/go
 filter-rust:
 	PRIMEAUTH_VERSION=$(VERSION) sh wasm/primeauth/build-rust.sh $(WASM)
 

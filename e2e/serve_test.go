@@ -18,6 +18,8 @@ func TestPrimeauth(t *testing.T) {
 	w.startServer()
 	for _, p := range w.proxies(3) {
 		p.guards()
+		// What the shadow listener proved the real one took over: nothing was made twice.
+		mustEqual(t, "VMs that were made", p.stat("wasm.envoy.wasm.runtime.v8.created"), madeOfOne)
 		p.wants(200, welcome, "token", "18446744073709551557") // the largest prime of 64 bits
 		p.wants(403, forbidden, "token", "18446744073709551615")
 		p.wants(403, forbidden, "token", "7", "token", "7") // given twice

@@ -134,7 +134,7 @@ func (c *Control) served(s *fleetState, n *nodeState, live, shadow string) {
 	n.since = time.Now()
 	r := Record{Kind: Accepted, Fleet: s.name, Revision: live, Number: s.number(live), Node: n.node.GetId()}
 	candidate := s.candidate().ID
-	if candidate != "" && shadow == candidate {
+	if candidate != "" && shadow == candidate && live != candidate {
 		r.Kind, r.Revision, r.Number = Warmed, shadow, s.number(shadow)
 	}
 	if candidate != "" && r.Revision == candidate {

@@ -179,7 +179,7 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	}
 	switch {
 	case wanted == "" && n.target.Shadow == "":
-	case served == wanted && accepted.Shadow == n.target.Shadow:
+	case served == wanted && wanted != "" && accepted.Shadow == n.target.Shadow:
 		out.State = StateServing
 	case p.Halted:
 		out.State = StateRefuses

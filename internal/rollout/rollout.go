@@ -11,6 +11,7 @@
 package rollout
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -122,7 +123,9 @@ func (f *Fleet) Target(node string) Assignment {
 	p := f.proxies[node]
 	switch {
 	case r.Flipped[node]:
-		a := Assignment{Live: r.Candidate.ID, Shadow: f.Serving.ID}
+		// The shadow holds the way back; where there is none, what is flipped: put
+		// away sooner, its code would be gone before the real listener asks for it.
+		a := Assignment{Live: r.Candidate.ID, Shadow: cmp.Or(f.Serving.ID, r.Candidate.ID)}
 		if p != nil && (p.phase == Confirming || p.phase == Confirmed) && p.health && r.Plan.LiveChecks {
 			a.Probe, a.Of = ProbeLive, r.Candidate.ID
 		}

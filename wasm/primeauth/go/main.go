@@ -55,7 +55,7 @@ type request struct {
 // OnHttpRequestHeaders answers a request that has no business with the service.
 func (r *request) OnHttpRequestHeaders(int, bool) types.Action {
 	c := &r.plugin.config
-	v := r.verdict()
+	v := judged(r.verdict())
 	r.plugin.metrics[v].Increment(1)
 	if v.denied() {
 		// -1: no gRPC status. Paused, because the request ends here.
