@@ -34,7 +34,7 @@ type lane struct {
 // not be asked twice.
 func (s *side) requests() []request {
 	switch s.name {
-	case none, floor:
+	case none, floor, floorAsking:
 		return []request{allowed}
 	case floorDenied:
 		return []request{denied}

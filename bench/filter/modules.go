@@ -37,7 +37,7 @@ func (b *bench) modules(ctx context.Context, o options) ([]module, error) {
 	}
 	var all []module
 	for _, s := range b.sides {
-		if s.wasm == "" || s.name == floorDenied {
+		if s.wasm == "" || s.name == floorDenied || s.name == floorAsking {
 			continue
 		}
 		code, err := os.ReadFile(s.wasm)

@@ -26,6 +26,7 @@ const (
 	none        = "no filter"
 	floor       = "floor"
 	floorDenied = "floor, denying"
+	floorAsking = "floor, with our host calls"
 	seed        = "the first one, Rust"
 	goFilter    = "primeauth, Go"
 	rustFilter  = "primeauth, Rust"
@@ -41,6 +42,7 @@ func buildSides(ctx context.Context, dir string) ([]*side, error) {
 	}{
 		{floor, out("floor"), []string{"wat2wasm", "bench/filter/floor.wat", "-o", out("floor")}},
 		{floorDenied, out("floor_denied"), []string{"wat2wasm", "bench/filter/floor_denied.wat", "-o", out("floor_denied")}},
+		{floorAsking, out("floor_asking"), []string{"wat2wasm", "bench/filter/floor_asking.wat", "-o", out("floor_asking")}},
 		{seed, out("seed"), []string{"sh", "wasm/primeauth/build-rust.sh", out("seed"), "bench/filter/seed"}},
 		{goFilter, out("go"), []string{"make", "filter", "FILTER=go", "WASM=" + out("go")}},
 		{rustFilter, out("rust"), []string{"make", "filter", "FILTER=rust", "WASM=" + out("rust")}},
