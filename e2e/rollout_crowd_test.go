@@ -35,7 +35,7 @@ func (c *crowd) visit(p *proxy, client *http.Client, paths []string) {
 	for i := 0; ; i++ {
 		token, want := "32323", http.StatusOK
 		if i%2 == 1 {
-			token, want = "432323", http.StatusForbidden
+			token, want = "323232", http.StatusForbidden
 		}
 		path := paths[i/2%len(paths)]
 		if a, err := p.askWith(client, path, "token", token); err == nil {
