@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/rand"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -65,7 +66,14 @@ func TestBadInputLater(t *testing.T) {
 			before := w.logged(bad.want...)
 			bad.do(t, w)
 			w.problem(strings.ReplaceAll(bad.want[len(bad.want)-1], `\"`, `"`))
-			mustEqual(t, "lines that say so", w.logged(append(bad.want, `"level":"ERROR"`, "still_runs", "revision")...)-before, 1)
+			lines := func() int { return w.logged(append(bad.want, `"level":"ERROR"`, "still_runs", "revision")...) - before }
+			w.eventually("it is logged", func() error { // the log comes by a pipe
+				if lines() == 0 {
+					return errors.New("it is not")
+				}
+				return nil
+			})
+			mustEqual(t, "lines that say so", lines(), 1)
 			for _, p := range proxies {
 				p.guards()
 			}
