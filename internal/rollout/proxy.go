@@ -157,7 +157,7 @@ func (s *step) place(node string) {
 	case r.Flipped[node]:
 		s.enter(node, Flipping)
 		p.traffic.flip()
-	case s.refusesGood(node): // no stage waits for it
+	case s.refusing[node]: // no stage waits for it
 	case s.Serving.ID != "" && p.accepted.Live != s.Serving.ID && !r.Warmed[node]:
 		s.enter(node, Joining)
 	default:
@@ -206,7 +206,7 @@ func (s *step) served(e Served) {
 	if e.Live == s.Serving.ID {
 		s.back(e.Node)
 	}
-	if e.Live == s.Serving.ID && s.refusesGood(e.Node) {
+	if e.Live == s.Serving.ID && s.refusing[e.Node] {
 		s.recount(e.Node, func() { delete(s.refusing, e.Node) })
 	}
 	r := s.Rollout
@@ -245,17 +245,13 @@ func (s *step) refused(e Refused) {
 }
 
 // refuse remembers that a proxy refuses what is good. It is not asked again before it
-// comes back as another version, so that it may never accept it: no
-// stage of a rollout waits for it.
+// comes back as another version, and what it refused may be in later revisions, too:
+// no stage waits for it until it has accepted what is good then.
 func (s *step) refuse(node string) {
-	if s.notGood != s.Serving.ID || s.refusing == nil {
-		s.notGood, s.refusing = s.Serving.ID, map[string]bool{}
+	if s.refusing == nil {
+		s.refusing = map[string]bool{}
 	}
 	s.refusing[node] = true
-}
-
-func (s *step) refusesGood(node string) bool {
-	return s.refusing[node] && s.notGood == s.Serving.ID
 }
 
 func (s *step) healthChanged(e Health) {

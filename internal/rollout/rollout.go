@@ -12,6 +12,7 @@ package rollout
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -55,8 +56,7 @@ type Fleet struct {
 	proxies   map[string]*proxy
 	returning map[string]bool // proxies that are on their way back from Returned
 	returned  Revision
-	refusing  map[string]bool // proxies that refuse notGood, connected or not
-	notGood   string          // ID of what was the last good revision then
+	refusing  map[string]bool // proxies that refuse what is good, connected or not
 	rest      share           // what proxies outside the rollout answered lately
 }
 
@@ -315,6 +315,7 @@ func (s *step) back(node string) {
 func (s *step) promote() {
 	r := s.Rollout
 	s.Previous, s.Serving = s.Serving, r.Candidate
+	maps.DeleteFunc(s.refusing, func(node string, _ bool) bool { return s.proxies[node] == nil })
 	s.end()
 	s.do(Retarget{})
 	s.record(Entry{Kind: Serving, Revision: s.Serving})
