@@ -140,7 +140,11 @@ func (w *whole) look(ctx context.Context, what string) error {
 }
 
 // testify has the proxies give evidence until ctx ends.
-func (p *proxies) testify(ctx context.Context, flush []byte) {
+func (p *proxies) testify(ctx context.Context) error {
+	flush, err := flushed()
+	if err != nil {
+		return err
+	}
 	p.evidence = &xdstest.Evidence{Flush: flush, Every: flushEvery}
 	go func() {
 		if err := p.fleet.Testify(ctx, p.evidence); err != nil {
@@ -149,4 +153,5 @@ func (p *proxies) testify(ctx context.Context, flush []byte) {
 			p.wrong = err
 		}
 	}()
+	return nil
 }

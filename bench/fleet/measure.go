@@ -78,6 +78,9 @@ func (o options) measureSides(ctx context.Context) error {
 // has enough to do to keep 20,000 connections alive.
 const sidesAtOnce = 1000
 
+// fewPushes are enough there: each is the sum of ten times as many.
+const fewPushes = 3
+
 // measureCase has the servers take turns with n proxies each.
 // It returns rows on how they connected.
 func (o options) measureCase(ctx context.Context, k kind, n int, split bool) (rows []string, err error) {
@@ -126,7 +129,11 @@ func (o options) measureBeside(ctx context.Context, floor *contender, sides []st
 			return nil, err
 		}
 	}
-	for i := range o.pushes + 1 {
+	pushes := o.pushes
+	if floor.n > sidesAtOnce {
+		pushes = min(pushes, fewPushes)
+	}
+	for i := range pushes + 1 {
 		for j := range all {
 			c := all[(i+j)%len(all)] // nobody always goes first
 			p, err := c.push(split)

@@ -84,11 +84,9 @@ func (p *proxies) connect(ctx context.Context, c command) (answer, error) {
 	p.expect(c.Kind.types())
 	go p.fleet.Stay(ctx)
 	if c.Kind == evidenceModule {
-		flush, err := flushed()
-		if err != nil {
+		if err := p.testify(ctx); err != nil {
 			return answer{}, err
 		}
-		p.testify(ctx, flush)
 	}
 	return p.await()
 }

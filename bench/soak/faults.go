@@ -36,7 +36,7 @@ const (
 	well    mood = iota
 	slow         // answers filters only when the mood ends, and reads nothing until then
 	silent       // does not answer filters
-	refuses      // refuses the next filter, once
+	refuses      // refuses the next module, once
 )
 
 func newSimulated() *simulated { return &simulated{awake: make(chan struct{})} }
@@ -60,7 +60,7 @@ func (s *simulated) heal() (owes bool) {
 var errRefused = errors.New("refused by a simulated proxy")
 
 func (s *simulated) judge(r xdstest.Response) error {
-	if r.TypeURL != resource.ExtensionConfigType {
+	if r.TypeURL != resource.ExtensionConfigType || r.Bytes < fill { // what a shadow holds between rollouts has no module
 		return nil
 	}
 	s.mu.Lock()

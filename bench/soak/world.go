@@ -150,10 +150,12 @@ func (w *world) save() {
 	w.must(w.write("filter.wasm", padded(marked)))
 }
 
+// fill is what a module is filled up with, in bytes.
+const fill = 128 << 10
+
 // padded makes a module large enough to count against the budget of pushes, by a
 // custom section: https://webassembly.github.io/spec/core/binary/modules.html#custom-section
 func padded(module []byte) []byte {
-	const fill = 128 << 10
 	section := append(binary.AppendUvarint([]byte{0}, fill+1), 0) // id, size, the length of a name
 	return append(append(bytes.Clone(module), section...), make([]byte, fill)...)
 }

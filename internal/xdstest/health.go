@@ -43,7 +43,7 @@ func NewHealth(node *corev3.Node) *Health {
 // Connect opens a stream.
 func (h *Health) Connect(ctx context.Context, conn grpc.ClientConnInterface) error {
 	ctx, cancel := context.WithCancel(ctx)
-	stream, err := healthv3.NewHealthDiscoveryServiceClient(conn).StreamHealthCheck(ctx)
+	stream, err := healthv3.NewHealthDiscoveryServiceClient(conn).StreamHealthCheck(ctx, grpc.WaitForReady(true))
 	if err == nil {
 		err = stream.Send(hello(h.node))
 	}

@@ -25,7 +25,8 @@ type Metrics struct {
 // OpenMetrics opens a stream. Nothing is sent before the first flush.
 func OpenMetrics(ctx context.Context, conn grpc.ClientConnInterface, node *corev3.Node) (*Metrics, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	stream, err := metricsv3.NewMetricsServiceClient(conn).StreamMetrics(ctx, grpc.ForceCodecV2(bytesCodec{encoding.GetCodecV2("proto")}))
+	stream, err := metricsv3.NewMetricsServiceClient(conn).StreamMetrics(ctx,
+		grpc.ForceCodecV2(bytesCodec{encoding.GetCodecV2("proto")}), grpc.WaitForReady(true))
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("metrics of %q: %w", node.GetId(), err)
