@@ -94,7 +94,7 @@ func (w *whole) confirmed(ctx context.Context) error {
 	for {
 		s, err := gauge.Status(ctx, w.admin)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w; the proxies were %v", err, phases)
 		}
 		if r := s.Fleets[0].Rollout; r != nil {
 			if phases = r.Phases; phases[rollout.Confirmed] == w.n {
