@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,9 @@ func newCrowd(proxies []*proxy, paths ...string) *crowd {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 	for _, p := range proxies {
 		c.seen[p.Node] = map[string]bool{}
-		c.group.Go(func() { c.visit(p, client, append(paths, "/")) })
+	}
+	for _, p := range proxies {
+		c.group.Go(func() { c.visit(p, client, slices.Concat(paths, []string{"/"})) })
 	}
 	return c
 }
