@@ -94,8 +94,22 @@ func (r row) String() string {
 		r.heap/mib, r.resident/mib, r.pushes, r.rejected, r.timeouts, r.revisions)
 }
 
+// collected is what the server takes after two garbage collections at rest. What
+// was live in one before then may be in the middle of a push. Scrapes bring them about.
+func (w *world) collected(ctx context.Context) (gauge.Metrics, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	const count = "go_gc_duration_seconds_count"
+	first, err := gauge.Scrape(ctx, w.admin)
+	for m := first; ; m, err = gauge.Scrape(ctx, w.admin) {
+		if err != nil || m[count] >= first[count]+2 {
+			return m, err
+		}
+	}
+}
+
 func (w *world) look(ctx context.Context, at time.Duration) (row, error) {
-	m, err := gauge.Scrape(ctx, w.admin)
+	m, err := w.collected(ctx)
 	if err != nil {
 		return row{}, err
 	}
