@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,6 +20,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // patience is how long the tests wait for anything; none of them is about speed.
@@ -232,16 +232,14 @@ func (w *world) get(url string) (string, error) {
 	return string(body), err
 }
 
-// freeAddress is an address that nothing listens on. Another process could take
-// it before its user does; then the test fails and says so.
+// freeAddress is an address that nothing listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := xdstest.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 func tail(path string, lines int) string {

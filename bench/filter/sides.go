@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/waxwing-xds/waxwing/internal/envoy"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // side is one filter and its Envoy.
@@ -59,7 +60,7 @@ func buildSides(ctx context.Context, dir string) ([]*side, error) {
 // start runs an Envoy with a side's filter and waits until it answers.
 func (b *bench) start(s *side, concurrency int) (*envoy.Proxy, error) {
 	var err error
-	if s.address, err = freeAddress(); err != nil {
+	if s.address, err = xdstest.FreeAddress(); err != nil {
 		return nil, err
 	}
 	id := fmt.Sprintf("%s-%d", strings.Map(letters, s.name), concurrency)
@@ -114,12 +115,4 @@ static_resources:
           - name: router
             typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
 `, port, filter)
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -115,13 +114,4 @@ func Status(ctx context.Context, admin string) (s control.Status, err error) {
 		return s, fmt.Errorf("status: %w", err)
 	}
 	return s, nil
-}
-
-// FreeAddress is one of the loopback interface that nobody listens on.
-func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("finding a free address: %w", err)
-	}
-	return l.Addr().String(), l.Close()
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,6 +20,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // quiet is the server's quiet period, its default.
@@ -59,18 +59,18 @@ func newBench(ctx context.Context, proxies int, languages []string) (*bench, err
 		return b, err
 	}
 	for _, s := range []*side{&b.ours, &b.floor} {
-		if s.server, err = freeAddress(); err != nil {
+		if s.server, err = xdstest.FreeAddress(); err != nil {
 			return b, err
 		}
 		for range proxies {
-			address, err := freeAddress()
+			address, err := xdstest.FreeAddress()
 			if err != nil {
 				return b, err
 			}
 			s.proxies = append(s.proxies, address)
 		}
 	}
-	if b.admin, err = freeAddress(); err != nil {
+	if b.admin, err = xdstest.FreeAddress(); err != nil {
 		return b, err
 	}
 	if err := b.startFloor(ctx); err != nil {
@@ -182,12 +182,4 @@ func (b *bench) revision(fleetYAML []byte, wasm []byte) ([]byte, error) {
 		return nil, err
 	}
 	return s.Encode()
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

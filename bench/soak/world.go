@@ -58,7 +58,7 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 		return w, err
 	}
 	for _, address := range []*string{&w.listen, &w.admin} {
-		if *address, err = gauge.FreeAddress(); err != nil {
+		if *address, err = xdstest.FreeAddress(); err != nil {
 			return w, err
 		}
 	}
@@ -100,7 +100,7 @@ func (w *world) startEnvoy(i int) (err error) {
 	id := fmt.Sprintf("envoy-%d", i)
 	if i == len(w.envoys) {
 		p := &realProxy{id: id}
-		if p.listener, err = gauge.FreeAddress(); err != nil {
+		if p.listener, err = xdstest.FreeAddress(); err != nil {
 			return err
 		}
 		w.envoys = append(w.envoys, p)

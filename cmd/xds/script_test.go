@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 func TestMain(m *testing.M) {
@@ -23,14 +24,11 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			for _, name := range []string{"XDS_LISTEN", "XDS_ADMIN"} {
-				l, err := net.Listen("tcp", "127.0.0.1:0")
+				address, err := xdstest.FreeAddress()
 				if err != nil {
 					return err
 				}
-				env.Setenv(name, l.Addr().String())
-				if err := l.Close(); err != nil {
-					return err
-				}
+				env.Setenv(name, address)
 			}
 			return nil
 		},
