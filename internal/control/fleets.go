@@ -55,7 +55,7 @@ func (s *fleetState) candidate() rollout.Revision {
 
 func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, by string) {
 	s.onDisk = snap.ID
-	c.step(s, rollout.Offered{ID: snap.ID, Plan: planOf(snap), By: by})
+	c.step(s, rollout.Offered{ID: snap.ID, Plan: planOf(snap, s.snapshots[s.rollout.Serving.ID]), By: by})
 	for id := range s.snapshots {
 		if !s.wanted(id) {
 			delete(s.snapshots, id)
@@ -135,10 +135,10 @@ func (c *Control) again(s *fleetState, by string) {
 }
 
 // planOf says how a revision is to be rolled out, and what there is to prove it by.
-func planOf(snap *snapshot.Snapshot) rollout.Plan {
+func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {
 	r := snap.Meta.Rollout
 	plan := rollout.Plan{
-		Prove: r.Prove, Shadow: snap.HasShadow(),
+		Prove:  r.Prove,
 		Limits: rollout.Limits{Errors: r.Limits.Errors, MinRequests: r.Limits.MinRequests, Disconnects: r.Limits.Disconnects},
 	}
 	for _, st := range r.Stages {
@@ -158,5 +158,8 @@ func planOf(snap *snapshot.Snapshot) rollout.Plan {
 			}
 		}
 	}
+	// Without checks and without code to compile a shadow shows nothing that the
+	// real listener's own answer does not: a refusal leaves that as it was.
+	plan.Shadow = snap.HasShadow() && (plan.ShadowChecks || !snap.SameCode(serving))
 	return plan
 }

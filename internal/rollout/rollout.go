@@ -125,7 +125,10 @@ func (f *Fleet) Target(node string) Assignment {
 	case r.Flipped[node]:
 		// The shadow holds the way back; where there is none, what is flipped: put
 		// away sooner, its code would be gone before the real listener asks for it.
-		a := Assignment{Live: r.Candidate.ID, Shadow: cmp.Or(f.Serving.ID, r.Candidate.ID)}
+		a := Assignment{Live: r.Candidate.ID}
+		if r.Plan.Shadow {
+			a.Shadow = cmp.Or(f.Serving.ID, r.Candidate.ID)
+		}
 		if p != nil && (p.phase == Confirming || p.phase == Confirmed) && p.health && r.Plan.LiveChecks {
 			a.Probe, a.Of = ProbeLive, r.Candidate.ID
 		}

@@ -140,6 +140,20 @@ func (s *Snapshot) Entries() []Entry { return s.shadows.entries }
 // HasShadow reports whether the revision has a shadow listener.
 func (s *Snapshot) HasShadow() bool { return len(s.shadows.listeners) > 0 }
 
+// SameCode reports whether a proxy on another revision has all the code of this one
+// compiled. No revision has none.
+func (s *Snapshot) SameCode(other *Snapshot) bool {
+	if other == nil {
+		return false
+	}
+	for _, r := range s.All(resource.ExtensionConfigType) {
+		if r.vm != "" && other.liveFilter(r.vm) == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // VMs is how many Wasm VMs a worker holds that has accepted it: one for each
 // filter and code, shared between the real listeners and the shadow.
 func (s *Snapshot) VMs() int {
