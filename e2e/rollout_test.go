@@ -90,7 +90,7 @@ func users(proxies []*proxy) (stop func() []string) {
 					a, err := p.askWith(client, "/", "token", token)
 					if err != nil || a.status != status {
 						mu.Lock()
-						wrong = append(wrong, fmt.Sprintf("%s: token %s: %d %v", p.Node, token, a.status, err))
+						wrong = append(wrong, fmt.Sprintf("%s: token %s: %d %v", p.options.NodeID, token, a.status, err))
 						mu.Unlock()
 					}
 				}
@@ -142,10 +142,11 @@ func TestStagedRollout(t *testing.T) {
 // A fault is the small filter with something wrong.
 type fault struct {
 	name    string
-	request string // WebAssembly text, in place of the first lines of on_request_headers
-	start   string // the same for on_configure, whose parameters are the context and the configuration's size
-	context string // the same for on_context_create, whose parameters are the context and its root
-	more    string // functions and imports beside it
+	request string    // WebAssembly text, in place of the first lines of on_request_headers
+	start   string    // the same for on_configure, whose parameters are the context and the configuration's size
+	context string    // the same for on_context_create, whose parameters are the context and its root
+	more    string    // functions beside it
+	swap    [2]string // anything else: what of the text, and what instead
 }
 
 // faults are those that Envoy acknowledges, and that the checks can tell. None of
@@ -187,22 +188,24 @@ const imports = `
 func (f fault) module(t *testing.T) []byte {
 	t.Helper()
 	text := string(read(t, filepath.Join("testdata", "gate.wat")))
-	for _, change := range []struct{ at, with string }{
-		{"  (memory (export", imports + f.more + "  (memory (export"},
+	changes := []struct{ at, with string }{
+		{"  (memory (export", imports + "  (memory (export"},
+		{"  (func (export \"proxy_abi_version", f.more + "\n  (func (export \"proxy_abi_version"},
 		{";; token → pointer at 8, size at 12", f.request},
 		{`(func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 1))`,
 			`(func (export "proxy_on_configure") (param i32 i32) (result i32) ` + f.start + ` (i32.const 1))`},
 		{`(func (export "proxy_on_context_create") (param i32 i32))`,
 			`(func (export "proxy_on_context_create") (param i32 i32) ` + f.context + `)`},
-	} {
+	}
+	if f.swap[0] != "" {
+		changes = append(changes, struct{ at, with string }{f.swap[0], f.swap[1]})
+	}
+	for _, change := range changes {
 		if strings.Count(text, change.at) != 1 {
 			t.Fatalf("gate.wat has no place for a fault at %q", change.at)
 		}
 		text = strings.Replace(text, change.at, change.with, 1)
 	}
-	// WebAssembly text wants imports before anything else.
-	text = strings.Replace(text, imports+f.more, imports, 1)
-	text = strings.Replace(text, "  (func (export \"proxy_abi_version", f.more+"\n  (func (export \"proxy_abi_version", 1)
 	dir := t.TempDir()
 	source, out := filepath.Join(dir, "fault.wat"), filepath.Join(dir, "fault.wasm")
 	write(t, source, []byte(text))
@@ -257,7 +260,7 @@ func stopsInTheShadow(t *testing.T, policy string) {
 // What the sandbox can tell no proxy is given, in its shadow neither: one that
 // loops would take a worker with it for ever.
 func TestPreflightRefuses(t *testing.T) {
-	w, proxies := stagedWorld(t, 2)
+	w, proxies := stagedWorld(t, 5)
 	good := w.servingRevision(len(proxies))
 	for _, c := range []struct {
 		f    fault
@@ -268,6 +271,12 @@ func TestPreflightRefuses(t *testing.T) {
 		{fault{name: "forbids all", request: "(return (call $deny))"}, "403"},
 		{fault{name: "never ends", request: "(return (i32.const 1))"}, "pauses"},
 		{fault{name: "is not configured", start: "(return (i32.const 0))"}, "configure"},
+		{fault{name: "does not start", swap: [2]string{
+			`(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))`,
+			`(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 0))`,
+		}}, "start"},
+		{fault{name: "speaks another ABI", swap: [2]string{"proxy_abi_version_0_2_0", "proxy_abi_version_9_9_9"}}, "no Proxy-Wasm filter"},
+		{fault{name: "wants what Envoy does not offer", swap: [2]string{`"env" "proxy_continue_stream"`, `"env" "proxy_frobnicate"`}}, "env.proxy_frobnicate"},
 	} {
 		t.Run(c.f.name, func(t *testing.T) {
 			save(t, w.module, c.f.module(t))
