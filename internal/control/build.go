@@ -8,7 +8,6 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
-	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -20,8 +19,7 @@ type built struct {
 	snapshot *snapshot.Snapshot
 	err      error
 	timings  Timings
-	passed   map[string]bool // keys of the filters that passed preflight
-	by       string          // who wants it, if it is not the disk alone
+	by       string // who wants it, if it is not the disk alone
 }
 
 // build makes a revision of a fleet file, beside the loop. A newer build of the
@@ -48,10 +46,8 @@ func (c *Control) build(ctx context.Context, file *fleetFile) {
 		timings: Timings{Noticed: newest.noticed, Settled: newest.settled}, by: file.by,
 	}
 	file.by = ""
-	passed := s.passed // replaced as a whole, never written to
 	go func() {
-		job.passed, job.err = c.preflight(ctx, f, modules, passed)
-		if job.err == nil {
+		if job.err = c.preflight(ctx, f, modules); job.err == nil {
 			job.snapshot, job.err = makeRevision(f, modules)
 		}
 		job.timings.Built = time.Now()
@@ -75,39 +71,6 @@ func (c *Control) giveUpBuild(name string) {
 	}
 }
 
-// preflight tries the filters of a fleet that did not pass before as they are,
-// and returns the keys of those that pass now.
-func (c *Control) preflight(ctx context.Context, f *fleet.Fleet, modules map[string]*module.Module, before map[string]bool) (map[string]bool, error) {
-	passed, wrong := map[string]bool{}, []error(nil)
-	for _, filter := range f.Filters {
-		p := preflight.Plugin{Name: filter.Name, Config: filter.Plugin, Module: modules[filter.Module], Checks: filter.Checks}
-		key, err := p.Key()
-		if err == nil && !before[key] {
-			err = c.try(ctx, p)
-		}
-		switch refused := (*preflight.Error)(nil); {
-		case errors.As(err, &refused):
-			wrong = append(wrong, refused.At(f, filter))
-		case err != nil:
-			return passed, err
-		default:
-			passed[key] = true
-		}
-	}
-	return passed, errors.Join(wrong...)
-}
-
-// try asks the sandbox, or, without one, only whether a proxy can load the module.
-func (c *Control) try(ctx context.Context, p preflight.Plugin) error {
-	if c.Preflight != nil {
-		return c.Preflight.Try(ctx, p)
-	}
-	if err := preflight.Inspect(ctx, p.Module); err != nil {
-		return &preflight.Error{Filter: p.Name, Stage: preflight.StageModule, Reason: err.Error()}
-	}
-	return nil
-}
-
 func makeRevision(f *fleet.Fleet, modules map[string]*module.Module) (*snapshot.Snapshot, error) {
 	s, err := snapshot.Build(f, modules)
 	if err != nil {
@@ -122,7 +85,7 @@ func (c *Control) finished(ctx context.Context, b built) {
 	if b.attempt != s.attempt {
 		return
 	}
-	s.passed, s.busy = b.passed, false
+	s.busy = false
 	if b.err != nil {
 		if !errors.Is(b.err, context.Canceled) {
 			if c.problems[s.name] != b.err.Error() {

@@ -46,13 +46,15 @@ type Control struct {
 
 	// Owned by Run.
 	desired  desired
-	problems map[string]string      // what on disk can't be served, by fleet or file
-	fleets   map[string]*fleetState // by name
-	nodes    map[string]*nodeState  // connected proxies, by node id
-	timer    *time.Timer            // when a rollout wants to know that time has passed
-	wakeAt   time.Time              // zero: never
-	retries  []*fleetFile           // to be built again
-	later    bool                   // states are saved when all of a batch of events is taken
+	trials   trials
+	drafts   map[string]context.CancelFunc // end the drafts under way, by path
+	problems map[string]string             // what on disk can't be served, by fleet or file
+	fleets   map[string]*fleetState        // by name
+	nodes    map[string]*nodeState         // connected proxies, by node id
+	timer    *time.Timer                   // when a rollout wants to know that time has passed
+	wakeAt   time.Time                     // zero: never
+	retries  []*fleetFile                  // to be built again
+	later    bool                          // states are saved when all of a batch of events is taken
 }
 
 // New makes a loop and restores what an earlier one saved.
@@ -60,7 +62,8 @@ func New(c Config) (*Control, error) {
 	control := &Control{
 		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built), saved: make(chan savedRevision),
 		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
-		desired: newDesired(), problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
+		desired: newDesired(), trials: trials{running: map[string]*trial{}}, drafts: map[string]context.CancelFunc{},
+		problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
 	}
 	var err error
 	if control.space, err = c.Store.Identity(); err != nil {
@@ -74,7 +77,7 @@ func New(c Config) (*Control, error) {
 
 // Run is the loop. What can happen:
 //
-//   - a watched file has new content, or is gone;
+//   - a watched file has new content, or is gone, or may have and has not settled;
 //   - a fleet was built of what is on disk, or could not be;
 //   - a revision was written to the state directory, or could not be;
 //   - a proxy connected, left, accepted or refused something, reported on checks

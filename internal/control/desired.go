@@ -47,11 +47,15 @@ func newDesired() desired {
 
 // changed takes in a watched file and builds the fleets that it concerns.
 func (c *Control) changed(ctx context.Context, change watch.Change) {
-	if m := c.desired.modules[change.Path]; m != nil {
+	m := c.desired.modules[change.Path]
+	switch {
+	case change.Draft:
+		c.draft(ctx, change)
+	case m != nil:
 		c.moduleChanged(ctx, m, change)
-		return
+	default:
+		c.fleetChanged(ctx, change)
 	}
-	c.fleetChanged(ctx, change)
 }
 
 func (c *Control) moduleChanged(ctx context.Context, m *moduleFile, change watch.Change) {
@@ -62,10 +66,15 @@ func (c *Control) moduleChanged(ctx context.Context, m *moduleFile, change watch
 	}
 	for _, path := range slices.Sorted(maps.Keys(c.desired.files)) {
 		f := c.desired.files[path]
-		if f.fleet != nil && slices.ContainsFunc(f.fleet.Filters, func(filter fleet.Filter) bool { return filter.Module == change.Path }) {
+		if f.uses(change.Path) {
 			c.build(ctx, f)
 		}
 	}
+}
+
+// uses reports whether a filter of the fleet has this module.
+func (f *fleetFile) uses(path string) bool {
+	return f.fleet != nil && slices.ContainsFunc(f.fleet.Filters, func(filter fleet.Filter) bool { return filter.Module == path })
 }
 
 func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {

@@ -21,7 +21,6 @@ type fleetState struct {
 	cancel  context.CancelFunc // ends the build under way
 	busy    bool               // one is
 	onDisk  string             // ID of the revision that was built last
-	passed  map[string]bool    // keys of the filters that passed preflight, as they are
 	saving  map[string]bool    // IDs of revisions in the state directory: true while one is being written
 	timings Timings            // of the newest change
 	dirty   bool               // what survives a restart has changed
@@ -33,7 +32,7 @@ func (c *Control) fleet(name string) *fleetState {
 	if s == nil {
 		s = &fleetState{
 			name: name, snapshots: map[string]*snapshot.Snapshot{}, composed: map[string]*snapshot.Snapshot{},
-			passed: map[string]bool{}, saving: map[string]bool{},
+			saving: map[string]bool{},
 		}
 		c.fleets[name] = s
 	}

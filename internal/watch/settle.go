@@ -16,6 +16,7 @@ type Settings struct {
 type settler struct {
 	Settings
 	first, last time.Time // zero: nothing is waiting
+	drafted     bool      // since the last change
 }
 
 // touch notes a change.
@@ -26,6 +27,7 @@ func (s *settler) touch(now time.Time) {
 	if now.After(s.last) {
 		s.last = now
 	}
+	s.drafted = false
 }
 
 // due is when the file is to be read; ok is false when nothing is waiting.
@@ -40,6 +42,13 @@ func (s *settler) due() (at time.Time, ok bool) {
 	return quiet, true
 }
 
+// draft is when the file may be read for work that can be thrown away: soon after
+// its last change, for most saves are one. ok is false when that was done, or
+// nothing is waiting.
+func (s *settler) draft() (at time.Time, ok bool) {
+	return s.last.Add(s.Quiet / 10), !s.first.IsZero() && !s.drafted
+}
+
 // again postpones a file that was found half-written when it was due, by a
 // quiet period; past the maximum delay it says false: take it as it is.
 func (s *settler) again(now time.Time) bool {
@@ -51,4 +60,4 @@ func (s *settler) again(now time.Time) bool {
 }
 
 // done forgets the changes that were waiting.
-func (s *settler) done() { s.first, s.last = time.Time{}, time.Time{} }
+func (s *settler) done() { *s = settler{Settings: s.Settings} }

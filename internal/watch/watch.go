@@ -30,7 +30,10 @@ type Change struct {
 	Path string // as it was given to Watch, or found in a folder that was
 	Data []byte
 	// Err says why there is no content: errors.Is(Err, fs.ErrNotExist) for a file that is gone.
-	Err     error
+	Err error
+	// Draft says that the file has not settled: it may change again, and what is in
+	// it now is only for work that can be thrown away. The settled change follows.
+	Draft   bool
 	Noticed time.Time // when the first sign of the change came
 	Settled time.Time // when it was taken
 }
@@ -152,6 +155,9 @@ func (w *Watcher) next(now time.Time) (wait time.Duration, due bool) {
 		if at, ok := t.settler.due(); ok {
 			wait, due = min(wait, max(0, at.Sub(now))), true
 		}
+		if at, ok := t.settler.draft(); ok {
+			wait = min(wait, max(0, at.Sub(now)))
+		}
 	}
 	return wait, due
 }
@@ -216,6 +222,7 @@ func (w *Watcher) concerns(t *target, name string) bool {
 func (w *Watcher) touchAll() {
 	for _, t := range w.targets {
 		t.settler.touch(time.Now())
+		t.settler.drafted = true // there is most likely nothing new
 	}
 }
 
@@ -229,6 +236,10 @@ func (w *Watcher) takeDue(ctx context.Context) error {
 		waiting = waiting || ok
 		if ok && !at.After(now) {
 			due = append(due, t)
+		} else if at, ok := t.settler.draft(); ok && !at.After(now) {
+			if err := w.draft(ctx, t); err != nil {
+				return err
+			}
 		}
 	}
 	if !waiting {
@@ -274,7 +285,20 @@ func (w *Watcher) take(ctx context.Context, t *target) error {
 	if t.inFolder != "" && errors.Is(err, fs.ErrNotExist) {
 		delete(w.targets, t.path) // its folder finds it again
 	}
-	change := Change{Path: t.path, Data: data, Err: err, Noticed: noticed, Settled: time.Now()}
+	return w.tell(ctx, Change{Path: t.path, Data: data, Err: err, Noticed: noticed, Settled: time.Now()})
+}
+
+// draft reads a target that may change again, and tells what is new if it is whole.
+func (w *Watcher) draft(ctx context.Context, t *target) error {
+	t.settler.drafted = true
+	data, whole, err := read(t.path)
+	if !whole || err != nil || t.seen && sha256.Sum256(data) == t.last {
+		return nil //nolint:nilerr // there is nothing to begin with, or nothing new; take tells the error
+	}
+	return w.tell(ctx, Change{Path: t.path, Data: data, Draft: true, Noticed: t.settler.first})
+}
+
+func (w *Watcher) tell(ctx context.Context, change Change) error {
 	select {
 	case w.changes <- change:
 		return nil

@@ -40,7 +40,7 @@ func watching(t *testing.T, paths ...string) *Watcher {
 func (w *Watcher) want(t *testing.T, path, content string) {
 	t.Helper()
 	select {
-	case c := <-w.Changes():
+	case c := <-w.settled():
 		gone := content == "" && errors.Is(c.Err, fs.ErrNotExist)
 		if c.Path != path || !gone && (c.Err != nil || string(c.Data) != content) {
 			t.Fatalf("change of %s to %q (%v), want %s %q", c.Path, c.Data, c.Err, path, content)
@@ -51,6 +51,20 @@ func (w *Watcher) want(t *testing.T, path, content string) {
 	case <-time.After(15 * time.Second):
 		t.Fatalf("no change of %s to %q came", path, content)
 	}
+}
+
+// settled gives the next change that has settled.
+func (w *Watcher) settled() <-chan Change {
+	next := make(chan Change, 1)
+	go func() {
+		for c := range w.Changes() {
+			if !c.Draft {
+				next <- c
+				return
+			}
+		}
+	}()
+	return next
 }
 
 func write(t *testing.T, path, content string) {
@@ -170,7 +184,7 @@ func TestFolder(t *testing.T) {
 	write(t, b, "3")
 	w.want(t, b, "3")
 	must(t, os.Rename(b, filepath.Join(dir, "c.yaml")))
-	gone, came := <-w.Changes(), <-w.Changes()
+	gone, came := <-w.settled(), <-w.settled()
 	if gone.Path == filepath.Join(dir, "c.yaml") {
 		gone, came = came, gone
 	}
@@ -216,6 +230,26 @@ func TestSlowWriter(t *testing.T) {
 	must(t, err)
 	must(t, f.Close())
 	w.want(t, file, "first half, second half")
+}
+
+// What a file holds is told before it has settled, for who wants to begin; the same
+// bytes are not.
+func TestDraft(t *testing.T) {
+	dir := t.TempDir()
+	file, later := filepath.Join(dir, "a.wasm"), filepath.Join(dir, "b.wasm")
+	write(t, file, "1")
+	write(t, later, "1")
+	w := watching(t, file, later)
+	w.want(t, file, "1")
+	w.want(t, later, "1")
+	write(t, file, "1")
+	write(t, later, "2")
+	for _, draft := range []bool{true, false} {
+		c := <-w.Changes()
+		if c.Path != later || string(c.Data) != "2" || c.Draft != draft || c.Noticed.IsZero() || c.Settled.IsZero() != draft {
+			t.Errorf("%+v, want the content of %s, draft %t", c, later, draft)
+		}
+	}
 }
 
 // A file that never rests is taken after the maximum delay.

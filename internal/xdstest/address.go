@@ -20,7 +20,8 @@ func init() { nextPort.Store(rand.Uint32N(ports)) } //nolint:gosec // other proc
 // is given none twice.
 func FreeAddress() (string, error) {
 	for range ports {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%ports))
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%ports)
+		l, err := net.Listen("tcp", address) //nolint:noctx // it does not wait for anything
 		if err != nil {
 			continue // in use: the next one
 		}
