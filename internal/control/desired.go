@@ -144,7 +144,7 @@ func (d *desired) ready(f *fleet.Fleet) (modules map[string]*module.Module, newe
 	for _, filter := range f.Filters {
 		m := d.modules[filter.Module]
 		switch {
-		case m.module == nil && m.err == nil:
+		case m == nil || m.module == nil && m.err == nil:
 			return nil, saved{}, false, nil
 		case errors.Is(m.err, fs.ErrNotExist):
 			wrong = append(wrong, at(f, filter, "module %s does not exist", filter.Module))
