@@ -35,7 +35,7 @@ type bench struct {
 	floor side
 	stop  []func()
 
-	floorIn  io.Writer
+	floorIn  io.WriteCloser
 	floorOut *bufio.Scanner
 	admin    string // of our server
 }
@@ -123,7 +123,9 @@ func (b *bench) startFloor(ctx context.Context) error {
 		return err
 	}
 	b.floorOut = bufio.NewScanner(out)
-	return b.process(cmd, "floor.log")
+	err = b.process(cmd, "floor.log")
+	b.stop = append(b.stop, func() { _ = b.floorIn.Close() }) // it ends with its commands
+	return err
 }
 
 // tell gives the floor a command and waits until it is carried out.
