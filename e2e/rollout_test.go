@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -278,19 +279,33 @@ func TestPreflightRefuses(t *testing.T) {
 		{fault{name: "speaks another ABI", swap: [2]string{"proxy_abi_version_0_2_0", "proxy_abi_version_9_9_9"}}, "no Proxy-Wasm filter"},
 		{fault{name: "wants what Envoy does not offer", swap: [2]string{`"env" "proxy_continue_stream"`, `"env" "proxy_frobnicate"`}}, "env.proxy_frobnicate"},
 	} {
-		t.Run(c.f.name, func(t *testing.T) {
-			save(t, w.module, c.f.module(t))
-			w.problem(c.want)
-			last := w.history()[len(w.history())-1]
-			if last.Kind != rollout.Refusal || !strings.Contains(last.Reason, c.want) {
-				t.Errorf("the history ends with %+v", last)
-			}
-			for _, p := range proxies {
-				p.serves(good)
-				p.guards()
-				mustEqual(t, "refusals of "+p.Node, p.rejections(), 0)
-			}
-		})
+		t.Run(c.f.name, func(t *testing.T) { refusesInPreflight(t, w, proxies, good, c.f.module(t), c.want) })
+	}
+	whole := gate(t, 2)
+	for _, c := range []struct {
+		name, want string
+		module     []byte
+	}{
+		{"empty", "the file is empty", nil},
+		{"truncated", "cut short", whole[:len(whole)/2]},
+		{"random", "not a WebAssembly module", []byte(rand.Text())},
+	} {
+		t.Run(c.name, func(t *testing.T) { refusesInPreflight(t, w, proxies, good, c.module, c.want) })
+	}
+}
+
+func refusesInPreflight(t *testing.T, w *world, proxies []*proxy, good string, module []byte, want string) {
+	t.Helper()
+	save(t, w.module, module)
+	w.problem(want)
+	last := w.history()[len(w.history())-1]
+	if last.Kind != rollout.Refusal || !strings.Contains(last.Reason, want) {
+		t.Errorf("the history ends with %+v", last)
+	}
+	for _, p := range proxies {
+		p.serves(good)
+		p.guards()
+		mustEqual(t, "refusals of "+p.Node, p.rejections(), 0)
 	}
 }
 
