@@ -32,9 +32,9 @@ func TestRefusedModule(t *testing.T) {
 
 		save(t, w.module, assemble(t, "refuses"))
 		w.eventually("it is rejected", func() error {
-			s, err := w.status()
-			if err == nil && (len(s.Fleets[0].Rejected) != 1 || s.Fleets[0].Candidate.ID != "") {
-				err = fmt.Errorf("%+v", s.Fleets[0])
+			f, err := w.onlyFleet()
+			if err == nil && (len(f.Rejected) != 1 || f.Candidate.ID != "") {
+				err = fmt.Errorf("%+v", f)
 			}
 			return err
 		})
@@ -100,9 +100,9 @@ func TestRefusedModuleAtFirstStart(t *testing.T) {
 	w := started(t, assemble(t, "refuses"), func(w *world) { w.NoPreflight = true })
 	p := w.startProxy("edge-0")
 	w.eventually("it is rejected", func() error {
-		s, err := w.status()
-		if err == nil && len(s.Fleets[0].Rejected) == 0 {
-			err = fmt.Errorf("%+v", s.Fleets[0])
+		f, err := w.onlyFleet()
+		if err == nil && len(f.Rejected) == 0 {
+			err = fmt.Errorf("%+v", f)
 		}
 		return err
 	})
@@ -124,9 +124,9 @@ func TestEnvoyWithoutRuntime(t *testing.T) {
 	w := started(t, gate(t, 1))
 	p := w.startProxy("edge-0")
 	w.eventually("it is rejected", func() error {
-		s, err := w.status()
-		if err == nil && len(s.Fleets[0].Rejected) == 0 {
-			err = fmt.Errorf("%+v", s.Fleets[0])
+		f, err := w.onlyFleet()
+		if err == nil && len(f.Rejected) == 0 {
+			err = fmt.Errorf("%+v", f)
 		}
 		return err
 	})

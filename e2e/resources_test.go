@@ -39,12 +39,12 @@ func TestClusterReplaced(t *testing.T) {
 func (w *world) revisionAfter(number int) (id string) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("revision %d is good", number), func() error {
-		s, err := w.status()
-		if err == nil && s.Fleets[0].Serving.Number != number {
-			err = fmt.Errorf("%d is", s.Fleets[0].Serving.Number)
+		f, err := w.onlyFleet()
+		if err == nil && f.Serving.Number != number {
+			err = fmt.Errorf("%d is", f.Serving.Number)
 		}
 		if err == nil {
-			id = s.Fleets[0].Serving.ID
+			id = f.Serving.ID
 		}
 		return err
 	})
