@@ -54,25 +54,28 @@ func (s *session) advance() {
 	s.report()
 }
 
-// send answers the type's open watch, at once or, with a large push, in its turn.
-// It reports whether there is something to wait for.
+// send answers the type's request, at once or, with a large push, in its turn. It
+// reports whether there is something to wait for.
 func (s *session) send(st *typeState, p *push) bool {
-	if p == nil || st.watch == nil {
+	if p == nil || !st.open {
 		return false
 	}
 	if !s.admit(st, p) {
 		return true
 	}
-	w := st.watch
-	st.watch, st.pending, st.resume, st.answered = nil, p, "", true
-	w.answer(p)
+	st.open, st.pending = false, p
+	s.outgoing = append(s.outgoing, st)
+	if !s.writing {
+		s.writing = true
+		s.writer.Go(s.write)
+	}
 	return true
 }
 
 // additions are the resources that a proxy asks for and does not have in the
 // target's version.
 func (s *session) additions(st *typeState) *push {
-	if st.watch == nil {
+	if !st.open {
 		return nil
 	}
 	var add []*snapshot.Resource
@@ -81,7 +84,7 @@ func (s *session) additions(st *typeState) *push {
 			continue
 		}
 		if s.proxy.refused(s.target, st.url, r) {
-			if st.watch.sotw && fullState(st.url) {
+			if s.sotw && fullState(st.url) {
 				return nil // the response would have to leave it out, and so delete it
 			}
 			continue
@@ -94,7 +97,7 @@ func (s *session) additions(st *typeState) *push {
 		return nil
 	}
 	p := &push{url: st.url, revision: s.target.ID, add: add, have: with(st.have, add)}
-	if st.watch.sotw {
+	if s.sotw {
 		return s.stateOfTheWorld(st, p)
 	}
 	return p
@@ -119,7 +122,7 @@ func with(have map[string]string, add []*snapshot.Resource) map[string]string {
 
 // removals are the listeners or clusters that the target does not have.
 func (s *session) removals(st *typeState) *push {
-	if st.watch == nil {
+	if !st.open {
 		return nil
 	}
 	var gone []string
@@ -133,7 +136,7 @@ func (s *session) removals(st *typeState) *push {
 	}
 	slices.Sort(gone)
 	p := &push{url: st.url, revision: s.target.ID, remove: gone, have: without(st.have, gone)}
-	if !st.watch.sotw {
+	if !s.sotw {
 		return p
 	}
 	// State-of-the-world says it by leaving them out of the whole set.
@@ -189,15 +192,6 @@ func versionOf(have map[string]string) string {
 		fmt.Fprintf(h, "%s\x00%s\n", name, have[name])
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-// wants reports whether the proxy asks for a resource.
-func (st *typeState) wants(name string) bool {
-	if st.watch.sub.IsWildcard() {
-		return true
-	}
-	_, ok := st.watch.sub.SubscribedResources()[name]
-	return ok
 }
 
 // complete reports whether the proxy has accepted all that the target requires.

@@ -1,12 +1,11 @@
 // Package xds serves snapshots to Envoys over ADS, delta and state-of-the-world,
 // and reports what each proxy makes of them.
 //
-// go-control-plane's server speaks the protocol on each stream; behind its
-// cache interface stands, per stream, a session of ours. RATIONALE.md says why.
+// The messages and the rules of subscription are go-control-plane's; each stream is
+// a session of ours. RATIONALE.md says why.
 package xds
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"time"
@@ -19,9 +18,6 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	healthv3 "github.com/envoyproxy/go-control-plane/envoy/service/health/v3"
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/service/metrics/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/server/sotw/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -136,40 +132,6 @@ func (s *Server) proxy(nodeID string) *proxy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.proxies[nodeID]
-}
-
-// DeltaAggregatedResources implements the discovery service.
-func (s *Server) DeltaAggregatedResources(stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	return s.serve(stream.Context(), "delta", func(session *session) error {
-		server := delta.NewServer(session.ctx, session, session)
-		return server.DeltaStreamHandler(&deltaStream{stream, session}, resource.AnyType)
-	})
-}
-
-// StreamAggregatedResources implements the discovery service.
-func (s *Server) StreamAggregatedResources(stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
-	return s.serve(stream.Context(), "sotw", func(session *session) error {
-		server := sotw.NewServer(session.ctx, session, session, sotw.WithOrderedADS())
-		return server.StreamHandler(&sotwStream{stream, session}, resource.AnyType)
-	})
-}
-
-// serve runs one stream to its end.
-func (s *Server) serve(ctx context.Context, variant string, handle func(*session) error) error {
-	if !s.admit() {
-		s.counts.refusedStreams.Add(1)
-		return status.Errorf(codes.ResourceExhausted, "the server has its %d streams", s.limits.MaxStreams)
-	}
-	defer s.release()
-	session := newSession(ctx, s, variant)
-	defer session.leave()
-	if err := handle(session); err != nil {
-		return err
-	}
-	if ctx.Err() == nil {
-		return context.Cause(session.ctx) //nolint:contextcheck // why it was cut, if it was
-	}
-	return nil
 }
 
 func (s *Server) admit() bool {

@@ -6,27 +6,27 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/server/stream/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
-// A session is one ADS stream. go-control-plane's stream handler calls it as its
-// cache (a request came: CreateDeltaWatch, CreateWatch) and with its callbacks (a
-// response goes out); the control loop calls assign. All of them end in advance,
-// which looks at where the proxy is and where it should be and answers one open
-// watch, or none. It never blocks.
+// A session is one ADS stream. Requests come in by deltaRequest and sotwRequest, and
+// the control loop calls assign. Both end in advance, which looks at where the proxy
+// is and where it should be and answers one request, or none. It never blocks.
 type session struct {
-	ctx     context.Context
-	cut     context.CancelCauseFunc // ends the stream
-	server  *Server
-	variant string
-	opened  time.Time
+	ctx       context.Context
+	stream    grpc.ServerStream
+	transport transportStream
+	server    *Server
+	sotw      bool
+	opened    time.Time
 
 	// Set by the first request, before anyone else has the session.
 	node  *corev3.Node
@@ -38,15 +38,21 @@ type session struct {
 	halted   atomic.Bool // the proxy refused a part of the target
 	served   bool        // the target was reported as served
 	types    map[string]*typeState
+
+	nonce    int64        // of the last response
+	outgoing []*typeState // that have a response to go out, in this order
+	writing  bool         // there is a goroutine that sends them
+	writer   sync.WaitGroup
 }
 
 // typeState is where a proxy is with the resources of one type.
 type typeState struct {
 	url string
-	// watch is the request that waits for a response: nil from a response until
-	// the proxy answers it.
-	watch *watch
-	// pending was handed to go-control-plane and is not sent yet; its nonce is then awaited.
+	sub stream.Subscription
+	// open says that a request waits for a response: not from a response until the
+	// proxy answers it.
+	open bool
+	// pending is to go out, in its turn; then its answer is awaited.
 	pending *push
 	awaited *push
 	nonce   string
@@ -65,27 +71,25 @@ type typeState struct {
 	answered bool
 }
 
-// watch is a request of a proxy that go-control-plane waits to answer.
-type watch struct {
-	sub    cache.Subscription
-	answer func(*push)
-	sotw   bool
-}
-
-// inFlight reports whether the proxy owes an answer, or go-control-plane a send.
+// inFlight reports whether the proxy owes an answer, or is yet to be sent something.
 func (st *typeState) inFlight() bool { return st.pending != nil || st.awaited != nil }
 
-func newSession(ctx context.Context, s *Server, variant string) *session {
-	ctx, cut := context.WithCancelCause(ctx)
-	return &session{ctx: ctx, cut: cut, server: s, variant: variant, opened: time.Now(), types: map[string]*typeState{}}
+func newSession(stream grpc.ServerStream, s *Server, sotw bool) (*session, error) {
+	transport, err := transportOf(stream.Context())
+	return &session{
+		ctx: stream.Context(), stream: stream, transport: transport,
+		server: s, sotw: sotw, opened: time.Now(), types: map[string]*typeState{},
+	}, err
 }
 
 // identify takes the node of a stream's first request, and holds later ones
 // against it: a stream that changed its identity would get another fleet's answer.
 // fresh says that the request knows of no resources.
-func (s *session) identify(node *corev3.Node, fresh bool) error {
+func (s *session) identify(node *corev3.Node, url string, fresh bool) error {
 	known := s.node // this goroutine sets it
 	switch {
+	case url == "":
+		return status.Error(codes.InvalidArgument, "a request must have a type URL")
 	case known == nil && node.GetId() == "":
 		return status.Error(codes.InvalidArgument, "the first request of a stream must have a node with an id")
 	case known == nil:
@@ -109,14 +113,16 @@ func (s *session) identify(node *corev3.Node, fresh bool) error {
 	return nil
 }
 
-func (s *session) leave() {
-	s.cut(nil)
+// leave ends the session with its stream.
+func (s *session) leave(why error) {
+	s.cut(why)
 	s.mu.Lock()
-	s.target = nil
+	s.target, s.outgoing = nil, nil // nothing more goes out
 	for _, st := range s.types {
 		s.settled(st)
 	}
 	s.mu.Unlock()
+	s.writer.Wait() // cut off as well, if it was waiting for the proxy
 	if s.proxy != nil {
 		s.server.quit(s)
 	}

@@ -1,13 +1,6 @@
 package xds
 
-import (
-	"sync/atomic"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-)
+import "sync/atomic"
 
 // counts are the server's counters.
 type counts struct {
@@ -60,37 +53,4 @@ func (q *events) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.queue)
-}
-
-// deltaStream and sotwStream notice requests that are too large, which
-// go-control-plane takes for the end of the stream without a word.
-type deltaStream struct {
-	discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
-	session *session
-}
-
-// Recv implements the stream.
-func (d *deltaStream) Recv() (*discoveryv3.DeltaDiscoveryRequest, error) {
-	req, err := d.AggregatedDiscoveryService_DeltaAggregatedResourcesServer.Recv()
-	d.session.noticeTooLarge(err)
-	return req, err
-}
-
-type sotwStream struct {
-	discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer
-	session *session
-}
-
-// Recv implements the stream.
-func (d *sotwStream) Recv() (*discoveryv3.DiscoveryRequest, error) {
-	req, err := d.AggregatedDiscoveryService_StreamAggregatedResourcesServer.Recv()
-	d.session.noticeTooLarge(err)
-	return req, err
-}
-
-func (s *session) noticeTooLarge(err error) {
-	if err != nil && status.Code(err) == codes.ResourceExhausted {
-		s.server.counts.refusedRequests.Add(1)
-		s.cut(err)
-	}
 }

@@ -50,8 +50,12 @@ func (p *proxy) status() (ProxyStatus, bool) {
 		return ProxyStatus{}, false
 	}
 	newest := p.sessions[len(p.sessions)-1]
+	variant := "delta"
+	if newest.sotw {
+		variant = "sotw"
+	}
 	return ProxyStatus{
-		Node: newest.node, Variant: newest.variant, Streams: len(p.sessions),
+		Node: newest.node, Variant: variant, Streams: len(p.sessions),
 		Connected: newest.opened, Halted: newest.halted.Load(), LastACK: p.ack, LastNACK: p.nack,
 	}, true
 }

@@ -1,7 +1,6 @@
 package xds
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -11,75 +10,13 @@ import (
 
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/server/sotw/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // maxMessage bounds what is kept of a proxy's words, in bytes.
 const maxMessage = 2048
-
-var (
-	_ delta.Callbacks = (*session)(nil)
-	_ sotw.Callbacks  = (*session)(nil)
-)
-
-// The callbacks of go-control-plane run on the stream's own goroutine, a
-// request's before the watch is made for it.
-
-func (s *session) OnDeltaStreamOpen(context.Context, int64, string) error { return nil }
-func (s *session) OnDeltaStreamClosed(int64, *corev3.Node)                {}
-func (s *session) OnStreamOpen(context.Context, int64, string) error      { return nil }
-func (s *session) OnStreamClosed(int64, *corev3.Node)                     {}
-
-// OnStreamDeltaRequest takes the proxy's verdict out of a request.
-func (s *session) OnStreamDeltaRequest(_ int64, req *discoveryv3.DeltaDiscoveryRequest) error {
-	if err := s.identify(req.GetNode(), len(req.GetInitialResourceVersions()) == 0); err != nil {
-		return err
-	}
-	s.verdict(req.GetTypeUrl(), req.GetResponseNonce(), req.GetErrorDetail())
-	return nil
-}
-
-// OnStreamRequest is the same for state-of-the-world.
-func (s *session) OnStreamRequest(_ int64, req *discoveryv3.DiscoveryRequest) error {
-	if err := s.identify(req.GetNode(), req.GetVersionInfo() == ""); err != nil {
-		return err
-	}
-	s.verdict(req.GetTypeUrl(), req.GetResponseNonce(), req.GetErrorDetail())
-	return nil
-}
-
-// OnStreamDeltaResponse notes that a push goes out, and under which nonce.
-func (s *session) OnStreamDeltaResponse(_ int64, _ *discoveryv3.DeltaDiscoveryRequest, resp *discoveryv3.DeltaDiscoveryResponse) {
-	s.sent(resp.GetTypeUrl(), resp.GetNonce())
-}
-
-// OnStreamResponse is the same for state-of-the-world.
-func (s *session) OnStreamResponse(_ context.Context, _ int64, _ *discoveryv3.DiscoveryRequest, resp *discoveryv3.DiscoveryResponse) {
-	s.sent(resp.GetTypeUrl(), resp.GetNonce())
-}
-
-func (s *session) sent(url, nonce string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.state(url)
-	st.awaited, st.nonce, st.pending = st.pending, nonce, nil
-	if st.awaited != nil {
-		s.server.counts.pushes.Add(1)
-		s.server.counts.pushedBytes.Add(int64(st.awaited.size()))
-		if s.server.log.Enabled(s.ctx, slog.LevelDebug) {
-			s.server.log.Debug("sent", "node", s.node.GetId(), "revision", st.awaited.revision, "resources", st.awaited.String())
-		}
-		st.have = st.awaited.have
-		st.hold(st.awaited)
-		s.endpointsAgain(st.awaited)
-	}
-}
 
 // endpointsAgain forgets that the proxy has the endpoints of clusters that it is
 // sent: of a changed cluster Envoy makes a new one, which waits for its endpoints
@@ -114,10 +51,9 @@ func (st *typeState) hold(p *push) {
 
 // verdict matches a request to the response that it answers, by nonce. A request
 // that answers none, or an older one, says nothing of what is under way: Envoy
-// acknowledges a rejected resource when it is sent the same again.
+// acknowledges a rejected resource when it is sent the same again. Called with the
+// session locked.
 func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	st := s.types[url]
 	if st == nil || st.awaited == nil || nonce != st.nonce {
 		return

@@ -1,0 +1,109 @@
+package xds
+
+import (
+	"maps"
+	"slices"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/server/stream/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// Requests are taken as the protocol says:
+// https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol
+
+// deltaRequest takes a request of a delta proxy: it subscribes, or answers, and
+// waits for what comes next.
+func (s *session) deltaRequest(req *discoveryv3.DeltaDiscoveryRequest) error {
+	url := req.GetTypeUrl()
+	if err := s.identify(req.GetNode(), url, len(req.GetInitialResourceVersions()) == 0); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.verdict(url, req.GetResponseNonce(), req.GetErrorDetail())
+	if !slices.Contains(snapshot.Types, url) {
+		return nil // a type that is never served: not answering is the answer
+	}
+	subscribe, unsubscribe := req.GetResourceNamesSubscribe(), req.GetResourceNamesUnsubscribe()
+	if st := s.types[url]; st != nil {
+		st.sub.UpdateResourceSubscriptions(subscribe, unsubscribe)
+		// What a proxy gave up it has forgotten, and what it subscribes to again,
+		// while subscribed, it wants to be sent again.
+		st.forget(unsubscribe)
+		st.forget(subscribe)
+	} else {
+		st := s.state(url)
+		st.sub = stream.NewDeltaSubscription(subscribe, unsubscribe, nil, true)
+		st.have = maps.Clone(req.GetInitialResourceVersions())
+		st.acked = st.have
+	}
+	s.open(url)
+	return nil
+}
+
+// sotwRequest is the same for state-of-the-world.
+func (s *session) sotwRequest(req *discoveryv3.DiscoveryRequest) error {
+	url := req.GetTypeUrl()
+	if err := s.identify(req.GetNode(), url, req.GetVersionInfo() == ""); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.verdict(url, req.GetResponseNonce(), req.GetErrorDetail())
+	if !slices.Contains(snapshot.Types, url) {
+		return nil
+	}
+	st := s.types[url]
+	switch {
+	case st == nil:
+		st = s.state(url)
+		st.sub = stream.NewSotwSubscription(req.GetResourceNames(), true)
+		if req.GetResponseNonce() == "" {
+			st.resume = req.GetVersionInfo()
+		}
+	case st.awaited != nil:
+		return nil // it was sent before the last response came: the answer to that says what it wants now
+	default:
+		st.sub.SetResourceSubscription(req.GetResourceNames())
+	}
+	st.forget(st.unwanted())
+	s.open(url)
+	return nil
+}
+
+// unwanted are the resources that a proxy was sent and does not ask for any more.
+func (st *typeState) unwanted() []string {
+	var out []string
+	for name := range st.have {
+		if !st.wants(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// wants reports whether the proxy asks for a resource.
+func (st *typeState) wants(name string) bool {
+	_, ok := st.sub.SubscribedResources()[name]
+	return ok || st.sub.IsWildcard()
+}
+
+// open says that the proxy waits for a response. One that was not sent yet is
+// given up for it: the proxy may want another now.
+func (s *session) open(url string) {
+	st := s.state(url)
+	if st.pending != nil {
+		st.pending = nil
+		s.settled(st)
+	}
+	st.open = true
+	s.advance()
+}
+
+func (st *typeState) forget(names []string) {
+	if len(names) > 0 {
+		st.have, st.acked = without(st.have, names), without(st.acked, names)
+	}
+}
