@@ -77,7 +77,7 @@ func New(c Config) (*Control, error) {
 
 // Run is the loop. What can happen:
 //
-//   - a watched file has new content, or is gone, or may have and has not settled;
+//   - watched files have new content, or are gone, or may have and have not settled;
 //   - a fleet was built of what is on disk, or could not be;
 //   - a revision was written to the state directory, or could not be;
 //   - a proxy connected, left, accepted or refused something, reported on checks
@@ -92,8 +92,10 @@ func (c *Control) Run(ctx context.Context) error {
 	defer c.writing.Wait() // the directory is given back when the loop has ended
 	for {
 		select {
-		case change := <-c.Watcher.Changes():
-			c.changed(ctx, change)
+		case changes := <-c.Watcher.Changes():
+			for _, change := range changes { // a build of some of them is given up for the next
+				c.changed(ctx, change)
+			}
 		case b := <-c.built:
 			c.finished(ctx, b)
 		case r := <-c.saved:

@@ -35,12 +35,15 @@ func (s *settler) due() (at time.Time, ok bool) {
 	if s.first.IsZero() {
 		return time.Time{}, false
 	}
-	quiet, latest := s.last.Add(s.Quiet), s.first.Add(s.Max)
+	quiet, latest := s.last.Add(s.Quiet), s.latest()
 	if quiet.After(latest) {
 		return latest, true
 	}
 	return quiet, true
 }
+
+// latest is when a file that is waiting is to be read at the latest.
+func (s *settler) latest() time.Time { return s.first.Add(s.Max) }
 
 // draft is when the file may be read for work that can be thrown away: soon after
 // its last change, for most saves are one. ok is false when that was done, or
@@ -52,7 +55,7 @@ func (s *settler) draft() (at time.Time, ok bool) {
 // again postpones a file that was found half-written when it was due, by a
 // quiet period; past the maximum delay it says false: take it as it is.
 func (s *settler) again(now time.Time) bool {
-	if !now.Before(s.first.Add(s.Max)) {
+	if !now.Before(s.latest()) {
 		return false
 	}
 	s.touch(now)

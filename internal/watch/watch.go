@@ -43,7 +43,7 @@ type Watcher struct {
 	log      *slog.Logger
 	settings Settings
 	fs       *fsnotify.Watcher
-	changes  chan Change
+	changes  chan []Change
 
 	mu        sync.Mutex
 	wanted    []string      // the newest set, until Run takes it
@@ -75,14 +75,14 @@ func New(log *slog.Logger, settings Settings) (*Watcher, error) {
 	}
 	return &Watcher{
 		log: log, settings: settings, fs: w,
-		set: make(chan struct{}, 1), changes: make(chan Change),
+		set: make(chan struct{}, 1), changes: make(chan []Change),
 		targets: map[string]*target{}, watched: map[string]bool{},
 	}, nil
 }
 
 // Changes is where changes come out, first of all the content of each file as
-// it is when Watch names it.
-func (w *Watcher) Changes() <-chan Change { return w.changes }
+// it is when Watch names it. Files that were saved together come together.
+func (w *Watcher) Changes() <-chan []Change { return w.changes }
 
 // Watch sets which files and folders are watched; it may be called again at any
 // time with another set. Of a folder the files *.yaml and *.yml are watched.
@@ -148,18 +148,43 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 }
 
-// next is how long to wait for the first file that is due, or for a rescan.
+// next is how long to wait for the files that are due, or a draft, or a rescan.
 func (w *Watcher) next(now time.Time) (wait time.Duration, due bool) {
 	wait = rescan
+	at, due := w.due()
+	if due {
+		wait = min(wait, max(0, at.Sub(now)))
+	}
 	for _, t := range w.targets {
-		if at, ok := t.settler.due(); ok {
-			wait, due = min(wait, max(0, at.Sub(now))), true
-		}
 		if at, ok := t.settler.draft(); ok {
 			wait = min(wait, max(0, at.Sub(now)))
 		}
 	}
 	return wait, due
+}
+
+// due is when the files that wait are taken: together, when the last of them has been
+// left alone. A module and a fleet file that are saved one after the other are one
+// change, and what is between them is no revision. None waits past its maximum delay.
+func (w *Watcher) due() (at time.Time, ok bool) {
+	var latest time.Time
+	for _, t := range w.targets {
+		own, waiting := t.settler.due()
+		if !waiting {
+			continue
+		}
+		if own.After(at) {
+			at = own
+		}
+		if l := t.settler.latest(); !ok || l.Before(latest) {
+			latest = l
+		}
+		ok = true
+	}
+	if at.After(latest) {
+		return latest, ok
+	}
+	return at, ok
 }
 
 // replace takes a new set of paths; what stays keeps its state.
@@ -226,66 +251,83 @@ func (w *Watcher) touchAll() {
 	}
 }
 
-// takeDue reads what is due; with nothing due, the wait was a rescan's.
+// takeDue reads what is due; with nothing waiting, the wait was a rescan's.
 func (w *Watcher) takeDue(ctx context.Context) error {
 	now := time.Now()
+	at, waiting := w.due()
+	if !waiting {
+		w.touchAll()
+		return nil
+	}
+	if at.After(now) {
+		return w.drafts(ctx, now)
+	}
 	var due []*target
-	waiting := false
 	for _, t := range w.targets {
-		at, ok := t.settler.due()
-		waiting = waiting || ok
-		if ok && !at.After(now) {
+		if own, ok := t.settler.due(); ok && !own.After(now) {
 			due = append(due, t)
-		} else if at, ok := t.settler.draft(); ok && !at.After(now) {
+			t.trail = trail(absolute(t.path))
+		}
+	}
+	slices.SortFunc(due, func(a, b *target) int { return strings.Compare(a.path, b.path) })
+	w.updateWatches() // before reading: a save in between is noticed again
+	return w.take(ctx, due)
+}
+
+// take reads targets and tells what is new. Where one is half-written, all wait for it.
+func (w *Watcher) take(ctx context.Context, due []*target) error {
+	var changes []Change
+	for _, t := range due {
+		if info, err := os.Stat(t.path); err == nil && info.IsDir() {
+			continue
+		}
+		data, whole, err := read(t.path)
+		if !whole && t.settler.again(time.Now()) {
+			return nil
+		}
+		changes = append(changes, Change{Path: t.path, Data: data, Err: err, Noticed: t.settler.first})
+	}
+	for _, t := range due {
+		t.settler.done()
+		t.folder = !slices.ContainsFunc(changes, func(c Change) bool { return c.Path == t.path })
+		if t.folder {
+			w.list(t)
+		}
+	}
+	changes = slices.DeleteFunc(changes, func(c Change) bool { return !w.isNew(c) })
+	for i := range changes {
+		changes[i].Settled = time.Now()
+	}
+	return w.tell(ctx, changes)
+}
+
+// isNew notes what a file holds, and reports whether it held something else before.
+func (w *Watcher) isNew(c Change) bool {
+	t := w.targets[c.Path]
+	sum := sha256.Sum256(c.Data)
+	if c.Err != nil {
+		sum = sha256.Sum256([]byte("error: " + c.Err.Error()))
+	}
+	if t.seen && sum == t.last {
+		return false
+	}
+	t.seen, t.last = true, sum
+	if t.inFolder != "" && errors.Is(c.Err, fs.ErrNotExist) {
+		delete(w.targets, t.path) // its folder finds it again
+	}
+	return true
+}
+
+// drafts reads the targets that may be read for a draft.
+func (w *Watcher) drafts(ctx context.Context, now time.Time) error {
+	for _, t := range w.targets {
+		if at, ok := t.settler.draft(); ok && !at.After(now) {
 			if err := w.draft(ctx, t); err != nil {
 				return err
 			}
 		}
 	}
-	if !waiting {
-		w.touchAll()
-		return nil
-	}
-	slices.SortFunc(due, func(a, b *target) int { return strings.Compare(a.path, b.path) })
-	for _, t := range due {
-		t.trail = trail(absolute(t.path))
-	}
-	w.updateWatches() // before reading: a save in between is noticed again
-	for _, t := range due {
-		if err := w.take(ctx, t); err != nil {
-			return err
-		}
-	}
 	return nil
-}
-
-// take reads a target and tells what is new.
-func (w *Watcher) take(ctx context.Context, t *target) error {
-	if info, err := os.Stat(t.path); err == nil && info.IsDir() {
-		t.folder = true
-		t.settler.done()
-		w.list(t)
-		return nil
-	}
-	t.folder = false
-	data, whole, err := read(t.path)
-	if !whole && t.settler.again(time.Now()) {
-		return nil
-	}
-	noticed := t.settler.first
-	t.settler.done()
-	sum := sha256.Sum256(data)
-	if err != nil {
-		sum = sha256.Sum256([]byte("error: " + err.Error()))
-	}
-	if t.seen && sum == t.last {
-		return nil
-	}
-	t.seen, t.last = true, sum
-	if t.inFolder != "" && errors.Is(err, fs.ErrNotExist) {
-		delete(w.targets, t.path) // its folder finds it again
-	}
-	return w.tell(ctx, Change{Path: t.path, Data: data, Err: err, Noticed: noticed, Settled: time.Now()})
 }
 
 // draft reads a target that may change again, and tells what is new if it is whole.
@@ -295,12 +337,15 @@ func (w *Watcher) draft(ctx context.Context, t *target) error {
 	if !whole || err != nil || t.seen && sha256.Sum256(data) == t.last {
 		return nil //nolint:nilerr // there is nothing to begin with, or nothing new; take tells the error
 	}
-	return w.tell(ctx, Change{Path: t.path, Data: data, Draft: true, Noticed: t.settler.first})
+	return w.tell(ctx, []Change{{Path: t.path, Data: data, Draft: true, Noticed: t.settler.first}})
 }
 
-func (w *Watcher) tell(ctx context.Context, change Change) error {
+func (w *Watcher) tell(ctx context.Context, changes []Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
 	select {
-	case w.changes <- change:
+	case w.changes <- changes:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -15,10 +15,21 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// watched is a watcher of a test, and what it told that the test has not looked at.
+type watched struct {
+	*Watcher
+	rest []Change
+}
+
 // watching runs a watcher for a test.
-func watching(t *testing.T, paths ...string) *Watcher {
+func watching(t *testing.T, paths ...string) *watched {
 	t.Helper()
-	w, err := New(slog.New(slog.DiscardHandler), Settings{Quiet: 20 * time.Millisecond, Max: 5 * time.Second})
+	return watchingFor(t, 20*time.Millisecond, paths...)
+}
+
+func watchingFor(t *testing.T, quiet time.Duration, paths ...string) *watched {
+	t.Helper()
+	w, err := New(slog.New(slog.DiscardHandler), Settings{Quiet: quiet, Max: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,39 +43,45 @@ func watching(t *testing.T, paths ...string) *Watcher {
 		}
 	})
 	w.Watch(paths)
-	return w
+	return &watched{Watcher: w}
 }
 
 // want takes the next change, which must be of a file and have this content;
 // "" stands for a file that is not there.
-func (w *Watcher) want(t *testing.T, path, content string) {
+func (w *watched) want(t *testing.T, path, content string) {
 	t.Helper()
-	select {
-	case c := <-w.settled():
-		gone := content == "" && errors.Is(c.Err, fs.ErrNotExist)
-		if c.Path != path || !gone && (c.Err != nil || string(c.Data) != content) {
-			t.Fatalf("change of %s to %q (%v), want %s %q", c.Path, c.Data, c.Err, path, content)
-		}
-		if c.Settled.Before(c.Noticed) {
-			t.Errorf("settled %v before it was noticed", c.Noticed.Sub(c.Settled))
-		}
-	case <-time.After(15 * time.Second):
-		t.Fatalf("no change of %s to %q came", path, content)
+	c := w.settled(t)
+	gone := content == "" && errors.Is(c.Err, fs.ErrNotExist)
+	if c.Path != path || !gone && (c.Err != nil || string(c.Data) != content) {
+		t.Fatalf("change of %s to %q (%v), want %s %q", c.Path, c.Data, c.Err, path, content)
+	}
+	if c.Settled.Before(c.Noticed) {
+		t.Errorf("settled %v before it was noticed", c.Noticed.Sub(c.Settled))
 	}
 }
 
 // settled gives the next change that has settled.
-func (w *Watcher) settled() <-chan Change {
-	next := make(chan Change, 1)
-	go func() {
-		for c := range w.Changes() {
-			if !c.Draft {
-				next <- c
-				return
-			}
+func (w *watched) settled(t *testing.T) Change {
+	t.Helper()
+	for {
+		if c := w.next(t); !c.Draft {
+			return c
 		}
-	}()
-	return next
+	}
+}
+
+func (w *watched) next(t *testing.T) Change {
+	t.Helper()
+	for len(w.rest) == 0 {
+		select {
+		case w.rest = <-w.Changes():
+		case <-time.After(15 * time.Second):
+			t.Fatal("no change came")
+		}
+	}
+	c := w.rest[0]
+	w.rest = w.rest[1:]
+	return c
 }
 
 func write(t *testing.T, path, content string) {
@@ -184,7 +201,7 @@ func TestFolder(t *testing.T) {
 	write(t, b, "3")
 	w.want(t, b, "3")
 	must(t, os.Rename(b, filepath.Join(dir, "c.yaml")))
-	gone, came := <-w.settled(), <-w.settled()
+	gone, came := w.settled(t), w.settled(t)
 	if gone.Path == filepath.Join(dir, "c.yaml") {
 		gone, came = came, gone
 	}
@@ -223,7 +240,7 @@ func TestSlowWriter(t *testing.T) {
 	must(t, f.Sync())
 	select {
 	case c := <-w.Changes():
-		t.Errorf("taken while it was open for writing: %q", c.Data)
+		t.Errorf("taken while it was open for writing: %+v", c)
 	case <-time.After(200 * time.Millisecond): // ten quiet periods
 	}
 	_, err = f.WriteString("second half")
@@ -245,7 +262,7 @@ func TestDraft(t *testing.T) {
 	write(t, file, "1")
 	write(t, later, "2")
 	for _, draft := range []bool{true, false} {
-		c := <-w.Changes()
+		c := w.next(t)
 		if c.Path != later || string(c.Data) != "2" || c.Draft != draft || c.Noticed.IsZero() || c.Settled.IsZero() != draft {
 			t.Errorf("%+v, want the content of %s, draft %t", c, later, draft)
 		}
@@ -262,7 +279,7 @@ func TestNeverQuiet(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
 	w.Watch([]string{file})
-	w.want(t, file, "0")
+	(&watched{Watcher: w}).want(t, file, "0")
 	cancel()
 	must(t, <-done)
 }
@@ -272,14 +289,31 @@ func TestUnreadable(t *testing.T) {
 	link := filepath.Join(dir, "loop")
 	must(t, os.Symlink("loop", link))
 	w := watching(t, link)
-	select {
-	case c := <-w.Changes():
-		if c.Err == nil || errors.Is(c.Err, fs.ErrNotExist) {
-			t.Errorf("a link to itself: %+v", c)
-		}
-	case <-time.After(15 * time.Second):
-		t.Fatal("no change came")
+	if c := w.settled(t); c.Err == nil || errors.Is(c.Err, fs.ErrNotExist) {
+		t.Errorf("a link to itself: %+v", c)
 	}
+}
+
+// Files that are saved one after the other are one change: what is between them is no
+// revision. The first waits for the second, as it would for a change of its own.
+func TestSavedTogether(t *testing.T) {
+	dir := t.TempDir()
+	module, file := filepath.Join(dir, "a.wasm"), filepath.Join(dir, "b.yaml")
+	write(t, module, "1")
+	write(t, file, "1")
+	w := watchingFor(t, time.Second, module, file)
+	w.want(t, module, "1")
+	w.want(t, file, "1")
+	write(t, module, "2")
+	if c := w.next(t); !c.Draft || c.Path != module {
+		t.Fatalf("%+v, want a draft of the module", c)
+	}
+	write(t, file, "2") // before the module has settled
+	w.want(t, module, "2")
+	if len(w.rest) == 0 {
+		t.Error("the module comes without the file")
+	}
+	w.want(t, file, "2")
 }
 
 // Who waits for a save learns that one is on its way, until it has come out.
