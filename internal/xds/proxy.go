@@ -90,8 +90,8 @@ func (s *Server) quit(session *session) {
 	p.sessions = slices.Delete(p.sessions, i, i+1)
 	switch {
 	case len(p.sessions) == 0:
-		s.events.put(Event{Kind: Disconnected, Node: session.node})
 		p.setMatched(true)
+		s.events.put(Event{Kind: Disconnected, Node: session.node})
 		if p.gone = len(p.rejected) == 0; p.gone {
 			s.mu.Lock()
 			delete(s.proxies, session.node.GetId())

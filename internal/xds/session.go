@@ -115,14 +115,17 @@ func (s *session) identify(node *corev3.Node, url string, fresh bool) error {
 
 // leave ends the session with its stream.
 func (s *session) leave(why error) {
-	s.cut(why)
 	s.mu.Lock()
 	s.target, s.outgoing = nil, nil // nothing more goes out
+	writing := s.writing
 	for _, st := range s.types {
 		s.settled(st)
 	}
 	s.mu.Unlock()
-	s.writer.Wait() // cut off as well, if it was waiting for the proxy
+	if writing {
+		s.cut(why) // it may wait for the proxy
+		s.writer.Wait()
+	}
 	if s.proxy != nil {
 		s.server.quit(s)
 	}
