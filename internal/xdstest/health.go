@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -47,7 +48,8 @@ func (h *Health) Connect(ctx context.Context, conn grpc.ClientConnInterface) err
 	if err == nil {
 		err = stream.Send(hello(h.node))
 	}
-	if err != nil {
+	// That the stream has ended already is no error: receiving says how.
+	if err != nil && !errors.Is(err, io.EOF) {
 		cancel()
 		return fmt.Errorf("health discovery of %q: %w", h.node.GetId(), err)
 	}
