@@ -45,7 +45,7 @@ func (w *world) startLoad(proxies []*proxy, workers int, header string) *load {
 func (l *load) work(connection int, p *proxy, header string) {
 	conn, err := net.Dial("tcp", p.address)
 	if err != nil {
-		l.note(connection, p.options.NodeID, "", err)
+		l.note(connection, p.Node, "", err)
 		return
 	}
 	defer conn.Close()
@@ -60,7 +60,7 @@ func (l *load) work(connection int, p *proxy, header string) {
 		}
 		build, err := one(conn, answers, header, i%2 == 0)
 		l.requests.Add(1)
-		if l.note(connection, p.options.NodeID, build, err); err != nil {
+		if l.note(connection, p.Node, build, err); err != nil {
 			return
 		}
 	}

@@ -35,7 +35,6 @@ func newCrowd(proxies []*proxy, paths ...string) *crowd {
 func (c *crowd) visit(p *proxy, client *http.Client, paths []string) {
 	tick := time.NewTicker(4 * time.Millisecond)
 	defer tick.Stop()
-	node := p.options.NodeID // p.Node is another's when it was started again
 	for i := 0; ; i++ {
 		token, want := "32323", http.StatusOK
 		if i%2 == 1 {
@@ -43,7 +42,7 @@ func (c *crowd) visit(p *proxy, client *http.Client, paths []string) {
 		}
 		path := paths[i/2%len(paths)]
 		if a, err := p.askWith(client, path, "token", token); err == nil {
-			c.note(node, path, token, a, want)
+			c.note(p.Node, path, token, a, want)
 		}
 		select {
 		case <-c.done:

@@ -91,7 +91,7 @@ func users(proxies []*proxy) (stop func() []string) {
 					a, err := p.askWith(client, "/", "token", token)
 					if err != nil || a.status != status {
 						mu.Lock()
-						wrong = append(wrong, fmt.Sprintf("%s: token %s: %d %v", p.options.NodeID, token, a.status, err))
+						wrong = append(wrong, fmt.Sprintf("%s: token %s: %d %v", p.Node, token, a.status, err))
 						mu.Unlock()
 					}
 				}

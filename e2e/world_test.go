@@ -127,7 +127,9 @@ func (w *world) stopServer(server *exec.Cmd, exited chan error, s syscall.Signal
 
 // proxy is a running Envoy and where it listens.
 type proxy struct {
-	*envoy.Proxy
+	*envoy.Proxy // another one after each start
+
+	Node    string // stays, so that others may read it meanwhile
 	w       *world
 	address string
 	admin   string
@@ -145,6 +147,7 @@ func (w *world) startProxy(id string, change ...func(*bootstrap.Options)) *proxy
 	for _, c := range change {
 		c(&p.options)
 	}
+	p.Node = p.options.NodeID
 	p.start()
 	return p
 }
@@ -156,9 +159,9 @@ func (p *proxy) start() {
 	if err := bootstrap.Write(&text, p.options); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(p.w.dir, p.options.NodeID+".yaml")
+	file := filepath.Join(p.w.dir, p.Node+".yaml")
 	write(t, file, []byte(text.String()))
-	e, err := envoy.Start(envoy.Options{Path: p.envoy, Bootstrap: file, NodeID: p.options.NodeID, Dir: p.w.dir, LogLevel: "info"})
+	e, err := envoy.Start(envoy.Options{Path: p.envoy, Bootstrap: file, NodeID: p.Node, Dir: p.w.dir, LogLevel: "info"})
 	if err != nil {
 		t.Fatal(err)
 	}
