@@ -27,19 +27,20 @@ func (s *session) deltaRequest(req *discoveryv3.DeltaDiscoveryRequest) error {
 		return nil // a type that is never served: not answering is the answer
 	}
 	subscribe, unsubscribe := req.GetResourceNamesSubscribe(), req.GetResourceNamesUnsubscribe()
-	if st := s.types[url]; st != nil {
+	st := s.types[url]
+	if st == nil {
+		st = s.begin(url)
+		st.sub = stream.NewDeltaSubscription(subscribe, unsubscribe, nil, true)
+		st.have = maps.Clone(req.GetInitialResourceVersions())
+		st.acked = st.have
+	} else {
 		st.sub.UpdateResourceSubscriptions(subscribe, unsubscribe)
 		// What a proxy gave up it has forgotten, and what it subscribes to again,
 		// while subscribed, it wants to be sent again.
 		st.forget(unsubscribe)
 		st.forget(subscribe)
-	} else {
-		st := s.state(url)
-		st.sub = stream.NewDeltaSubscription(subscribe, unsubscribe, nil, true)
-		st.have = maps.Clone(req.GetInitialResourceVersions())
-		st.acked = st.have
 	}
-	s.open(url)
+	s.open(st)
 	return nil
 }
 
@@ -58,7 +59,7 @@ func (s *session) sotwRequest(req *discoveryv3.DiscoveryRequest) error {
 	st := s.types[url]
 	switch {
 	case st == nil:
-		st = s.state(url)
+		st = s.begin(url)
 		st.sub = stream.NewSotwSubscription(req.GetResourceNames(), true)
 		if req.GetResponseNonce() == "" {
 			st.resume = req.GetVersionInfo()
@@ -69,7 +70,7 @@ func (s *session) sotwRequest(req *discoveryv3.DiscoveryRequest) error {
 		st.sub.SetResourceSubscription(req.GetResourceNames())
 	}
 	st.forget(st.unwanted())
-	s.open(url)
+	s.open(st)
 	return nil
 }
 
@@ -92,8 +93,7 @@ func (st *typeState) wants(name string) bool {
 
 // open says that the proxy waits for a response. One that was not sent yet is
 // given up for it: the proxy may want another now.
-func (s *session) open(url string) {
-	st := s.state(url)
+func (s *session) open(st *typeState) {
 	if st.pending != nil {
 		st.pending = nil
 		s.settled(st)

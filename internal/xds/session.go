@@ -1,7 +1,6 @@
 package xds
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +20,6 @@ import (
 // the control loop calls assign. Both end in advance, which looks at where the proxy
 // is and where it should be and answers one request, or none. It never blocks.
 type session struct {
-	ctx       context.Context
 	stream    grpc.ServerStream
 	transport transportStream
 	server    *Server
@@ -77,7 +75,7 @@ func (st *typeState) inFlight() bool { return st.pending != nil || st.awaited !=
 func newSession(stream grpc.ServerStream, s *Server, sotw bool) (*session, error) {
 	transport, err := transportOf(stream.Context())
 	return &session{
-		ctx: stream.Context(), stream: stream, transport: transport,
+		stream: stream, transport: transport,
 		server: s, sotw: sotw, opened: time.Now(), types: map[string]*typeState{},
 	}, err
 }
@@ -156,11 +154,9 @@ func (s *session) own(target *snapshot.Snapshot) *snapshot.Snapshot {
 	return view
 }
 
-func (s *session) state(url string) *typeState {
-	st := s.types[url]
-	if st == nil {
-		st = &typeState{url: url}
-		s.types[url] = st
-	}
+// begin makes the state of a type that the proxy asks for the first time.
+func (s *session) begin(url string) *typeState {
+	st := &typeState{url: url}
+	s.types[url] = st
 	return st
 }

@@ -124,7 +124,7 @@ func (s *session) sent(st *typeState) {
 	st.resume, st.answered = "", true
 	s.server.counts.pushes.Add(1)
 	s.server.counts.pushedBytes.Add(int64(st.awaited.size()))
-	if s.server.log.Enabled(s.ctx, slog.LevelDebug) {
+	if s.server.log.Enabled(s.stream.Context(), slog.LevelDebug) {
 		s.server.log.Debug("sent", "node", s.node.GetId(), "revision", st.awaited.revision, "resources", st.awaited.String())
 	}
 	st.have = st.awaited.have

@@ -62,7 +62,7 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 	st.awaited = nil
 	s.settled(st)
 	v := &Verdict{At: time.Now(), Resource: p.String()}
-	if s.server.log.Enabled(s.ctx, slog.LevelDebug) {
+	if s.server.log.Enabled(s.stream.Context(), slog.LevelDebug) {
 		s.server.log.Debug("answered", "node", s.node.GetId(), "revision", p.revision, "resources", v.Resource, "accepted", refusal == nil)
 	}
 	if refusal == nil {
