@@ -64,17 +64,21 @@ func (c *Control) moduleChanged(ctx context.Context, m *moduleFile, change watch
 		m.module = module.New(change.Data)
 		c.noticed(change)
 	}
-	for _, path := range slices.Sorted(maps.Keys(c.desired.files)) {
-		f := c.desired.files[path]
-		if f.uses(change.Path) {
-			c.build(ctx, f)
-		}
+	for _, f := range c.desired.users(change.Path) {
+		c.build(ctx, f)
 	}
 }
 
-// uses reports whether a filter of the fleet has this module.
-func (f *fleetFile) uses(path string) bool {
-	return f.fleet != nil && slices.ContainsFunc(f.fleet.Filters, func(filter fleet.Filter) bool { return filter.Module == path })
+// users are the files of the fleets that have a filter with this module.
+func (d *desired) users(module string) []*fleetFile {
+	var out []*fleetFile
+	for _, path := range slices.Sorted(maps.Keys(d.files)) {
+		f := d.files[path]
+		if f.fleet != nil && slices.ContainsFunc(f.fleet.Filters, func(filter fleet.Filter) bool { return filter.Module == module }) {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {

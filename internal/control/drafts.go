@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"maps"
-	"slices"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
@@ -25,10 +24,8 @@ func (c *Control) draft(ctx context.Context, change watch.Change) {
 		return
 	}
 	m := map[string]*module.Module{change.Path: module.New(change.Data)}
-	for _, path := range slices.Sorted(maps.Keys(c.desired.files)) {
-		if f := c.desired.files[path]; f.uses(change.Path) {
-			c.draftFleet(ctx, f.fleet, m)
-		}
+	for _, f := range c.desired.users(change.Path) {
+		c.draftFleet(ctx, f.fleet, m)
 	}
 }
 
