@@ -278,7 +278,8 @@ func (w *Watcher) takeDue(ctx context.Context) error {
 func (w *Watcher) take(ctx context.Context, due []*target) error {
 	var changes []Change
 	for _, t := range due {
-		if info, err := os.Stat(t.path); err == nil && info.IsDir() {
+		info, err := os.Stat(t.path)
+		if t.folder = err == nil && info.IsDir(); t.folder {
 			continue
 		}
 		data, whole, err := read(t.path)
@@ -289,7 +290,6 @@ func (w *Watcher) take(ctx context.Context, due []*target) error {
 	}
 	for _, t := range due {
 		t.settler.done()
-		t.folder = !slices.ContainsFunc(changes, func(c Change) bool { return c.Path == t.path })
 		if t.folder {
 			w.list(t)
 		}
