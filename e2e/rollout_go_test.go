@@ -30,7 +30,7 @@ func TestBrokenGoFilterStopsInTheShadow(t *testing.T) {
 	}))
 	write(t, w.module, primeauth(t, "A"))
 	w.startServer()
-	proxies := w.proxies(2)
+	proxies := w.proxies(5)
 	good := w.servingRevision(len(proxies))
 	users := newCrowd(proxies)
 	for i, f := range []struct{ how, want string }{{"crash", "gate #"}, {"allow", "gate #2"}} {

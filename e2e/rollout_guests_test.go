@@ -23,7 +23,7 @@ func (w *world) count(kind rollout.Kind) int {
 // Proxies come, are killed and come back in mid-rollout. The canary stays the
 // canary, also without what it had; the others get what the fleet serves.
 func TestProxiesComeAndGoInRollout(t *testing.T) {
-	w, proxies := stagedWorld(t, 3, func(_ *world, o *fleetOptions) { o.Rollout = approved })
+	w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) { o.Rollout = approved })
 	good := w.servingRevision(len(proxies))
 	users := newCrowd(proxies)
 	save(t, w.module, gate(t, 2))
@@ -46,12 +46,14 @@ func TestProxiesComeAndGoInRollout(t *testing.T) {
 		t.Fatal(err)
 	}
 	rest[1].Kill() // while the second stage warms
-	for _, p := range []*proxy{canary, rest[0], guest} {
-		p.runs("x-build", build(2))
+	for _, p := range append(proxies, guest) {
+		if p != rest[1] {
+			p.runs("x-build", build(2))
+		}
 	}
 	rest[1].start()
 	rest[1].runs("x-build", build(2))
-	w.servingRevision(4)
+	w.servingRevision(len(proxies) + 1)
 	for _, p := range append(proxies, guest) {
 		p.guards()
 	}
@@ -62,7 +64,7 @@ func TestProxiesComeAndGoInRollout(t *testing.T) {
 // A newer save in mid-rollout takes the place of the one under way: what only the
 // canary had, no other proxy is given.
 func TestNewerSaveInRollout(t *testing.T) {
-	w, proxies := stagedWorld(t, 3, func(_ *world, o *fleetOptions) { o.Rollout = approved })
+	w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) { o.Rollout = approved })
 	good := w.servingRevision(len(proxies))
 	users := newCrowd(proxies)
 	save(t, w.module, gate(t, 2))
@@ -94,7 +96,7 @@ func TestNewerSaveInRollout(t *testing.T) {
 // says so, and then does.
 func TestPauseOverRestart(t *testing.T) {
 	const bake = time.Second
-	w, proxies := stagedWorld(t, 3, func(_ *world, o *fleetOptions) {
+	w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) {
 		o.Rollout = `{stages: [{name: canary, proxies: 1, bake: 1s}, {name: all, percent: 100}], prove: 300ms}`
 	})
 	w.servingRevision(len(proxies))

@@ -41,7 +41,7 @@ func stopsAtTheOlder(t *testing.T, older, newer, stage, canary string) {
 	write(t, w.module, gate(t, 1))
 	w.startServer()
 	var proxies []*proxy
-	for id, binary := range map[string]string{"edge-0": newer, "edge-1": newer, "edge-old": older} {
+	for id, binary := range map[string]string{"edge-0": newer, "edge-1": newer, "edge-2": newer, "edge-3": newer, "edge-old": older} {
 		w.envoy = binary
 		proxies = append(proxies, w.startProxy(id, func(o *bootstrap.Options) {
 			if id == canary {

@@ -363,7 +363,7 @@ func (w *world) command(verb rollout.Verb) error {
 // Without a shadow listener the canary's users meet a broken filter, and no one
 // else's; and it is taken back within 2 s of the canary's ACK.
 func TestBrokenFilterWithoutShadow(t *testing.T) {
-	w, proxies := stagedWorld(t, 3, func(w *world, o *fleetOptions) { w.NoPreflight, o.NoShadow = true, true })
+	w, proxies := stagedWorld(t, 5, func(w *world, o *fleetOptions) { w.NoPreflight, o.NoShadow = true, true })
 	good := w.servingRevision(len(proxies))
 	rejected := 0
 	for _, f := range faults {

@@ -35,7 +35,7 @@ func TestCrashThatNoCheckCovers(t *testing.T) {
 		{"traps and stays closed", "FAIL_CLOSED", "", fault{request: onPath("unreachable"), more: pathAndFail}, []string{"answered 5xx"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w, proxies := stagedWorld(t, 3, func(_ *world, o *fleetOptions) {
+			w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) {
 				o.Policy, o.Checks = c.policy, c.checks
 				o.Rollout = `{stages: [{name: canary, proxies: 1, bake: 60s}, {name: all, percent: 100}]}`
 			})
