@@ -35,7 +35,7 @@ func run() error {
 	profile := flag.String("profile", "", "with -role server: folder for profiles; else: passed on to our server")
 	var o options
 	flag.StringVar(&o.module, "module", "wasm/primeauth/primeauth.wasm", "module to push")
-	flag.IntVar(&o.pushes, "pushes", 7, "pushes of each case that count, one more is not counted; 0: none")
+	flag.IntVar(&o.pushes, "pushes", 7, "pushes of a module that count, of each case (eight times as many of a configuration); one more is not counted; 0: none")
 	flag.Func("sizes", "numbers of proxies, largest last (default 1,100,1000,10000)", func(s string) error { return ints(s, &o.sizes) })
 	flag.IntVar(&o.moduleMost, "module-most", 1000, "largest number of proxies to push a module to")
 	flag.Func("sides", "servers to measure (default waxwing,floor,snapshot,linear)", func(s string) error {

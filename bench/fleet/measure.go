@@ -78,8 +78,9 @@ func (o options) measureSides(ctx context.Context) error {
 // has enough to do to keep 20,000 connections alive.
 const sidesAtOnce = 1000
 
-// fewPushes are enough there: each is the sum of ten times as many.
-const fewPushes = 3
+// fewPushes are enough there: each is the sum of ten times as many. Small pushes to
+// fewer are over so soon that seven of them tell little: there are manyTimes as many.
+const fewPushes, manyTimes = 3, 8
 
 // measureCase has the servers take turns with n proxies each.
 // It returns rows on how they connected.
@@ -107,6 +108,17 @@ func (o options) measureCase(ctx context.Context, k kind, n int, split bool) (ro
 	return append(rows, connectRow(floor)), nil
 }
 
+// pushesOf is how many pushes count of those that a server's case has.
+func (o options) pushesOf(c *contender) int {
+	switch {
+	case c.n > sidesAtOnce:
+		return min(o.pushes, fewPushes)
+	case c.kind == configuration:
+		return manyTimes * o.pushes
+	}
+	return o.pushes
+}
+
 // measureBeside measures some servers beside the floor.
 func (o options) measureBeside(ctx context.Context, floor *contender, sides []string, split bool) (rows []string, err error) {
 	all := []*contender{floor}
@@ -129,11 +141,7 @@ func (o options) measureBeside(ctx context.Context, floor *contender, sides []st
 			return nil, err
 		}
 	}
-	pushes := o.pushes
-	if floor.n > sidesAtOnce {
-		pushes = min(pushes, fewPushes)
-	}
-	for i := range pushes + 1 {
+	for i := range o.pushesOf(floor) + 1 {
 		for j := range all {
 			c := all[(i+j)%len(all)] // nobody always goes first
 			p, err := c.push(split)
