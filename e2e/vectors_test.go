@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,7 +34,13 @@ func TestVectors(t *testing.T) {
 					t.Errorf("%s: %.80q: %+v, %v; want %+v", v.What, v.Headers, got, err, v.Wire)
 				}
 			}
-			statistics[language] = p.statistics()
+			w.eventually("all are counted", func() error {
+				statistics[language] = p.statistics()
+				if n := counted(t, statistics[language]); n != len(vectors) {
+					return fmt.Errorf("%d of %d are", n, len(vectors))
+				}
+				return nil
+			})
 			p.obeysOptions()
 			p.refusesOptions()
 			for _, log := range []string{tail(p.LogFile, 1<<20), w.log.String()} {
@@ -116,6 +123,20 @@ func (p *proxy) statistics() string {
 		p.w.t.Fatal(err)
 	}
 	return text
+}
+
+// counted is the sum of statistics.
+func counted(t *testing.T, statistics string) (sum int) {
+	t.Helper()
+	for line := range strings.Lines(statistics) {
+		_, value, _ := strings.Cut(line, ": ")
+		n, err := strconv.Atoi(strings.TrimSpace(value))
+		if err != nil {
+			t.Fatalf("a statistic that is no number: %q", line)
+		}
+		sum += n
+	}
+	return sum
 }
 
 func (a answer) answer() filter.Answer { return filter.Answer{Status: a.status, Body: a.body} }

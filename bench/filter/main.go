@@ -30,6 +30,7 @@ func main() {
 
 // options bound the time that it takes.
 type options struct {
+	processes   int
 	rounds      int
 	slice       time.Duration
 	connections int
@@ -42,8 +43,9 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var o options
-	flag.IntVar(&o.rounds, "rounds", 40, "rounds; in each, every filter has a slice for every kind of request")
-	flag.DurationVar(&o.slice, "slice", 200*time.Millisecond, "length of a slice")
+	flag.IntVar(&o.processes, "processes", 8, "how often each filter has a new Envoy: where its memory comes to lie makes a difference")
+	flag.IntVar(&o.rounds, "rounds", 8, "rounds for each; in a round, every filter has a slice for every kind of request")
+	flag.DurationVar(&o.slice, "slice", 120*time.Millisecond, "length of a slice")
 	flag.IntVar(&o.connections, "connections", 16, "connections, each with one request under way")
 	flag.IntVar(&o.pushes, "pushes", 5, "pushes of each module that count; one more is not counted; 0 leaves modules out")
 	flag.IntVar(&o.vms, "vms", 8, "workers more, to tell the memory of a VM by")
@@ -98,14 +100,6 @@ func newBench(ctx context.Context, also string) (*bench, error) {
 	}
 	for _, file := range strings.FieldsFunc(also, func(r rune) bool { return r == ',' }) {
 		b.sides = append(b.sides, &side{name: filepath.Base(file), wasm: file, also: true})
-	}
-	for _, s := range b.sides {
-		p, err := b.start(s, 1)
-		if err != nil {
-			return b, err
-		}
-		b.stop = append(b.stop, p.Stop)
-		s.pid = p.PID()
 	}
 	return b, nil
 }

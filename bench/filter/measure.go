@@ -57,16 +57,48 @@ func (s *side) status(r request) int {
 	}
 }
 
-// measure gives each lane a slice in turn, each round.
+// measure gives each lane its slices, with one Envoy after another. The Envoys'
+// processor is not the load's where there are two: a worker that moves about, or
+// waits for the load, measures the machine.
 func (b *bench) measure(ctx context.Context, o options) error {
+	release, err := ownProcessor()
+	if err != nil {
+		return err
+	}
+	defer release()
 	for _, s := range b.sides {
 		for _, r := range s.requests() {
-			all, err := connect(s.address, r.token, o.connections, s.status(r))
-			b.stop = append(b.stop, all.close)
-			if err != nil {
-				return fmt.Errorf("%s, %s: %w", s.name, r.name, err)
-			}
-			b.lanes = append(b.lanes, &lane{side: s, request: r, clients: all})
+			b.lanes = append(b.lanes, &lane{side: s, request: r})
+		}
+	}
+	for range o.processes {
+		if err := b.measureProcesses(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measureProcesses starts an Envoy for each side and gives each lane a slice in
+// turn, each round.
+func (b *bench) measureProcesses(ctx context.Context, o options) error {
+	for _, s := range b.sides {
+		p, err := b.start(s, 1)
+		if err != nil {
+			return err
+		}
+		defer p.Stop()
+		s.pid = p.PID()
+		if err := otherProcessor(s.pid); err != nil {
+			return fmt.Errorf("the processor of %s: %w", s.name, err)
+		}
+	}
+	for _, l := range b.lanes {
+		var err error
+		l.clients, err = connect(l.address, l.token, o.connections, l.status(l.request))
+		defer l.clients.close()
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", l.side.name, l.request.name, err)
 		}
 	}
 	for round := range o.rounds + 1 { // the first warms up
@@ -139,10 +171,16 @@ func (l *lane) addedCPU(other *lane) float64 {
 // division keeps the worker from anything else until it is done.
 func (b *bench) seedsWorst() error {
 	const patience = 20 * time.Second
+	s := b.lane(seed, allowed).side
+	p, err := b.start(s, 1)
+	if err != nil {
+		return err
+	}
+	defer p.Stop()
 	done := make(chan error, 1)
 	begin := time.Now()
 	go func() {
-		all, err := connect(b.lane(seed, allowed).address, worst.token, 1, 0)
+		all, err := connect(s.address, worst.token, 1, 0)
 		all.close()
 		done <- err
 	}()
