@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// apart is the processors of the Envoys, and of the load; empty before ownProcessor
-// or where there is only one.
-var apart struct{ envoys, load unix.CPUSet }
+// envoys is the processor of the Envoys; empty before ownProcessor or where there is
+// only one.
+var envoys unix.CPUSet
 
 // ownProcessor leaves the first processor to the Envoys, if there are others; the
 // returned function lets this process run anywhere again.
@@ -23,18 +23,18 @@ func ownProcessor() (release func(), err error) {
 	if all.Count() == 1 {
 		return func() {}, nil
 	}
-	apart.load = all
-	apart.load.Clear(first(&all))
-	apart.envoys.Set(first(&all))
-	return func() { _ = pin(os.Getpid(), &all) }, pin(os.Getpid(), &apart.load)
+	load := all
+	load.Clear(first(&all))
+	envoys.Set(first(&all))
+	return func() { _ = pin(os.Getpid(), &all) }, pin(os.Getpid(), &load)
 }
 
 // otherProcessor puts an Envoy on the processor that is left to it.
 func otherProcessor(pid int) error {
-	if apart.envoys.Count() == 0 {
+	if envoys.Count() == 0 {
 		return nil
 	}
-	return pin(pid, &apart.envoys)
+	return pin(pid, &envoys)
 }
 
 func first(set *unix.CPUSet) int {

@@ -12,14 +12,11 @@ while [ $n -gt 0 ]; do
 	shift
 	n=$((n - 1))
 	case "$arg" in
-	--export | -o)
-		value=$1
+	-o) out=$1 ;; # the next argument
+	--export)
+		arg=--export=$1
 		shift
 		n=$((n - 1))
-		case "$arg" in
-		-o) out=$value && set -- "$@" -o "$value" && continue ;;
-		*) arg=--export=$value ;;
-		esac
 		;;
 	esac
 	case "$arg" in

@@ -16,6 +16,9 @@ use proxy_wasm::types::{Action, BufferType, LogLevel, MapType, MetricType};
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
+// No proxy_wasm::set_log_level: it logs a panic's message, and one of the SDK's
+// could hold a header's value.
+
 thread_local! { // a VM has one thread
     static CONTEXTS: RefCell<Contexts<Plugin>> = const { RefCell::new(Contexts::new()) };
 }
@@ -53,8 +56,9 @@ extern "C" fn prime_on_context_create(id: u32, root: u32) {
 /// proxy's log, and the proxy keeps the filter that it has.
 #[no_mangle]
 extern "C" fn prime_on_configure(id: u32, size: usize) -> bool {
-    let data = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size);
-    let data = data.ok().flatten().unwrap_or_default();
+    // A configuration that can't be read is none that the defaults may stand in for.
+    let data = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size).unwrap();
+    let data = data.unwrap_or_default();
     match Config::parse(&data) {
         Ok(config) => {
             let plugin = Plugin::new(config);
@@ -109,7 +113,7 @@ impl Plugin {
     fn request(&self) -> Action {
         let config = &self.config;
         let judged = with_request_headers(|map| judge(config, Headers::new(map)));
-        let verdict = judged.unwrap_or_else(|_| {
+        let verdict = judged.unwrap_or_else(|| {
             log(LogLevel::Error, "reading the request's headers failed");
             Verdict::Missing
         });

@@ -31,6 +31,11 @@ impl<P> Contexts<P> {
         }
     }
 
+    /// Where a plugin's context is among the roots.
+    fn at(&self, id: u32) -> Option<usize> {
+        self.roots.iter().position(|r| r.id == id)
+    }
+
     /// Takes in a context: a plugin's if it has no root, a request's otherwise.
     /// Panics, as a trap in the proxy, if the root has no plugin: such a request
     /// must not pass.
@@ -43,8 +48,7 @@ impl<P> Contexts<P> {
             });
             return;
         }
-        let at = self.roots.iter().position(|r| r.id == root);
-        let at = at.expect("a request of an unknown plugin");
+        let at = self.at(root).expect("a request of an unknown plugin");
         let plugin = self.roots[at].plugin.as_ref();
         let plugin = plugin.expect("a request of a plugin without a configuration");
         if at == 0 {
@@ -56,31 +60,28 @@ impl<P> Contexts<P> {
 
     /// Gives a plugin's context what it was configured to be.
     pub fn configure(&mut self, id: u32, plugin: P) {
-        let root = self.roots.iter_mut().find(|r| r.id == id);
-        root.expect("an unknown plugin").plugin = Some(Rc::new(plugin));
+        let at = self.at(id).expect("an unknown plugin");
+        self.roots[at].plugin = Some(Rc::new(plugin));
     }
 
     /// The plugin that a request is under.
     pub fn plugin(&self, id: u32) -> &P {
-        let noted = match self.uncounted.is_empty() {
-            true => None,
-            false => self.uncounted.get(&id),
-        };
+        let noted = self.uncounted.get(&id);
         let oldest = || self.roots.first().and_then(|r| r.plugin.as_ref());
         noted.or_else(oldest).expect("an unknown request")
     }
 
     /// The plugin of a root, once it is configured.
     pub fn root(&self, id: u32) -> Option<&P> {
-        self.roots.iter().find(|r| r.id == id)?.plugin.as_deref()
+        self.roots[self.at(id)?].plugin.as_deref()
     }
 
     /// Forgets a context.
     pub fn delete(&mut self, id: u32) {
-        if !self.uncounted.is_empty() && self.uncounted.remove(&id).is_some() {
+        if self.uncounted.remove(&id).is_some() {
             return;
         }
-        match self.roots.iter().position(|r| r.id == id) {
+        match self.at(id) {
             Some(0) => self.roots[0].deleted = true,
             Some(at) => drop(self.roots.remove(at)),
             None => self.counted = self.counted.saturating_sub(1),

@@ -30,8 +30,8 @@ extern "C" fn prime_on_memory_allocate(size: usize) -> *mut u8 {
 /// Calls a function with all headers of the request, as the proxy serializes them.
 /// All, because asked for one it answers with the first of that name and keeps
 /// quiet about a second. Not by the SDK: its get_map copies each name and value
-/// and panics at one that isn't UTF-8.
-pub fn with_request_headers<R>(read: impl FnOnce(&[u8]) -> R) -> Result<R, u32> {
+/// and panics at one that isn't UTF-8. None: they could not be read.
+pub fn with_request_headers<R>(read: impl FnOnce(&[u8]) -> R) -> Option<R> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     READING.set(true);
     // SAFETY: the host writes both before it returns.
@@ -39,13 +39,13 @@ pub fn with_request_headers<R>(read: impl FnOnce(&[u8]) -> R) -> Result<R, u32> 
         unsafe { proxy_get_header_map_pairs(MapType::HttpRequestHeaders, &mut data, &mut size) };
     READING.set(false);
     if status != Status::Ok as u32 || data.is_null() {
-        return Err(status);
+        return None;
     }
     if size <= PAGE {
         // SAFETY: this much of the scratch page the host has written to. Nobody
         // else has it before the next such call.
-        return Ok(read(unsafe { std::slice::from_raw_parts(data, size) }));
+        return Some(read(unsafe { std::slice::from_raw_parts(data, size) }));
     }
     // SAFETY: the host got these bytes from the function above, as a boxed slice.
-    Ok(read(&unsafe { Vec::from_raw_parts(data, size, size) }))
+    Some(read(&unsafe { Vec::from_raw_parts(data, size, size) }))
 }
