@@ -46,9 +46,10 @@ func (c *Control) build(ctx context.Context, file *fleetFile) {
 		timings: Timings{Noticed: newest.noticed, Settled: newest.settled}, by: file.by,
 	}
 	file.by = ""
+	m := c.making(f, modules)
 	go func() {
 		if job.err = c.preflight(ctx, f, modules); job.err == nil {
-			job.snapshot, job.err = makeRevision(f, modules)
+			job.snapshot, job.err = m.revision()
 		}
 		job.timings.Built = time.Now()
 		select {
@@ -86,6 +87,7 @@ func (c *Control) finished(ctx context.Context, b built) {
 		return
 	}
 	s.busy = false
+	clear(c.makings) // what others were begun by now are made again if they are wanted
 	if b.err != nil {
 		if !errors.Is(b.err, context.Canceled) {
 			if c.problems[s.name] != b.err.Error() {

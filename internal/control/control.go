@@ -47,14 +47,15 @@ type Control struct {
 	// Owned by Run.
 	desired  desired
 	trials   trials
-	drafts   map[string]context.CancelFunc // end the drafts under way, by path
-	problems map[string]string             // what on disk can't be served, by fleet or file
-	fleets   map[string]*fleetState        // by name
-	nodes    map[string]*nodeState         // connected proxies, by node id
-	timer    *time.Timer                   // when a rollout wants to know that time has passed
-	wakeAt   time.Time                     // zero: never
-	retries  []*fleetFile                  // to be built again
-	later    bool                          // states are saved when all of a batch of events is taken
+	drafts   map[string]*draft      // the newest, by path
+	makings  map[string]*making     // by fleet, until one is built
+	problems map[string]string      // what on disk can't be served, by fleet or file
+	fleets   map[string]*fleetState // by name
+	nodes    map[string]*nodeState  // connected proxies, by node id
+	timer    *time.Timer            // when a rollout wants to know that time has passed
+	wakeAt   time.Time              // zero: never
+	retries  []*fleetFile           // to be built again
+	later    bool                   // states are saved when all of a batch of events is taken
 }
 
 // New makes a loop and restores what an earlier one saved.
@@ -62,7 +63,7 @@ func New(c Config) (*Control, error) {
 	control := &Control{
 		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built), saved: make(chan savedRevision),
 		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
-		desired: newDesired(), trials: trials{running: map[string]*trial{}}, drafts: map[string]context.CancelFunc{},
+		desired: newDesired(), trials: trials{running: map[string]*trial{}}, drafts: map[string]*draft{}, makings: map[string]*making{},
 		problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
 	}
 	var err error

@@ -61,7 +61,9 @@ func (c *Control) changed(ctx context.Context, change watch.Change) {
 func (c *Control) moduleChanged(ctx context.Context, m *moduleFile, change watch.Change) {
 	m.module, m.err, m.saved = nil, change.Err, saved{change.Noticed, change.Settled}
 	if change.Err == nil {
-		m.module = module.New(change.Data)
+		if m.module = c.settled(change).module; m.module == nil {
+			m.module = module.New(change.Data)
+		}
 		c.noticed(change)
 	}
 	for _, f := range c.desired.users(change.Path) {
@@ -90,7 +92,9 @@ func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {
 	f.fleet, f.err, f.saved = nil, change.Err, saved{change.Noticed, change.Settled}
 	if change.Err == nil {
 		c.noticed(change)
-		f.fleet, f.err = fleet.Parse(change.Path, change.Data)
+		if f.fleet = c.settled(change).fleet; f.fleet == nil {
+			f.fleet, f.err = fleet.Parse(change.Path, change.Data)
+		}
 	} else if errors.Is(change.Err, fs.ErrNotExist) {
 		f.err = fmt.Errorf("%s: the fleet file does not exist", change.Path)
 	}
