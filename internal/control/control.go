@@ -55,7 +55,7 @@ type Control struct {
 	timer    *time.Timer            // when a rollout wants to know that time has passed
 	wakeAt   time.Time              // zero: never
 	retries  []*fleetFile           // to be built again
-	later    bool                   // states are saved when all of a batch of events is taken
+	later    bool                   // states are saved when all of a batch of steps is taken
 }
 
 // New makes a loop and restores what an earlier one saved.
@@ -90,7 +90,7 @@ func New(c Config) (*Control, error) {
 // Nothing in it waits for a proxy, a disk read or a build.
 func (c *Control) Run(ctx context.Context) error {
 	c.Watcher.Watch([]string{c.Fleet})
-	defer c.writing.Wait() // the directory is given back when the loop has ended
+	defer c.saveLast() // the directory is given back when the loop has ended
 	for {
 		select {
 		case changes := <-c.Watcher.Changes():

@@ -86,9 +86,7 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 			c.again(s, e.By)
 		}
 	}
-	if s.dirty && !c.later { // once, and after the pushes: no proxy waits for the disk
-		c.save(s)
-	}
+	c.saveChanges(s) // once, and after the pushes: no proxy waits for the disk
 	c.wake(s.rollout.Next(time.Now()))
 	return refusal
 }

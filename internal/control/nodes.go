@@ -59,9 +59,7 @@ func (c *Control) proxyEvents(events []xds.Event) {
 	}
 	c.later = false
 	for _, s := range c.fleets {
-		if s.dirty {
-			c.save(s)
-		}
+		c.saveChanges(s)
 	}
 }
 

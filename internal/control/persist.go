@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -91,8 +92,13 @@ type savedRevision struct {
 	err       error
 }
 
+// saveDelay is how long after its push a revision is written. Most proxies take a
+// change of configuration in less, and do so sooner while nobody writes to a disk
+// on their machine. (They have no part in it: a revision is good when it is written.)
+const saveDelay = 20 * time.Millisecond
+
 // saveRevision writes a revision that is being tried, beside the loop: proxies
-// don't wait for the disk.
+// don't wait for the disk. The state that names it is saved after it.
 func (c *Control) saveRevision(ctx context.Context, s *fleetState, snap *snapshot.Snapshot) {
 	underWay, known := s.saving[snap.ID]
 	switch {
@@ -104,6 +110,10 @@ func (c *Control) saveRevision(ctx context.Context, s *fleetState, snap *snapsho
 	}
 	s.saving[snap.ID] = true
 	c.writing.Go(func() {
+		select {
+		case <-time.After(saveDelay):
+		case <-ctx.Done():
+		}
 		r := savedRevision{fleet: s.name, id: snap.ID}
 		var data []byte
 		if data, r.err = snap.Encode(); r.err == nil {
@@ -122,10 +132,29 @@ func (c *Control) revisionSaved(r savedRevision) {
 	if r.err != nil {
 		delete(s.saving, r.id)
 		c.Log.Error("a revision is not saved: a restart goes back to the last one that was", "fleet", r.fleet, "id", r.id, "error", r.err)
+		c.saveChanges(s)
 		return
 	}
 	s.saving[r.id] = false
 	c.step(s, rollout.Stored{ID: r.id})
+}
+
+// saveChanges saves the state if it has changed. One that names a revision on its
+// way to the disk waits for that: without it a restart could not go on from there.
+func (c *Control) saveChanges(s *fleetState) {
+	if s.dirty && !c.later && !s.saving[s.candidate().ID] {
+		c.save(s)
+	}
+}
+
+// saveLast saves what is not saved when the loop ends.
+func (c *Control) saveLast() {
+	c.writing.Wait()
+	for _, s := range c.fleets {
+		if s.dirty {
+			c.save(s)
+		}
+	}
 }
 
 // save writes the state.
