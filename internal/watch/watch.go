@@ -25,6 +25,10 @@ import (
 // file systems (NFS, some container mounts) report nothing.
 const rescan = 10 * time.Second
 
+// grain is how late a timer of Go's may be: a process with nothing to do waits in
+// whole milliseconds. A wait ends with a nap, which is exact.
+const grain = time.Millisecond
+
 // A Change is the new content of a file.
 type Change struct {
 	Path string // as it was given to Watch, or found in a folder that was
@@ -125,7 +129,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 	for {
 		wait, due := w.next(time.Now())
 		w.expect(due)
-		timer := time.NewTimer(wait)
+		begin := time.Now()
+		timer := time.NewTimer(wait - grain)
 		select {
 		case <-w.set:
 			w.replace(w.newest())
@@ -138,6 +143,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			w.log.Warn("watching files: looking at all of them again", "error", err)
 			w.touchAll()
 		case <-timer.C:
+			nap(wait - time.Since(begin))
 			if err := w.takeDue(ctx); err != nil {
 				return nil // the context ended
 			}
