@@ -21,8 +21,10 @@ import (
 
 // For returns the snapshot as one proxy is given it: its shadow listeners with an
 // address of their own, and real ones at other addresses where the proxy asks for
-// that. It is the same revision; all but those listeners is shared with s.
-func (s *Snapshot) For(node *corev3.Node) (*Snapshot, error) {
+// that. It is the same revision; all but those listeners is shared with s. What
+// the same proxy was given before, if anything, is looked at for listeners that
+// are as they were: to make one is more work than to push it.
+func (s *Snapshot) For(node *corev3.Node, before *Snapshot) (*Snapshot, error) {
 	addresses, err := fleet.ListenAddresses(node)
 	if err != nil {
 		return nil, err
@@ -30,6 +32,11 @@ func (s *Snapshot) For(node *corev3.Node) (*Snapshot, error) {
 	return s.view(func(r *Resource) (*Resource, error) {
 		if r.shadow {
 			return s.shadowFor(r, node)
+		}
+		if before != nil {
+			if own := before.Get(resource.ListenerType, r.Name); own != nil && own.moved == r.Version {
+				return own, nil
+			}
 		}
 		return r.listening(addresses)
 	})
@@ -80,7 +87,11 @@ func (r *Resource) at(address *corev3.Address) (*Resource, error) {
 		return nil, fmt.Errorf("reading listener %q: %w", r.Name, err)
 	}
 	l.Address = proto.CloneOf(address)
-	return newResource(resource.ListenerType, r.Name, &l)
+	own, err := newResource(resource.ListenerType, r.Name, &l)
+	if err == nil {
+		own.moved = r.Version
+	}
+	return own, err
 }
 
 // addressField is that of envoy.config.listener.v3.Listener.

@@ -45,6 +45,7 @@ type Resource struct {
 	module  string // of a filter: the digest of its module
 	vm      string // of a filter: the id of its VM
 	shadow  bool   // of a shadow listener
+	moved   string // of a listener at another address: its version where it was
 }
 
 // A Snapshot is everything a proxy of one revision is given. It is immutable.

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	httpwasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -211,6 +213,30 @@ func TestListening(t *testing.T) {
 	}
 	if same, err := s.Listening(map[string]*corev3.Address{"no such listener": address}); err != nil || same != s {
 		t.Errorf("with nothing to move: %p, %v; want %p itself", same, err, s)
+	}
+}
+
+// A proxy's own listener is made once, and again when the revision's differs.
+func TestForOneProxy(t *testing.T) {
+	metadata, err := structpb.NewStruct(map[string]any{fleet.ListenKey: map[string]any{"ingress": "127.0.0.1:18001"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := &corev3.Node{Id: "edge-1", Metadata: metadata}
+	own := func(change func(string) string, before *Snapshot) (*Snapshot, *Resource) {
+		s, err := build(t, "testdata/two_filters.yaml", change).For(node, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, s.Get(resource.ListenerType, "ingress")
+	}
+	s, first := own(nil, nil)
+	if _, again := own(nil, s); again != first {
+		t.Error("a listener that has not changed is made again")
+	}
+	_, other := own(func(text string) string { return strings.Replace(text, "stat_prefix: ", "stat_prefix: other-", 1) }, s)
+	if other.Version == first.Version {
+		t.Error("a listener that has changed is what it was")
 	}
 }
 

@@ -146,7 +146,7 @@ func (s *session) own(target *snapshot.Snapshot) *snapshot.Snapshot {
 	if target == nil {
 		return nil
 	}
-	view, err := target.For(s.node)
+	view, err := target.For(s.node, s.target)
 	if err != nil {
 		s.server.log.Error("a proxy's listeners can't be moved: it keeps what it has", "node", s.node.GetId(), "error", err)
 		return nil
