@@ -1,6 +1,9 @@
 package control
 
 import (
+	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"testing"
@@ -79,5 +82,39 @@ func TestBuildOfWhatWasOnDisk(t *testing.T) {
 	c.finished(t.Context(), nextBuild(t, c))
 	if s := c.status(); s.Fleets[0].Problem != "" || s.Fleets[0].Candidate.ID == "" {
 		t.Errorf("the next good save does not heal it: %+v", s.Fleets[0])
+	}
+}
+
+// What a restart goes on from is written after the pushes: the revision, and then
+// the state that names it.
+func TestStateIsSavedAfterItsRevision(t *testing.T) {
+	c := idle(t)
+	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
+	b := nextBuild(t, c)
+	c.finished(t.Context(), b)
+	if _, err := c.Store.Load(fleetFileName("edge")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the state is there before the revision that it names: %v", err)
+	}
+	c.revisionSaved(<-c.saved)
+	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", b.snapshot.ID)} {
+		if _, err := c.Store.Load(name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What is not saved yet when the server ends is saved then.
+func TestLastStateIsSaved(t *testing.T) {
+	c := idle(t)
+	ctx, end := context.WithCancel(t.Context())
+	c.changed(ctx, watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
+	b := nextBuild(t, c)
+	c.finished(ctx, b)
+	end()
+	c.saveLast()
+	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", b.snapshot.ID)} {
+		if _, err := c.Store.Load(name); err != nil {
+			t.Error(err)
+		}
 	}
 }

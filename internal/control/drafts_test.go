@@ -49,3 +49,24 @@ func TestDraftsSayNothing(t *testing.T) {
 		t.Errorf("what has settled is no filter, and the problem is %q", p)
 	}
 }
+
+// A build has what the draft of the same bytes has made, and nothing of another's.
+func TestDraftIsTaken(t *testing.T) {
+	c := idle(t)
+	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML), Draft: true})
+	drafted := c.makings["edge"]
+	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
+	b := nextBuild(t, c)
+	if made, err := drafted.revision(); err != nil || b.snapshot != made {
+		t.Errorf("the build made its own revision beside the draft's (%v)", err)
+	}
+	c.finished(t.Context(), b)
+	other := strings.Replace(fleetYAML, "STATIC", "STRICT_DNS", 1)
+	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(other), Draft: true})
+	drafted = c.makings["edge"]
+	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(strings.Replace(other, "1s", "2s", 1))})
+	b = nextBuild(t, c)
+	if made, err := drafted.revision(); err != nil || b.err != nil || b.snapshot.ID == made.ID {
+		t.Errorf("the build took a draft of what is not in the file (%v, %v)", err, b.err)
+	}
+}
