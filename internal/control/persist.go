@@ -92,9 +92,10 @@ type savedRevision struct {
 	err       error
 }
 
-// saveDelay is how long after its push a revision is written. Most proxies take a
-// change of configuration in less, and do so sooner while nobody writes to a disk
-// on their machine. (They have no part in it: a revision is good when it is written.)
+// saveDelay is how long after its push a revision is written that compiles nothing.
+// Most proxies take it in less, and sooner while nobody writes to a disk on their
+// machine; and a crash in between costs them nothing. One with new code is written
+// at once: without it they would be sent that code, and compile it, again.
 const saveDelay = 20 * time.Millisecond
 
 // saveRevision writes a revision that is being tried, beside the loop: proxies
@@ -109,9 +110,13 @@ func (c *Control) saveRevision(ctx context.Context, s *fleetState, snap *snapsho
 		return
 	}
 	s.saving[snap.ID] = true
+	delay := time.Duration(0)
+	if snap.SameCode(s.snapshots[s.rollout.Serving.ID]) {
+		delay = saveDelay
+	}
 	c.writing.Go(func() {
 		select {
-		case <-time.After(saveDelay):
+		case <-time.After(delay):
 		case <-ctx.Done():
 		}
 		r := savedRevision{fleet: s.name, id: snap.ID}
