@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
@@ -72,26 +73,24 @@ func (b *bench) measure(ctx context.Context, o options) error {
 		}
 	}
 	for range o.processes {
-		if err := b.measureProcesses(ctx, o); err != nil {
+		if err := b.measureProcess(ctx, o); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// measureProcesses starts an Envoy for each side and gives each lane a slice in
-// turn, each round.
-func (b *bench) measureProcesses(ctx context.Context, o options) error {
-	for _, s := range b.sides {
-		p, err := b.start(s, 1)
-		if err != nil {
-			return err
-		}
-		defer p.Stop()
-		s.pid = p.PID()
-		if err := otherProcessor(s.pid); err != nil {
-			return fmt.Errorf("the processor of %s: %w", s.name, err)
-		}
+// measureProcess starts an Envoy and gives each lane a slice in turn, each round.
+func (b *bench) measureProcess(ctx context.Context, o options) error {
+	sides := slices.Clone(b.sides) // nobody's VM is always the first
+	rand.Shuffle(len(sides), func(i, j int) { sides[i], sides[j] = sides[j], sides[i] })
+	p, err := b.start(1, sides...)
+	if err != nil {
+		return err
+	}
+	defer p.Stop()
+	if err := otherProcessor(p.PID()); err != nil {
+		return fmt.Errorf("the processor of the Envoy: %w", err)
 	}
 	for _, l := range b.lanes {
 		var err error
@@ -104,7 +103,7 @@ func (b *bench) measureProcesses(ctx context.Context, o options) error {
 	for round := range o.rounds + 1 { // the first warms up
 		for i := range b.lanes {
 			l := b.lanes[(i+round)%len(b.lanes)] // nobody is always the first
-			taken, err := l.take(ctx, o.slice)
+			taken, err := l.take(ctx, p.PID(), o.slice)
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", l.side.name, l.request.name, err)
 			}
@@ -116,10 +115,10 @@ func (b *bench) measureProcesses(ctx context.Context, o options) error {
 	return nil
 }
 
-func (l *lane) take(ctx context.Context, slice time.Duration) (sample, error) {
-	before := cpu(l.pid)
+func (l *lane) take(ctx context.Context, pid int, slice time.Duration) (sample, error) {
+	before := cpu(pid)
 	count, took, err := l.clients.run(ctx, slice)
-	used := cpu(l.pid) - before
+	used := cpu(pid) - before
 	return sample{count / took.Seconds(), float64(used.Nanoseconds()) / 1e3 / count}, err
 }
 
@@ -172,7 +171,7 @@ func (l *lane) addedCPU(other *lane) float64 {
 func (b *bench) seedsWorst() error {
 	const patience = 20 * time.Second
 	s := b.lane(seed, allowed).side
-	p, err := b.start(s, 1)
+	p, err := b.start(1, s)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 func (b *bench) perWorker(s *side, more int) (float64, error) {
 	var sizes [2]float64
 	for i, concurrency := range []int{1, 1 + more} {
-		p, err := b.start(s, concurrency)
+		p, err := b.start(concurrency, s)
 		if err != nil {
 			return 0, err
 		}

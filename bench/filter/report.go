@@ -10,7 +10,7 @@ import (
 
 // report prints the README's table of requests.
 func (b *bench) report(o options) {
-	fmt.Printf("%s. One Envoy worker\n(`--concurrency 1`, v8) that answers by itself, on a processor that is not the load's; %d\nkeep-alive connections with one request under way each; medians of %d slices of %v with each of\n%d Envoys, differences and ratios pair by pair.\n",
+	fmt.Printf("%s. An Envoy of one worker\n(`--concurrency 1`, v8) that answers by itself, with a listener for each filter, on a processor\nthat is not the load's; %d keep-alive connections with one request under way each; medians of %d\nslices of %v with each of %d Envoys, differences and ratios pair by pair.\n",
 		machine(), o.connections, o.rounds, o.slice, o.processes)
 	fmt.Print("\n| filter | token | requests/s | added µs | added CPU µs | of the floor's requests/s |\n|---|---|---|---|---|---|\n")
 	base := b.lane(none, allowed)

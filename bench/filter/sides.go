@@ -13,12 +13,11 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
-// side is one filter and its Envoy.
+// side is one filter and its listener.
 type side struct {
 	name    string
 	wasm    string // path of the module, "" for none
 	address string
-	pid     int
 	also    bool // by -also
 }
 
@@ -27,7 +26,7 @@ const (
 	none        = "no filter"
 	floor       = "floor"
 	floorDenied = "floor, denying"
-	floorAsking = "floor, with our host calls"
+	floorAsking = "floor, reading headers"
 	seed        = "the first one, Rust"
 	goFilter    = "primeauth, Go"
 	rustFilter  = "primeauth, Rust"
@@ -57,24 +56,28 @@ func buildSides(ctx context.Context, dir string) ([]*side, error) {
 	return sides, nil
 }
 
-// start runs an Envoy with a side's filter and waits until it answers.
-func (b *bench) start(s *side, concurrency int) (*envoy.Proxy, error) {
+// start runs an Envoy with a listener for each side and waits until they answer.
+func (b *bench) start(concurrency int, sides ...*side) (*envoy.Proxy, error) {
 	var err error
-	if s.address, err = xdstest.FreeAddress(); err != nil {
-		return nil, err
+	for _, s := range sides {
+		if s.address, err = xdstest.FreeAddress(); err != nil {
+			return nil, err
+		}
 	}
-	id := fmt.Sprintf("%s-%d", strings.Map(letters, s.name), concurrency)
+	id := fmt.Sprintf("%s-%d", strings.Map(letters, sides[0].name), concurrency)
 	file := filepath.Join(b.dir, id+".yaml")
-	if err := os.WriteFile(file, s.bootstrap(), 0o600); err != nil {
+	if err := os.WriteFile(file, configuration(sides), 0o600); err != nil {
 		return nil, err
 	}
 	p, err := envoy.Start(envoy.Options{Path: b.envoy, Bootstrap: file, NodeID: id, Dir: b.dir, Concurrency: concurrency})
 	if err != nil {
 		return nil, err
 	}
-	if err := answers(s.address, p); err != nil {
-		p.Stop()
-		return nil, err
+	for _, s := range sides {
+		if err := answers(s.address, p); err != nil {
+			p.Stop()
+			return nil, err
+		}
 	}
 	return p, nil
 }
@@ -86,23 +89,28 @@ func letters(r rune) rune {
 	return -1
 }
 
-// bootstrap is an Envoy that needs no other server: the cost of an upstream
+// configuration is an Envoy that needs no other server: the cost of an upstream
 // would only hide the filter's.
-func (s *side) bootstrap() []byte {
+func configuration(sides []*side) []byte {
+	text := []byte("admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\nstatic_resources:\n  listeners:")
+	for i, s := range sides {
+		text = append(text, s.listener(i)...)
+	}
+	return text
+}
+
+func (s *side) listener(i int) []byte {
 	filter := ""
 	if s.wasm != "" {
 		filter = fmt.Sprintf(`
           - name: filter
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
-              config: {name: filter, vm_config: {vm_id: filter, runtime: envoy.wasm.runtime.v8, code: {local: {filename: %q}}}}`, s.wasm)
+              config: {name: filter-%d, vm_config: {vm_id: filter-%d, runtime: envoy.wasm.runtime.v8, code: {local: {filename: %q}}}}`, i, i, s.wasm)
 	}
 	_, port, _ := net.SplitHostPort(s.address)
 	return fmt.Appendf(nil, `
-admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
-static_resources:
-  listeners:
-  - name: ingress
+  - name: ingress-%d
     address: {socket_address: {address: 127.0.0.1, port_value: %s}}
     filter_chains:
     - filters:
@@ -113,6 +121,5 @@ static_resources:
           route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: ok}}}]}]}
           http_filters:%s
           - name: router
-            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-`, port, filter)
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}`, i, port, filter)
 }

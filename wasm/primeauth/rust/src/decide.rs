@@ -40,8 +40,9 @@ pub const METRICS: [&str; Verdict::COUNT] = [
 /// lower case, as a proxy hands them out.
 pub fn judge<'a>(config: &Config, headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Verdict {
     let (mut token, mut tokens) = (&[][..], 0);
+    let header = config.header.as_bytes();
     for (name, value) in headers {
-        if name == config.header.as_bytes() {
+        if name == header {
             token = value;
             tokens += 1;
         } else if name == b":path" && config.allows(without_query(value)) {

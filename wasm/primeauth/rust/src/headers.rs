@@ -6,30 +6,22 @@
 ///
 /// Not the SDK's own reader: that copies every name and value.
 pub struct Headers<'a> {
-    sizes: &'a [u8],
+    sizes: std::slice::ChunksExact<'a, u8>, // of a name and a value each
     data: &'a [u8],
 }
 
 impl<'a> Headers<'a> {
     pub fn new(map: &'a [u8]) -> Headers<'a> {
-        Headers::split(map).unwrap_or(Headers {
-            sizes: &[],
-            data: &[],
-        })
+        let (sizes, data) = Headers::split(map).unwrap_or_default();
+        Headers {
+            sizes: sizes.chunks_exact(8),
+            data,
+        }
     }
 
-    fn split(map: &'a [u8]) -> Option<Headers<'a>> {
+    fn split(map: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let (count, rest) = number(map)?;
-        let (sizes, data) = rest.split_at_checked(count.checked_mul(8)?)?;
-        Some(Headers { sizes, data })
-    }
-
-    fn take(&mut self) -> Option<&'a [u8]> {
-        let (size, sizes) = number(self.sizes)?;
-        let (value, rest) = self.data.split_at_checked(size)?;
-        self.sizes = sizes;
-        self.data = rest.get(1..)?;
-        Some(value)
+        rest.split_at_checked(count.checked_mul(8)?)
     }
 }
 
@@ -37,7 +29,14 @@ impl<'a> Iterator for Headers<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some((self.take()?, self.take()?))
+        let sizes = self.sizes.next()?;
+        let (name, rest) = number(sizes)?;
+        let (value, _) = number(rest)?;
+        let at = name.checked_add(1)?;
+        let end = at.checked_add(value)?;
+        let header = self.data.get(..=end)?;
+        self.data = &self.data[end + 1..];
+        Some((&header[..name], &header[at..end]))
     }
 }
 

@@ -22,7 +22,7 @@ pub fn is_prime(n: u64) -> bool {
     }
     for divisor in &SMALL {
         if divisor.divides(n) {
-            return n == divisor.p;
+            return n.wrapping_mul(divisor.inverse) == 1; // the prime itself
         }
     }
     if n < NEXT * NEXT {
@@ -35,7 +35,6 @@ pub fn is_prime(n: u64) -> bool {
 /// A prime, and what tells its multiples by a multiplication: n times its inverse
 /// is n/p for those, and more than that can be for any other number.
 struct Divisor {
-    p: u64,
     inverse: u64, // p^-1 mod 2^64
     most: u64,    // (2^64-1)/p
 }
@@ -65,7 +64,6 @@ const fn divisors<const N: usize>() -> [Divisor; N] {
 
 const fn divisor(p: u64) -> Divisor {
     Divisor {
-        p,
         inverse: inverse(p),
         most: u64::MAX / p,
     }
@@ -268,12 +266,14 @@ mod tests {
 
     #[test]
     fn small_divisors() {
-        assert_eq!(SMALL[0].p, 3);
-        assert_eq!(SMALL[SMALL.len() - 1].p, 251);
-        assert!(SMALL.iter().all(|d| d.p < NEXT && !d.divides(NEXT)));
-        assert!(SMALL
-            .iter()
-            .all(|d| d.divides(d.p << 50) && !d.divides((d.p << 50) + 1)));
+        let prime = |n: &u64| (2..*n).all(|d| !n.is_multiple_of(d));
+        let primes: Vec<u64> = (3..NEXT).filter(prime).collect();
+        assert_eq!(primes.len(), SMALL.len());
+        for (p, d) in primes.iter().zip(&SMALL) {
+            assert!(d.divides(*p) && d.divides(p << 50), "{p}");
+            assert!(!d.divides(NEXT) && !d.divides((p << 50) + 1), "{p}");
+            assert!(is_prime(*p) && !is_prime(p * p), "{p}");
+        }
     }
 
     #[test]
