@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -38,6 +39,8 @@ type bench struct {
 	floorIn  io.WriteCloser
 	floorOut *bufio.Scanner
 	admin    string // of our server
+
+	measuring sync.Mutex // held while what it says can wait: to read it is work
 }
 
 // side is a server and its proxies.

@@ -108,22 +108,7 @@ func (b *bench) reloadOurs(ctx context.Context, s state, records <-chan control.
 	for len(records) > 0 {
 		<-records
 	}
-	answered := b.answers(ctx, b.ours, s)
-	begin := time.Now()
-	// What has not changed is not saved. A rename, as a build's last step.
-	for name, data := range map[string][]byte{"filter.wasm": s.wasm, "fleet.yaml": b.fleetYAML(s.config)} {
-		if old, err := os.ReadFile(b.path(name)); err == nil && slices.Equal(old, data) {
-			continue
-		}
-		if err := os.WriteFile(b.path(name+".new"), data, 0o600); err != nil {
-			return sample{}, err
-		}
-		begin = time.Now()
-		if err := os.Rename(b.path(name+".new"), b.path(name)); err != nil {
-			return sample{}, err
-		}
-	}
-	served, err := answered()
+	begin, served, err := b.save(ctx, s)
 	if err != nil {
 		return sample{}, err
 	}
@@ -143,6 +128,28 @@ func (b *bench) reloadOurs(ctx context.Context, s state, records <-chan control.
 			return sample{}, fmt.Errorf("no word from xds of a revision that serves")
 		}
 	}
+}
+
+// save puts a state on disk and waits until all proxies answer by it.
+func (b *bench) save(ctx context.Context, s state) (begin, served time.Time, err error) {
+	b.measuring.Lock()
+	defer b.measuring.Unlock()
+	answered := b.answers(ctx, b.ours, s)
+	// What has not changed is not saved. A rename, as a build's last step.
+	for name, data := range map[string][]byte{"filter.wasm": s.wasm, "fleet.yaml": b.fleetYAML(s.config)} {
+		if old, err := os.ReadFile(b.path(name)); err == nil && slices.Equal(old, data) {
+			continue
+		}
+		if err := os.WriteFile(b.path(name+".new"), data, 0o600); err != nil {
+			return begin, served, err
+		}
+		begin = time.Now()
+		if err := os.Rename(b.path(name+".new"), b.path(name)); err != nil {
+			return begin, served, err
+		}
+	}
+	served, err = answered()
+	return begin, served, err
 }
 
 func (b *bench) reloadFloor(ctx context.Context, s state) (time.Duration, error) {
@@ -231,6 +238,8 @@ func (b *bench) records(ctx context.Context) (<-chan control.Record, error) {
 			if d.Decode(&r) != nil {
 				return // the end of the benchmark
 			}
+			b.measuring.Lock()   // waits
+			b.measuring.Unlock() //nolint:staticcheck // nothing is to be done meanwhile
 			records <- r
 		}
 	}()
