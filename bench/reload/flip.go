@@ -64,6 +64,8 @@ func (f flip) row(name string, shadow bool, target time.Duration) string {
 // stage has the first state served, with or without a shadow, and then saves the
 // second, which bakes for longer than the measurement takes.
 func (b *bench) stage(ctx context.Context, k kind, shadow bool) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	records, err := b.records(ctx)
 	if err != nil {
 		return err
@@ -98,6 +100,8 @@ func (b *bench) stage(ctx context.Context, k kind, shadow bool) error {
 // flip waits until the candidate bakes, and gives it up. again says that it was
 // given up before, and is to be tried again.
 func (b *bench) flip(ctx context.Context, again bool) (flip, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	records, err := b.records(ctx)
 	if err != nil {
 		return flip{}, err

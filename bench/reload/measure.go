@@ -83,6 +83,8 @@ type sample struct {
 
 // measure reloads by turns, ours and the floor's.
 func (b *bench) measure(ctx context.Context, k kind, n int) ([]sample, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // to follow the server
 	records, err := b.records(ctx)
 	if err != nil {
 		return nil, err
