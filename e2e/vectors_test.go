@@ -8,10 +8,18 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	filter "github.com/waxwing-xds/waxwing/wasm/primeauth"
+)
+
+// secrets are values of the vectors that no log may hold. A time of day may hold one
+// among its digits, and a line of Envoy's begins with the number of its thread.
+var (
+	secrets = regexp.MustCompile(`\b(32323|18446744073709551557|secret-value|7{100,})\b`)
+	origins = regexp.MustCompile(`(?m)^\[[^\]]*\]\[\d+\]`)
 )
 
 // Both filters, inside a real Envoy, answer as vectors.yaml says, to the byte;
@@ -43,10 +51,8 @@ func TestVectors(t *testing.T) {
 			p.obeysOptions()
 			p.refusesOptions()
 			for _, log := range []string{tail(p.LogFile, 1<<20), w.log.String()} {
-				for _, secret := range []string{"32323", "18446744073709551557", "secret-value", strings.Repeat("7", 100)} {
-					if strings.Contains(log, secret) {
-						t.Errorf("a log holds %q", secret)
-					}
+				if secret := secrets.FindString(origins.ReplaceAllString(log, "")); secret != "" {
+					t.Errorf("a log holds %q", secret)
 				}
 			}
 		})
