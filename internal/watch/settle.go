@@ -49,7 +49,7 @@ func (s *settler) latest() time.Time { return s.first.Add(s.Max) }
 // its last change, for most saves are one. ok is false when that was done, or
 // nothing is waiting.
 func (s *settler) draft() (at time.Time, ok bool) {
-	return s.last.Add(s.Quiet / 10), !s.first.IsZero() && !s.drafted
+	return s.last.Add(s.Quiet / 50), !s.first.IsZero() && !s.drafted
 }
 
 // again postpones a file that was found half-written when it was due, by a
