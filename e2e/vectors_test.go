@@ -15,12 +15,9 @@ import (
 	filter "github.com/waxwing-xds/waxwing/wasm/primeauth"
 )
 
-// secrets are values of the vectors that no log may hold. A time of day may hold one
-// among its digits, and a line of Envoy's begins with the number of its thread.
-var (
-	secrets = regexp.MustCompile(`\b(32323|18446744073709551557|secret-value|7{100,})\b`)
-	origins = regexp.MustCompile(`(?m)^\[[^\]]*\]\[\d+\]`)
-)
+// origins are what Envoy and xds begin their lines with: a time of day may hold a
+// token among its digits, and the number of a thread may be one.
+var origins = regexp.MustCompile(`(?m)^\[[^\]]*\]\[\d+\]|^\{"time":"[^"]*"`)
 
 // Both filters, inside a real Envoy, answer as vectors.yaml says, to the byte;
 // they count the same, log no token, obey each option, and refuse what is no
@@ -51,8 +48,11 @@ func TestVectors(t *testing.T) {
 			p.obeysOptions()
 			p.refusesOptions()
 			for _, log := range []string{tail(p.LogFile, 1<<20), w.log.String()} {
-				if secret := secrets.FindString(origins.ReplaceAllString(log, "")); secret != "" {
-					t.Errorf("a log holds %q", secret)
+				log = origins.ReplaceAllString(log, "")
+				for _, secret := range []string{"32323", "18446744073709551557", "secret-value", strings.Repeat("7", 100)} {
+					if strings.Contains(log, secret) {
+						t.Errorf("a log holds %q", secret)
+					}
 				}
 			}
 		})
