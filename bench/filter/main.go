@@ -1,11 +1,10 @@
 // Command filter measures what the filter costs a request: requests/s of an
-// Envoy's one worker at listeners with no filter, with the floor (a module that does nothing in the
-// same callbacks), with the floor and the headers read, with the filter that the
-// project began with, and with both of today's. They take turns, a fraction of a
-// second each, so that a machine that drifts does so for all, with one Envoy after
-// another. It also measures
-// each module: its size, the time from push to ACK, the memory of a VM. Run by
-// `make bench-filter`.
+// Envoy's one worker at listeners with no filter, with the floor (a module that
+// does nothing in the same callbacks), with the floor and the headers read, with
+// the filter that the project began with, and with both of today's. They take
+// turns, a fraction of a second each, so that a machine that drifts does so for
+// all, with one Envoy after another. It also measures each module: its size, the
+// time from push to ACK, the memory of a VM. Run by `make bench-filter`.
 package main
 
 import (

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -74,10 +73,7 @@ func (b *bench) stage(ctx context.Context, k kind, shadow bool) error {
 		text := bytes.Replace(b.fleetYAML(s.config), []byte("percent: 100"), []byte("percent: 100, bake: "+bake), 1)
 		text = bytes.Replace(text, []byte("listeners: [ingress]}"), fmt.Appendf(nil, "listeners: [ingress], shadow: %t}", shadow), 1)
 		for name, data := range map[string][]byte{"filter.wasm": s.wasm, "fleet.yaml": text} {
-			if err := os.WriteFile(b.path(name+".new"), data, 0o600); err != nil {
-				return err
-			}
-			if err := os.Rename(b.path(name+".new"), b.path(name)); err != nil {
+			if _, err := b.replace(name, data); err != nil {
 				return err
 			}
 		}

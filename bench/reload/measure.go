@@ -137,21 +137,26 @@ func (b *bench) save(ctx context.Context, s state) (begin, served time.Time, err
 	b.measuring.Lock()
 	defer b.measuring.Unlock()
 	answered := b.answers(ctx, b.ours, s)
-	// What has not changed is not saved. A rename, as a build's last step.
+	// What has not changed is not saved.
 	for name, data := range map[string][]byte{"filter.wasm": s.wasm, "fleet.yaml": b.fleetYAML(s.config)} {
 		if old, err := os.ReadFile(b.path(name)); err == nil && slices.Equal(old, data) {
 			continue
 		}
-		if err := os.WriteFile(b.path(name+".new"), data, 0o600); err != nil {
-			return begin, served, err
-		}
-		begin = time.Now()
-		if err := os.Rename(b.path(name+".new"), b.path(name)); err != nil {
+		if begin, err = b.replace(name, data); err != nil {
 			return begin, served, err
 		}
 	}
 	served, err = answered()
 	return begin, served, err
+}
+
+// replace renames a new file over one, as a build does in its last step.
+func (b *bench) replace(name string, data []byte) (begin time.Time, err error) {
+	if err := os.WriteFile(b.path(name+".new"), data, 0o600); err != nil {
+		return begin, err
+	}
+	begin = time.Now()
+	return begin, os.Rename(b.path(name+".new"), b.path(name))
 }
 
 func (b *bench) reloadFloor(ctx context.Context, s state) (time.Duration, error) {
@@ -238,11 +243,11 @@ func (b *bench) records(ctx context.Context) (<-chan control.Record, error) {
 		for d := json.NewDecoder(bufio.NewReader(resp.Body)); ; {
 			var r control.Record
 			if d.Decode(&r) != nil {
-				return // the end of the benchmark
+				return // nobody follows any more
 			}
-			b.measuring.Lock()   // waits
-			b.measuring.Unlock() //nolint:staticcheck // nothing is to be done meanwhile
-			records <- r
+			b.measuring.Lock()
+			records <- r // there is room
+			b.measuring.Unlock()
 		}
 	}()
 	return records, nil
