@@ -102,9 +102,8 @@ func (c *Control) finished(ctx context.Context, b built) {
 		s.snapshots[b.snapshot.ID] = b.snapshot
 	}
 	s.timings = b.timings
-	c.later = true
-	c.offer(s, b.snapshot, b.by)
-	c.saveRevision(ctx, s, b.snapshot)
-	c.later = false
-	c.saveChanges(s)
+	c.batch(func() {
+		c.offer(s, b.snapshot, b.by)
+		c.saveRevision(ctx, s, b.snapshot)
+	})
 }

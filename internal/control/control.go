@@ -55,7 +55,7 @@ type Control struct {
 	timer    *time.Timer            // when a rollout wants to know that time has passed
 	wakeAt   time.Time              // zero: never
 	retries  []*fleetFile           // to be built again
-	later    bool                   // states are saved when all of a batch of steps is taken
+	later    bool                   // states are saved when all of a batch is taken
 }
 
 // New makes a loop and restores what an earlier one saved.

@@ -38,8 +38,9 @@ func (c *Control) draft(ctx context.Context, change watch.Change) {
 		return
 	}
 	d.module = module.New(change.Data)
+	newer := map[string]*module.Module{change.Path: d.module}
 	for _, f := range c.desired.users(change.Path) {
-		c.draftFleet(ctx, f.fleet, map[string]*module.Module{change.Path: d.module})
+		c.draftFleet(ctx, f.fleet, newer)
 	}
 }
 

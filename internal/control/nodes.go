@@ -49,18 +49,15 @@ func (c *Control) fleetOf(node *corev3.Node) string {
 	return best
 }
 
-// proxyEvents takes what proxies did since the last time, and saves what that
-// changed once: when thousands join a rollout, a save for each, which names all
-// of its proxies, would take longer than the rollout.
+// proxyEvents takes what proxies did since the last time, in one batch: when
+// thousands join a rollout, a save for each, which names all of its proxies, would
+// take longer than the rollout.
 func (c *Control) proxyEvents(events []xds.Event) {
-	c.later = true
-	for _, e := range events {
-		c.proxyEvent(e)
-	}
-	c.later = false
-	for _, s := range c.fleets {
-		c.saveChanges(s)
-	}
+	c.batch(func() {
+		for _, e := range events {
+			c.proxyEvent(e)
+		}
+	})
 }
 
 // proxyEvent takes what a proxy did.

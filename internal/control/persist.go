@@ -144,6 +144,16 @@ func (c *Control) revisionSaved(r savedRevision) {
 	c.step(s, rollout.Stored{ID: r.id})
 }
 
+// batch takes several steps, and saves what they changed once.
+func (c *Control) batch(steps func()) {
+	c.later = true
+	steps()
+	c.later = false
+	for _, s := range c.fleets {
+		c.saveChanges(s)
+	}
+}
+
 // saveChanges saves the state if it has changed. One that names a revision on its
 // way to the disk waits for that: without it a restart could not go on from there.
 func (c *Control) saveChanges(s *fleetState) {

@@ -127,9 +127,9 @@ func (w *Watcher) newest() []string {
 func (w *Watcher) Run(ctx context.Context) error {
 	defer w.fs.Close() //nolint:errcheck // ends with the process
 	for {
-		wait, due := w.next(time.Now())
-		w.expect(due)
 		begin := time.Now()
+		wait, due := w.next(begin)
+		w.expect(due)
 		timer := time.NewTimer(wait - grain)
 		select {
 		case <-w.set:
