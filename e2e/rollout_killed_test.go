@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,14 +100,23 @@ func TestServerKilledInRollout(t *testing.T) {
 	users.end(t, "")
 }
 
-// candidateStored waits until what was decided is on the disk, and the candidate.
-// Before that, in its first milliseconds, a rollout begins anew.
+// candidateStored waits until a restart would go on with the candidate: the state
+// on the disk names it, which is written after the candidate itself. Before that,
+// in its first milliseconds, a rollout begins anew.
 func (w *world) candidateStored() {
 	w.t.Helper()
-	w.eventually("the candidate is on the disk", func() error {
+	w.eventually("the state on the disk names the candidate", func() error {
 		f, err := w.onlyFleet()
-		if err == nil && !exists(filepath.Join(w.dir, "state", "revisions", "edge", f.Candidate.ID+".pb")) {
-			err = fmt.Errorf("%+v is not", f.Candidate)
+		if err != nil {
+			return err
+		}
+		var saved struct{ Rollout rollout.Fleet }
+		data, err := os.ReadFile(filepath.Join(w.dir, "state", "fleets", "edge.json"))
+		if err == nil {
+			err = json.Unmarshal(data, &saved)
+		}
+		if r := saved.Rollout.Rollout; err == nil && (r == nil || r.Candidate != f.Candidate) {
+			err = fmt.Errorf("%+v, not %+v", r, f.Candidate)
 		}
 		return err
 	})
