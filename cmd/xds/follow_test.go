@@ -72,6 +72,7 @@ func TestSentences(t *testing.T) {
 	for kind, want := range map[string]string{
 		control.Noticed:               "03:04:05.000 noticed    said was saved",
 		string(rollout.Started):       "03:04:05.000 pushed     edge revision 7 (abcdefgh), 75 ms after the save was noticed (left alone 50 ms, checked and built 20 ms)",
+		control.Warmed:                "03:04:05.000 warm       edge-1 has revision 7 (abcdefgh) in its shadow listener, 43 ms after the push",
 		control.Accepted:              "03:04:05.000 ACK        edge-1 has revision 7 (abcdefgh), 43 ms after the flip",
 		string(rollout.Rejected):      "03:04:05.000 rejected   revision 7 (abcdefgh), by edge-1: said",
 		string(rollout.Serving):       "03:04:05.000 serving    every proxy of edge has revision 7 (abcdefgh)",

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/echo/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -116,5 +118,28 @@ func TestLastStateIsSaved(t *testing.T) {
 		if _, err := c.Store.Load(name); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Proxies of a later stage are given the candidate after those of the first; how
+// long they took is counted from then.
+func TestWarmedSincePush(t *testing.T) {
+	c := idle(t)
+	s := c.fleet("edge")
+	s.rollout = rollout.Fleet{
+		Serving: rollout.Revision{ID: "old"},
+		Rollout: &rollout.Rollout{Candidate: rollout.Revision{ID: "new"}, Plan: rollout.Plan{Stages: make([]rollout.Stage, 2), Shadow: true}},
+	}
+	began := time.Now()
+	s.timings = Timings{Pushed: began.Add(-time.Minute)}
+	n := &nodeState{node: &corev3.Node{Id: "late"}, fleet: "edge"}
+	c.nodes["late"] = n
+	c.assign(s, "late")
+	records, unsubscribe := c.feed.subscribe()
+	defer unsubscribe()
+	c.served(s, n, "old", "new")
+	r := <-records
+	if r.Kind != Warmed || r.Timings.Pushed.Before(began) || r.Timings.Accepted.Before(r.Timings.Pushed) {
+		t.Errorf("%s, %+v, want warmed, of a push after %s", r.Kind, r.Timings, began)
 	}
 }

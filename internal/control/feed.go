@@ -36,7 +36,7 @@ type Timings struct {
 	Noticed  time.Time `json:"noticed"`           // the first sign of the save
 	Settled  time.Time `json:"settled"`           // the files were left alone and read
 	Built    time.Time `json:"built"`             // inspected, and made into a snapshot
-	Pushed   time.Time `json:"pushed,omitzero"`   // handed to the first proxies' streams
+	Pushed   time.Time `json:"pushed,omitzero"`   // handed to the first proxies' streams; of Warmed, to this one's
 	Flipped  time.Time `json:"flipped,omitzero"`  // handed to their real listeners
 	Accepted time.Time `json:"accepted,omitzero"` // a proxy said so
 }

@@ -100,6 +100,7 @@ func (c *Control) assign(s *fleetState, node string) {
 	a := s.rollout.Target(node)
 	if a.Live != n.target.Live || a.Shadow != n.target.Shadow {
 		n.since = time.Now()
+		n.given = n.since
 	}
 	n.target = a
 	c.XDS.Assign(node, c.compose(s, a))

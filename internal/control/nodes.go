@@ -18,6 +18,7 @@ type nodeState struct {
 	node  *corev3.Node
 	fleet string    // "" while no fleet matches it
 	since time.Time // of the state that status shows
+	given time.Time // when it was given its target
 
 	fresh  bool // it connected without any configuration
 	target rollout.Assignment
@@ -135,6 +136,9 @@ func (c *Control) served(s *fleetState, n *nodeState, live, shadow string) {
 	if candidate != "" && r.Revision == candidate {
 		timings := s.timings
 		timings.Accepted = n.since
+		if r.Kind == Warmed {
+			timings.Pushed = n.given // its stage's turn, or when it came
+		}
 		r.Timings = &timings
 	}
 	c.feed.put(r)
