@@ -5,9 +5,6 @@ import (
 	"math/bits"
 )
 
-// small primes answer most composites without a modular power.
-var small = [...]uint64{2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37}
-
 // isPrime is exact for every uint64, by the test of Baillie and PSW: no composite
 // below 2^64 is both a strong pseudoprime to base 2 and an (almost) extra strong
 // Lucas pseudoprime. Both halves are those of math/big, whose documentation says
@@ -18,12 +15,15 @@ var small = [...]uint64{2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37}
 // what Miller-Rabin with the seven bases that are needed takes, and nothing like
 // trial division, which would hang a worker of the proxy on a large prime.
 func isPrime(n uint64) bool {
-	for _, p := range small {
-		if n%p == 0 {
-			return n == p
+	if n%2 == 0 {
+		return n == 2
+	}
+	for i := range small {
+		if d := &small[i]; d.divides(n) {
+			return n == d.prime
 		}
 	}
-	if n < 41*41 {
+	if n < next*next {
 		return n > 1
 	}
 	m := newMontgomery(n)
@@ -38,22 +38,18 @@ type montgomery struct {
 	one uint64 // 2^64 mod n: 1 in Montgomery form
 }
 
-func newMontgomery(n uint64) montgomery {
-	inv := n // correct to 3 bits for odd n; each step doubles them
-	for range 5 {
-		inv *= 2 - n*inv
-	}
-	return montgomery{n: n, inv: inv, one: -n % n}
+func newMontgomery(n uint64) *montgomery {
+	return &montgomery{n: n, inv: inverse(n), one: -n % n}
 }
 
 // mul is a*b/2^64 modulo n, for a, b < n. The low halves of a*b and q*n are
 // equal, so their difference over 2^64 is that of the high halves.
-func (m montgomery) mul(a, b uint64) uint64 {
+func (m *montgomery) mul(a, b uint64) uint64 {
 	return m.sub(high(a, b), high(a*b*m.inv, m.n))
 }
 
 // sub is a-b modulo n, for a < n, b ≤ n.
-func (m montgomery) sub(a, b uint64) uint64 {
+func (m *montgomery) sub(a, b uint64) uint64 {
 	if a < b {
 		a += m.n
 	}
@@ -61,7 +57,18 @@ func (m montgomery) sub(a, b uint64) uint64 {
 }
 
 // add is a+b modulo n, for a, b < n.
-func (m montgomery) add(a, b uint64) uint64 { return m.sub(a, m.n-b) }
+func (m *montgomery) add(a, b uint64) uint64 { return m.sub(a, m.n-b) }
+
+// form is a small number in Montgomery form.
+func (m *montgomery) form(a uint64) (x uint64) {
+	for bit := bits.Len64(a) - 1; bit >= 0; bit-- {
+		x = m.add(x, x)
+		if a>>bit&1 == 1 {
+			x = m.add(x, m.one)
+		}
+	}
+	return x
+}
 
 // high is the high half of a*b. Written out because bits.Mul64, which WebAssembly
 // has no instruction for, is a call here, and works out the low half as well.
@@ -73,7 +80,7 @@ func high(a, b uint64) uint64 {
 }
 
 // strongProbablePrime is one round of Miller-Rabin with base 2.
-func (m montgomery) strongProbablePrime() bool {
+func (m *montgomery) strongProbablePrime() bool {
 	minusOne := m.n - m.one
 	s := bits.TrailingZeros64(m.n - 1)
 	d := (m.n - 1) >> s
@@ -97,15 +104,12 @@ func (m montgomery) strongProbablePrime() bool {
 
 // lucasProbablePrime tests by the Lucas sequence V(p, 1), in which
 // V(2k) = V(k)^2 - 2 and V(2k+1) = V(k) V(k+1) - p.
-func (m montgomery) lucasProbablePrime() bool {
+func (m *montgomery) lucasProbablePrime() bool {
 	parameter := lucasParameter(m.n)
 	if parameter == 0 {
 		return false
 	}
-	p, two := uint64(0), m.add(m.one, m.one)
-	for range parameter {
-		p = m.add(p, m.one)
-	}
+	p, two := m.form(parameter), m.form(2)
 	r := bits.TrailingZeros64(m.n + 1) // of 2^64-1 there is no question: 3 divides it
 	s := (m.n + 1) >> r
 	v, next := two, p // V(k) and V(k+1), from k = 0 to s
@@ -131,17 +135,40 @@ func (m montgomery) lucasProbablePrime() bool {
 }
 
 // lucasParameter is the first p from 3 with (p^2-4 | n) = -1, or 0 if n is seen to
-// be composite. There is none for a square, of which there may be a doubt when a
-// dozen have failed.
+// be composite; n has no divisor among the small primes. That p is two less than the
+// first of 5, 7, 11, 13, … with (q | n) = -1, for p+2 and p-2 have no other factors;
+// but 3 and 2 come in between. By a table, because there are numbers for which the
+// first fifty fail.
 func lucasParameter(n uint64) uint64 {
-	for p := uint64(3); ; p++ {
+	three, five, seven := &small[0], &small[1], &small[2]
+	switch {
+	case five.isNonresidue(n):
+		return 3
+	case three.isNonresidue(n):
+		return 4 // 2^2 3
+	case seven.isNonresidue(n):
+		return 5
+	case n&7 == 3 || n&7 == 5:
+		return 6 // 2^5
+	}
+	for i := 3; i < len(small); i++ {
+		if q := &small[i]; q.isNonresidue(n) {
+			return q.prime - 2
+		}
+	}
+	return largeParameter(n)
+}
+
+// largeParameter is the same from next-2. There is none for a square.
+func largeParameter(n uint64) uint64 {
+	if isSquare(n) {
+		return 0
+	}
+	for p := uint64(next - 2); ; p++ {
 		switch jacobi(p*p-4, n) {
 		case -1:
 			return p
 		case 0: // a common divisor, far smaller than n
-			return 0
-		}
-		if p == 15 && isSquare(n) {
 			return 0
 		}
 	}

@@ -7,6 +7,7 @@ mod callbacks;
 pub mod config;
 pub mod contexts;
 pub mod decide;
+mod divisors;
 pub mod headers;
 mod json;
 #[cfg(target_arch = "wasm32")]

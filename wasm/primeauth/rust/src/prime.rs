@@ -1,11 +1,6 @@
 //! A primality test that is exact for every u64, in bounded time.
 
-/// Small primes answer most composites, and all numbers below NEXT^2, without a
-/// modular power. These are the odd ones below NEXT.
-static SMALL: [Divisor; 53] = divisors();
-
-/// The prime after those.
-const NEXT: u64 = 257;
+use crate::divisors::{inverse, NEXT, SMALL};
 
 /// Says whether n is prime, by the test of Baillie and PSW: no composite below
 /// 2^64 is both a strong pseudoprime to base 2 and an (almost) extra strong Lucas
@@ -29,55 +24,7 @@ pub fn is_prime(n: u64) -> bool {
         return n > 1;
     }
     let m = Montgomery::new(n);
-    m.strong_probable_prime() && m.lucas_probable_prime()
-}
-
-/// A prime, and what tells its multiples by a multiplication: n times its inverse
-/// is n/p for those, and more than that can be for any other number.
-struct Divisor {
-    inverse: u64, // p^-1 mod 2^64
-    most: u64,    // (2^64-1)/p
-}
-
-impl Divisor {
-    fn divides(&self, n: u64) -> bool {
-        n.wrapping_mul(self.inverse) <= self.most
-    }
-}
-
-const fn divisors<const N: usize>() -> [Divisor; N] {
-    let mut all = [const { divisor(3) }; N];
-    let (mut i, mut p) = (1, 5);
-    while i < N {
-        let mut d = 3;
-        while d * d <= p && p % d != 0 {
-            d += 2;
-        }
-        if d * d > p {
-            all[i] = divisor(p);
-            i += 1;
-        }
-        p += 2;
-    }
-    all
-}
-
-const fn divisor(p: u64) -> Divisor {
-    Divisor {
-        inverse: inverse(p),
-        most: u64::MAX / p,
-    }
-}
-
-/// n^-1 mod 2^64, for odd n.
-const fn inverse(n: u64) -> u64 {
-    let mut inv = n; // correct to 3 bits; each step doubles them
-    let mut step = 0;
-    while step < 5 {
-        inv = inv.wrapping_mul(2u64.wrapping_sub(n.wrapping_mul(inv)));
-        step += 1;
-    }
-    inv
+    m.lucas_parameter().is_some_and(|p| m.probable_prime(p))
 }
 
 /// Multiplies modulo an odd n without a division: WebAssembly has no 128-bit
@@ -100,10 +47,16 @@ impl Montgomery {
 
     /// a*b/2^64 modulo n, for a, b < n.
     fn mul(&self, a: u64, b: u64) -> u64 {
-        let q = a.wrapping_mul(b).wrapping_mul(self.inv);
+        self.mul_sub(a, b, 0)
+    }
+
+    /// a*b/2^64 - c modulo n, for a, b, c < n.
+    fn mul_sub(&self, a: u64, b: u64, c: u64) -> u64 {
+        let (high, low) = product(a, b);
+        let q = low.wrapping_mul(self.inv);
         // The low halves of a*b and q*n are equal, so their difference over
         // 2^64 is that of the high halves.
-        self.sub(high(a, b), high(q, self.n))
+        self.sub(self.sub(high, c), high_half(q, self.n, low))
     }
 
     /// a-b modulo n, for a, b < n.
@@ -121,20 +74,47 @@ impl Montgomery {
         self.sub(a, self.n - b)
     }
 
-    /// One round of Miller-Rabin with base 2.
-    fn strong_probable_prime(&self) -> bool {
-        let minus_one = self.n - self.one;
-        let s = (self.n - 1).trailing_zeros();
-        let d = (self.n - 1) >> s;
-        let mut x = self.one;
-        for bit in (0..64 - d.leading_zeros()).rev() {
-            x = self.mul(x, x);
-            x = select(d >> bit, self.add(x, x), x);
+    /// A small number in Montgomery form.
+    fn form(&self, a: u64) -> u64 {
+        let twice = |x, bit| {
+            let x = self.add(x, x);
+            select(a >> bit, self.add(x, self.one), x)
+        };
+        (0..64 - a.leading_zeros()).rev().fold(0, twice)
+    }
+
+    /// Whether n is a strong probable prime to base 2 and a Lucas one for p.
+    ///
+    /// By one loop: each half is a chain of products that wait for one another, and
+    /// a processor works at both chains at once.
+    fn probable_prime(&self, p: u64) -> bool {
+        let (two, p) = (self.form(2), self.form(p));
+        let (before, after) = (self.n - 1, self.n + 1); // 2^64-1 is none: 3 divides it
+        let (r, s) = (before.trailing_zeros(), after.trailing_zeros());
+        let (d, k) = (before >> r, after >> s);
+        let mut power = self.one; // of two, from the zeroth to d
+        let (mut even, mut odd) = (two, p); // V(i) and V(i+1), or the other way round; from i = 0 to k
+        let mut last = 0;
+        for bit in (0..64 - (d | k).leading_zeros()).rev() {
+            power = self.mul(power, power);
+            power = select(d >> bit, self.add(power, power), power);
+            // The one to be squared is that which the next bit leads to.
+            let swap = (even ^ odd) & (((k >> bit) ^ last) & 1).wrapping_neg();
+            last = k >> bit;
+            let (one, other) = (even ^ swap, odd ^ swap);
+            even = self.mul_sub(one, one, two);
+            odd = self.mul_sub(one, other, p);
         }
+        self.strong(power, r) && self.lucas(odd, even, p, s) // k is odd
+    }
+
+    /// The end of a round of Miller-Rabin: from x = 2^d, where n-1 = 2^r d.
+    fn strong(&self, mut x: u64, r: u32) -> bool {
+        let minus_one = self.n - self.one;
         if x == self.one {
             return true;
         }
-        for _ in 1..s {
+        for _ in 1..r {
             if x == minus_one {
                 return true;
             }
@@ -143,28 +123,15 @@ impl Montgomery {
         x == minus_one
     }
 
-    /// The Lucas sequence V(p, 1): V(2k) = V(k)^2 - 2, V(2k+1) = V(k) V(k+1) - p.
-    fn lucas_probable_prime(&self) -> bool {
-        let Some(p) = self.lucas_parameter() else {
-            return false;
-        };
-        let two = self.add(self.one, self.one);
-        let p = (0..p).fold(0, |sum, _| self.add(sum, self.one));
-        let r = (self.n + 1).trailing_zeros(); // of 2^64-1 there is no question: 3 divides it
-        let s = (self.n + 1) >> r;
-        let (mut v, mut next) = (two, p); // V(k) and V(k+1), from k = 0 to s
-        for bit in (0..64 - s.leading_zeros()).rev() {
-            let between = self.sub(self.mul(v, next), p);
-            let end = select(s >> bit, next, v);
-            let even = self.sub(self.mul(end, end), two);
-            v = select(s >> bit, between, even);
-            next = select(s >> bit, even, between);
-        }
-        // U(s) = 0, as V(s) p = 2 V(s+1) says.
+    /// The end of the Lucas sequence V(p, 1), in which V(2i) = V(i)^2 - 2 and
+    /// V(2i+1) = V(i) V(i+1) - p: from v = V(k) and V(k+1), where n+1 = 2^s k.
+    fn lucas(&self, mut v: u64, next: u64, p: u64, s: u32) -> bool {
+        let two = self.form(2);
+        // U(k) = 0, as V(k) p = 2 V(k+1) says.
         if (v == two || v == self.n - two) && self.mul(v, p) == self.add(next, next) {
             return true;
         }
-        for _ in 0..r {
+        for _ in 0..s {
             if v == 0 {
                 return true;
             }
@@ -173,18 +140,39 @@ impl Montgomery {
         false
     }
 
-    /// The first p from 3 with (p^2-4 | n) = -1. There is none for a square, of
-    /// which there may be a doubt when a dozen have failed.
+    /// The first p from 3 with (p^2-4 | n) = -1, if n has no divisor among the small
+    /// primes. That is two less than the first of 5, 7, 11, 13, … with (q | n) = -1,
+    /// for p+2 and p-2 have no other factors; but 3 and 2 come in between. By a
+    /// table, because there are numbers for which the first fifty fail.
     fn lucas_parameter(&self) -> Option<u64> {
-        for p in 3.. {
-            match jacobi(p * p - 4, self.n) {
-                -1 => return Some(p),
-                0 => return None, // a common divisor, far smaller than n
-                _ if p == 15 && is_square(self.n) => return None,
-                _ => (),
-            }
+        let n = self.n;
+        let [three, five, seven, rest @ ..] = &SMALL;
+        if five.is_nonresidue(n) {
+            return Some(3);
         }
-        None
+        if three.is_nonresidue(n) {
+            return Some(4); // 2^2 3
+        }
+        if seven.is_nonresidue(n) {
+            return Some(5);
+        }
+        if matches!(n & 7, 3 | 5) {
+            return Some(6); // 2^5
+        }
+        let found = rest.iter().find(|q| q.is_nonresidue(n));
+        found
+            .map(|q| q.prime - 2)
+            .or_else(|| self.large_parameter())
+    }
+
+    /// The same from NEXT-2. There is none for a square.
+    fn large_parameter(&self) -> Option<u64> {
+        if is_square(self.n) {
+            return None;
+        }
+        let symbol = |p: u64| jacobi(p * p - 4, self.n);
+        let p = (NEXT - 2..).find(|&p| symbol(p) != 1)?;
+        (symbol(p) == -1).then_some(p) // 0: a common divisor, far smaller than n
     }
 }
 
@@ -195,7 +183,7 @@ fn select(bit: u64, a: u64, b: u64) -> u64 {
 }
 
 /// The Jacobi symbol (a | n), for odd n.
-fn jacobi(mut a: u64, mut n: u64) -> i32 {
+pub(crate) fn jacobi(mut a: u64, mut n: u64) -> i32 {
     let mut j = 1;
     while a != 0 {
         let twos = a.trailing_zeros();
@@ -220,13 +208,33 @@ fn is_square(n: u64) -> bool {
     (root - 1..=root + 1).any(|r| r.wrapping_mul(r) == n)
 }
 
-/// The high half of a*b, by halves: through u128 it would be a call that also
-/// works out what isn't needed here.
-fn high(a: u64, b: u64) -> u64 {
-    let low = |x: u64| x & 0xffff_ffff;
-    let (a1, a0, b1, b0) = (a >> 32, low(a), b >> 32, low(b));
-    let mid = a1 * b0 + ((a0 * b0) >> 32);
-    a1 * b1 + (mid >> 32) + ((a0 * b1 + low(mid)) >> 32)
+/// a*b, as its high and its low half. By halves of a and b: through u128 it would
+/// be a call. Multiplications are what takes the time, and there are four.
+fn product(a: u64, b: u64) -> (u64, u64) {
+    let ((a1, a0), (b1, b0)) = (halves(a), halves(b));
+    let end = a0 * b0;
+    let mid = a1 * b0 + (end >> 32);
+    let other = a0 * b1 + low(mid);
+    let high = a1 * b1 + (mid >> 32) + (other >> 32);
+    (high, other << 32 | low(end))
+}
+
+/// The high half of a*b, of which the low half is known. That spares the fourth
+/// multiplication: the upper half of a0*b0 is what brings the sum of the halves in
+/// the middle up to the known one, and so carries what its complement does.
+fn high_half(a: u64, b: u64, known: u64) -> u64 {
+    let ((a1, a0), (b1, b0)) = (halves(a), halves(b));
+    let mid = a1 * b0 + low(!(known >> 32));
+    let other = a0 * b1 + low(mid);
+    a1 * b1 + (mid >> 32) + (other >> 32)
+}
+
+pub(crate) fn halves(x: u64) -> (u64, u64) {
+    (x >> 32, low(x))
+}
+
+fn low(x: u64) -> u64 {
+    x & 0xffff_ffff
 }
 
 #[cfg(test)]
@@ -234,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn high_half() {
+    fn products() {
         for (a, b) in [
             (0, u64::MAX),
             (u64::MAX, u64::MAX),
@@ -242,8 +250,10 @@ mod tests {
             (0x1234_5678_9abc_def0, 0xfedc_ba98_7654_3210),
             (u64::MAX, 0xffff_ffff),
         ] {
-            let want = (u128::from(a) * u128::from(b)) >> 64;
-            assert_eq!(u128::from(high(a, b)), want, "{a} {b}");
+            let want = u128::from(a) * u128::from(b);
+            let (high, low) = ((want >> 64) as u64, want as u64);
+            assert_eq!(product(a, b), (high, low), "{a} {b}");
+            assert_eq!(high_half(a, b, low), high, "{a} {b}");
         }
     }
 
@@ -265,15 +275,24 @@ mod tests {
     }
 
     #[test]
-    fn small_divisors() {
-        let prime = |n: &u64| (2..*n).all(|d| !n.is_multiple_of(d));
-        let primes: Vec<u64> = (3..NEXT).filter(prime).collect();
-        assert_eq!(primes.len(), SMALL.len());
-        for (p, d) in primes.iter().zip(&SMALL) {
-            assert!(d.divides(*p) && d.divides(p << 50), "{p}");
-            assert!(!d.divides(NEXT) && !d.divides((p << 50) + 1), "{p}");
-            assert!(is_prime(*p) && !is_prime(p * p), "{p}");
+    fn parameters() {
+        // Of the first the parameter is 99.
+        let numbers = (1..100_000).map(|i| u64::MAX - 2 * i);
+        for n in [12090933928454580839].into_iter().chain(numbers) {
+            if SMALL.iter().any(|d| d.divides(n)) || is_square(n) {
+                continue;
+            }
+            let m = Montgomery::new(n);
+            let symbol = |p: &u64| jacobi(p * p - 4, n);
+            let want = (3..).find(|p| symbol(p) != 1);
+            assert_eq!(m.lucas_parameter(), want, "{n}");
+            if let Some(p) = m.large_parameter() {
+                assert_eq!(symbol(&p), -1, "{n}");
+                assert!((NEXT - 2..p).all(|p| symbol(&p) == 1), "{n}");
+            }
         }
+        let square = Montgomery::new(4294967291 * 4294967291);
+        assert_eq!(square.lucas_parameter(), None);
     }
 
     #[test]
