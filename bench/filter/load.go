@@ -28,12 +28,12 @@ type client struct {
 }
 
 // dial sends a first request, to learn how long the answers are.
-func dial(address, token string) (*client, int, error) {
+func dial(address, headers, token string) (*client, int, error) {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, 0, err
 	}
-	c := &client{conn: conn, request: fmt.Appendf(nil, "GET / HTTP/1.1\r\nHost: bench\r\nToken: %s\r\n\r\n", token)}
+	c := &client{conn: conn, request: fmt.Appendf(nil, "GET / HTTP/1.1\r\nHost: bench\r\n%sToken: %s\r\n\r\n", headers, token)}
 	if _, err := conn.Write(c.request); err != nil {
 		return nil, 0, errors.Join(err, conn.Close())
 	}
@@ -66,11 +66,12 @@ func (c *client) once() error {
 // clients are the connections to one side.
 type clients []*client
 
-// connect opens them and checks the status of the first answers; 0 for any.
-func connect(address, token string, n, status int) (clients, error) {
+// connect opens them and checks the status of the first answers; 0 for any. headers
+// are lines that end with CRLF.
+func connect(address, headers, token string, n, status int) (clients, error) {
 	var all clients
 	for range n {
-		c, got, err := dial(address, token)
+		c, got, err := dial(address, headers, token)
 		if err != nil {
 			return all, err
 		}
@@ -115,7 +116,7 @@ func answers(address string, p *envoy.Proxy) error {
 	defer tick.Stop()
 	deadline := time.After(time.Minute)
 	for {
-		all, err := connect(address, "7", 1, 0)
+		all, err := connect(address, "", "7", 1, 0)
 		all.close()
 		if err == nil {
 			return nil

@@ -36,7 +36,16 @@ type options struct {
 	connections int
 	pushes      int
 	vms         int
+	bare        bool
 	also        string
+}
+
+// headers are those of a request beside Host and the token: curl's, as in the README.
+func (o options) headers() string {
+	if o.bare {
+		return ""
+	}
+	return "User-Agent: curl/8.14.1\r\nAccept: */*\r\n"
 }
 
 func run() error {
@@ -49,6 +58,7 @@ func run() error {
 	flag.IntVar(&o.connections, "connections", 16, "connections, each with one request under way")
 	flag.IntVar(&o.pushes, "pushes", 5, "pushes of each module that count; one more is not counted; 0 leaves modules out")
 	flag.IntVar(&o.vms, "vms", 8, "workers more, to tell the memory of a VM by")
+	flag.BoolVar(&o.bare, "bare", false, "requests have no headers but Host and the token, rather than those of curl")
 	flag.StringVar(&o.also, "also", "", "more modules, files with commas between: for who looks for what costs how much")
 	flag.Parse()
 	b, err := newBench(ctx, o.also)

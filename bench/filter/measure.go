@@ -97,7 +97,7 @@ func (b *bench) measureProcess(ctx context.Context, o options) error {
 	}
 	for _, l := range b.lanes {
 		var err error
-		l.clients, err = connect(l.address, l.token, o.connections, l.status(l.request))
+		l.clients, err = connect(l.address, o.headers(), l.token, o.connections, l.status(l.request))
 		defer l.clients.close()
 		if err != nil {
 			return fmt.Errorf("%s, %s: %w", l.side.name, l.request.name, err)
@@ -182,7 +182,7 @@ func (b *bench) seedsWorst() error {
 	done := make(chan error, 1)
 	begin := time.Now()
 	go func() {
-		all, err := connect(s.address, largest, 1, 0)
+		all, err := connect(s.address, "", largest, 1, 0)
 		all.close()
 		done <- err
 	}()

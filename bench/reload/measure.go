@@ -32,31 +32,35 @@ type state struct {
 	header, answer string
 }
 
-// buildKinds builds each filter twice, differing in the version that it names.
-func buildKinds(ctx context.Context, dir string, languages []string) ([]kind, error) {
-	var kinds []kind
-	for _, language := range languages {
-		k := kind{name: "a rebuilt module (" + language + ")", rebuilt: true}
-		for i, version := range []string{"A", "B"} {
-			out := filepath.Join(dir, language+version+".wasm")
-			cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "filter", "FILTER="+language, "VERSION="+version, "WASM="+out)
-			if text, err := cmd.CombinedOutput(); err != nil {
-				return nil, fmt.Errorf("building the %s filter: %w\n%s", language, err, text)
-			}
-			wasm, err := os.ReadFile(out)
-			if err != nil {
-				return nil, err
-			}
-			k.states[i] = state{wasm, "{response_header: x-build}", "X-Build", "primeauth/" + version}
+// buildKinds builds a filter twice, differing in the version that it names. The
+// first kind is that of a rebuilt module.
+func buildKinds(ctx context.Context, dir, language string) ([]kind, error) {
+	k := kind{name: "a rebuilt module (" + language + ")", rebuilt: true}
+	for i, version := range []string{"A", "B"} {
+		out := filepath.Join(dir, language+version+".wasm")
+		cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "filter", "FILTER="+language, "VERSION="+version, "WASM="+out)
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("building the %s filter: %w\n%s", language, err, text)
 		}
-		kinds = append(kinds, k)
-		first := k.states[0]
-		first.config, first.header = "{response_header: x-one}", "X-One"
-		second := first
-		second.config, second.header = "{response_header: x-two}", "X-Two"
-		kinds = append(kinds, kind{"a change of configuration (" + language + ")", [2]state{first, second}, false})
+		wasm, err := os.ReadFile(out)
+		if err != nil {
+			return nil, err
+		}
+		k.states[i] = state{wasm, "{response_header: x-build}", "X-Build", "primeauth/" + version}
 	}
-	return kinds, nil
+	first := k.states[0]
+	first.config, first.header = "{response_header: x-one}", "X-One"
+	second := first
+	second.config, second.header = "{response_header: x-two}", "X-Two"
+	return []kind{k, {"a change of configuration (" + language + ")", [2]state{first, second}, false}}, nil
+}
+
+// share is how many of n reloads are measured on one set of processes.
+func (k kind) share(n int) int {
+	if !k.rebuilt {
+		n *= configurations
+	}
+	return (n + sets - 1) / sets
 }
 
 // fresh is a state that was never there before, so that a server which remembers
