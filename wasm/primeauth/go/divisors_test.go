@@ -29,7 +29,7 @@ func TestDivisors(t *testing.T) {
 }
 
 func TestLucasParameter(t *testing.T) {
-	numbers := []uint64{12090933928454580839} // its parameter is 99
+	numbers := []uint64{12090933928454580839, 8019204661305419761} // of parameters 99 and 261
 	for i := range uint64(20_000) {
 		numbers = append(numbers, math.MaxUint64-2*i)
 	}

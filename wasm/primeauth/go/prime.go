@@ -137,8 +137,8 @@ func (m *montgomery) lucasProbablePrime() bool {
 // lucasParameter is the first p from 3 with (p^2-4 | n) = -1, or 0 if n is seen to
 // be composite; n has no divisor among the small primes. That p is two less than the
 // first of 5, 7, 11, 13, … with (q | n) = -1, for p+2 and p-2 have no other factors;
-// but 3 and 2 come in between. By a table, because there are numbers for which the
-// first fifty fail.
+// but 3 and 2 come in between. By a table, because there are primes for which the
+// first two dozen fail.
 func lucasParameter(n uint64) uint64 {
 	three, five, seven := &small[0], &small[1], &small[2]
 	switch {

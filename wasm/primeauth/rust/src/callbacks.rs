@@ -172,7 +172,7 @@ extern "C" {
 /// headers that there are none of.
 fn answer(status: u32, body: &[u8]) {
     const NONE: *const u8 = std::ptr::null();
-    // SAFETY: the host reads the body before it returns.
+    // SAFETY: the host reads the body before it returns, and nothing where a size is 0.
     let result = unsafe {
         proxy_send_local_response(status, NONE, 0, body.as_ptr(), body.len(), NONE, 0, -1)
     };
