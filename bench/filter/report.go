@@ -10,8 +10,12 @@ import (
 
 // report prints the README's table of requests.
 func (b *bench) report(o options) {
-	fmt.Printf("%s. An Envoy of one worker\n(`--concurrency 1`, v8) that answers by itself, with a listener for each filter, on a processor\nthat is not the load's; %d keep-alive connections with one request under way each; medians of %d\nslices of %v with each of %d Envoys, differences and ratios pair by pair.\n",
-		machine(), o.connections, o.rounds, o.slice, o.processes)
+	headers := "the headers\nthat curl sends"
+	if o.bare {
+		headers = "no headers\nbut Host and the token"
+	}
+	fmt.Printf("%s. An Envoy of one worker\n(`--concurrency 1`, v8) that answers by itself, with a listener for each filter, on a processor\nthat is not the load's; %d keep-alive connections with one request under way each, with %s;\nmedians of %d slices of %v with each of %d Envoys, differences and ratios pair by pair.\n",
+		machine(), o.connections, headers, o.rounds, o.slice, o.processes)
 	fmt.Print("\n| filter | token | requests/s | added µs | added CPU µs | of the floor's requests/s |\n|---|---|---|---|---|---|\n")
 	base := b.lane(none, allowed)
 	for _, l := range b.lanes {

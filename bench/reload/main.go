@@ -41,6 +41,9 @@ func run() error {
 	if *floor {
 		return serveFloor(ctx, flag.Args())
 	}
+	if *reloads%sets != 0 {
+		return fmt.Errorf("-reloads %d: want a multiple of %d, one share for each set of processes", *reloads, sets)
+	}
 	all := strings.Split(*languages, ",")
 	fmt.Printf("a save until %d Envoys answer by it, medians of %d reloads (%d of a configuration) in turn with the floor's,\non %d sets of processes one after another, in ms\n\n",
 		*proxies, *reloads, *reloads*configurations, sets)

@@ -60,7 +60,7 @@ func (k kind) share(n int) int {
 	if !k.rebuilt {
 		n *= configurations
 	}
-	return (n + sets - 1) / sets
+	return n / sets
 }
 
 // fresh is a state that was never there before, so that a server which remembers
