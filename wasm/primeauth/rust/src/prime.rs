@@ -103,6 +103,9 @@ impl Montgomery {
             let (half, other) = (even ^ swap, odd ^ swap);
             even = self.mul_sub(half, half, two);
             odd = self.mul_sub(half, other, p);
+            if bit > r.max(s) {
+                continue; // as nearly always; one question is quicker than three
+            }
             if bit <= r {
                 strong |= power == self.n - self.one || bit == r && power == self.one;
             }
