@@ -10,11 +10,11 @@ import (
 
 // report prints the README's table of requests.
 func (b *bench) report(o options) {
-	headers := "the headers\nthat curl sends"
+	headers := "the headers that curl sends"
 	if o.bare {
-		headers = "no headers\nbut Host and the token"
+		headers = "no headers but Host and the token"
 	}
-	fmt.Printf("%s. An Envoy of one worker\n(`--concurrency 1`, v8) that answers by itself, with a listener for each filter, on a processor\nthat is not the load's; %d keep-alive connections with one request under way each, with %s;\nmedians of %d slices of %v with each of %d Envoys, differences and ratios pair by pair.\n",
+	fmt.Printf("%s. An Envoy of one worker\n(`--concurrency 1`, v8) that answers by itself, with a listener for each filter, on a processor\nthat is not the load's; %d keep-alive connections with one request under way each,\nwith %s; medians of %d slices of %v with each\nof %d Envoys, differences and ratios pair by pair.\n",
 		machine(), o.connections, headers, o.rounds, o.slice, o.processes)
 	fmt.Print("\n| filter | token | requests/s | added µs | added CPU µs | of the floor's requests/s |\n|---|---|---|---|---|---|\n")
 	base := b.lane(none, allowed)

@@ -31,7 +31,6 @@ const quiet = 50 * time.Millisecond
 type bench struct {
 	dir   string
 	echo  *httptest.Server
-	kinds []kind
 	ours  side
 	floor side
 	stop  []func()
@@ -49,7 +48,7 @@ type side struct {
 	proxies []string // addresses of their listeners
 }
 
-func newBench(ctx context.Context, proxies int, language string) (*bench, error) {
+func newBench(ctx context.Context, proxies int) (*bench, error) {
 	b := &bench{}
 	var err error
 	if b.dir, err = os.MkdirTemp("", "waxwing-bench-*"); err != nil {
@@ -58,9 +57,6 @@ func newBench(ctx context.Context, proxies int, language string) (*bench, error)
 	b.stop = append(b.stop, func() { _ = os.RemoveAll(b.dir) })
 	b.echo = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	b.stop = append(b.stop, b.echo.Close)
-	if b.kinds, err = buildKinds(ctx, b.dir, language); err != nil {
-		return b, err
-	}
 	for _, s := range []*side{&b.ours, &b.floor} {
 		if s.server, err = xdstest.FreeAddress(); err != nil {
 			return b, err

@@ -44,27 +44,35 @@ func run() error {
 	if *reloads%sets != 0 {
 		return fmt.Errorf("-reloads %d: want a multiple of %d, one share for each set of processes", *reloads, sets)
 	}
-	all := strings.Split(*languages, ",")
+	dir, err := os.MkdirTemp("", "waxwing-bench-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // what is left is in the system's folder for such
+	filters, err := buildFilters(ctx, dir, strings.Split(*languages, ","))
+	if err != nil {
+		return err
+	}
 	fmt.Printf("a save until %d Envoys answer by it, medians of %d reloads (%d of a configuration) in turn with the floor's,\non %d sets of processes one after another, in ms\n\n",
 		*proxies, *reloads, *reloads*configurations, sets)
-	if err := reload(ctx, *proxies, all, *reloads); err != nil {
+	if err := reload(ctx, *proxies, filters, *reloads); err != nil {
 		return err
 	}
 	fmt.Printf("\ntarget: ours ≤ 1.15 × floor + the quiet period of %d ms\n", quiet.Milliseconds())
 	fmt.Printf("\nfrom the flip of a proxy's real listener, or its way back, to its ACK, %d times on each of %d Envoys, in ms\n\n", *reloads, *proxies)
 	fmt.Println(flipHeader)
-	for _, language := range all {
-		err := on(ctx, *proxies, language, func(b *bench) error { return b.measureFlips(ctx, b.kinds[0], *reloads) })
+	for _, f := range filters {
+		err := on(ctx, *proxies, func(b *bench) error { return b.measureFlips(ctx, f.rebuilt, *reloads) })
 		if err != nil {
-			return fmt.Errorf("flips of %s: %w", language, err)
+			return fmt.Errorf("flips of %s: %w", f.rebuilt.name, err)
 		}
 	}
 	return nil
 }
 
 // on does something with servers and Envoys of its own.
-func on(ctx context.Context, proxies int, language string, do func(*bench) error) error {
-	b, err := newBench(ctx, proxies, language)
+func on(ctx context.Context, proxies int, do func(*bench) error) error {
+	b, err := newBench(ctx, proxies)
 	defer b.close()
 	if err != nil {
 		return err
@@ -73,20 +81,16 @@ func on(ctx context.Context, proxies int, language string, do func(*bench) error
 }
 
 // reload measures reloads, n of each kind, and prints a line for each.
-func reload(ctx context.Context, proxies int, languages []string, n int) error {
-	var names []string
+func reload(ctx context.Context, proxies int, filters []filter, n int) error {
 	samples := map[string][]sample{}
 	for set := range sets {
-		for _, language := range languages {
-			fmt.Fprintf(os.Stderr, "measuring reloads of the %s filter, on set %d of %d\n", language, set+1, sets)
-			err := on(ctx, proxies, language, func(b *bench) error {
-				for _, k := range b.kinds {
+		for _, f := range filters {
+			fmt.Fprintf(os.Stderr, "measuring reloads of the %s filter, on set %d of %d\n", f.language, set+1, sets)
+			err := on(ctx, proxies, func(b *bench) error {
+				for _, k := range f.kinds() {
 					more, err := b.measure(ctx, k, k.share(n))
 					if err != nil {
 						return fmt.Errorf("%s: %w", k.name, err)
-					}
-					if samples[k.name] == nil {
-						names = append(names, k.name)
 					}
 					samples[k.name] = append(samples[k.name], more...)
 				}
@@ -98,8 +102,10 @@ func reload(ctx context.Context, proxies int, languages []string, n int) error {
 		}
 	}
 	fmt.Println(header)
-	for _, name := range names {
-		fmt.Println(row(name, samples[name]))
+	for _, f := range filters {
+		for _, k := range f.kinds() {
+			fmt.Println(row(k.name, samples[k.name]))
+		}
 	}
 	return nil
 }

@@ -32,27 +32,39 @@ type state struct {
 	header, answer string
 }
 
-// buildKinds builds a filter twice, differing in the version that it names. The
-// first kind is that of a rebuilt module.
-func buildKinds(ctx context.Context, dir, language string) ([]kind, error) {
-	k := kind{name: "a rebuilt module (" + language + ")", rebuilt: true}
-	for i, version := range []string{"A", "B"} {
-		out := filepath.Join(dir, language+version+".wasm")
-		cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "filter", "FILTER="+language, "VERSION="+version, "WASM="+out)
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("building the %s filter: %w\n%s", language, err, text)
+// filter is what is measured of a language's filter.
+type filter struct {
+	language            string
+	rebuilt, configured kind
+}
+
+func (f filter) kinds() []kind { return []kind{f.rebuilt, f.configured} }
+
+// buildFilters builds each filter twice, differing in the version that it names.
+func buildFilters(ctx context.Context, dir string, languages []string) ([]filter, error) {
+	var filters []filter
+	for _, language := range languages {
+		k := kind{name: "a rebuilt module (" + language + ")", rebuilt: true}
+		for i, version := range []string{"A", "B"} {
+			out := filepath.Join(dir, language+version+".wasm")
+			cmd := exec.CommandContext(ctx, "make", "--no-print-directory", "filter", "FILTER="+language, "VERSION="+version, "WASM="+out)
+			if text, err := cmd.CombinedOutput(); err != nil {
+				return nil, fmt.Errorf("building the %s filter: %w\n%s", language, err, text)
+			}
+			wasm, err := os.ReadFile(out)
+			if err != nil {
+				return nil, err
+			}
+			k.states[i] = state{wasm, "{response_header: x-build}", "X-Build", "primeauth/" + version}
 		}
-		wasm, err := os.ReadFile(out)
-		if err != nil {
-			return nil, err
-		}
-		k.states[i] = state{wasm, "{response_header: x-build}", "X-Build", "primeauth/" + version}
+		first := k.states[0]
+		first.config, first.header = "{response_header: x-one}", "X-One"
+		second := first
+		second.config, second.header = "{response_header: x-two}", "X-Two"
+		configured := kind{"a change of configuration (" + language + ")", [2]state{first, second}, false}
+		filters = append(filters, filter{language, k, configured})
 	}
-	first := k.states[0]
-	first.config, first.header = "{response_header: x-one}", "X-One"
-	second := first
-	second.config, second.header = "{response_header: x-two}", "X-Two"
-	return []kind{k, {"a change of configuration (" + language + ")", [2]state{first, second}, false}}, nil
+	return filters, nil
 }
 
 // share is how many of n reloads are measured on one set of processes.
