@@ -5,11 +5,7 @@
 package fleet
 
 import (
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 )
 
@@ -21,11 +17,8 @@ type Fleet struct {
 	Filters []Filter
 	Rollout Rollout
 
-	Listeners []*listenerv3.Listener
-	Clusters  []*clusterv3.Cluster
-	Routes    []*routev3.RouteConfiguration
-	Endpoints []*endpointv3.ClusterLoadAssignment
-	Secrets   []*tlsv3.Secret
+	Resources []Resource             // all that the file has
+	Listeners []*listenerv3.Listener // those of them that are listeners
 }
 
 // A Filter is one Wasm HTTP filter, delivered by ECDS under its name.

@@ -24,13 +24,7 @@ type document struct {
 	Filters           []filterDocument `yaml:"filters"`
 	BootstrapClusters []string         `yaml:"bootstrap_clusters"`
 	Rollout           rolloutDocument  `yaml:"rollout"`
-	Resources         struct {
-		Listeners []yaml.Node `yaml:"listeners"`
-		Clusters  []yaml.Node `yaml:"clusters"`
-		Routes    []yaml.Node `yaml:"routes"`
-		Endpoints []yaml.Node `yaml:"endpoints"`
-		Secrets   []yaml.Node `yaml:"secrets"`
-	} `yaml:"resources"`
+	Resources         sections         `yaml:"resources"`
 }
 
 type filterDocument struct {

@@ -18,7 +18,7 @@ func TestParseTheDemosFleet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Name != "edge" || f.Match.Cluster != "edge" || len(f.Listeners) != 1 || len(f.Clusters) != 1 {
+	if f.Name != "edge" || f.Match.Cluster != "edge" || len(f.Listeners) != 1 || len(f.Resources) != 2 {
 		t.Errorf("read %+v", f)
 	}
 	filter := f.Filters[0]

@@ -9,7 +9,6 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	"go.yaml.in/yaml/v3"
 )
@@ -20,22 +19,19 @@ const ServerCluster = "waxwing"
 // references reports what names something that does not exist, and code that a
 // proxy would have to fetch by itself.
 func (p *parser) references() {
-	known := map[string]map[string]bool{"filter": {}}
-	for _, kind := range []string{"cluster", "route", "endpoint", "secret"} {
-		known[kind] = p.defined(kind)
-	}
+	known := p.defined()
 	for _, name := range append(p.doc.BootstrapClusters, ServerCluster) {
-		known["cluster"][name] = true
+		known[clusterKind][name] = true
 	}
 	for _, f := range p.fleet.Filters {
-		known["filter"][f.Name] = true
+		known[filterKind][f.Name] = true
 	}
 	for _, r := range p.placed {
 		visit(r.msg, r.node, func(m proto.Message, n *yaml.Node, _ bool) {
 			p.remoteCode(m, n)
 			for _, ref := range refsOf(m) {
 				if ref.name != "" && !known[ref.kind][ref.name] {
-					p.add(lineOf(n, ref.path...), "%s %q does not exist in this fleet", ref.kind, ref.name)
+					p.add(lineOf(n, ref.path...), "%s %q does not exist in this fleet", ref.kind.Name, ref.name)
 				}
 			}
 		})
@@ -53,44 +49,55 @@ func (p *parser) remoteCode(m proto.Message, n *yaml.Node) {
 
 // A ref is a name that must exist.
 type ref struct {
-	kind, name string
-	path       []any // where below the message it is written
+	kind *Kind
+	name string
+	path []any // where below the message it is written
 }
 
 // refsOf lists the names that one message refers to.
 func refsOf(m proto.Message) []ref {
-	switch m := m.(type) {
-	case *hcmv3.HttpFilter:
-		if isADS(m.GetConfigDiscovery().GetConfigSource()) {
-			return []ref{{"filter", m.GetName(), []any{"name"}}}
-		}
-	case *hcmv3.Rds:
-		if isADS(m.GetConfigSource()) {
-			return []ref{{"route", m.GetRouteConfigName(), []any{"route_config_name"}}}
-		}
-	case *tlsv3.SdsSecretConfig:
-		if isADS(m.GetSdsConfig()) {
-			return []ref{{"secret", m.GetName(), []any{"name"}}}
-		}
-	case *clusterv3.Cluster:
-		if isADS(m.GetEdsClusterConfig().GetEdsConfig()) {
-			return []ref{{"endpoint", EndpointName(m), []any{"name"}}}
-		}
+	r := m.ProtoReflect()
+	out := clusterRefs(r)
+	if a, ok := asking[r.Descriptor().FullName()]; ok && isADS(sourceOf(r, a.by.source)) {
+		out = append(out, ref{a.kind, a.by.nameIn(m), []any{string(a.by.name)}})
 	}
-	return clusterRefs(m.ProtoReflect())
+	return out
+}
+
+// nameIn is the name that a message asks for.
+func (by askedBy) nameIn(m proto.Message) string {
+	if c, ok := m.(*clusterv3.Cluster); ok {
+		return EndpointName(c)
+	}
+	r := m.ProtoReflect()
+	return r.Get(r.Descriptor().Fields().ByName(by.name)).String()
+}
+
+// sourceOf is where a field says that a resource comes from, or nil.
+func sourceOf(m protoreflect.Message, name protoreflect.Name) *corev3.ConfigSource {
+	switch v := m.Get(m.Descriptor().Fields().ByName(name)).Message().Interface().(type) {
+	case *corev3.ConfigSource:
+		return v
+	case *corev3.ExtensionConfigSource:
+		return v.GetConfigSource()
+	case *clusterv3.Cluster_EdsClusterConfig:
+		return v.GetEdsConfig()
+	}
+	return nil
 }
 
 // A Need is a resource that a proxy asks for by name because of another one.
-// Kind is "filter", "route", "endpoint" or "secret".
-type Need struct{ Kind, Name string }
+type Need struct {
+	Kind *Kind
+	Name string
+}
 
-// Needs lists what a listener or cluster, or anything in it, makes a proxy ask
-// this server for.
+// Needs lists what a resource, or anything in it, makes a proxy ask this server for.
 func Needs(m proto.Message) []Need {
 	var out []Need
 	visit(m, nil, func(m proto.Message, _ *yaml.Node, _ bool) {
 		for _, ref := range refsOf(m) {
-			if ref.kind != "cluster" && ref.name != "" {
+			if ref.kind != clusterKind && ref.name != "" {
 				out = append(out, Need{ref.kind, ref.name})
 			}
 		}
@@ -116,11 +123,11 @@ func clusterRefs(m protoreflect.Message) []ref {
 			continue
 		}
 		if !field.IsList() {
-			out = append(out, ref{"cluster", m.Get(field).String(), []any{string(name)}})
+			out = append(out, ref{clusterKind, m.Get(field).String(), []any{string(name)}})
 			continue
 		}
 		for i := range m.Get(field).List().Len() {
-			out = append(out, ref{"cluster", m.Get(field).List().Get(i).String(), []any{string(name), i}})
+			out = append(out, ref{clusterKind, m.Get(field).List().Get(i).String(), []any{string(name), i}})
 		}
 	}
 	return out
@@ -150,7 +157,7 @@ func (p *parser) bindings() {
 
 // putInto reports whether a filter can be put into a listener.
 func (p *parser) putInto(f Filter, listener string, line int) {
-	i := slices.IndexFunc(p.placed, func(r placed) bool { return r.kind == "listener" && r.name == listener })
+	i := slices.IndexFunc(p.placed, func(r placed) bool { return r.kind == listenerKind && r.name == listener })
 	if i < 0 {
 		p.add(line, "filter %q: listener %q does not exist in this fleet", f.Name, listener)
 		return

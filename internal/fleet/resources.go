@@ -1,70 +1,93 @@
 package fleet
 
 import (
+	"fmt"
+
 	"google.golang.org/protobuf/proto"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"go.yaml.in/yaml/v3"
 )
 
+// sections are the lists under `resources`, by name: one for each kind that has one.
+type sections map[string][]yaml.Node
+
+// UnmarshalYAML reads them, and refuses one that no kind has in the words in which
+// the YAML library does.
+func (s *sections) UnmarshalYAML(n *yaml.Node) error {
+	known := map[string]bool{}
+	for _, k := range Kinds {
+		known[k.Section] = k.Section != ""
+	}
+	n = resolve(n)
+	wrong := &yaml.TypeError{}
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if key := n.Content[i]; !known[key.Value] && !key.IsZero() && key.Tag != "!!merge" {
+			wrong.Errors = append(wrong.Errors, fmt.Sprintf("line %d: field %s not found in type fleet.sections", key.Line, key.Value))
+		}
+	}
+	if len(wrong.Errors) > 0 {
+		return wrong
+	}
+	lists := map[string][]yaml.Node{}
+	if err := n.Decode(&lists); err != nil {
+		return err
+	}
+	*s = lists
+	return nil
+}
+
 // placed is an Envoy resource and where it was written.
 type placed struct {
-	kind string // "listener", "cluster", …
+	kind *Kind
 	name string
 	msg  proto.Message
 	node *yaml.Node
 }
 
 func (p *parser) resources() {
-	r := &p.doc.Resources
-	read(p, "listener", r.Listeners, &p.fleet.Listeners, (*listenerv3.Listener).GetName,
-		func() *listenerv3.Listener { return &listenerv3.Listener{} })
-	read(p, "cluster", r.Clusters, &p.fleet.Clusters, (*clusterv3.Cluster).GetName,
-		func() *clusterv3.Cluster { return &clusterv3.Cluster{} })
-	read(p, "route", r.Routes, &p.fleet.Routes, (*routev3.RouteConfiguration).GetName,
-		func() *routev3.RouteConfiguration { return &routev3.RouteConfiguration{} })
-	read(p, "endpoint", r.Endpoints, &p.fleet.Endpoints, (*endpointv3.ClusterLoadAssignment).GetClusterName,
-		func() *endpointv3.ClusterLoadAssignment { return &endpointv3.ClusterLoadAssignment{} })
-	read(p, "secret", r.Secrets, &p.fleet.Secrets, (*tlsv3.Secret).GetName,
-		func() *tlsv3.Secret { return &tlsv3.Secret{} })
+	for _, k := range Kinds {
+		p.section(k)
+	}
 	if len(p.fleet.Listeners) == 0 && len(p.list) == 0 {
 		// An update without listeners would take the fleet's proxies off the network.
 		p.add(lineOf(p.root, "resources"), "the fleet has no listener under resources.listeners")
 	}
 }
 
-// read reads all resources of one kind. Each is read by itself, so that one run
+// section reads all resources of one kind. Each is read by itself, so that one run
 // reports an error in each of them.
-func read[M proto.Message](p *parser, kind string, nodes []yaml.Node, into *[]M, name func(M) string, empty func() M) {
-	seen := map[string]bool{}
+func (p *parser) section(k *Kind) {
+	nodes, seen := p.doc.Resources[k.Section], map[string]bool{}
 	for i := range nodes {
-		n, msg := &nodes[i], empty()
+		n, msg := &nodes[i], k.new()
 		if !p.message(n, msg) {
 			continue
 		}
-		switch id := name(msg); {
-		case id == "":
-			p.add(n.Line, "%s %d has no name", kind, i+1)
-		case seen[id]:
-			p.add(n.Line, "%s %q is defined twice", kind, id)
+		name := k.NameOf(msg)
+		switch {
+		case name == "":
+			p.add(n.Line, "%s %d has no name", k.Name, i+1)
+		case seen[name]:
+			p.add(n.Line, "%s %q is defined twice", k.Name, name)
 		}
-		seen[name(msg)] = true
-		*into = append(*into, msg)
-		p.placed = append(p.placed, placed{kind: kind, name: name(msg), msg: msg, node: n})
+		seen[name] = true
+		p.fleet.Resources = append(p.fleet.Resources, Resource{k, name, msg})
+		if l, ok := msg.(*listenerv3.Listener); ok {
+			p.fleet.Listeners = append(p.fleet.Listeners, l)
+		}
+		p.placed = append(p.placed, placed{kind: k, name: name, msg: msg, node: n})
 	}
 }
 
-// defined lists the names of a kind.
-func (p *parser) defined(kind string) map[string]bool {
-	names := map[string]bool{}
+// defined lists the names of each kind.
+func (p *parser) defined() map[*Kind]map[string]bool {
+	names := map[*Kind]map[string]bool{}
+	for _, k := range Kinds {
+		names[k] = map[string]bool{}
+	}
 	for _, r := range p.placed {
-		if r.kind == kind {
-			names[r.name] = true
-		}
+		names[r.kind][r.name] = true
 	}
 	return names
 }

@@ -109,7 +109,7 @@ func (p *parser) addresses() {
 		for _, address := range all {
 			key := addressKey(address)
 			if other, ok := taken[key]; ok && key != "" {
-				p.add(lineOf(&p.doc.Resources.Listeners[i], "address"),
+				p.add(lineOf(&p.doc.Resources["listeners"][i], "address"),
 					"listener %q: listener %q has the address %s already", l.GetName(), other, key)
 			}
 			taken[key] = l.GetName()

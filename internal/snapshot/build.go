@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	httpwasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -36,18 +37,15 @@ func Build(f *fleet.Fleet, modules map[string]*module.Module) (*Snapshot, error)
 		}
 		b.resources = append(b.resources, r)
 	}
-	for _, l := range f.Listeners {
-		bound, err := bind(l, f.Filters)
-		if err != nil {
-			return nil, err
+	for _, r := range f.Resources {
+		m := r.Message
+		if l, ok := m.(*listenerv3.Listener); ok {
+			var err error
+			if m, err = bind(l, f.Filters); err != nil {
+				return nil, err
+			}
 		}
-		b.add(resource.ListenerType, l.GetName(), bound)
-	}
-	addAll(&b, resource.ClusterType, f.Clusters)
-	addAll(&b, resource.RouteType, f.Routes)
-	addAll(&b, resource.SecretType, f.Secrets)
-	for _, e := range f.Endpoints {
-		b.add(resource.EndpointType, e.GetClusterName(), e)
+		b.add(r.Kind.Type, r.Name, m)
 	}
 	if b.err != nil {
 		return nil, b.err
@@ -68,17 +66,6 @@ func (b *builder) add(typeURL, name string, m proto.Message) {
 	var r *Resource
 	if r, b.err = newResource(typeURL, name, m); b.err == nil {
 		b.resources = append(b.resources, r)
-	}
-}
-
-type named interface {
-	proto.Message
-	GetName() string
-}
-
-func addAll[M named](b *builder, typeURL string, messages []M) {
-	for _, m := range messages {
-		b.add(typeURL, m.GetName(), m)
 	}
 }
 

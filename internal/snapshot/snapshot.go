@@ -20,18 +20,16 @@ import (
 )
 
 // Stages are the resource types a snapshot has, in the order in which a proxy
-// is to be given them: what is referred to comes before what refers to it
-// (https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#eventual-consistency-considerations).
-//
-// Types of one stage go out side by side. Envoy acknowledges clusters only when
-// they are warm, and for that it needs their endpoints and secrets; so may a
-// listener need its routes. Filters come before listeners because an Envoy that
-// has rejected a filter rejects every listener after it.
-var Stages = [][]string{
-	{resource.ClusterType, resource.EndpointType, resource.SecretType},
-	{resource.ExtensionConfigType},
-	{resource.ListenerType, resource.RouteType},
-}
+// is to be given them: see fleet.Kinds.
+var Stages = func() (stages [][]string) {
+	for _, k := range fleet.Kinds {
+		for len(stages) <= k.Stage {
+			stages = append(stages, nil)
+		}
+		stages[k.Stage] = append(stages[k.Stage], k.Type)
+	}
+	return stages
+}()
 
 // Types are all of them.
 var Types = slices.Concat(Stages...)
@@ -184,13 +182,6 @@ func assemble(fleetName string, resources []*Resource, meta Meta) (*Snapshot, er
 	return s, err
 }
 
-var typeOfKind = map[string]string{
-	"filter":   resource.ExtensionConfigType,
-	"route":    resource.RouteType,
-	"endpoint": resource.EndpointType,
-	"secret":   resource.SecretType,
-}
-
 // findNeeds works out what the listeners and clusters ask for.
 func (s *Snapshot) findNeeds() error {
 	needs := map[string]map[string]bool{}
@@ -208,13 +199,13 @@ func (s *Snapshot) findNeeds() error {
 				return fmt.Errorf("reading %s %q: %w", typeURL, r.Name, err)
 			}
 			for _, n := range fleet.Needs(m) {
-				if n.Kind == "endpoint" {
+				if n.Kind.Type == resource.EndpointType {
 					s.endpoints[r.Name] = n.Name
 				}
-				if s.Get(typeOfKind[n.Kind], n.Name) == nil {
-					return fmt.Errorf("%s %q asks for the %s %q, which does not exist", typeURL, r.Name, n.Kind, n.Name)
+				if s.Get(n.Kind.Type, n.Name) == nil {
+					return fmt.Errorf("%s %q asks for the %s %q, which does not exist", typeURL, r.Name, n.Kind.Name, n.Name)
 				}
-				need(typeOfKind[n.Kind], n.Name)
+				need(n.Kind.Type, n.Name)
 			}
 		}
 	}

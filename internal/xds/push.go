@@ -9,6 +9,7 @@ import (
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -43,11 +44,8 @@ func (s *session) advance() {
 	if !s.complete() {
 		return
 	}
-	// Only listeners and clusters are taken away. The rest a proxy drops by itself
-	// when nothing names it any more; taken away sooner, requests on connections
-	// that a replaced listener still drains would fail.
-	for _, url := range []string{resource.ListenerType, resource.ClusterType} {
-		if st := s.types[url]; st != nil && s.send(st, s.removals(st)) {
+	for _, url := range slices.Backward(snapshot.Types) { // what refers, before what it referred to
+		if st := s.types[url]; st != nil && fleet.KindOf(url).Removed && s.send(st, s.removals(st)) {
 			return
 		}
 	}
@@ -182,7 +180,8 @@ func (s *session) stateOfTheWorld(st *typeState, p *push) *push {
 	return p
 }
 
-func fullState(url string) bool { return url == resource.ListenerType || url == resource.ClusterType }
+// fullState is whether a state-of-the-world response of a type is the whole set.
+func fullState(url string) bool { return fleet.KindOf(url).Whole }
 
 // versionOf names a set of resources by content, so that the version of a set
 // is the same on every server and after every restart.
