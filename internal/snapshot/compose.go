@@ -3,7 +3,6 @@ package snapshot
 import (
 	"bytes"
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -22,15 +21,12 @@ func Compose(live, shadow *Snapshot, space string) *Snapshot {
 	}
 	out := &Snapshot{
 		ID: Name(live, shadow), Fleet: from.Fleet, Meta: from.Meta,
-		types: map[string]*collection{}, needs: map[string][]string{}, endpoints: map[string]string{},
-		shadows: &shadows{}, space: space,
+		types: map[string]*collection{}, shadows: &shadows{}, space: space,
 	}
 	if live != nil {
 		out.Modules = live.Modules
-		maps.Copy(out.endpoints, live.endpoints)
 		for _, typeURL := range Types {
 			out.add(live.All(typeURL)...)
-			out.needs[typeURL] = slices.Clone(live.needs[typeURL])
 		}
 	}
 	filters := from.shadows.parked
@@ -40,8 +36,9 @@ func Compose(live, shadow *Snapshot, space string) *Snapshot {
 	}
 	for _, r := range slices.Concat(filters, from.shadows.listeners) {
 		out.add(r)
-		out.needs[r.typeURL()] = append(out.needs[r.typeURL()], r.Name)
 	}
+	// Both revisions have all that they name, so that nothing can be missing.
+	_ = out.findNeeds(from)
 	for _, c := range out.types {
 		slices.SortFunc(c.sorted, func(a, b *Resource) int { return cmp.Compare(a.Name, b.Name) })
 	}
@@ -60,22 +57,12 @@ func Name(live, shadow *Snapshot) string {
 	return name
 }
 
-// support adds what the filters of a shadow listener may call, and the live
-// revision lacks. What both have, and differs, stays as it is live.
+// support adds the clusters that the filters of a shadow listener may call, and the
+// live revision lacks. What both have, and differs, stays as it is live.
 func (s *Snapshot) support(shadow *Snapshot) {
-	for _, typeURL := range []string{resource.ClusterType, resource.EndpointType, resource.SecretType} {
-		for _, r := range shadow.All(typeURL) {
-			if s.Get(typeURL, r.Name) == nil {
-				s.add(r)
-				if slices.Contains(shadow.needs[typeURL], r.Name) {
-					s.needs[typeURL] = append(s.needs[typeURL], r.Name)
-				}
-			}
-		}
-	}
-	for cluster, endpoints := range shadow.endpoints {
-		if s.endpoints[cluster] == "" {
-			s.endpoints[cluster] = endpoints
+	for _, r := range shadow.All(resource.ClusterType) {
+		if s.Get(resource.ClusterType, r.Name) == nil {
+			s.add(r)
 		}
 	}
 }

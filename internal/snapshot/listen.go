@@ -89,7 +89,7 @@ func (r *Resource) at(address *corev3.Address) (*Resource, error) {
 	l.Address = proto.CloneOf(address)
 	own, err := newResource(resource.ListenerType, r.Name, &l)
 	if err == nil {
-		own.moved = r.Version
+		own.moved, own.asks = r.Version, r.asks
 	}
 	return own, err
 }

@@ -200,6 +200,9 @@ func (out *shadows) add(name string, hcm *hcmv3.HttpConnectionManager) error {
 	if err != nil {
 		return err
 	}
+	if err := r.read(); err != nil {
+		return err
+	}
 	r.shadow = true
 	out.listeners = append(out.listeners, r)
 	return nil

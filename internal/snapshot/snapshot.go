@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
@@ -40,10 +39,11 @@ type Resource struct {
 	Name    string
 	Version string // the hash of the marshalled resource
 	Wire    *discoveryv3.Resource
-	module  string // of a filter: the digest of its module
-	vm      string // of a filter: the id of its VM
-	shadow  bool   // of a shadow listener
-	moved   string // of a listener at another address: its version where it was
+	module  string       // of a filter: the digest of its module
+	vm      string       // of a filter: the id of its VM
+	shadow  bool         // of a shadow listener
+	moved   string       // of a listener at another address: its version where it was
+	asks    []fleet.Need // what it makes a proxy ask for
 }
 
 // A Snapshot is everything a proxy of one revision is given. It is immutable.
@@ -57,12 +57,10 @@ type Snapshot struct {
 	// Meta comes along with the revision, and is not a part of it.
 	Meta Meta
 
-	types map[string]*collection
-	needs map[string][]string // type URL to the names that the listeners and clusters ask for
-	// endpoints is what an EDS cluster asks for: its name to that of its endpoints.
-	endpoints map[string]string
-	shadows   *shadows
-	space     string // see Compose
+	types   map[string]*collection
+	needs   map[string][]string // type URL to the names that a proxy asks for
+	shadows *shadows
+	space   string // see Compose
 }
 
 // Meta is how a revision is to be rolled out and proven. Two that differ in it
@@ -120,13 +118,6 @@ func (s *Snapshot) Get(typeURL, name string) *Resource {
 	return nil
 }
 
-// Required lists the resources of a type that a proxy must have acknowledged to
-// be on this snapshot: all listeners and clusters, and what those ask for.
-func (s *Snapshot) Required(typeURL string) []string { return s.needs[typeURL] }
-
-// EndpointsOf is the name of the endpoints that a cluster asks for, or "".
-func (s *Snapshot) EndpointsOf(cluster string) string { return s.endpoints[cluster] }
-
 // newResource marshals a message. Version and bytes depend on its content only.
 func newResource(typeURL, name string, m proto.Message) (*Resource, error) {
 	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
@@ -149,7 +140,7 @@ func hashOf(b []byte) string {
 
 // assemble makes a snapshot of resources.
 func assemble(fleetName string, resources []*Resource, meta Meta) (*Snapshot, error) {
-	s := &Snapshot{Fleet: fleetName, Meta: meta, types: map[string]*collection{}, endpoints: map[string]string{}}
+	s := &Snapshot{Fleet: fleetName, Meta: meta, types: map[string]*collection{}}
 	for _, r := range resources {
 		typeURL := r.Wire.GetResource().GetTypeUrl()
 		c := s.types[typeURL]
@@ -174,47 +165,12 @@ func assemble(fleetName string, resources []*Resource, meta Meta) (*Snapshot, er
 		}
 	}
 	s.ID = hex.EncodeToString(content.Sum(nil)[:8])
-	if err := s.findNeeds(); err != nil {
+	if err := s.read(); err != nil {
 		return nil, err
 	}
 	var err error
-	s.shadows, err = cast(s)
-	return s, err
-}
-
-// findNeeds works out what the listeners and clusters ask for.
-func (s *Snapshot) findNeeds() error {
-	needs := map[string]map[string]bool{}
-	need := func(typeURL, name string) {
-		if needs[typeURL] == nil {
-			needs[typeURL] = map[string]bool{}
-		}
-		needs[typeURL][name] = true
+	if s.shadows, err = cast(s); err != nil {
+		return nil, err
 	}
-	for _, typeURL := range []string{resource.ListenerType, resource.ClusterType} {
-		for _, r := range s.All(typeURL) {
-			need(typeURL, r.Name)
-			m, err := r.Wire.GetResource().UnmarshalNew()
-			if err != nil {
-				return fmt.Errorf("reading %s %q: %w", typeURL, r.Name, err)
-			}
-			for _, n := range fleet.Needs(m) {
-				if n.Kind.Type == resource.EndpointType {
-					s.endpoints[r.Name] = n.Name
-				}
-				if s.Get(n.Kind.Type, n.Name) == nil {
-					return fmt.Errorf("%s %q asks for the %s %q, which does not exist", typeURL, r.Name, n.Kind.Name, n.Name)
-				}
-				need(n.Kind.Type, n.Name)
-			}
-		}
-	}
-	s.needs = map[string][]string{}
-	for typeURL, names := range needs {
-		for name := range names {
-			s.needs[typeURL] = append(s.needs[typeURL], name)
-		}
-		slices.Sort(s.needs[typeURL])
-	}
-	return nil
+	return s, s.findNeeds(nil)
 }

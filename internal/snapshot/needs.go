@@ -1,0 +1,90 @@
+package snapshot
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+)
+
+// Required lists the resources of a type that a proxy must have acknowledged to
+// be on this snapshot: all listeners and clusters, and what those ask for.
+func (s *Snapshot) Required(typeURL string) []string { return s.needs[typeURL] }
+
+// EndpointsOf is the name of the endpoints that a cluster asks for, or "".
+func (s *Snapshot) EndpointsOf(cluster string) string {
+	if r := s.Get(resource.ClusterType, cluster); r != nil {
+		for _, n := range r.asks {
+			if n.Kind.Type == resource.EndpointType {
+				return n.Name
+			}
+		}
+	}
+	return ""
+}
+
+// read finds out what each resource makes a proxy ask for.
+func (s *Snapshot) read() error {
+	for _, typeURL := range Types {
+		for _, r := range s.All(typeURL) {
+			if err := r.read(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Resource) read() error {
+	if r.module != "" {
+		return nil // a Wasm filter: megabytes, and it names nothing that a proxy would ask for
+	}
+	m, err := r.Wire.GetResource().UnmarshalNew()
+	if err != nil {
+		return fmt.Errorf("reading %s %q: %w", r.typeURL(), r.Name, err)
+	}
+	r.asks = fleet.Needs(m)
+	return nil
+}
+
+// findNeeds works out what a proxy on this snapshot asks for: what it has unasked,
+// what that makes it ask for, and what this does in turn. It goes by what is in the
+// snapshot and nothing else: a proxy that is to have what nothing names never asks
+// for it, and would be waited for in vain. What is missing is taken over from other.
+func (s *Snapshot) findNeeds(other *Snapshot) error {
+	s.needs = map[string][]string{}
+	found := map[fleet.Need]bool{}
+	var open []fleet.Need
+	for _, k := range fleet.Kinds {
+		for _, r := range s.All(k.Type) {
+			if k.Unasked {
+				open = append(open, fleet.Need{Kind: k, Name: r.Name})
+			}
+		}
+	}
+	for len(open) > 0 {
+		n := open[len(open)-1]
+		open = open[:len(open)-1]
+		if found[n] {
+			continue
+		}
+		found[n] = true
+		r := s.Get(n.Kind.Type, n.Name)
+		if r == nil && other != nil {
+			if r = other.Get(n.Kind.Type, n.Name); r != nil {
+				s.add(r)
+			}
+		}
+		if r == nil {
+			return fmt.Errorf("revision %s names the %s %q, which does not exist", s.ID, n.Kind.Name, n.Name)
+		}
+		s.needs[n.Kind.Type] = append(s.needs[n.Kind.Type], n.Name)
+		open = append(open, r.asks...)
+	}
+	for _, names := range s.needs {
+		slices.Sort(names)
+	}
+	return nil
+}
