@@ -27,7 +27,7 @@ const (
 	floor       = "floor"
 	floorDenied = "floor, denying"
 	floorAsking = "floor, reading headers"
-	seed        = "the first one, Rust"
+	seed        = "the article's, Rust"
 	goFilter    = "primeauth, Go"
 	rustFilter  = "primeauth, Rust"
 )

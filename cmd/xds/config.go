@@ -41,7 +41,7 @@ const (
 	defaultAdmin  = "127.0.0.1:17001"
 )
 
-// flags declares every setting; the README's table is these lines.
+// flags declares every setting; the table in docs/operating.md is these lines.
 func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Fleet, "fleet", "fleet.yaml", "fleet file, or a folder of them (*.yaml, *.yml)")
 	f.StringVar(&s.State, "state", ".waxwing", "folder for what must survive a restart")

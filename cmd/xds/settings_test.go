@@ -117,8 +117,8 @@ func TestSettingsErrors(t *testing.T) {
 
 const root = "../../"
 
-// The README's table of settings is made of the flags.
-func TestREADMEHasTheSettings(t *testing.T) {
+// The table of settings in docs/operating.md is made of the flags.
+func TestSettingsAreDocumented(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| flag | environment | default | what |\n|---|---|---|---|\n")
 	newServe := (&app{getenv: func(string) string { return "" }}).serve()
@@ -126,12 +126,12 @@ func TestREADMEHasTheSettings(t *testing.T) {
 		value := "`" + f.DefValue + "`"
 		fmt.Fprintf(&table, "| `--%s` | `%s` | %s | %s |\n", f.Name, envName(f.Name), value, f.Usage)
 	})
-	readme, err := os.ReadFile(root + "README.md")
+	page, err := os.ReadFile(root + "docs/operating.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(readme), table.String()) {
-		t.Errorf("README.md lacks this table of settings:\n%s", table.String())
+	if !strings.Contains(string(page), table.String()) {
+		t.Errorf("docs/operating.md lacks this table of settings:\n%s", table.String())
 	}
 }
 
