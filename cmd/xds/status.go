@@ -90,6 +90,10 @@ func printProblems(w io.Writer, s control.Status) error {
 		if f.Problem != "" {
 			lines = append(lines, fmt.Sprintf("fleet %s: what is on disk can't be served:\n  %s", f.Fleet, strings.ReplaceAll(f.Problem, "\n", "\n  ")))
 		}
+		if f.Unsaved != "" {
+			lines = append(lines, fmt.Sprintf("fleet %s: its state is not on disk since %s, and a restart would go back to an older one; it is tried again: %s",
+				f.Fleet, f.UnsavedSince.Format(time.DateTime), f.Unsaved))
+		}
 		for _, why := range f.Unproven {
 			lines = append(lines, fmt.Sprintf("fleet %s: not proven: %s", f.Fleet, why))
 		}

@@ -54,13 +54,14 @@ var (
 	descRevision = desc("revision", "Number of a fleet's revision; 0 for none.", "fleet", "role")
 	descRejected = desc("rejected_revisions", "Revisions that a fleet remembers as rejected.", "fleet")
 	descProblem  = desc("problem", "1 while what is on disk for a fleet can't be served.", "fleet")
+	descUnsaved  = desc("unsaved", "1 while the state directory does not take a fleet's state.", "fleet")
 )
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descStreams, descUnmatched, descEvents, descInFlight, descWaiting, descTimeouts, descPushes, descPushed,
-		descAnswers, descRefused, descLimit, descProxies, descRevision, descRejected, descProblem,
+		descAnswers, descRefused, descLimit, descProxies, descRevision, descRejected, descProblem, descUnsaved,
 	} {
 		out <- d
 	}
@@ -124,10 +125,15 @@ func (c *collector) fleets(out chan<- prometheus.Metric, status control.Status) 
 		gauge(out, descRevision, f.Serving.Number, f.Fleet, "serving")
 		gauge(out, descRevision, f.Candidate.Number, f.Fleet, "candidate")
 		gauge(out, descRejected, len(f.Rejected), f.Fleet)
-		problem := 0
-		if f.Problem != "" {
-			problem = 1
-		}
-		gauge(out, descProblem, problem, f.Fleet)
+		gauge(out, descProblem, is(f.Problem != ""), f.Fleet)
+		gauge(out, descUnsaved, is(f.Unsaved != ""), f.Fleet)
 	}
+}
+
+// is is 1 for what holds.
+func is(it bool) int {
+	if it {
+		return 1
+	}
+	return 0
 }

@@ -34,7 +34,7 @@ func TestMetrics(t *testing.T) {
 	}, control.Status{
 		Fleets: []control.FleetStatus{{
 			Fleet: "edge", Serving: rollout.Revision{ID: "a", Number: 18}, Candidate: rollout.Revision{ID: "b", Number: 19},
-			Rejected: make([]rollout.Rejection, 20), Problem: "no",
+			Rejected: make([]rollout.Rejection, 20), Problem: "no", Unsaved: "full",
 		}},
 		Proxies: []control.ProxyStatus{
 			{Fleet: "edge", State: control.StateServing}, {Fleet: "edge", State: control.StateServing},
@@ -66,7 +66,8 @@ waxwing_rejected_revisions{fleet="edge"} 20
 waxwing_revision{fleet="edge",role="candidate"} 19
 waxwing_revision{fleet="edge",role="serving"} 18
 waxwing_streams 5
-waxwing_unmatched_proxies 6`), "\n")
+waxwing_unmatched_proxies 6
+waxwing_unsaved{fleet="edge"} 1`), "\n")
 	if code != http.StatusOK || !slices.Equal(got, want) {
 		t.Errorf("%d:\n%s", code, strings.Join(got, "\n"))
 	}

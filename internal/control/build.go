@@ -81,7 +81,7 @@ func makeRevision(f *fleet.Fleet, modules map[string]*module.Module) (*snapshot.
 }
 
 // finished takes a build's result, unless a newer one is under way.
-func (c *Control) finished(ctx context.Context, b built) {
+func (c *Control) finished(b built) {
 	s := c.fleet(b.fleet)
 	if b.attempt != s.attempt {
 		return
@@ -104,6 +104,6 @@ func (c *Control) finished(ctx context.Context, b built) {
 	s.timings = b.timings
 	c.batch(func() {
 		c.offer(s, b.snapshot, b.by)
-		c.saveRevision(ctx, s, b.snapshot)
+		c.saveRevision(s, b.snapshot)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
@@ -26,15 +27,50 @@ type request struct {
 	reply   chan error
 }
 
-// Do has the loop carry a command out. The error says why it was not.
+// savePatience is how long a command that is carried out waits for the disk.
+const savePatience = 3 * time.Second
+
+// Do has the loop carry a command out. The error says why it was not. It returns
+// when the state that has it is saved, so that a crash does not take it back; or
+// when the disk takes it not at all, or not in time, which the status says.
 func (c *Control) Do(ctx context.Context, command Command) error {
 	r := request{command, make(chan error, 1)}
 	select {
 	case c.commands <- r:
-		return <-r.reply
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", command.Verb, ctx.Err())
 	}
+	select {
+	case err := <-r.reply:
+		return err
+	case <-time.After(savePatience):
+		return nil
+	}
+}
+
+// take carries a command out, in the loop, and sees to its answer.
+func (c *Control) take(r request) {
+	if err := c.carryOut(r.command); err != nil {
+		r.reply <- err
+		return
+	}
+	s, _ := c.fleetNamed(r.command.Fleet) // as carryOut has found it
+	switch {
+	case s.dirty:
+		s.unanswered = append(s.unanswered, r.reply)
+	case s.writing:
+		s.answering = append(s.answering, r.reply)
+	default:
+		r.reply <- nil
+	}
+}
+
+// answer tells who waits for the state that was written, or was not.
+func (c *Control) answer(s *fleetState) {
+	for _, reply := range s.answering {
+		reply <- nil
+	}
+	s.answering = nil
 }
 
 // carryOut takes a command, in the loop.

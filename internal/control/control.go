@@ -36,13 +36,14 @@ type Control struct {
 	feed    *feed
 	queries chan chan<- Status
 	built   chan built
-	saved   chan savedRevision
 
 	commands chan request
 	looks    chan func()
 
 	space   string         // of the state directory
 	writing sync.WaitGroup // what is written to it, beside the loop
+	results results        // what came of that
+	ended   chan struct{}  // closed when the loop has ended
 
 	// Owned by Run.
 	desired  desired
@@ -61,8 +62,9 @@ type Control struct {
 // New makes a loop and restores what an earlier one saved.
 func New(c Config) (*Control, error) {
 	control := &Control{
-		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built), saved: make(chan savedRevision),
+		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built),
 		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
+		results: results{ready: make(chan struct{}, 1)}, ended: make(chan struct{}),
 		desired: newDesired(), trials: trials{running: map[string]*trial{}}, drafts: map[string]*draft{}, makings: map[string]*making{},
 		problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
 	}
@@ -80,14 +82,14 @@ func New(c Config) (*Control, error) {
 //
 //   - watched files have new content, or are gone, or may have and have not settled;
 //   - a fleet was built of what is on disk, or could not be;
-//   - a revision was written to the state directory, or could not be;
+//   - a revision or a state was written to the state directory, or could not be;
 //   - a proxy connected, left, accepted or refused something, reported on checks
 //     or sent its counters;
 //   - time has passed that a rollout waits for;
 //   - a person wants something of a rollout;
 //   - someone asks for the status, the history or a difference.
 //
-// Nothing in it waits for a proxy, a disk read or a build.
+// Nothing in it waits for a proxy, a disk or a build.
 func (c *Control) Run(ctx context.Context) error {
 	c.Watcher.Watch([]string{c.Fleet})
 	defer c.saveLast() // the directory is given back when the loop has ended
@@ -98,15 +100,15 @@ func (c *Control) Run(ctx context.Context) error {
 				c.changed(ctx, change)
 			}
 		case b := <-c.built:
-			c.finished(ctx, b)
-		case r := <-c.saved:
-			c.revisionSaved(r)
+			c.finished(b)
+		case <-c.results.ready:
+			c.written()
 		case <-c.XDS.Ready():
 			c.proxyEvents(c.XDS.Events())
 		case <-c.timer.C:
 			c.tick()
 		case r := <-c.commands:
-			r.reply <- c.carryOut(r.command)
+			c.take(r)
 			c.rebuild(ctx)
 		case look := <-c.looks:
 			look()
@@ -127,13 +129,16 @@ func (c *Control) wake(at time.Time) {
 	c.timer.Reset(time.Until(at))
 }
 
-// tick tells every rollout in progress that time has passed.
+// tick tells every rollout in progress that time has passed, and tries again what
+// the disk did not take.
 func (c *Control) tick() {
 	c.wakeAt = time.Time{}
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
-		if s := c.fleets[name]; s.rollout.Rollout != nil {
+		s := c.fleets[name]
+		if s.rollout.Rollout != nil {
 			c.step(s, rollout.Tick{})
 		}
+		c.retrySaving(s)
 	}
 }
 

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/echo/v3"
@@ -28,29 +32,52 @@ resources:
     - {name: echo, type: STATIC, connect_timeout: 1s, load_assignment: {cluster_name: echo}}
 `
 
-// idle is a loop that does not run: the test is what happens to it.
-func idle(t testing.TB) *Control {
+// open makes a loop with a state directory of its own, or one that is there.
+func open(t testing.TB, path string) (*Control, error) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	watcher, err := watch.New(log, watch.Settings{Quiet: time.Millisecond, Max: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := store.Open(t.TempDir())
+	dir, err := store.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := dir.Close(); err != nil {
+		if err := dir.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			t.Error(err)
 		}
 	})
-	c, err := New(Config{Log: log, Fleet: "fleet.yaml", Watcher: watcher, XDS: xds.NewServer(log, xds.Limits{}), Store: dir})
+	return New(Config{Log: log, Fleet: "fleet.yaml", Watcher: watcher, XDS: xds.NewServer(log, xds.Limits{}), Store: dir})
+}
+
+// idle is a loop that does not run: the test is what happens to it.
+func idle(t testing.TB) *Control {
+	t.Helper()
+	c, _ := idleIn(t, t.TempDir())
+	return c
+}
+
+// idleIn is one in a state directory.
+func idleIn(t testing.TB, path string) (*Control, string) {
+	t.Helper()
+	c, err := open(t, path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.writing.Wait)
-	return c
+	return c, path
+}
+
+// metadata is a node's, of JSON.
+func metadata(t testing.TB, text string) *structpb.Struct {
+	t.Helper()
+	var m structpb.Struct
+	if err := protojson.Unmarshal([]byte(text), &m); err != nil {
+		t.Fatal(err)
+	}
+	return &m
 }
 
 // nextBuild takes a build's result.
@@ -72,7 +99,7 @@ func TestBuildOfWhatWasOnDisk(t *testing.T) {
 	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
 	late := nextBuild(t, c)
 	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte("fleet: [")})
-	c.finished(t.Context(), late)
+	c.finished(late)
 	s := c.status()
 	if len(s.Fleets) != 1 || !strings.Contains(s.Fleets[0].Problem, "fleet.yaml:1") {
 		t.Errorf("the problem on disk is gone: %+v", s)
@@ -81,7 +108,7 @@ func TestBuildOfWhatWasOnDisk(t *testing.T) {
 		t.Errorf("what is not on disk any more is pushed: %+v", s.Fleets[0])
 	}
 	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
-	c.finished(t.Context(), nextBuild(t, c))
+	c.finished(nextBuild(t, c))
 	if s := c.status(); s.Fleets[0].Problem != "" || s.Fleets[0].Candidate.ID == "" {
 		t.Errorf("the next good save does not heal it: %+v", s.Fleets[0])
 	}
@@ -93,11 +120,11 @@ func TestStateIsSavedAfterItsRevision(t *testing.T) {
 	c := idle(t)
 	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
 	b := nextBuild(t, c)
-	c.finished(t.Context(), b)
+	c.finished(b)
 	if _, err := c.Store.Load(fleetFileName("edge")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the state is there before the revision that it names: %v", err)
 	}
-	c.revisionSaved(<-c.saved)
+	c.disk()
 	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", b.snapshot.ID)} {
 		if _, err := c.Store.Load(name); err != nil {
 			t.Error(err)
@@ -111,7 +138,7 @@ func TestLastStateIsSaved(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	c.changed(ctx, watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
 	b := nextBuild(t, c)
-	c.finished(ctx, b)
+	c.finished(b)
 	end()
 	c.saveLast()
 	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", b.snapshot.ID)} {

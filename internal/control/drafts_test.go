@@ -44,7 +44,7 @@ func TestDraftsSayNothing(t *testing.T) {
 	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(filteredYAML)})
 	draft("gate.wasm", "not a module")
 	c.changed(t.Context(), watch.Change{Path: "gate.wasm", Data: []byte("\x00asm\x01\x00\x00\x00")})
-	c.finished(t.Context(), nextBuild(t, c))
+	c.finished(nextBuild(t, c))
 	if p := c.problems["edge"]; !strings.Contains(p, "Proxy-Wasm") {
 		t.Errorf("what has settled is no filter, and the problem is %q", p)
 	}
@@ -60,7 +60,7 @@ func TestDraftIsTaken(t *testing.T) {
 	if made, err := drafted.revision(); err != nil || b.snapshot != made {
 		t.Errorf("the build made its own revision beside the draft's (%v)", err)
 	}
-	c.finished(t.Context(), b)
+	c.finished(b)
 	other := strings.Replace(fleetYAML, "STATIC", "STRICT_DNS", 1)
 	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(other), Draft: true})
 	drafted = c.makings["edge"]

@@ -29,6 +29,8 @@ const (
 	Accepted     = "accepted"     // a proxy runs a revision
 	Problem      = "problem"      // something on disk can't be served
 	Healed       = "healed"       // and now can
+	Unsaved      = "unsaved"      // the state directory does not take a fleet's state
+	Saved        = "saved"        // and now does
 )
 
 // Timings are the moments of a change.

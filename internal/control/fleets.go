@@ -21,9 +21,17 @@ type fleetState struct {
 	cancel  context.CancelFunc // ends the build under way
 	busy    bool               // one is
 	onDisk  string             // ID of the revision that was built last
-	saving  map[string]bool    // IDs of revisions in the state directory: true while one is being written
 	timings Timings            // of the newest change
-	dirty   bool               // what survives a restart has changed
+
+	// What is on disk: see disk.go.
+	saving     map[string]bool // IDs of revisions in the state directory: true while one is being written
+	removing   map[string]bool // IDs of revisions that are being removed from it
+	leftover   []string        // IDs of revisions in it that are to be removed
+	dirty      bool            // what survives a restart has changed
+	writing    bool            // a state is being written
+	disk       diskTrouble
+	unanswered []chan<- error // of commands that are carried out and not saved
+	answering  []chan<- error // of those in the state that is being written
 }
 
 // fleet finds a fleet, or makes it.

@@ -1,20 +1,20 @@
 package control
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
-// savedFleet is what survives of a fleet.
+// savedFleet is what survives of a fleet. snapshot.Format says how it may change.
 type savedFleet struct {
+	Format  int           `json:"format"`
 	Match   fleet.Match   `json:"match"`
 	Rollout rollout.Fleet `json:"rollout"`
 }
@@ -23,18 +23,70 @@ func fleetFileName(name string) string     { return "fleets/" + name + ".json" }
 func revisionFolder(fleet string) string   { return "revisions/" + fleet }
 func revisionFile(fleet, id string) string { return revisionFolder(fleet) + "/" + id + ".pb" }
 
+// readFleet reads a fleet's state, of this format or an older one.
+func readFleet(data []byte) (savedFleet, error) {
+	format, err := snapshot.FormatOf(data)
+	if err != nil {
+		return savedFleet{}, err
+	}
+	var saved savedFleet
+	if err := json.Unmarshal(data, &saved); err != nil {
+		return savedFleet{}, err
+	}
+	if format == 0 {
+		var old struct{ Match json.RawMessage }
+		if err := json.Unmarshal(data, &old); err != nil {
+			return savedFleet{}, err
+		}
+		if saved.Match, err = snapshot.ReadMatch0(old.Match); err != nil {
+			return savedFleet{}, fmt.Errorf("match: %w", err)
+		}
+	}
+	if r := saved.Rollout.Rollout; r != nil && (r.Stage < 0 || r.Stage >= len(r.Plan.Stages)) {
+		return savedFleet{}, fmt.Errorf("its rollout is in stage %d of %d", r.Stage+1, len(r.Plan.Stages))
+	}
+	return saved, nil
+}
+
 // restore reads what an earlier server saved: until what is on disk has been
 // read, and if that is bad for as long as it is, the last good revision is
-// served. What of it can't be read is said, and the server goes on without.
+// served. What of it is damaged is said and put aside, and the server goes on
+// without. What a newer server has written is not touched: it is no damage, and
+// to go on without it would be to forget it.
 func (c *Control) restore() error {
 	names, err := c.Store.List("fleets")
 	if err != nil {
 		return err
 	}
+	if err := c.newer(names); err != nil {
+		return err
+	}
 	for _, file := range names {
-		name := strings.TrimSuffix(file, ".json")
-		if err := c.restoreFleet(name); err != nil {
+		name, isState := strings.CutSuffix(file, ".json")
+		if !isState {
+			continue
+		}
+		err := c.restoreFleet(name)
+		if newer := (*snapshot.NewerFormatError)(nil); errors.As(err, &newer) {
+			return err
+		}
+		if err != nil {
 			c.Log.Error("a part of the last state of a fleet can't be read: it goes on without", "fleet", name, "error", err)
+		}
+	}
+	return nil
+}
+
+// newer looks for what a newer server has written, before anything is put aside.
+func (c *Control) newer(files []string) error {
+	for _, file := range files {
+		data, err := c.Store.Load("fleets/" + file)
+		if err != nil {
+			continue // restoreFleet says so
+		}
+		_, err = snapshot.FormatOf(data)
+		if newer := (*snapshot.NewerFormatError)(nil); errors.As(err, &newer) {
+			return c.damaged("fleets/"+file, err)
 		}
 	}
 	return nil
@@ -45,9 +97,9 @@ func (c *Control) restoreFleet(name string) error {
 	if err != nil {
 		return err
 	}
-	var saved savedFleet
-	if err := json.Unmarshal(data, &saved); err != nil {
-		return fmt.Errorf("%s: %w", fleetFileName(name), err)
+	saved, err := readFleet(data)
+	if err != nil {
+		return c.damaged(fleetFileName(name), err)
 	}
 	s := c.fleet(name)
 	s.match, s.rollout = saved.Match, saved.Rollout
@@ -62,6 +114,7 @@ func (c *Control) restoreFleet(name string) error {
 	if errs[2] != nil {
 		s.rollout.Rollout = nil // it is built anew of what is on disk
 	}
+	errs = append(errs, c.leftovers(s))
 	if candidate := s.candidate(); candidate.ID != "" {
 		c.step(s, rollout.Stored{ID: candidate.ID})
 		c.Log.Info("goes on with a rollout", "fleet", name, "revision", candidate.Number, "id", candidate.ID, "stage", s.rollout.Rollout.Stage+1)
@@ -80,123 +133,38 @@ func (c *Control) restoreRevision(s *fleetState, id string) error {
 	}
 	snap, err := snapshot.Decode(s.name, data)
 	if err != nil {
-		return fmt.Errorf("%s: %w", revisionFile(s.name, id), err)
+		return c.damaged(revisionFile(s.name, id), err)
 	}
 	s.snapshots[id], s.saving[id] = snap, false
 	return nil
 }
 
-// savedRevision is what came of writing a revision.
-type savedRevision struct {
-	fleet, id string
-	err       error
-}
-
-// saveDelay is how long after its push a revision is written that compiles nothing.
-// Most proxies take it in less, and sooner while nobody writes to a disk on their
-// machine; and a crash in between costs them nothing. One with new code is written
-// at once: without it they would be sent that code, and compile it, again.
-const saveDelay = 20 * time.Millisecond
-
-// saveRevision writes a revision that is being tried, beside the loop: proxies
-// don't wait for the disk. The state that names it is saved after it.
-func (c *Control) saveRevision(ctx context.Context, s *fleetState, snap *snapshot.Snapshot) {
-	underWay, known := s.saving[snap.ID]
-	switch {
-	case s.snapshots[snap.ID] == nil || underWay: // refused before; or on its way
-		return
-	case known:
-		c.step(s, rollout.Stored{ID: snap.ID})
-		return
+// damaged puts a file aside that can't be read, for a person to look at: it would
+// be replaced else.
+func (c *Control) damaged(file string, why error) error {
+	why = fmt.Errorf("%s: %w", file, why)
+	if newer := (*snapshot.NewerFormatError)(nil); errors.As(why, &newer) {
+		return fmt.Errorf("%w; nothing of the state directory is changed (run that server, or give this one another folder by --state)", why)
 	}
-	s.saving[snap.ID] = true
-	delay := time.Duration(0)
-	if snap.SameCode(s.snapshots[s.rollout.Serving.ID]) {
-		delay = saveDelay
-	}
-	c.writing.Go(func() {
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
-		}
-		r := savedRevision{fleet: s.name, id: snap.ID}
-		var data []byte
-		if data, r.err = snap.Encode(); r.err == nil {
-			r.err = c.Store.Save(revisionFile(r.fleet, r.id), data)
-		}
-		select {
-		case c.saved <- r:
-		case <-ctx.Done():
-		}
-	})
-}
-
-// revisionSaved tells the rollout, which lets a revision become good only then.
-func (c *Control) revisionSaved(r savedRevision) {
-	s := c.fleet(r.fleet)
-	if r.err != nil {
-		delete(s.saving, r.id)
-		c.Log.Error("a revision is not saved: a restart goes back to the last one that was", "fleet", r.fleet, "id", r.id, "error", r.err)
-		c.saveChanges(s)
-		return
-	}
-	s.saving[r.id] = false
-	c.step(s, rollout.Stored{ID: r.id})
-}
-
-// batch takes several steps, and saves what they changed once.
-func (c *Control) batch(steps func()) {
-	c.later = true
-	steps()
-	c.later = false
-	for _, s := range c.fleets {
-		c.saveChanges(s)
-	}
-}
-
-// saveChanges saves the state if it has changed. One that names a revision on its
-// way to the disk waits for that: without it a restart could not go on from there.
-func (c *Control) saveChanges(s *fleetState) {
-	if s.dirty && !c.later && !s.saving[s.candidate().ID] {
-		c.save(s)
-	}
-}
-
-// saveLast saves what is not saved when the loop ends.
-func (c *Control) saveLast() {
-	c.writing.Wait()
-	for _, s := range c.fleets {
-		if s.dirty {
-			c.save(s)
-		}
-	}
-}
-
-// save writes the state.
-func (c *Control) save(s *fleetState) {
-	s.dirty = false
-	data, err := json.MarshalIndent(savedFleet{Match: s.match, Rollout: s.rollout}, "", "  ")
-	if err == nil {
-		err = c.Store.Save(fleetFileName(s.name), data)
+	aside, err := c.Store.SetAside(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return why
 	}
 	if err != nil {
-		c.Log.Error("the state is not saved: a restart goes back to what was saved last", "fleet", s.name, "error", err)
-		return
+		return errors.Join(why, err)
 	}
-	c.prune(s)
+	return fmt.Errorf("%w (it is kept as %s)", why, aside)
 }
 
-// prune removes revisions that nothing refers to any more.
-func (c *Control) prune(s *fleetState) {
-	var keep []string
-	for id, underWay := range s.saving {
-		if underWay || s.wanted(id) {
-			keep = append(keep, id+".pb")
-		} else {
-			delete(s.saving, id)
+// leftovers are the revisions on disk that the state does not name: of a crash
+// before it did, or before they were removed.
+func (c *Control) leftovers(s *fleetState) error {
+	names, err := c.Store.List(revisionFolder(s.name))
+	for _, name := range names {
+		id, isRevision := strings.CutSuffix(name, ".pb")
+		if _, known := s.saving[id]; isRevision && !known {
+			s.leftover = append(s.leftover, id)
 		}
 	}
-	if err := c.Store.Prune(revisionFolder(s.name), keep...); err != nil {
-		c.Log.Warn("old revisions stay in the state directory", "fleet", s.name, "error", err)
-	}
+	return err
 }

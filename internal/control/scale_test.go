@@ -20,8 +20,8 @@ func rolling(t testing.TB, ctx context.Context) *Control {
 	c := idle(t)
 	change := func(text string) {
 		c.changed(ctx, watch.Change{Path: "fleet.yaml", Data: []byte(text)})
-		c.finished(ctx, nextBuild(t, c))
-		c.revisionSaved(<-c.saved)
+		c.finished(nextBuild(t, c))
+		c.disk()
 	}
 	change(fleetYAML)
 	c.accept(0, 1)
@@ -72,6 +72,27 @@ func BenchmarkJoiningARollout(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(took.Nanoseconds())/float64(b.N)/float64(n), "ns/proxy")
+		})
+	}
+}
+
+// What a save costs the loop, of which it makes a copy, and what all of it takes,
+// which is beside the loop.
+func BenchmarkSaving(b *testing.B) {
+	for _, n := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c := rolling(b, b.Context())
+			c.accept(1, n)
+			c.disk()
+			s := c.fleets["edge"]
+			var inLoop time.Duration
+			for b.Loop() {
+				begin := time.Now()
+				c.save(s)
+				inLoop += time.Since(begin)
+				c.disk()
+			}
+			b.ReportMetric(float64(inLoop.Nanoseconds())/float64(b.N), "ns-in-loop/op")
 		})
 	}
 }

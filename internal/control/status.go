@@ -34,6 +34,10 @@ type FleetStatus struct {
 	// it is not known yet. OnDisk is the ID of what was built of the disk last.
 	Pending bool   `json:"pending"`
 	OnDisk  string `json:"on_disk"`
+	// Unsaved says why the state directory does not have the fleet's state, and since
+	// when: a restart would go back to an older one.
+	Unsaved      string    `json:"unsaved,omitempty"`
+	UnsavedSince time.Time `json:"unsaved_since,omitzero"`
 	// Unproven is what of the revision can't be proven, and why.
 	Unproven []string `json:"unproven,omitempty"`
 }
@@ -104,6 +108,7 @@ func (c *Control) fleetStatus(s *fleetState) FleetStatus {
 		Rollout:  s.rolloutStatus(c),
 		Rejected: slices.Clone(s.rollout.Rejected), Problem: c.problems[s.name], Proxies: c.count(s.name),
 		Pending: s.busy || c.Watcher.Unsettled(), OnDisk: s.onDisk,
+		Unsaved: s.disk.reason, UnsavedSince: s.disk.since,
 	}
 	if snap := s.snapshots[cmp.Or(out.Candidate.ID, out.Serving.ID)]; snap != nil {
 		out.Modules, out.Unproven = snap.Modules, unproven(snap)

@@ -9,23 +9,27 @@ import (
 )
 
 // A Check is a request with a known answer. It is asked of a filter in the
-// preflight sandbox, and of every proxy through its listeners.
+// preflight sandbox, and of every proxy through its listeners. It is saved with
+// the revision: see snapshot.Format.
 type Check struct {
-	Line    int    // of the fleet file
-	Method  string // "GET" where the file says nothing
-	Path    string // "/" where the file says nothing
-	Host    string // the :authority, "waxwing.check" where the file says nothing
-	Headers []Header
+	Line    int      `json:"line"`   // of the fleet file
+	Method  string   `json:"method"` // "GET" where the file says nothing
+	Path    string   `json:"path"`   // "/" where the file says nothing
+	Host    string   `json:"host"`   // the :authority, "waxwing.check" where the file says nothing
+	Headers []Header `json:"headers,omitempty"`
 	// Status is the answer's status, 100 to 599.
-	Status int
+	Status int `json:"status"`
 	// Upstream is what the service answers if the filters let the request pass,
 	// 200 where the file says nothing: where there is no service (in the sandbox,
 	// in a shadow listener), this is answered instead.
-	Upstream int
+	Upstream int `json:"upstream"`
 }
 
 // A Header is one header of a request. Its value may be a secret: it is not logged.
-type Header struct{ Name, Value string }
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
 
 type checkDocument struct {
 	Request struct {

@@ -7,19 +7,20 @@ import (
 )
 
 // A Match says which proxies a fleet is for. A proxy belongs to it when every
-// criterion that is set holds; an empty Match takes every proxy.
+// criterion that is set holds; an empty Match takes every proxy. It is a part of
+// the saved state: see snapshot.Format.
 type Match struct {
-	ID       string            `yaml:"id"`      // a glob (path.Match) of the node id
-	Cluster  string            `yaml:"cluster"` // the node's cluster, exactly
-	Locality Locality          `yaml:"locality"`
-	Labels   map[string]string `yaml:"labels"` // labels of the node's metadata
+	ID       string            `yaml:"id" json:"id,omitempty"`           // a glob (path.Match) of the node id
+	Cluster  string            `yaml:"cluster" json:"cluster,omitempty"` // the node's cluster, exactly
+	Locality Locality          `yaml:"locality" json:"locality,omitzero"`
+	Labels   map[string]string `yaml:"labels" json:"labels,omitempty"` // labels of the node's metadata
 }
 
 // A Locality narrows by place; empty parts match any.
 type Locality struct {
-	Region  string `yaml:"region"`
-	Zone    string `yaml:"zone"`
-	SubZone string `yaml:"sub_zone"`
+	Region  string `yaml:"region" json:"region,omitempty"`
+	Zone    string `yaml:"zone" json:"zone,omitempty"`
+	SubZone string `yaml:"sub_zone" json:"sub_zone,omitempty"`
 }
 
 // Matches reports whether a proxy belongs to the fleet.

@@ -4,39 +4,40 @@ import (
 	"time"
 )
 
-// A Rollout says how a new revision reaches the proxies of a fleet.
+// A Rollout says how a new revision reaches the proxies of a fleet. It is saved
+// with the revision, durations in nanoseconds: see snapshot.Format.
 type Rollout struct {
-	Stages []Stage
+	Stages []Stage `json:"stages"`
 	// Prove is how long the checks must hold in a proxy's shadow listener before
 	// its real one takes a revision.
-	Prove time.Duration
+	Prove time.Duration `json:"prove"`
 	// Limits are from when on evidence is against a revision.
-	Limits Limits
+	Limits Limits `json:"limits"`
 }
 
 // A Stage is a part of the fleet, in addition to those of the stages before it.
 type Stage struct {
-	Name string
+	Name string `json:"name"`
 	// Percent is the share of the connected proxies, those of earlier stages
 	// included: over 0, to 100. Proxies is their number, where Percent is 0.
-	Percent float64
-	Proxies int
+	Percent float64 `json:"percent,omitempty"`
+	Proxies int     `json:"proxies,omitempty"`
 	// Match narrows the stage to some of the proxies, by label or by name.
-	Match    Match
-	Bake     time.Duration // how long every proxy of it must hold
-	Deadline time.Duration // how long the stage may take, its bake not counted
-	Manual   bool          // a person says when it ends: `approve: manual`
+	Match    Match         `json:"match,omitzero"`
+	Bake     time.Duration `json:"bake,omitempty"`   // how long every proxy of it must hold
+	Deadline time.Duration `json:"deadline"`         // how long the stage may take, its bake not counted
+	Manual   bool          `json:"manual,omitempty"` // a person says when it ends: `approve: manual`
 }
 
 // Limits are thresholds of evidence. https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/stats
 type Limits struct {
 	// Errors is by how much the share of 5xx responses may exceed that of the same
 	// proxies before, and of the rest of the fleet: 0.05 is five in a hundred.
-	Errors float64
+	Errors float64 `json:"errors"`
 	// MinRequests is how many requests it takes to judge by.
-	MinRequests int
+	MinRequests int `json:"min_requests"`
 	// Disconnects is how many times proxies that have the revision may be lost in a stage.
-	Disconnects int
+	Disconnects int `json:"disconnects"`
 }
 
 // DefaultRollout is that of a fleet file that says nothing: one proxy, then all.

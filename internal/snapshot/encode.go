@@ -3,7 +3,6 @@ package snapshot
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -31,7 +30,7 @@ func (s *Snapshot) Encode() ([]byte, error) {
 			message.Resources = append(message.Resources, r.Wire)
 		}
 	}
-	meta, err := json.Marshal(s.Meta)
+	meta, err := writeMeta(s.Meta)
 	if err != nil {
 		return nil, fmt.Errorf("encoding revision %s: %w", s.ID, err)
 	}
@@ -70,7 +69,8 @@ func decode(fleetName string, data []byte) (*Snapshot, error) {
 	var meta Meta
 	for _, wire := range message.GetResources() {
 		if wire.GetResource().GetTypeUrl() == metaType {
-			if err := json.Unmarshal(wire.GetResource().GetValue(), &meta); err != nil {
+			var err error
+			if meta, err = readMeta(wire.GetResource().GetValue()); err != nil {
 				return nil, fmt.Errorf("how it is rolled out: %w", err)
 			}
 			continue

@@ -64,16 +64,16 @@ type Snapshot struct {
 }
 
 // Meta is how a revision is to be rolled out and proven. Two that differ in it
-// only are the same revision.
+// only are the same revision. It is saved with the revision: see Format.
 type Meta struct {
-	Rollout  fleet.Rollout
-	Checks   []Check
-	NoShadow []string // filters that are not put into shadow listeners
+	Rollout  fleet.Rollout `json:"rollout"`
+	Checks   []Check       `json:"checks,omitempty"`
+	NoShadow []string      `json:"no_shadow,omitempty"` // filters that are not put into shadow listeners
 }
 
 // A Check is one that the fleet file has for a filter.
 type Check struct {
-	Filter string
+	Filter string `json:"filter"`
 	fleet.Check
 }
 

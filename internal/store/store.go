@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -135,13 +136,32 @@ func (d *Dir) List(folder string) ([]string, error) {
 	return names, nil
 }
 
-// Prune removes all files of a folder but those named.
-func (d *Dir) Prune(folder string, keep ...string) error {
-	names, err := d.List(folder)
-	for _, name := range names {
-		if !slices.Contains(keep, name) {
-			err = errors.Join(err, os.Remove(filepath.Join(d.path, filepath.FromSlash(folder), name)))
-		}
+// Remove removes a file, if it is there.
+func (d *Dir) Remove(name string) error {
+	if err := os.Remove(filepath.Join(d.path, filepath.FromSlash(name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing: %w", err)
 	}
-	return err
+	return nil
+}
+
+// damaged is the folder of files that could not be read.
+const damaged = "damaged"
+
+// SetAside moves a file into the folder "damaged" and returns its name there. One
+// that was put there before, from the same folder, is replaced: what is damaged
+// must not fill the disk.
+func (d *Dir) SetAside(name string) (string, error) {
+	folder, ext := path.Dir(name), path.Ext(name)
+	if path.Dir(folder) == "." {
+		folder = strings.TrimSuffix(name, ext)
+	}
+	aside := path.Join(damaged, strings.ReplaceAll(folder, "/", "-")+ext)
+	to := filepath.Join(d.path, filepath.FromSlash(aside))
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return "", fmt.Errorf("putting %s aside: %w", name, err)
+	}
+	if err := os.Rename(filepath.Join(d.path, filepath.FromSlash(name)), to); err != nil {
+		return "", fmt.Errorf("putting %s aside: %w", name, err)
+	}
+	return aside, nil
 }

@@ -32,14 +32,43 @@ func TestSaveAndLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := d.Prune("revisions", "b"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"a", "c", "never"} {
+		if err := d.Remove("revisions/" + name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if names, err := d.List("revisions"); err != nil || !slices.Equal(names, []string{"b"}) {
 		t.Errorf("left: %v, %v", names, err)
 	}
 	if names, err := d.List("nothing"); err != nil || names != nil {
 		t.Errorf("a folder that is not there: %v, %v", names, err)
+	}
+}
+
+// What is damaged is kept, and replaced by the next that is: it does not pile up.
+func TestSetAside(t *testing.T) {
+	d, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for _, name := range []string{"fleets/edge.json", "revisions/edge/1.pb", "revisions/edge/2.pb"} {
+		if err := d.Save(name, []byte(name)); err != nil {
+			t.Fatal(err)
+		}
+		aside, err := d.SetAside(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := d.Load(aside); err != nil || string(got) != name {
+			t.Errorf("%s has %q, %v", aside, got, err)
+		}
+		if _, err := d.Load(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is there still: %v", name, err)
+		}
+	}
+	if names, err := d.List("damaged"); err != nil || len(names) != 2 {
+		t.Errorf("put aside: %v, %v; want one state and one revision", names, err)
 	}
 }
 

@@ -1,0 +1,20 @@
+package rollout
+
+import (
+	"maps"
+	"slices"
+)
+
+// Copy is what survives a restart, apart from the fleet: it can be written while
+// that goes on. What is never written to once it is made (a plan, an entry) is shared.
+func (f *Fleet) Copy() Fleet {
+	c := Fleet{Serving: f.Serving, Previous: f.Previous, Last: f.Last, Rejected: slices.Clone(f.Rejected), History: slices.Clone(f.History)}
+	if r := f.Rollout; r != nil {
+		c.Rollout = &Rollout{
+			Candidate: r.Candidate, Plan: r.Plan, Stage: r.Stage,
+			Members: maps.Clone(r.Members), Warmed: maps.Clone(r.Warmed), Flipped: maps.Clone(r.Flipped),
+			Released: r.Released, Approved: r.Approved, Paused: r.Paused, Started: r.Started, StageAt: r.StageAt, Lost: r.Lost,
+		}
+	}
+	return c
+}
