@@ -75,11 +75,15 @@ func (a *app) rolloutVerb(verb rollout.Verb, short string) *cobra.Command {
 	if verb == rollout.Retry {
 		cmd.Flags().StringVar(&id, "revision", "", "the revision's ID; default: that of what is on disk")
 	}
+	skipEmpty := false
+	if verb == rollout.Promote {
+		cmd.Flags().BoolVar(&skipEmpty, "skip-empty", false, "pass the stage if no connected proxy can be of it; it is recorded")
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *by == "" {
 			*by = userName()
 		}
-		command := control.Command{Fleet: *flags.fleet, Verb: verb, By: *by, Why: *why, ID: id}
+		command := control.Command{Fleet: *flags.fleet, Verb: verb, By: *by, Why: *why, ID: id, SkipEmpty: skipEmpty}
 		if err := flags.admin().call(cmd.Context(), http.MethodPost, "/v1/commands", command, nil); err != nil {
 			return err
 		}
@@ -170,12 +174,9 @@ func printRollout(w io.Writer, f control.FleetStatus, now time.Time) error {
 				fmt.Fprintf(t, "%s\t%d of %d\n", phase, n, r.Members)
 			}
 		}
-		if r.Paused {
-			fmt.Fprintln(t, "paused\tgo on with `xds rollout resume`")
-		}
-		if r.Awaiting {
-			fmt.Fprintln(t, "waiting\tend the stage with `xds rollout promote`")
-		}
+	}
+	if h := f.WaitsFor; h != nil {
+		fmt.Fprintf(t, "%s\t%s\n", waitsLabel(h.Kind), waitsText(h))
 	}
 	if n := len(f.Rejected); n > 0 {
 		last := f.Rejected[n-1]
@@ -185,6 +186,26 @@ func printRollout(w io.Writer, f control.FleetStatus, now time.Time) error {
 		return fmt.Errorf("printing the rollout: %w", err)
 	}
 	return nil
+}
+
+// waitsLabel names a line about what is waited for.
+func waitsLabel(kind rollout.Wait) string {
+	if kind == rollout.WaitPaused {
+		return "paused"
+	}
+	return "waiting"
+}
+
+// waitsText begins with the command where nothing but that ends it.
+func waitsText(h *rollout.HoldUp) string {
+	switch h.Kind {
+	case rollout.WaitPaused:
+		return "go on with `" + h.Do + "`: " + h.Text
+	case rollout.WaitApproval:
+		return "end the stage with `" + h.Do + "`: " + h.Text
+	default:
+		return h.Text
+	}
 }
 
 func (a *app) rolloutHistory() *cobra.Command {

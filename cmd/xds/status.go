@@ -94,6 +94,9 @@ func printProblems(w io.Writer, s control.Status) error {
 			lines = append(lines, fmt.Sprintf("fleet %s: its state is not on disk since %s, and a restart would go back to an older one; it is tried again: %s",
 				f.Fleet, f.UnsavedSince.Format(time.DateTime), f.Unsaved))
 		}
+		if f.WaitsFor != nil {
+			lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, f.WaitsFor.Text))
+		}
 		for _, why := range f.Unproven {
 			lines = append(lines, fmt.Sprintf("fleet %s: not proven: %s", f.Fleet, why))
 		}

@@ -20,6 +20,8 @@ type Command struct {
 	By    string       `json:"by"`
 	Why   string       `json:"why"`
 	ID    string       `json:"id"` // of the revision, for retry
+	// SkipEmpty has promote pass a stage that no connected proxy can be of.
+	SkipEmpty bool `json:"skip_empty"`
 }
 
 type request struct {
@@ -85,7 +87,9 @@ func (c *Control) carryOut(command Command) error {
 	if command.Verb == rollout.Retry && command.ID == "" {
 		command.ID = s.onDisk
 	}
-	refusal := c.step(s, rollout.Command{Verb: command.Verb, By: command.By, Why: command.Why, ID: command.ID})
+	refusal := c.step(s, rollout.Command{
+		Verb: command.Verb, By: command.By, Why: command.Why, ID: command.ID, SkipEmpty: command.SkipEmpty,
+	})
 	if refusal != "" {
 		return fmt.Errorf("%w: fleet %s: %s", ErrRefused, s.name, refusal)
 	}

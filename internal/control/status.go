@@ -40,6 +40,8 @@ type FleetStatus struct {
 	UnsavedSince time.Time `json:"unsaved_since,omitzero"`
 	// Unproven is what of the revision can't be proven, and why.
 	Unproven []string `json:"unproven,omitempty"`
+	// WaitsFor is what a change on its way waits for; nil where none is on its way.
+	WaitsFor *rollout.HoldUp `json:"waits_for,omitempty"`
 }
 
 // RolloutStatus is a rollout in progress.
@@ -107,7 +109,7 @@ func (c *Control) fleetStatus(s *fleetState) FleetStatus {
 		Fleet: s.name, Serving: s.rollout.Serving, Candidate: s.candidate(), Previous: s.rollout.Previous,
 		Rollout:  s.rolloutStatus(c),
 		Rejected: slices.Clone(s.rollout.Rejected), Problem: c.problems[s.name], Proxies: c.count(s.name),
-		Pending: s.busy || c.Watcher.Unsettled(), OnDisk: s.onDisk,
+		Pending: s.busy || c.Watcher.Unsettled(), OnDisk: s.onDisk, WaitsFor: s.rollout.HoldUp(time.Now()),
 		Unsaved: s.disk.reason, UnsavedSince: s.disk.since,
 	}
 	if snap := s.snapshots[cmp.Or(out.Candidate.ID, out.Serving.ID)]; snap != nil {

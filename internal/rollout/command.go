@@ -48,19 +48,29 @@ func (s *step) carryOut(c Command) string {
 	case Resume:
 		return s.resume(c)
 	case Promote:
-		if r.Paused {
-			return "the rollout is paused: resume it first"
-		}
-		if !r.Released || !r.allConfirmed() {
-			return fmt.Sprintf("stage %q is not confirmed yet: proof is not skipped", r.stage().Name)
-		}
-		r.Approved = true
-		s.record(Entry{Kind: Promoted, Revision: r.Candidate, Stage: r.stage().Name, By: c.By, Reason: c.Why})
+		return s.promoteStage(c)
 	case Abort, Undo:
 		s.reject(Aborted, "", because("aborted", c), c.By)
 	default:
 		return fmt.Sprintf("%q is not something to do to a rollout", c.Verb)
 	}
+	return ""
+}
+
+// promoteStage ends a stage that is confirmed or, if the person says so, that has
+// no proxy.
+func (s *step) promoteStage(c Command) string {
+	r := s.Rollout
+	switch {
+	case r.Paused:
+		return "the rollout is paused: resume it first"
+	case s.isEmpty():
+		return s.skipEmpty(c)
+	case !r.Released || !r.allConfirmed():
+		return fmt.Sprintf("stage %q is not confirmed yet: proof is not skipped", r.stage().Name)
+	}
+	r.Approved = true
+	s.record(Entry{Kind: Promoted, Revision: r.Candidate, Stage: r.stage().Name, By: c.By, Reason: c.Why})
 	return ""
 }
 
@@ -76,7 +86,7 @@ func (s *step) pause(c Command) string {
 	if r.Paused {
 		return "the rollout is paused already"
 	}
-	r.Paused, r.pausedAt = true, s.now
+	r.Paused, r.PausedAt, r.PausedBy = true, s.now, c.By
 	s.record(Entry{Kind: Paused, Revision: r.Candidate, Stage: r.stage().Name, By: c.By, Reason: c.Why})
 	return ""
 }
@@ -87,20 +97,22 @@ func (s *step) resume(c Command) string {
 	if !r.Paused {
 		return "the rollout is not paused"
 	}
-	r.Paused = false
-	if !r.pausedAt.IsZero() { // else it was paused before a restart, and the clocks began anew
-		away := s.now.Sub(r.pausedAt)
-		for _, p := range s.proxies {
-			p.since = p.since.Add(away)
-		}
-		if !r.bakeSince.IsZero() {
-			r.bakeSince = r.bakeSince.Add(away)
-		}
+	for _, p := range s.proxies {
+		p.since = s.waited(p.since)
 	}
-	r.vacantAt = time.Time{}
+	if !r.bakeSince.IsZero() {
+		r.bakeSince = s.waited(r.bakeSince)
+	}
+	r.Paused, r.PausedAt, r.PausedBy = false, time.Time{}, ""
+	r.loneAt, r.vacantAt, r.emptyAt = time.Time{}, time.Time{}, time.Time{}
 	s.record(Entry{Kind: Resumed, Revision: r.Candidate, Stage: r.stage().Name, By: c.By, Reason: c.Why})
 	s.recruit()
 	return ""
+}
+
+// waited moves a clock on by as long as the rollout was paused since it began.
+func (s *step) waited(since time.Time) time.Time {
+	return s.now.Add(-max(0, s.Rollout.PausedAt.Sub(since)))
 }
 
 // undo goes back to the revision before. It was good: everyone gets it at once.

@@ -84,6 +84,8 @@ type (
 		By   string
 		Why  string
 		ID   string // Retry: of which revision; "" for the one on disk
+		// SkipEmpty has Promote pass a stage that no connected proxy can be of.
+		SkipEmpty bool
 	}
 	// Tick says: time has passed. See Fleet.Next.
 	Tick struct{}
@@ -129,6 +131,8 @@ type Kind string
 const (
 	Started          Kind = "started"            // a candidate's rollout begins
 	StageStarted     Kind = "stage started"      // its proxies get the candidate in their shadow listeners
+	Empty            Kind = "empty stage"        // no connected proxy can be of it
+	Waits            Kind = "waits"              // something is waited for a while already
 	Unproven         Kind = "unproven"           // a proxy can't be asked the checks: its ACK must do
 	Flipped          Kind = "flipped"            // the stage's proxies have proven it: their real listeners get it
 	Baking           Kind = "baking"             // all of the stage have confirmed it
@@ -144,6 +148,7 @@ const (
 	Paused           Kind = "paused"
 	Resumed          Kind = "resumed"
 	Promoted         Kind = "promoted" // a person ended a stage
+	Skipped          Kind = "skipped"  // a person passed a stage that has no proxy
 	Aborted          Kind = "aborted"  // a person rejected a candidate
 	Undone           Kind = "undone"   // a person went back to the revision before
 	Retried          Kind = "retried"  // a person wants a rejected revision tried again

@@ -19,6 +19,7 @@ type world struct {
 	offered  int
 	bad      map[string]bool // revisions whose checks fail
 	accepted map[string]bool // node/revision: it accepted it live
+	labels   bool            // plans have stages by label, and the disk may be late
 }
 
 // model is what a proxy runs.
@@ -30,10 +31,7 @@ type model struct{ live, shadow string }
 // confirmed; and in the end every rollout ended, served or rolled back.
 func TestInvariants(t *testing.T) {
 	for seed := range uint64(400) {
-		w := &world{
-			t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0)), f: &Fleet{}, now: epoch,
-			proxies: map[string]*model{}, proven: map[string]bool{}, bad: map[string]bool{}, accepted: map[string]bool{},
-		}
+		w := newWorld(t, seed)
 		for range 400 {
 			w.happen()
 			w.check()
@@ -99,15 +97,24 @@ func (w *world) offer() {
 		{Name: "half", Percent: 50, Bake: time.Second, Deadline: time.Minute},
 		{Name: "all", Percent: 100, Deadline: time.Minute},
 	}
+	if w.labels {
+		plan = w.labelledPlan()
+	}
 	w.step(Offered{ID: id, Plan: plan})
-	w.step(Stored{id})
+	if !w.labels || w.r.IntN(3) > 0 {
+		w.step(Stored{id})
+	}
 }
 
 func (w *world) join(node string, fresh bool) {
 	if w.proxies[node] == nil || fresh {
 		w.proxies[node] = &model{}
 	}
-	w.step(Joined{Node: node, Attributes: map[string]string{"id": node}, Health: true, Fresh: fresh})
+	attributes := map[string]string{"id": node}
+	if w.labels {
+		attributes["label.track"] = fmt.Sprint(w.r.IntN(4))
+	}
+	w.step(Joined{Node: node, Attributes: attributes, Health: true, Fresh: fresh})
 	w.step(Health{Node: node, Open: true})
 }
 

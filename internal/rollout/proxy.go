@@ -112,6 +112,9 @@ func (s *step) tally(node string, by int) {
 	if p.unproven() {
 		r.unproven += by
 	}
+	if p.phase == Joining {
+		r.joining += by
+	}
 	if p.phase == Proven {
 		r.waits(node, by > 0)
 	}

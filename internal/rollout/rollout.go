@@ -77,22 +77,27 @@ type Rollout struct {
 	Released bool      `json:"released,omitempty"`
 	Approved bool      `json:"approved,omitempty"` // a person let the stage end
 	Paused   bool      `json:"paused,omitempty"`
+	PausedAt time.Time `json:"paused_at,omitzero"`
+	PausedBy string    `json:"paused_by,omitempty"`
 	Started  time.Time `json:"started"`
 	StageAt  time.Time `json:"stage_at"` // when the stage began
 	Lost     int       `json:"lost,omitempty"`
 
-	stored    bool      // the candidate would survive a crash
-	next      *Offered  // a newer one that waits until this one is stored, and so done
-	nextAt    time.Time // since when
-	bakeSince time.Time // all connected members are confirmed since; zero while one is not
-	pausedAt  time.Time
-	vacantAt  time.Time       // no member is connected since; zero while one is
+	stored    bool            // the candidate would survive a crash
+	next      *Offered        // a newer one that waits until this one is stored, and so done
+	nextAt    time.Time       // since when
+	bakeSince time.Time       // all connected members are confirmed since; zero while one is not
+	loneAt    time.Time       // no proxy of the fleet is connected since; zero while one is
+	vacantAt  time.Time       // others are, and no member is, since; zero else
+	emptyAt   time.Time       // there is no member that it can be given to since, though proxies are connected; zero else
 	waiting   int             // connected members that are not confirmed
 	unproven  int             // connected members that have not proven it yet
+	joining   int             // those of them that take the last good revision first
 	proven    map[string]bool // connected members that wait for their flip
 	members   int             // connected members
 	pool      *pool           // nil where all of the fleet is of the stage, and after a restart
 	told      map[Kind]bool   // what is told once in a stage
+	toldWaits map[Wait]bool   // the hold-ups that are
 }
 
 // An Assignment is what a proxy is to have.
@@ -183,6 +188,10 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		s.waitFor()
 	}
 	s.advance()
+	s.noteAbsence()
+	if _, ok := event.(Tick); ok {
+		s.tellHoldUp()
+	}
 	return s.effects
 }
 

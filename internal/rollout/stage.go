@@ -24,12 +24,14 @@ func (s *step) startStage(i int) {
 	r := s.Rollout
 	r.Stage, r.StageAt = i, s.now
 	r.Released, r.Approved, r.told, r.bakeSince, r.Lost = false, false, map[Kind]bool{}, time.Time{}, 0
+	r.loneAt, r.vacantAt, r.emptyAt, r.toldWaits = time.Time{}, time.Time{}, time.Time{}, nil
 	s.recruit()
 	stage := r.stage()
 	s.record(Entry{
 		Kind: StageStarted, Revision: r.Candidate, Stage: stage.Name,
 		Reason: fmt.Sprintf("stage %d of %d, %s", i+1, len(r.Plan.Stages), proxies(len(r.Members))),
 	})
+	s.sayEmpty()
 	s.do(Save{})
 }
 
@@ -224,37 +226,6 @@ func (s *step) settles(p *proxy) (next Phase, checks, settles bool) {
 		return Idle, false, false
 	}
 	return next, checks, !checks || !p.health && !p.expects && s.now.Sub(p.since) >= healthGrace
-}
-
-// vacant takes other proxies where all of a stage are gone for long.
-func (s *step) vacant() {
-	r := s.Rollout
-	if r.members > 0 || len(s.proxies) == 0 {
-		r.vacantAt = time.Time{}
-		return
-	}
-	if r.vacantAt.IsZero() {
-		r.vacantAt = s.now
-	}
-	if len(r.Members) > 0 && s.now.Sub(r.vacantAt) < vacancy {
-		return
-	}
-	r.vacantAt = s.now
-	gone := slices.Sorted(maps.Keys(r.Members))
-	for _, node := range gone {
-		if p := s.proxies[node]; p == nil || p.phase == Idle {
-			delete(r.Members, node)
-			delete(r.Warmed, node)
-			delete(r.Flipped, node)
-		}
-	}
-	if len(gone) > 0 {
-		s.record(Entry{Kind: Replaced, Revision: r.Candidate, Stage: r.stage().Name, Node: gone[0], Reason: "none of the stage's proxies is connected"})
-		s.lost(gone[0], "it did not come back")
-	}
-	if s.Rollout != nil {
-		s.recruit()
-	}
 }
 
 // turn takes one step of the stage, and reports whether there may be another.

@@ -65,6 +65,11 @@ func (s *story) tell(d *datadriven.TestData) string {
 			fmt.Fprintf(&out, "%6s %s\n", e.At.Sub(epoch), describe(Tell{e}))
 		}
 		return out.String()
+	case "holdup":
+		if h := s.f.HoldUp(s.now); h != nil {
+			return h.Text + "\n"
+		}
+		return "none\n"
 	case "wait":
 		return s.wait(d)
 	}
@@ -156,6 +161,9 @@ func (s *story) event(d *datadriven.TestData) Event {
 		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)"}
 	case "count":
 		return Counted{Node: arg, Counters: s.counters(d)}
+	}
+	if d.Cmd == "skip-empty" {
+		return Command{Verb: Promote, By: "alice", Why: d.Input, SkipEmpty: true}
 	}
 	return Command{Verb: Verb(d.Cmd), By: "alice", Why: d.Input}
 }
