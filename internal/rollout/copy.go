@@ -13,7 +13,8 @@ func (f *Fleet) Copy() Fleet {
 		c.Rollout = &Rollout{
 			Candidate: r.Candidate, Plan: r.Plan, Stage: r.Stage,
 			Members: maps.Clone(r.Members), Warmed: maps.Clone(r.Warmed), Flipped: maps.Clone(r.Flipped),
-			Released: r.Released, Approved: r.Approved, Paused: r.Paused, Started: r.Started, StageAt: r.StageAt, Lost: r.Lost,
+			Released: r.Released, Approved: r.Approved, Paused: r.Paused, PausedAt: r.PausedAt, PausedBy: r.PausedBy,
+			Started: r.Started, StageAt: r.StageAt, Lost: r.Lost,
 		}
 	}
 	return c
