@@ -26,6 +26,7 @@ type usageError struct{ error }
 type app struct {
 	getenv         func(string) string
 	stdout, stderr io.Writer
+	flush          func() // has stderr written, where that is beside
 }
 
 // run is the program: it runs a command, until that ends or is interrupted, and
@@ -33,15 +34,17 @@ type app struct {
 func run(args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := (&app{getenv, stdout, stderr}).root()
+	a := &app{getenv: getenv, stdout: stdout, stderr: stderr, flush: func() {}}
+	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	defer func() { a.flush() }()
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(stderr, "xds:", err)
+	fmt.Fprintln(a.stderr, "xds:", err)
 	if usage := (usageError{}); errors.As(err, &usage) {
-		fmt.Fprintln(stderr, "Try `xds help`.")
+		fmt.Fprintln(a.stderr, "Try `xds help`.")
 		return exitUsage
 	}
 	return exitError

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,16 +46,59 @@ Each setting can be given as a flag, in the environment (XDS_LOG_LEVEL for
 			if err := load(cmd.Flags(), config, a.getenv); err != nil {
 				return err
 			}
-			log, err := logger(a.stderr, s.LogLevel, s.LogFormat)
+			log, err := a.logBeside(s)
 			if err != nil {
 				return usageError{err}
 			}
+			defer hangUps(log)()
 			return serve(cmd.Context(), log, s)
 		},
 	}
 	cmd.Flags().StringVar(&config, "config", defaultConfig, "settings file; the default one may be absent")
 	s.flags(cmd.Flags())
 	return cmd
+}
+
+// logBeside makes the server's logger. Nothing waits for who reads the log, nor for
+// the error that run prints at last: from now on that goes the same way.
+func (a *app) logBeside(s settings) (*slog.Logger, error) {
+	w := newLogWriter(a.stderr, func(lost int) []byte {
+		var line bytes.Buffer
+		if log, err := logger(&line, s.LogLevel, s.LogFormat); err == nil { // it was taken before
+			log.Error("lines of this log are lost: nobody read it in time", "lines", lost)
+		}
+		return line.Bytes()
+	})
+	log, err := logger(w, s.LogLevel, s.LogFormat)
+	a.stderr, a.flush = w, func() { w.close(logPatience) }
+	return log, err
+}
+
+// logPatience is how long the server's end waits for the last lines to be read.
+const logPatience = 2 * time.Second
+
+// hangUps keeps the server from ending with the terminal that started it, or by a
+// SIGHUP that is meant to have it read its files again: it does that anyhow. A
+// closed pipe on stderr does not end it either. stop gives both back.
+func hangUps(log *slog.Logger) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE)
+	go func() {
+		for first := true; ; first = false {
+			if _, ok := <-signals; !ok {
+				return
+			}
+			if first {
+				log.Info("SIGHUP: the server goes on; it takes files when they are saved, and needs no signal for it")
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		signal.Reset(syscall.SIGPIPE)
+	}
 }
 
 func logger(w io.Writer, level, format string) (*slog.Logger, error) {

@@ -130,7 +130,7 @@ func (c *collector) fleets(out chan<- prometheus.Metric, status control.Status) 
 	}
 }
 
-// is is 1 for what holds.
+// is gives 1 for what holds.
 func is(it bool) int {
 	if it {
 		return 1
