@@ -42,6 +42,8 @@ type world struct {
 	Variant     bool // true: proxies speak state-of-the-world
 	NoPreflight bool // a bad filter is to reach a proxy
 
+	stderr *os.File // of the server, where it is not to be the log
+
 	envoy string // the Envoy that proxies are of, from now on
 }
 
@@ -87,6 +89,9 @@ func (w *world) startServer() {
 		"--listen", w.listen, "--admin", w.admin, "--log-format", "json",
 		"--preflight", map[bool]string{false: "on", true: "off"}[w.NoPreflight])
 	w.server.Stdout, w.server.Stderr = w.log, w.log
+	if w.stderr != nil {
+		w.server.Stderr = w.stderr
+	}
 	if err := w.server.Start(); err != nil {
 		w.t.Fatal(err)
 	}
