@@ -17,6 +17,7 @@ type built struct {
 	fleet    string
 	attempt  int
 	snapshot *snapshot.Snapshot
+	match    fleet.Match
 	err      error
 	timings  Timings
 	by       string // who wants it, if it is not the disk alone
@@ -42,7 +43,7 @@ func (c *Control) build(ctx context.Context, file *fleetFile) {
 	ctx, s.cancel = context.WithCancel(ctx)
 	s.busy = true
 	job := built{
-		fleet: s.name, attempt: s.attempt,
+		fleet: s.name, attempt: s.attempt, match: f.Match,
 		timings: Timings{Noticed: newest.noticed, Settled: newest.settled}, by: file.by,
 	}
 	file.by = ""
@@ -87,6 +88,8 @@ func (c *Control) finished(b built) {
 		return
 	}
 	s.busy = false
+	c.unsorted = true // proxies may have waited for what comes of it
+	defer c.sort()
 	clear(c.makings) // what others were begun by now are made again if they are wanted
 	if b.err != nil {
 		if !errors.Is(b.err, context.Canceled) {
@@ -103,7 +106,7 @@ func (c *Control) finished(b built) {
 	}
 	s.timings = b.timings
 	c.batch(func() {
-		c.offer(s, b.snapshot, b.by)
+		c.offer(s, b.snapshot, b.match, b.by)
 		c.saveRevision(s, b.snapshot)
 	})
 }

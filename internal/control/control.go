@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/store"
@@ -56,7 +57,13 @@ type Control struct {
 	timer    *time.Timer            // when a rollout wants to know that time has passed
 	wakeAt   time.Time              // zero: never
 	retries  []*fleetFile           // to be built again
-	later    bool                   // states are saved when all of a batch is taken
+	away     map[string]*awayNode   // proxies that left, by node id
+	before   map[string]fleet.Match // in force when the server started, by the fleets' keys
+	began    time.Time
+	unsorted bool // which fleet a proxy is to be of may have changed
+	sorting  bool
+	depth    int  // steps within steps
+	later    bool // states are saved when all of a batch is taken
 }
 
 // New makes a loop and restores what an earlier one saved.
@@ -67,6 +74,7 @@ func New(c Config) (*Control, error) {
 		results: results{ready: make(chan struct{}, 1)}, ended: make(chan struct{}),
 		desired: newDesired(), trials: trials{running: map[string]*trial{}}, drafts: map[string]*draft{}, makings: map[string]*making{},
 		problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
+		away: map[string]*awayNode{}, began: time.Now(),
 	}
 	var err error
 	if control.space, err = c.Store.Identity(); err != nil {

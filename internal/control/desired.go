@@ -48,6 +48,10 @@ func newDesired() desired {
 // changed takes in a watched file and builds the fleets that it concerns.
 func (c *Control) changed(ctx context.Context, change watch.Change) {
 	m := c.desired.modules[change.Path]
+	if !change.Draft {
+		c.unsorted = true // proxies may have waited for what was in it
+		defer c.sort()
+	}
 	switch {
 	case change.Draft:
 		c.draft(ctx, change)
@@ -112,7 +116,6 @@ func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {
 	c.healed(change.Path)
 	f.name = f.fleet.Name
 	c.watchModules()
-	c.matchChanged(f.fleet)
 	c.build(ctx, f)
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -73,7 +74,7 @@ func (c *Control) saveRevision(s *fleetState, snap *snapshot.Snapshot) {
 	if snap.SameCode(s.snapshots[s.rollout.Serving.ID]) {
 		delay = saveDelay
 	}
-	name := s.name // the goroutine reads nothing of the loop's
+	key := s.key // the goroutine reads nothing of the loop's
 	c.writing.Go(func() {
 		select {
 		case <-time.After(delay):
@@ -81,7 +82,7 @@ func (c *Control) saveRevision(s *fleetState, snap *snapshot.Snapshot) {
 		}
 		data, err := snap.Encode()
 		if err == nil {
-			err = c.Store.Save(revisionFile(name, snap.ID), data)
+			err = c.Store.Save(revisionFile(key, snap.ID), data)
 		}
 		c.results.put(func() { c.revisionWritten(s, snap.ID, err) })
 	})
@@ -131,16 +132,22 @@ func (c *Control) save(s *fleetState) {
 
 // A stateJob is a state to be written, apart from the loop's own.
 type stateJob struct {
-	fleet  string
+	key    string // of the fleet
 	state  savedFleet
 	remove []string // IDs of revisions that it does not name
 }
 
 func (c *Control) job(s *fleetState) stateJob {
-	job := stateJob{fleet: s.name, state: savedFleet{Format: snapshot.Format, Match: s.match, Rollout: s.rollout.Copy()}}
+	job := stateJob{key: s.key, state: savedFleet{
+		Format: snapshot.Format, Match: s.match, Moving: s.moving, Matches: maps.Clone(s.matches),
+		Guests: maps.Clone(s.guests), Rollout: s.rollout.Copy(),
+	}}
+	if s.name != s.key {
+		job.state.Name = s.name
+	}
 	s.removing = map[string]bool{}
 	for id, underWay := range s.saving {
-		if !underWay && !s.wanted(id) {
+		if !underWay && !c.wanted(s, id) {
 			delete(s.saving, id)
 			s.removing[id] = true
 		}
@@ -160,13 +167,13 @@ func (c *Control) job(s *fleetState) stateJob {
 func (j stateJob) write(c *Control) (saveErr, removeErr error) {
 	data, err := json.MarshalIndent(j.state, "", "  ")
 	if err != nil {
-		return fmt.Errorf("the state of fleet %s: %w", j.fleet, err), nil
+		return fmt.Errorf("the state of fleet %s: %w", j.key, err), nil
 	}
-	if err := c.Store.Save(fleetFileName(j.fleet), data); err != nil {
+	if err := c.Store.Save(fleetFileName(j.key), data); err != nil {
 		return err, nil
 	}
 	for _, id := range j.remove {
-		removeErr = errors.Join(removeErr, c.Store.Remove(revisionFile(j.fleet, id)))
+		removeErr = errors.Join(removeErr, c.Store.Remove(revisionFile(j.key, id)))
 	}
 	return nil, removeErr
 }
@@ -198,7 +205,7 @@ func (c *Control) stateWritten(s *fleetState, saveErr, removeErr error) {
 // while it was removed, or that the disk did not take.
 func (c *Control) saveMissing(s *fleetState) {
 	for id, snap := range s.snapshots {
-		if _, known := s.saving[id]; !known && s.wanted(id) {
+		if _, known := s.saving[id]; !known && c.wanted(s, id) {
 			c.saveRevision(s, snap)
 		}
 	}

@@ -2,6 +2,10 @@ package control
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
@@ -12,7 +16,12 @@ import (
 // fleetState is one fleet.
 type fleetState struct {
 	name      string
-	match     fleet.Match
+	key       string                 // of its state, and of its revisions where they are another's base; stays
+	match     fleet.Match            // of what is served
+	matches   map[string]fleet.Match // of each revision that is kept, by ID
+	moving    *fleet.Match           // one that came without another content, and is not in force yet
+	offering  *fleet.Match           // of what is about to be offered
+	guests    map[string]time.Time   // proxies of it that its match does not tell; see homes.go
 	rollout   rollout.Fleet
 	snapshots map[string]*snapshot.Snapshot // by ID: what is served, what is tried, what was served before
 	composed  map[string]*snapshot.Snapshot // of two of them, by name: shared by the proxies that are given both
@@ -39,7 +48,7 @@ func (c *Control) fleet(name string) *fleetState {
 	s := c.fleets[name]
 	if s == nil {
 		s = &fleetState{
-			name: name, snapshots: map[string]*snapshot.Snapshot{}, composed: map[string]*snapshot.Snapshot{},
+			name: name, key: c.newKey(name), matches: map[string]fleet.Match{}, guests: map[string]time.Time{}, snapshots: map[string]*snapshot.Snapshot{}, composed: map[string]*snapshot.Snapshot{},
 			saving: map[string]bool{},
 		}
 		c.fleets[name] = s
@@ -47,7 +56,35 @@ func (c *Control) fleet(name string) *fleetState {
 	return s
 }
 
-// wanted are the revisions that are kept.
+// newKey is the key of a new fleet: its name, unless one that was renamed has that.
+func (c *Control) newKey(name string) string {
+	key := name
+	for i := 2; c.keyed(key) != nil; i++ {
+		key = fmt.Sprintf("%s~%d", name, i) // no name has this letter
+	}
+	return key
+}
+
+// wanted are the revisions of a fleet that are kept: its own, and what proxies run that
+// are on their way to another fleet.
+func (c *Control) wanted(s *fleetState, id string) bool {
+	if s.wanted(id) {
+		return true
+	}
+	base := s.key + "/" + id
+	for _, n := range c.nodes {
+		if n.base == base {
+			return true
+		}
+	}
+	for _, other := range c.fleets {
+		if r := other.rollout.Rollout; r != nil && slices.Contains(slices.Collect(maps.Values(r.Bases)), base) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *fleetState) wanted(id string) bool {
 	return id == s.rollout.Serving.ID || id == s.rollout.Previous.ID || id == s.candidate().ID || id == s.rollout.Waiting()
 }
@@ -60,30 +97,83 @@ func (s *fleetState) candidate() rollout.Revision {
 	return rollout.Revision{}
 }
 
-func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, by string) {
+// offer takes what was built of what is on disk, and for which proxies it is.
+func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Match, by string) {
 	s.onDisk = snap.ID
-	c.step(s, rollout.Offered{ID: snap.ID, Plan: planOf(snap, s.snapshots[s.rollout.Serving.ID]), By: by})
+	r := s.rollout.Rollout
+	switch {
+	case snap.ID == s.rollout.Serving.ID:
+		c.step(s, rollout.Offered{ID: snap.ID, Plan: c.planFor(s, snap, false), By: by})
+		c.rematch(s, match)
+	case r != nil && snap.ID == r.Candidate.ID:
+		if before := s.matches[snap.ID]; before.String() != match.String() {
+			s.matches[snap.ID], c.unsorted = match, true
+			c.note(s.name, MatchChanged, fmt.Sprintf("of the revision on its way, from %s to %s", before, match))
+		}
+	default:
+		c.offerNew(s, snap, match, by)
+	}
+	c.sort()
 	for id := range s.snapshots {
-		if !s.wanted(id) {
+		if !c.wanted(s, id) {
 			delete(s.snapshots, id)
+			delete(s.matches, id)
 		}
 	}
+}
+
+// offerNew offers another content, and has the proxies come that it is for.
+func (c *Control) offerNew(s *fleetState, snap *snapshot.Snapshot, match fleet.Match, by string) {
+	s.moving, s.matches[snap.ID] = nil, match
+	var arrivals []*nodeState
+	if !slices.ContainsFunc(s.rollout.Rejected, func(r rollout.Rejection) bool { return r.ID == snap.ID }) {
+		arrivals = c.arrivals(s, match)
+	}
+	sorting := c.sorting
+	c.sorting = true // who has come is looked at when it is offered
+	for _, n := range arrivals {
+		if c.heldBy(n, s.name) == "" {
+			c.put(n, n.home, s.name, c.baseFor(n))
+		}
+	}
+	c.step(s, rollout.Offered{ID: snap.ID, Plan: c.planFor(s, snap, len(arrivals) > 0), By: by, Staged: len(arrivals) > 0})
+	c.sorting, c.unsorted = sorting, true
+}
+
+// rematch takes that what is served is to be for other proxies.
+func (c *Control) rematch(s *fleetState, match fleet.Match) {
+	c.unsorted = true
+	if s.moving != nil && s.moving.String() == match.String() {
+		return
+	}
+	s.dirty, s.moving = true, nil
+	if s.match.String() != match.String() {
+		s.moving = &match
+		c.step(s, rollout.Unbarred{})
+	}
+	c.saveChanges(s)
+}
+
+// planFor is the plan of a revision. Proxies that come from elsewhere have other code.
+func (c *Control) planFor(s *fleetState, snap *snapshot.Snapshot, arrivals bool) rollout.Plan {
+	if arrivals {
+		return planOf(snap, nil)
+	}
+	return planOf(snap, s.snapshots[s.rollout.Serving.ID])
 }
 
 // step takes an event to the rollout and carries out what that decides. It
 // returns why a command was refused.
 func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
+	before, serving := s.candidate(), s.rollout.Serving.ID
+	move := s.rollout.Rollout != nil && s.rollout.Rollout.Move
+	c.depth++
 	for _, effect := range s.rollout.Step(event, time.Now()) {
 		switch e := effect.(type) {
 		case rollout.Save:
 			s.dirty = true
 		case rollout.Retarget:
-			clear(s.composed)
-			for id, n := range c.nodes {
-				if n.fleet == s.name {
-					c.assign(s, id)
-				}
-			}
+			c.retarget(s)
 		case rollout.Assign:
 			c.assign(s, e.Node)
 		case rollout.Tell:
@@ -92,35 +182,78 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 			refusal = e.Refusal
 		case rollout.Offer:
 			c.again(s, e.By)
+		case rollout.Settled:
+			c.movedIn(s, e.Nodes)
+			if move && s.moving != nil {
+				c.enforce(s, *s.moving, "the proxies that it brings have proven what is served")
+			}
+		case rollout.Unsettled:
+			c.notMoved(s, e.Nodes, e.Reason)
+			if c.unsorted = true; move {
+				s.moving = nil
+			}
 		}
 	}
+	if match, ok := s.matches[s.rollout.Serving.ID]; ok && s.rollout.Serving.ID != serving {
+		if serving == "" {
+			s.match = match
+		}
+		c.enforce(s, match, "it comes with revision "+short(s.rollout.Serving))
+	}
+	c.unsorted = c.unsorted || before != s.candidate() || serving != s.rollout.Serving.ID
 	c.saveChanges(s) // once, and after the pushes: no proxy waits for the disk
 	c.wake(s.rollout.Next(time.Now()))
+	if c.depth--; c.depth == 0 {
+		c.sort()
+	}
 	return refusal
+}
+
+// retarget gives each proxy that the fleet decides about what it is to have now.
+func (c *Control) retarget(s *fleetState) {
+	clear(s.composed)
+	for id, n := range c.nodes {
+		if n.fleet == s.name {
+			c.assign(s, id)
+		}
+	}
 }
 
 // assign gives a proxy what the rollout wants it to have, and asks it the checks.
 func (c *Control) assign(s *fleetState, node string) {
 	n := c.nodes[node]
-	if n == nil {
+	if n == nil || n.fleet != s.name {
 		return
 	}
-	a := s.rollout.Target(node)
+	c.give(s, n, s.rollout.Target(node))
+}
+
+func (c *Control) give(s *fleetState, n *nodeState, a rollout.Assignment) {
 	if a.Live != n.target.Live || a.Shadow != n.target.Shadow {
 		n.since = time.Now()
 		n.given = n.since
 	}
 	n.target = a
-	c.XDS.Assign(node, c.compose(s, a))
-	c.XDS.Probe(node, c.probes(s, n, a))
+	c.XDS.Assign(n.node.GetId(), c.compose(s, a))
+	c.XDS.Probe(n.node.GetId(), c.probes(s, n, a))
 }
 
-// compose is what a proxy is to be given, nil for nothing.
+// compose is what a proxy is to be given, nil for nothing: it keeps what it has then.
 func (c *Control) compose(s *fleetState, a rollout.Assignment) *snapshot.Snapshot {
-	live, shadow := s.snapshots[a.Live], s.snapshots[a.Shadow]
+	live, shadow := c.revision(s, a.Live), c.revision(s, a.Shadow)
+	if live == nil && a.Live != "" {
+		return nil // it is not known what that was; without it, its listeners would go
+	}
 	name := snapshot.Name(live, shadow)
+	if strings.Contains(a.Live+a.Shadow, "/") { // two fleets may have the same content
+		name = a.Live + "~" + a.Shadow
+	}
 	if s.composed[name] == nil {
-		s.composed[name] = snapshot.Compose(live, shadow, c.space)
+		made := snapshot.Compose(live, shadow, c.space)
+		if made != nil && made.ID != name {
+			made.ID = name
+		}
+		s.composed[name] = made
 	}
 	return s.composed[name]
 }
@@ -139,6 +272,9 @@ func (c *Control) again(s *fleetState, by string) {
 		}
 	}
 }
+
+// retired is whether the fleet's file is gone, and it takes no proxies any more.
+func (s *fleetState) retired() bool { return false }
 
 // planOf says how a revision is to be rolled out, and what there is to prove it by.
 func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {

@@ -1,8 +1,6 @@
 package control
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,41 +11,20 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
-// nodeState is a connected proxy.
+// nodeState is a connected proxy. See moves.go for its ways with fleets.
 type nodeState struct {
 	node  *corev3.Node
-	fleet string    // "" while no fleet matches it
+	home  string    // the fleet whose revision it runs, "" for none
+	base  string    // which, where that fleet does not decide about it
+	fleet string    // the fleet that decides what it gets, "" for none
 	since time.Time // of the state that status shows
 	given time.Time // when it was given its target
 
-	fresh  bool // it connected without any configuration
-	target rollout.Assignment
-}
-
-// matchChanged takes over which proxies a fleet is for, and sorts them anew.
-func (c *Control) matchChanged(f *fleet.Fleet) {
-	s := c.fleet(f.Name)
-	s.match = f.Match
-	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
-		n := c.nodes[id]
-		if name := c.fleetOf(n.node); name != n.fleet {
-			c.leave(n)
-			c.enter(n, name)
-		}
-	}
-}
-
-// fleetOf finds the fleet that a proxy belongs to: of those that match it the
-// one with the most criteria, and of several such the first by name.
-func (c *Control) fleetOf(node *corev3.Node) string {
-	best := ""
-	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
-		m := c.fleets[name].match
-		if m.Matches(node) && (best == "" || m.Criteria() > c.fleets[best].match.Criteria()) {
-			best = name
-		}
-	}
-	return best
+	fresh    bool // it connected without any configuration
+	placed   bool // in a fleet, or in none
+	waits    bool // for what comes of a build
+	saidKept bool
+	target   rollout.Assignment
 }
 
 // proxyEvents takes what proxies did since the last time, in one batch: when
@@ -68,21 +45,48 @@ func (c *Control) proxyEvent(e xds.Event) {
 	switch e.Kind {
 	case xds.Connected:
 		if n != nil {
-			c.leave(n)
+			c.leave(n, false)
+			c.remember(n)
 		}
-		n = &nodeState{node: e.Node, fresh: e.Fresh}
-		c.nodes[id] = n
-		c.feed.put(Record{Kind: Connected, Node: id, Fleet: c.fleetOf(e.Node), Message: "Envoy " + xds.Version(e.Node)})
-		c.enter(n, c.fleetOf(e.Node))
+		c.connected(id, e)
 	case xds.Disconnected:
 		if n != nil {
-			c.feed.put(Record{Kind: Disconnected, Node: id, Fleet: n.fleet})
-			c.leave(n)
+			c.feed.put(Record{Kind: Disconnected, Node: id, Fleet: n.home})
+			c.leave(n, false)
+			c.remember(n)
 			delete(c.nodes, id)
 		}
 	default:
 		if n != nil && n.fleet != "" {
 			c.evidence(c.fleet(n.fleet), n, e)
+		}
+	}
+}
+
+// connected takes that a proxy has come, or come back. One that comes without any
+// configuration has nothing to lose; what another one runs is what it ran before.
+func (c *Control) connected(id string, e xds.Event) {
+	n := &nodeState{node: e.Node, fresh: e.Fresh}
+	c.nodes[id] = n
+	if e.Fresh {
+		c.freshStart(id)
+	} else {
+		n.home, n.base = c.homeOf(n)
+	}
+	c.place(n)
+	c.feed.put(Record{Kind: Connected, Node: id, Fleet: n.home, Message: "Envoy " + xds.Version(e.Node)})
+	c.place(n) // what serves it is known now, and where it may go from there
+	c.unsorted = c.unsorted || n.base != ""
+	c.sort()
+}
+
+// freshStart forgets what was known of the process before.
+func (c *Control) freshStart(id string) {
+	delete(c.away, id)
+	for _, s := range c.fleets {
+		delete(s.guests, id)
+		if _, barred := s.rollout.Unmoved[id]; barred {
+			c.step(s, rollout.Unbarred{Node: id})
 		}
 	}
 }
@@ -127,8 +131,9 @@ func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.
 
 // served takes that a proxy accepted all that it was given.
 func (c *Control) served(s *fleetState, n *nodeState, live, shadow string) {
-	n.since = time.Now()
-	r := Record{Kind: Accepted, Fleet: s.name, Revision: live, Number: s.number(live), Node: n.node.GetId()}
+	n.since, n.fresh = time.Now(), false
+	runs := c.numbered(s, live)
+	r := Record{Kind: Accepted, Fleet: s.name, Revision: runs.ID, Number: runs.Number, Node: n.node.GetId()}
 	candidate := s.candidate().ID
 	if candidate != "" && shadow == candidate && live != candidate {
 		r.Kind, r.Revision, r.Number = Warmed, shadow, s.number(shadow)
@@ -145,26 +150,38 @@ func (c *Control) served(s *fleetState, n *nodeState, live, shadow string) {
 	c.step(s, rollout.Served{Node: n.node.GetId(), Live: live, Shadow: shadow})
 }
 
-func (c *Control) enter(n *nodeState, name string) {
-	n.fleet, n.since = name, time.Now()
-	if name == "" {
-		c.Log.Warn("no fleet matches this proxy: it is given nothing", "node", n.node.GetId(), "cluster", n.node.GetCluster())
+// enter tells the fleet that decides about a proxy that it is there.
+func (c *Control) enter(n *nodeState) {
+	n.since = time.Now()
+	id := n.node.GetId()
+	switch {
+	case n.fleet != "":
+		c.joined(n)
+	case n.base != "":
+		c.give(c.fleets[n.home], n, rollout.Assignment{Live: n.base})
+	case n.waits:
+		c.Log.Info("a proxy waits for what comes of a file that is for it", "node", id)
+	default:
+		c.Log.Warn("no fleet matches this proxy: it is given nothing", "node", id, "cluster", n.node.GetCluster())
 		n.target = rollout.Assignment{}
-		c.XDS.Unmatched(n.node.GetId())
-		c.XDS.Probe(n.node.GetId(), nil)
-		return
-	}
-	health, _ := fleet.EvidenceOf(n.node)
-	c.step(c.fleet(name), rollout.Joined{
-		Node: n.node.GetId(), Attributes: fleet.AttributesOf(n.node), Health: health, Fresh: n.fresh,
-	})
-	if c.XDS.HealthOpen(n.node.GetId()) {
-		c.step(c.fleet(name), rollout.Health{Node: n.node.GetId(), Open: true})
+		c.XDS.Unmatched(id)
+		c.XDS.Probe(id, nil)
 	}
 }
 
-func (c *Control) leave(n *nodeState) {
+func (c *Control) joined(n *nodeState) {
+	id := n.node.GetId()
+	health, _ := fleet.EvidenceOf(n.node)
+	s := c.fleet(n.fleet)
+	c.step(s, rollout.Joined{Node: id, Attributes: fleet.AttributesOf(n.node), Health: health, Fresh: n.fresh, Base: n.base})
+	if c.XDS.HealthOpen(id) {
+		c.step(s, rollout.Health{Node: id, Open: true})
+	}
+}
+
+// leave takes a proxy from the fleet that decides about it: moved, to be another's.
+func (c *Control) leave(n *nodeState, moved bool) {
 	if n.fleet != "" {
-		c.step(c.fleet(n.fleet), rollout.Left{Node: n.node.GetId()})
+		c.step(c.fleet(n.fleet), rollout.Left{Node: n.node.GetId(), Moved: moved})
 	}
 }

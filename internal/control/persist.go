@@ -1,11 +1,14 @@
 package control
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"strings"
+	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -14,14 +17,21 @@ import (
 
 // savedFleet is what survives of a fleet. snapshot.Format says how it may change.
 type savedFleet struct {
-	Format  int           `json:"format"`
-	Match   fleet.Match   `json:"match"`
-	Rollout rollout.Fleet `json:"rollout"`
+	Format  int                    `json:"format"`
+	Name    string                 `json:"name,omitempty"` // "": that of its file
+	Match   fleet.Match            `json:"match"`          // in force
+	Moving  *fleet.Match           `json:"moving_match,omitempty"`
+	Matches map[string]fleet.Match `json:"matches,omitempty"` // by ID of the revision
+	Guests  map[string]time.Time   `json:"guests,omitempty"`  // by node; see homes.go
+	Rollout rollout.Fleet          `json:"rollout"`
 }
 
-func fleetFileName(name string) string     { return "fleets/" + name + ".json" }
-func revisionFolder(fleet string) string   { return "revisions/" + fleet }
-func revisionFile(fleet, id string) string { return revisionFolder(fleet) + "/" + id + ".pb" }
+// State is kept by a fleet's key, which is the name that it had first: one that is renamed
+// has its revisions where they were, and the one write that names it anew is all there is
+// to do.
+func fleetFileName(key string) string    { return "fleets/" + key + ".json" }
+func revisionFolder(key string) string   { return "revisions/" + key }
+func revisionFile(key, id string) string { return revisionFolder(key) + "/" + id + ".pb" }
 
 // readFleet reads a fleet's state, of this format or an older one.
 func readFleet(data []byte) (savedFleet, error) {
@@ -74,6 +84,10 @@ func (c *Control) restore() error {
 			c.Log.Error("a part of the last state of a fleet can't be read: it goes on without", "fleet", name, "error", err)
 		}
 	}
+	for _, s := range c.fleets {
+		c.restoreBases(s)
+	}
+	c.before = c.matchesInForce()
 	return nil
 }
 
@@ -92,17 +106,41 @@ func (c *Control) newer(files []string) error {
 	return nil
 }
 
-func (c *Control) restoreFleet(name string) error {
-	data, err := c.Store.Load(fleetFileName(name))
+// restoreBases reads what proxies run that are on their way to a fleet. One of which that
+// can't be read is not of the rollout any more.
+func (c *Control) restoreBases(s *fleetState) {
+	r := s.rollout.Rollout
+	if r == nil {
+		return
+	}
+	for node, base := range maps.Clone(r.Bases) {
+		key, id, _ := strings.Cut(base, "/")
+		from := c.keyed(key)
+		err := fmt.Errorf("there is no fleet with the key %q", key)
+		if from != nil {
+			err = c.restoreRevision(from, id)
+		}
+		if err != nil {
+			c.Log.Error("what a proxy runs can't be read: it is not moved", "fleet", s.name, "node", node, "error", err)
+			c.step(s, rollout.Left{Node: node, Moved: true})
+		}
+	}
+}
+
+func (c *Control) restoreFleet(key string) error {
+	data, err := c.Store.Load(fleetFileName(key))
 	if err != nil {
 		return err
 	}
 	saved, err := readFleet(data)
 	if err != nil {
-		return c.damaged(fleetFileName(name), err)
+		return c.damaged(fleetFileName(key), err)
 	}
+	name := cmp.Or(saved.Name, key)
 	s := c.fleet(name)
-	s.match, s.rollout = saved.Match, saved.Rollout
+	s.key, s.match, s.moving, s.rollout = key, saved.Match, saved.Moving, saved.Rollout
+	maps.Copy(s.matches, saved.Matches)
+	maps.Copy(s.guests, saved.Guests)
 	// What can't be read is gone, and the rest goes on without.
 	errs := []error{c.restoreRevision(s, s.rollout.Serving.ID), c.restoreRevision(s, s.rollout.Previous.ID), c.restoreRevision(s, s.candidate().ID)}
 	if errs[0] != nil {
@@ -127,13 +165,13 @@ func (c *Control) restoreRevision(s *fleetState, id string) error {
 	if id == "" || s.snapshots[id] != nil {
 		return nil
 	}
-	data, err := c.Store.Load(revisionFile(s.name, id))
+	data, err := c.Store.Load(revisionFile(s.key, id))
 	if err != nil {
 		return err
 	}
 	snap, err := snapshot.Decode(s.name, data)
 	if err != nil {
-		return c.damaged(revisionFile(s.name, id), err)
+		return c.damaged(revisionFile(s.key, id), err)
 	}
 	s.snapshots[id], s.saving[id] = snap, false
 	return nil
@@ -159,7 +197,7 @@ func (c *Control) damaged(file string, why error) error {
 // leftovers are the revisions on disk that the state does not name: of a crash
 // before it did, or before they were removed.
 func (c *Control) leftovers(s *fleetState) error {
-	names, err := c.Store.List(revisionFolder(s.name))
+	names, err := c.Store.List(revisionFolder(s.key))
 	for _, name := range names {
 		id, isRevision := strings.CutSuffix(name, ".pb")
 		if _, known := s.saving[id]; isRevision && !known {

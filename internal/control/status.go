@@ -61,8 +61,9 @@ type RolloutStatus struct {
 type ProxyStatus struct {
 	Node      string            `json:"node"`
 	Cluster   string            `json:"cluster,omitempty"`
-	Fleet     string            `json:"fleet"` // "" when no fleet matches it
-	Envoy     string            `json:"envoy"` // version
+	Fleet     string            `json:"fleet"`              // whose revision it runs; "" when no fleet matches it
+	Arriving  string            `json:"arriving,omitempty"` // the fleet that it is on its way to
+	Envoy     string            `json:"envoy"`              // version
 	Variant   string            `json:"variant"`
 	Streams   int               `json:"streams"`
 	State     State             `json:"state"`
@@ -87,6 +88,7 @@ const (
 	StatePushing State = "pushing" // it is yet to accept it
 	StateRefuses State = "refuses" // it refused it
 	StateWaiting State = "waiting" // there is nothing to give it
+	StateKept    State = "kept"    // it keeps what it runs: no fleet's match claims it any more
 )
 
 // status copies the state for someone who asked.
@@ -161,17 +163,25 @@ func unproven(snap *snapshot.Snapshot) []string {
 
 func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	out := ProxyStatus{
-		Node: p.Node.GetId(), Cluster: p.Node.GetCluster(), Fleet: n.fleet, Envoy: xds.Version(p.Node),
+		Node: p.Node.GetId(), Cluster: p.Node.GetCluster(), Fleet: n.home, Envoy: xds.Version(p.Node),
 		Variant: p.Variant, Streams: p.Streams, State: StateWaiting, Since: n.since, Connected: p.Connected,
 		LastACK: p.LastACK, LastNACK: p.LastNACK,
 	}
+	if n.fleet != n.home {
+		out.Arriving = n.fleet
+	}
 	s := c.fleets[n.fleet]
 	if s == nil {
+		if n.base != "" {
+			out.State = StateKept
+			out.Wanted = c.numbered(nil, n.base)
+			out.Served = out.Wanted
+		}
 		return out
 	}
 	accepted := s.rollout.Accepted(out.Node)
 	served, wanted := accepted.Live, n.target.Live
-	out.Shadow = rollout.Revision{ID: accepted.Shadow, Number: s.number(accepted.Shadow)}
+	out.Shadow = c.numbered(s, accepted.Shadow)
 	out.Phase, _ = s.rollout.PhaseOf(out.Node)
 	if !p.Health {
 		out.Missing = append(out.Missing, "health discovery")
@@ -179,9 +189,8 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	if !p.Metrics {
 		out.Missing = append(out.Missing, "metrics")
 	}
-	out.Served = rollout.Revision{ID: served, Number: s.number(served)}
-	out.Wanted = rollout.Revision{ID: wanted, Number: s.number(wanted)}
-	if snap := s.snapshots[served]; snap != nil {
+	out.Served, out.Wanted = c.numbered(s, served), c.numbered(s, wanted)
+	if snap := c.revision(s, served); snap != nil {
 		out.Modules = snap.Modules
 	}
 	switch {

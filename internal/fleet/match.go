@@ -1,7 +1,10 @@
 package fleet
 
 import (
+	"maps"
 	"path"
+	"slices"
+	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 )
@@ -93,3 +96,13 @@ func AttributesOf(node *corev3.Node) map[string]string {
 func (m Match) IsZero() bool { return m.Criteria() == 0 }
 
 func equalOrAny(want, got string) bool { return want == "" || want == got }
+
+// String is the match as a fleet file has it, on one line.
+func (m Match) String() string {
+	attributes := m.Attributes()
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		parts = append(parts, name+": "+attributes[name])
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
+}

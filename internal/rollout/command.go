@@ -138,6 +138,14 @@ func (s *step) retry(c Command) string {
 	if c.ID != "" {
 		i = s.rejection(c.ID)
 	}
+	if len(s.Unmoved) > 0 && (i < 0 || c.ID == "") {
+		s.Unmoved = nil
+		s.record(Entry{Kind: Retried, Revision: s.Serving, By: c.By, Reason: because("moves to this fleet are tried again, wanted", c)})
+		s.do(Offer{By: c.By})
+		if i < 0 {
+			return ""
+		}
+	}
 	if i < 0 {
 		return "no such revision was rejected"
 	}

@@ -8,13 +8,13 @@ import (
 // Copy is what survives a restart, apart from the fleet: it can be written while
 // that goes on. What is never written to once it is made (a plan, an entry) is shared.
 func (f *Fleet) Copy() Fleet {
-	c := Fleet{Serving: f.Serving, Previous: f.Previous, Last: f.Last, Rejected: slices.Clone(f.Rejected), History: slices.Clone(f.History)}
+	c := Fleet{Serving: f.Serving, Previous: f.Previous, Last: f.Last, Rejected: slices.Clone(f.Rejected), History: slices.Clone(f.History), Unmoved: maps.Clone(f.Unmoved)}
 	if r := f.Rollout; r != nil {
 		c.Rollout = &Rollout{
 			Candidate: r.Candidate, Plan: r.Plan, Stage: r.Stage,
 			Members: maps.Clone(r.Members), Warmed: maps.Clone(r.Warmed), Flipped: maps.Clone(r.Flipped),
 			Released: r.Released, Approved: r.Approved, Paused: r.Paused, PausedAt: r.PausedAt, PausedBy: r.PausedBy,
-			Started: r.Started, StageAt: r.StageAt, Lost: r.Lost,
+			Started: r.Started, StageAt: r.StageAt, Lost: r.Lost, Move: r.Move, Staged: r.Staged, Bases: maps.Clone(r.Bases),
 		}
 	}
 	return c

@@ -52,6 +52,10 @@ func (s *step) isEmpty() bool {
 // revision up where there have been none until its deadline.
 func (s *step) vacant() {
 	r := s.Rollout
+	if r.Move && !s.anyArrival() {
+		s.noOneToMove()
+		return
+	}
 	deadline := r.stage().Deadline
 	if deadline > 0 && !r.emptyAt.IsZero() && s.now.Sub(r.emptyAt) > deadline {
 		s.reject(Rejected, "", fmt.Sprintf("%s, for %s; a person can pass the stage with `%s`", s.empty(), deadline, doSkipEmpty), "")
@@ -91,9 +95,7 @@ func (s *step) replace() {
 		if p == nil && gone == "" {
 			gone = node
 		}
-		delete(r.Members, node)
-		delete(r.Warmed, node)
-		delete(r.Flipped, node)
+		r.drop(node)
 	}
 	if gone != "" {
 		s.record(Entry{Kind: Replaced, Revision: r.Candidate, Stage: r.stage().Name, Node: gone, Reason: "none of the stage's proxies is connected"})

@@ -40,6 +40,10 @@ type (
 		ID   string
 		Plan Plan
 		By   string
+		// Move says that the revision is served already, and is to be given to proxies
+		// that come from other fleets. Staged says that such proxies wait for it: then a
+		// first revision goes in its stages, too.
+		Move, Staged bool
 	}
 	// Unfit says: what is on disk did not pass preflight, and why.
 	Unfit struct{ Reason string }
@@ -47,15 +51,27 @@ type (
 	Stored struct{ ID string }
 	// Joined says: a proxy of the fleet connected. Attributes are what a stage's
 	// match looks at. Health says that its bootstrap has health discovery, so that
-	// it is waited for; Fresh, that it has no configuration yet.
+	// it is waited for; Fresh, that it has no configuration yet. Base is what a proxy
+	// runs that comes from another fleet: it is on it until it has proven a revision of
+	// this one, and goes back to it. This package does not look into it.
 	Joined struct {
 		Node       string
 		Attributes map[string]string
 		Health     bool
 		Fresh      bool
+		Base       string
 	}
-	// Left says: a proxy of the fleet disconnected.
-	Left struct{ Node string }
+	// Left says: a proxy of the fleet disconnected or, Moved, is another fleet's to
+	// decide about.
+	Left struct {
+		Node  string
+		Moved bool
+	}
+	// Unbarred says: a proxy, "" for all, that could not be moved to the fleet may be able
+	// to now.
+	Unbarred struct{ Node string }
+	// Noted says: something happened that concerns the fleet, and was decided elsewhere.
+	Noted struct{ Entry }
 	// Served says: a proxy accepted all of what it was assigned.
 	Served struct{ Node, Live, Shadow string }
 	// Refused says: a proxy refused a part of what it was assigned.
@@ -106,11 +122,20 @@ type (
 	Offer struct{ By string }
 	// Tell says: something that people want to know.
 	Tell struct{ Entry }
+	// Settled says: these proxies came from other fleets, have proven a revision of this
+	// one, and are of it now. It ends each move that was not given up, also if none is left.
+	Settled struct{ Nodes []string }
+	// Unsettled says: these came from other fleets and had begun to take a revision of
+	// this one; they stay as they were, and why.
+	Unsettled struct {
+		Nodes  []string
+		Reason string
+	}
 	// Answer says: why a command was not carried out; "" where it was.
 	Answer struct{ Refusal string }
 )
 
-// An Effect is one of Save, Retarget, Assign, Offer, Tell and Answer.
+// An Effect is one of Save, Retarget, Assign, Offer, Tell, Settled, Unsettled and Answer.
 type Effect any
 
 // An Entry is something that happened: who, what, when, why.
@@ -152,4 +177,10 @@ const (
 	Aborted          Kind = "aborted"  // a person rejected a candidate
 	Undone           Kind = "undone"   // a person went back to the revision before
 	Retried          Kind = "retried"  // a person wants a rejected revision tried again
+
+	MoveStarted Kind = "move started" // proxies of other fleets are to have what this one serves
+	MovedIn     Kind = "moved in"     // they have proven it, and are of this fleet
+	MovedOut    Kind = "moved out"    // proxies are of another fleet now
+	MoveRefused Kind = "move refused" // proxies stay in the fleet they were of
+	MoveEnded   Kind = "move ended"   // there is no one left to move
 )

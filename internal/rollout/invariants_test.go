@@ -59,7 +59,7 @@ func (w *world) happen() {
 		w.join(node, w.r.IntN(3) == 0)
 	case 2:
 		if m != nil && w.r.IntN(3) == 0 {
-			w.step(Left{node})
+			w.step(Left{Node: node})
 			delete(w.proxies, node)
 		}
 	case 3:

@@ -37,6 +37,7 @@ const (
 // proxy is a connected proxy.
 type proxy struct {
 	attributes map[string]string
+	base       string // what it runs of another fleet, until it is of this one
 	rank       uint64 // its place in the order in which stages take proxies
 	expects    bool   // health discovery
 	health     bool   // its health stream is open
@@ -134,10 +135,11 @@ func (r *Rollout) waits(node string, does bool) {
 
 func (s *step) joined(e Joined) {
 	if s.proxies[e.Node] != nil {
-		s.left(Left{e.Node})
+		s.left(Left{Node: e.Node})
 	}
-	p := &proxy{attributes: e.Attributes, rank: rank(e.Node), expects: e.Health, since: s.now}
+	p := &proxy{attributes: e.Attributes, base: e.Base, rank: rank(e.Node), expects: e.Health, since: s.now}
 	s.recount(e.Node, func() { s.proxies[e.Node] = p })
+	s.rebase(e.Node)
 	if r := s.Rollout; r != nil && e.Fresh {
 		delete(r.Warmed, e.Node)
 		if r.Flipped[e.Node] {
@@ -161,7 +163,7 @@ func (s *step) place(node string) {
 		s.enter(node, Flipping)
 		p.traffic.flip()
 	case s.refusing[node]: // no stage waits for it
-	case s.Serving.ID != "" && p.accepted.Live != s.Serving.ID && !r.Warmed[node]:
+	case s.base(node) != "" && p.accepted.Live != s.base(node) && !r.Warmed[node]:
 		s.enter(node, Joining)
 	default:
 		s.warm(node)
@@ -186,6 +188,9 @@ func (s *step) left(e Left) {
 	s.discount(e.Node)
 	s.recount(e.Node, func() { delete(s.proxies, e.Node) })
 	s.back(e.Node)
+	if e.Moved {
+		s.disown(e.Node)
+	}
 	if r := s.Rollout; r != nil && !r.allConfirmed() {
 		r.bakeSince = time.Time{}
 	}
@@ -206,7 +211,8 @@ func (s *step) served(e Served) {
 		return
 	}
 	p.accepted = Assignment{Live: e.Live, Shadow: e.Shadow}
-	if e.Live == s.Serving.ID {
+	base := s.base(e.Node)
+	if e.Live == base {
 		s.back(e.Node)
 	}
 	if e.Live == s.Serving.ID && s.refusing[e.Node] {
@@ -217,9 +223,9 @@ func (s *step) served(e Served) {
 		return
 	}
 	switch {
-	case p.phase == Joining && e.Live == s.Serving.ID:
+	case p.phase == Joining && e.Live == base:
 		s.warm(e.Node)
-	case p.phase == Warming && e.Live == s.Serving.ID && e.Shadow == r.Candidate.ID:
+	case p.phase == Warming && e.Live == base && e.Shadow == r.Candidate.ID:
 		s.enter(e.Node, Proving)
 		s.settle(e.Node)
 		s.do(Assign{e.Node})
@@ -232,8 +238,12 @@ func (s *step) served(e Served) {
 
 func (s *step) refused(e Refused) {
 	r := s.Rollout
-	if r != nil && (e.Live == r.Candidate.ID || e.Shadow == r.Candidate.ID) {
+	if r != nil && (e.Live == r.Candidate.ID || e.Shadow == r.Candidate.ID) && s.takes(e.Node) {
 		s.reject(Rejected, e.Node, "it refuses it: "+e.Reason, "")
+		return
+	}
+	if p := s.proxies[e.Node]; p != nil && p.base != "" && e.Live == p.base && e.Shadow == "" {
+		s.bar([]string{e.Node}, e.Node, "it refuses what it runs: "+e.Reason, "")
 		return
 	}
 	// With a shadow beside it, it is a candidate's that was given up meanwhile.

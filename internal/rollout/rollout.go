@@ -12,6 +12,7 @@ package rollout
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -52,6 +53,9 @@ type Fleet struct {
 	Rollout  *Rollout    `json:"rollout,omitempty"`
 	Rejected []Rejection `json:"rejected,omitempty"`
 	History  []Entry     `json:"history,omitempty"` // oldest first
+	// Unmoved are proxies of other fleets that could not take what this one serves, by
+	// node: they are not tried again before it serves another revision.
+	Unmoved map[string]Unmoved `json:"unmoved,omitempty"`
 
 	proxies   map[string]*proxy
 	returning map[string]bool // proxies that are on their way back from Returned
@@ -82,6 +86,14 @@ type Rollout struct {
 	Started  time.Time `json:"started"`
 	StageAt  time.Time `json:"stage_at"` // when the stage began
 	Lost     int       `json:"lost,omitempty"`
+	// Move says that the candidate is what the fleet serves, and that only proxies of
+	// other fleets are given it.
+	Move bool `json:"move,omitempty"`
+	// Staged says of a first revision that it goes in stages, for the sake of proxies
+	// that run another fleet's.
+	Staged bool `json:"staged,omitempty"`
+	// Bases are what those members run that come from other fleets; see Joined.
+	Bases map[string]string `json:"bases,omitempty"`
 
 	stored    bool            // the candidate would survive a crash
 	next      *Offered        // a newer one that waits until this one is stored, and so done
@@ -120,9 +132,9 @@ const (
 
 // Target is what a proxy is to have.
 func (f *Fleet) Target(node string) Assignment {
-	r := f.Rollout
+	r, base := f.Rollout, f.base(node)
 	if r == nil {
-		return Assignment{Live: f.Serving.ID}
+		return Assignment{Live: base}
 	}
 	_, member := r.Members[node]
 	p := f.proxies[node]
@@ -132,16 +144,16 @@ func (f *Fleet) Target(node string) Assignment {
 		// away sooner, its code would be gone before the real listener asks for it.
 		a := Assignment{Live: r.Candidate.ID}
 		if r.Plan.Shadow {
-			a.Shadow = cmp.Or(f.Serving.ID, r.Candidate.ID)
+			a.Shadow = cmp.Or(base, r.Candidate.ID)
 		}
 		if p != nil && (p.phase == Confirming || p.phase == Confirmed) && p.health && r.Plan.LiveChecks {
 			a.Probe, a.Of = ProbeLive, r.Candidate.ID
 		}
 		return a
 	case !member || p == nil || p.phase == Idle || p.phase == Joining || !r.Plan.Shadow:
-		return Assignment{Live: f.Serving.ID}
+		return Assignment{Live: base}
 	}
-	a := Assignment{Live: f.Serving.ID, Shadow: r.Candidate.ID}
+	a := Assignment{Live: base, Shadow: r.Candidate.ID}
 	if p.phase != Warming && p.health && r.Plan.ShadowChecks {
 		a.Probe, a.Of = ProbeShadow, r.Candidate.ID
 	}
@@ -172,6 +184,11 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		s.joined(e)
 	case Left:
 		s.left(e)
+	case Unbarred:
+		s.unbar(e.Node)
+	case Noted:
+		s.record(e.Entry)
+		s.do(Save{})
 	case Served:
 		s.served(e)
 	case Refused:
@@ -250,6 +267,12 @@ func (s *step) supersede(e Offered) {
 
 // consider begins a rollout, unless the revision is no news.
 func (s *step) consider(e Offered) {
+	if e.Move {
+		if e.ID == s.Serving.ID {
+			s.beginMove(e)
+		}
+		return
+	}
 	if i := s.rejection(e.ID); i >= 0 {
 		r := s.Rejected[i]
 		s.do(Tell{Entry{At: s.now, Kind: StillRejected, Revision: r.Revision, Node: r.Node, Reason: r.Reason}})
@@ -262,20 +285,26 @@ func (s *step) consider(e Offered) {
 }
 
 // begin starts a rollout. The first revision of a fleet has nothing beside it that
-// could go on serving: it goes to all at once, each proxy proving it for itself.
+// could go on serving: it goes to all at once, each proxy proving it for itself. Not so
+// if proxies of other fleets wait for it: they run something, and it goes in stages.
 func (s *step) begin(e Offered) {
 	s.Last++
 	plan := e.Plan
-	if s.Serving.ID == "" {
+	if s.Serving.ID == "" && !e.Staged {
 		plan.Stages = []Stage{{Name: "first", Percent: 100, Deadline: plan.Stages[len(plan.Stages)-1].Deadline}}
 	}
-	s.Rollout = &Rollout{
-		Candidate: Revision{ID: e.ID, Number: s.Last}, Plan: plan, Started: s.now,
-		Members: map[string]int{}, Warmed: map[string]bool{}, Flipped: map[string]bool{},
-	}
+	s.Rollout = newRollout(Revision{ID: e.ID, Number: s.Last}, plan, s.now)
+	s.Rollout.Staged = e.Staged
 	s.rest = share{}
 	s.record(Entry{Kind: Started, Revision: s.Rollout.Candidate, By: e.By})
 	s.startStage(0)
+}
+
+func newRollout(candidate Revision, plan Plan, now time.Time) *Rollout {
+	return &Rollout{
+		Candidate: candidate, Plan: plan, Started: now,
+		Members: map[string]int{}, Warmed: map[string]bool{}, Flipped: map[string]bool{},
+	}
 }
 
 // end forgets the rollout and what its proxies were at.
@@ -289,6 +318,10 @@ func (s *step) end() {
 // reject gives the candidate up: everyone goes back, at once.
 func (s *step) reject(kind Kind, node, reason, by string) {
 	r := s.Rollout
+	if r.Move {
+		s.refuseMove(node, reason, by)
+		return
+	}
 	rejected := Rejection{Revision: r.Candidate, Node: node, Reason: reason, At: s.now}
 	s.Rejected = append(s.Rejected, rejected)
 	if more := len(s.Rejected) - maxRejected; more > 0 {
@@ -296,7 +329,7 @@ func (s *step) reject(kind Kind, node, reason, by string) {
 	}
 	s.returned, s.returning = r.Candidate, map[string]bool{}
 	for name := range r.Members {
-		if p := s.proxies[name]; p != nil && p.phase != Idle && p.phase != Joining && s.Serving.ID != "" {
+		if p := s.proxies[name]; p != nil && p.base == "" && p.phase != Idle && p.phase != Joining && s.Serving.ID != "" {
 			s.returning[name] = true
 		}
 	}
@@ -304,6 +337,7 @@ func (s *step) reject(kind Kind, node, reason, by string) {
 	s.end()
 	s.do(Retarget{})
 	s.record(Entry{Kind: kind, Revision: rejected.Revision, Stage: stage, Node: node, Reason: reason, By: by})
+	s.unsettle(r, fmt.Sprintf("revision %d, which they were to have, was rejected: %s", rejected.Number, reason))
 	s.do(Save{})
 	if len(s.returning) == 0 {
 		s.returning = nil
@@ -326,9 +360,17 @@ func (s *step) back(node string) {
 // promote makes the candidate the last good revision.
 func (s *step) promote() {
 	r := s.Rollout
-	s.Previous, s.Serving = s.Serving, r.Candidate
+	if r.Move {
+		s.endMove()
+		return
+	}
+	s.Previous, s.Serving, s.Unmoved = s.Serving, r.Candidate, nil
+	settled := s.settled(r)
 	maps.DeleteFunc(s.refusing, func(node string, _ bool) bool { return s.proxies[node] == nil })
 	s.end()
+	if len(settled) > 0 {
+		s.welcome(settled)
+	}
 	s.do(Retarget{})
 	s.record(Entry{Kind: Serving, Revision: s.Serving})
 	s.do(Save{})

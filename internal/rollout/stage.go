@@ -67,8 +67,8 @@ func (s *step) admit(node string) {
 	_, member := r.Members[node]
 	switch {
 	case r.Paused:
-	case r.stage().whole() && !member:
-		r.Members[node] = r.Stage
+	case !member && (s.bare(node) || r.stage().whole() && s.takes(node)):
+		s.enlist(node)
 	case r.stage().whole():
 	case r.pool == nil: // after a restart
 		s.recruit()
@@ -85,6 +85,11 @@ func (s *step) recruit() {
 	r := s.Rollout
 	if r.Paused {
 		return
+	}
+	for node := range s.proxies {
+		if _, member := r.Members[node]; !member && s.bare(node) {
+			s.enlist(node)
+		}
 	}
 	p := s.newPool()
 	p.fill(s)
@@ -152,6 +157,9 @@ func (s *step) waitFor() {
 		case Joining: // not the candidate's fault: the stage goes on without it
 			s.discount(node)
 			p.phase = Idle
+			if p.base != "" {
+				s.bar([]string{node}, node, fmt.Sprintf("it has not taken what it is to run for %s", r.stage().Deadline), "")
+			}
 		case Warming, Proving, Flipping, Confirming:
 			s.reject(Rejected, node, fmt.Sprintf("it has been %s for %s: nothing was heard that lets it go on", p.phase, r.stage().Deadline), "")
 			return
@@ -232,6 +240,9 @@ func (s *step) settles(p *proxy) (next Phase, checks, settles bool) {
 func (s *step) turn() bool {
 	r := s.Rollout
 	switch {
+	case r.Move && len(r.Members) == 0 && r.Stage < len(r.Plan.Stages)-1:
+		s.startStage(r.Stage + 1) // none that is to be moved is of it, and the others serve it already
+		return true
 	case r.members == 0 || r.unproven > 0:
 		return false
 	case !r.Released:

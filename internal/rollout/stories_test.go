@@ -135,7 +135,7 @@ func (s *story) event(d *datadriven.TestData) Event {
 	}
 	switch d.Cmd {
 	case "offer":
-		return Offered{ID: arg, Plan: s.plan}
+		return Offered{ID: arg, Plan: s.plan, Staged: d.HasArg("staged")}
 	case "store":
 		return Stored{arg}
 	case "join":
@@ -145,11 +145,16 @@ func (s *story) event(d *datadriven.TestData) Event {
 			d.ScanArgs(s.t, "track", &track)
 			j.Attributes["label.track"] = track
 		}
+		if d.HasArg("base") {
+			d.ScanArgs(s.t, "base", &j.Base)
+		}
 		return j
 	case "health":
 		return Health{Node: arg, Open: !d.HasArg("closed")}
 	case "leave":
-		return Left{arg}
+		return Left{Node: arg, Moved: d.HasArg("moved")}
+	case "move":
+		return Offered{ID: s.f.Serving.ID, Plan: s.plan, Move: true}
 	case "serve": // all that it was given
 		a := s.f.Target(arg)
 		return Served{Node: arg, Live: a.Live, Shadow: a.Shadow}
@@ -237,6 +242,10 @@ func describe(e Effect) string {
 		return "assign " + e.Node
 	case Offer:
 		return "build what is on disk"
+	case Settled:
+		return "of this fleet now: " + strings.Join(e.Nodes, " ")
+	case Unsettled:
+		return "stay as they were: " + strings.Join(e.Nodes, " ")
 	case Answer:
 		return "answer: " + strconv.Quote(e.Refusal)
 	case Tell:

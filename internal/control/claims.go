@@ -1,0 +1,118 @@
+package control
+
+import (
+	"maps"
+	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+)
+
+// Which fleet a proxy is to be of. A fleet's match comes with its revisions: in force is
+// that of the one that is served. That of a revision on its way claims proxies already,
+// which run on what they have until they have proven it. What was only read from a file
+// claims nothing.
+
+// next is the match that is not in force yet, nil for none: that of a candidate, or one
+// that came without another content and brings proxies from elsewhere.
+func (s *fleetState) next() *fleet.Match {
+	r := s.rollout.Rollout
+	switch {
+	case s.offering != nil:
+		return s.offering
+	case r == nil || r.Move:
+		return s.moving
+	}
+	if m, ok := s.matches[r.Candidate.ID]; ok {
+		return &m
+	}
+	return nil
+}
+
+// inForce is the match of what is served, nil for none.
+func (s *fleetState) inForce() *fleet.Match {
+	if s.rollout.Serving.ID == "" {
+		return nil
+	}
+	return &s.match
+}
+
+// claims is what counts for a proxy: for one of the fleet what is in force, for another
+// what is on its way.
+func (s *fleetState) claims(home string) *fleet.Match {
+	if next := s.next(); next != nil && (s.name != home || s.rollout.Serving.ID == "") {
+		return next
+	}
+	return s.inForce()
+}
+
+// claimant is the fleet that a proxy is to be of in the end, "" for none. One that runs
+// nothing has nothing to lose, and is of a fleet that serves something at once.
+func (c *Control) claimant(n *nodeState) string {
+	if !c.runs(n) {
+		if name := c.best(n.node, n.home, (*fleetState).inForce); name != "" {
+			return name
+		}
+	}
+	return c.best(n.node, n.home, func(s *fleetState) *fleet.Match { return s.claims(n.home) })
+}
+
+// best finds the fleet with the most criteria of those that match a proxy and can have
+// it. Of several such it is the one that has it already, else the first by name: a tie
+// never moves a proxy. A retired fleet has those that no other wants.
+func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *fleet.Match) string {
+	best, most := "", -2
+	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
+		s := c.fleets[name]
+		m := match(s)
+		if m == nil || !m.Matches(node) {
+			continue
+		}
+		if _, barred := s.rollout.Barred(node.GetId()); barred && name != home {
+			continue
+		}
+		criteria := m.Criteria()
+		if s.retired() {
+			criteria = -1
+		}
+		if criteria > most || criteria == most && name == home {
+			best, most = name, criteria
+		}
+	}
+	return best
+}
+
+// runs is whether a proxy has something of its fleet that it could lose.
+func (c *Control) runs(n *nodeState) bool {
+	if n.base != "" {
+		return true
+	}
+	s := c.fleets[n.home]
+	return s != nil && s.rollout.Serving.ID != ""
+}
+
+// awaited is whether a build under way is of a fleet that would have a proxy rather than
+// what has it now: one that runs nothing waits for that, instead of being given what it
+// would have to be moved from at once.
+func (c *Control) awaited(n *nodeState, claimant string) bool {
+	most := -1
+	if s := c.fleets[claimant]; s != nil {
+		if s.rollout.Serving.ID != "" {
+			return false
+		}
+		most = s.claims(n.home).Criteria()
+	}
+	return slices.ContainsFunc(slices.Collect(maps.Values(c.desired.files)), func(f *fleetFile) bool {
+		return f.fleet != nil && f.fleet.Match.Criteria() > most && f.fleet.Match.Matches(n.node) && c.building(f)
+	})
+}
+
+// building is whether what comes of a file is not known yet.
+func (c *Control) building(f *fleetFile) bool {
+	if s := c.fleets[f.name]; s != nil && s.busy {
+		return true
+	}
+	_, _, ready, _ := c.desired.ready(f.fleet)
+	return !ready
+}

@@ -1,0 +1,146 @@
+package control
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+)
+
+// Whose revision a proxy runs when it comes back, it does not say. Nearly always it is
+// that of the fleet whose match claims it; what is known beyond that is kept here:
+//
+//   - away: proxies that left this server, in memory.
+//   - guests of a fleet: proxies of it that another fleet's match claims, or none: on
+//     disk, since a restarted server has nothing else to know it from.
+//   - before: the matches that were in force when the server started. Who was there
+//     before, and has not come back since, ran what these say.
+
+const (
+	maxAway = 10_000         // proxies that are remembered
+	awayAge = 24 * time.Hour // and for how long
+	// startAge is how long after its start a server takes a proxy that it has not seen for
+	// one of the fleet that had it before.
+	startAge = time.Hour
+)
+
+// awayNode is a proxy that has left.
+type awayNode struct {
+	node       *corev3.Node
+	home, base string
+	at         time.Time
+}
+
+// remember notes what a proxy runs that leaves.
+func (c *Control) remember(n *nodeState) {
+	if n.home == "" {
+		return
+	}
+	if len(c.away) >= maxAway {
+		c.forgetOldest()
+	}
+	c.away[n.node.GetId()] = &awayNode{node: n.node, home: n.home, base: n.base, at: time.Now()}
+}
+
+// forgetOldest makes room for a tenth.
+func (c *Control) forgetOldest() {
+	ids := slices.SortedFunc(maps.Keys(c.away), func(a, b string) int { return c.away[a].at.Compare(c.away[b].at) })
+	for i, id := range ids {
+		if i < maxAway/10 || time.Since(c.away[id].at) > awayAge {
+			delete(c.away, id)
+		}
+	}
+}
+
+// homeOf is whose revision a proxy runs that has just connected, and which, if that is
+// not what the fleet serves.
+func (c *Control) homeOf(n *nodeState) (home, base string) {
+	id := n.node.GetId()
+	away := c.away[id]
+	delete(c.away, id)
+	if away != nil && c.fleets[away.home] != nil {
+		if c.revision(nil, away.base) == nil {
+			away.base = "" // it is not kept any more: what the fleet serves must do
+		}
+		return away.home, away.base
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
+		s := c.fleets[name]
+		if r := s.rollout.Rollout; r != nil && r.Bases[id] != "" {
+			key, _, _ := strings.Cut(r.Bases[id], "/")
+			if from := c.keyed(key); from != nil {
+				return from.name, r.Bases[id]
+			}
+		}
+		if !s.guests[id].IsZero() {
+			return name, ""
+		}
+	}
+	if time.Since(c.began) < startAge {
+		if s := c.keyed(c.claimedBefore(n.node)); s != nil {
+			return s.name, ""
+		}
+	}
+	return "", ""
+}
+
+// claimedBefore is the key of the fleet that had a proxy when the server started.
+func (c *Control) claimedBefore(node *corev3.Node) string {
+	best, most := "", -1
+	for _, key := range slices.Sorted(maps.Keys(c.before)) {
+		if m := c.before[key]; m.Matches(node) && m.Criteria() > most {
+			best, most = key, m.Criteria()
+		}
+	}
+	return best
+}
+
+// noteGuest notes in a fleet's state a proxy of it that it would not be known by.
+func (c *Control) noteGuest(node *corev3.Node, home string) {
+	id := node.GetId()
+	for name, s := range c.fleets {
+		is := name == home && c.best(node, "", (*fleetState).inForce) != home && s.rollout.Serving.ID != ""
+		switch {
+		case is && s.guests[id].IsZero() && len(s.guests) < maxAway:
+			s.guests[id] = time.Now()
+		case !is && !s.guests[id].IsZero():
+			delete(s.guests, id)
+		default:
+			continue
+		}
+		s.dirty = true
+		c.saveChanges(s)
+	}
+}
+
+// guestsAnew looks at all of them, where a match in force has changed.
+func (c *Control) guestsAnew() {
+	for _, n := range c.nodes {
+		if n.placed {
+			c.noteGuest(n.node, n.home)
+		}
+	}
+	for _, away := range c.away {
+		c.noteGuest(away.node, away.home)
+	}
+	for _, s := range c.fleets { // what has not come back for long
+		maps.DeleteFunc(s.guests, func(id string, since time.Time) bool {
+			return c.nodes[id] == nil && c.away[id] == nil && time.Since(since) > awayAge
+		})
+	}
+}
+
+// matchesInForce copies the matches that are in force.
+func (c *Control) matchesInForce() map[string]fleet.Match {
+	out := map[string]fleet.Match{}
+	for _, s := range c.fleets {
+		if m := s.inForce(); m != nil {
+			out[s.key] = *m
+		}
+	}
+	return out
+}

@@ -1,0 +1,308 @@
+package control
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// A proxy is in one of these ways with fleets:
+//
+//   - of its home: it gets what that serves and tries.
+//   - arriving in another: it runs what its home served, its base, until it has proven
+//     a revision of the other one; then that is its home.
+//   - kept: no fleet's match claims it any more, or it can't take what it would have to.
+//     It has its base, and is asked nothing.
+//   - bare: it has no home that serves anything.
+
+// baseOf names what a proxy of a fleet runs, for another fleet's rollout.
+func (s *fleetState) baseOf() string { return s.key + "/" + s.rollout.Serving.ID }
+
+// keyed finds a fleet by its key.
+func (c *Control) keyed(key string) *fleetState {
+	for _, s := range c.fleets {
+		if s.key == key {
+			return s
+		}
+	}
+	return nil
+}
+
+// revision finds a revision of a fleet or, by the name that baseOf gives it, of another.
+func (c *Control) revision(s *fleetState, id string) *snapshot.Snapshot {
+	if key, other, ok := strings.Cut(id, "/"); ok {
+		if s, id = c.keyed(key), other; s == nil {
+			return nil
+		}
+	}
+	if s == nil {
+		return nil
+	}
+	return s.snapshots[id]
+}
+
+// numbered is a revision for people.
+func (c *Control) numbered(s *fleetState, id string) rollout.Revision {
+	if key, other, ok := strings.Cut(id, "/"); ok {
+		s, id = c.keyed(key), other
+	}
+	if s == nil {
+		return rollout.Revision{ID: id}
+	}
+	return rollout.Revision{ID: id, Number: s.number(id)}
+}
+
+// sort looks anew at which fleet each proxy is to be of, where something has changed that
+// it depends on, and begins the moves that are due. Whoever changes a state calls it by
+// step; it calls step itself, so it goes on until nothing changes any more.
+func (c *Control) sort() {
+	if c.sorting || !c.unsorted {
+		return
+	}
+	c.sorting = true
+	for rounds := 0; c.unsorted && rounds < 10; rounds++ {
+		c.unsorted = false
+		for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+			c.place(c.nodes[id])
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
+			c.beginMove(c.fleets[name])
+		}
+	}
+	c.sorting = false
+	c.sayKept()
+}
+
+// place puts a proxy where it belongs now. It stays in a rollout that it is a member of
+// until that has ended.
+func (c *Control) place(n *nodeState) {
+	to := c.claimant(n)
+	if held := c.heldBy(n, to); held != "" {
+		base := n.base
+		if held == n.home {
+			base = ""
+		}
+		c.put(n, n.home, held, base)
+		return
+	}
+	other := c.fleets[to]
+	waits := !c.runs(n) && to != n.home && c.awaited(n, to)
+	if waits != n.waits {
+		n.waits = waits
+		n.placed = n.placed && n.fleet != ""
+	}
+	switch {
+	case waits:
+		c.put(n, "", "", "")
+	case !c.runs(n):
+		c.put(n, to, to, "")
+	case to == n.home:
+		c.put(n, to, to, "")
+	case to != "" && other.rollout.Open():
+		c.put(n, n.home, to, c.baseFor(n))
+	case c.claimedByHome(n):
+		c.put(n, n.home, n.home, "")
+	default:
+		c.put(n, n.home, "", c.baseFor(n))
+	}
+}
+
+// heldBy is the fleet whose rollout has the proxy, if it is to be of another one.
+func (c *Control) heldBy(n *nodeState, to string) string {
+	s := c.fleets[c.with(n)]
+	if s == nil || s.name == to || !s.rollout.Member(n.node.GetId()) {
+		return ""
+	}
+	// One that this fleet does not want any more is not of its rollout.
+	if m := s.claims(n.home); s.name != n.home && (m == nil || !m.Matches(n.node)) {
+		return ""
+	}
+	return s.name
+}
+
+// with is the fleet that decides about a proxy; of one that has just come back, the one
+// that did, if it was of a rollout.
+func (c *Control) with(n *nodeState) string {
+	switch {
+	case n.placed:
+		return n.fleet
+	case n.base == "":
+		return n.home
+	}
+	for name, s := range c.fleets {
+		if r := s.rollout.Rollout; r != nil && r.Bases[n.node.GetId()] == n.base {
+			return name
+		}
+	}
+	return ""
+}
+
+// baseFor is what a proxy runs that is not to be of its home only.
+func (c *Control) baseFor(n *nodeState) string {
+	if n.base != "" {
+		return n.base
+	}
+	return c.fleets[n.home].baseOf()
+}
+
+func (c *Control) claimedByHome(n *nodeState) bool {
+	s := c.fleets[n.home]
+	m := s.inForce()
+	return m != nil && m.Matches(n.node)
+}
+
+// put makes it so: which fleet is a proxy's home, which decides about it, and what it
+// runs if that is another.
+func (c *Control) put(n *nodeState, home, decides, base string) {
+	if n.placed && n.home == home && n.fleet == decides && n.base == base {
+		return
+	}
+	if n.fleet != decides || n.base != base {
+		c.leave(n, n.placed)
+	}
+	entered := !n.placed || n.fleet != decides || n.base != base
+	n.placed, n.home, n.fleet, n.base = true, home, decides, base
+	if entered {
+		c.enter(n)
+	}
+	c.noteGuest(n.node, home)
+}
+
+// beginMove gives what a fleet serves to the proxies that arrive in it, if it is not
+// about to serve something else anyway; and takes a match into force that brings none.
+func (c *Control) beginMove(s *fleetState) {
+	if s.rollout.Rollout != nil || s.rollout.Serving.ID == "" {
+		return
+	}
+	arrivals, expected := 0, 0
+	for _, n := range c.nodes {
+		switch {
+		case n.fleet == s.name && n.base != "":
+			arrivals++
+		case s.moving != nil && n.home != s.name && c.claimant(n) == s.name:
+			expected++ // another rollout has it
+		}
+	}
+	switch {
+	case arrivals > 0:
+		plan := planOf(s.snapshots[s.rollout.Serving.ID], nil)
+		c.step(s, rollout.Offered{ID: s.rollout.Serving.ID, Plan: plan, Move: true})
+	case s.moving != nil && expected == 0:
+		c.enforce(s, *s.moving, "it moves no connected proxy")
+	}
+}
+
+// arrivals are the proxies of other fleets that would come with a match.
+func (c *Control) arrivals(s *fleetState, match fleet.Match) []*nodeState {
+	s.offering = &match
+	defer func() { s.offering = nil }()
+	var out []*nodeState
+	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+		if n := c.nodes[id]; n.home != s.name && c.runs(n) && c.claimant(n) == s.name {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// enforce takes a match into force.
+func (c *Control) enforce(s *fleetState, match fleet.Match, why string) {
+	s.moving = nil
+	c.unsorted = true
+	if s.match.String() == match.String() {
+		return
+	}
+	before := s.match
+	s.match = match
+	if id := s.rollout.Serving.ID; id != "" {
+		s.matches[id] = match
+	}
+	c.guestsAnew()
+	c.step(s, rollout.Noted{Entry: rollout.Entry{
+		Kind: MatchChanged, Revision: s.rollout.Serving, Reason: fmt.Sprintf("from %s to %s: %s", before, match, why),
+	}})
+}
+
+// movedIn takes that proxies have proven a revision of a fleet: it is their home now, and
+// the history of the one that they are from says so.
+func (c *Control) movedIn(s *fleetState, nodes []string) {
+	from := map[string][]string{}
+	for _, id := range nodes {
+		home := ""
+		if n := c.nodes[id]; n != nil {
+			home, n.home, n.base = n.home, s.name, ""
+			c.noteGuest(n.node, s.name)
+		} else if away := c.away[id]; away != nil {
+			home, away.home = away.home, s.name
+			c.noteGuest(away.node, s.name)
+		}
+		from[home] = append(from[home], id)
+	}
+	for _, home := range slices.Sorted(maps.Keys(from)) {
+		c.note(home, rollout.MovedOut, fmt.Sprintf("%s to fleet %s, whose revision %s they have proven", named(from[home]), s.name, short(s.rollout.Serving)))
+	}
+}
+
+// notMoved says in the history of their fleets that proxies stay.
+func (c *Control) notMoved(s *fleetState, nodes []string, reason string) {
+	stay := map[string][]string{}
+	for _, id := range nodes {
+		if n := c.nodes[id]; n != nil {
+			stay[n.home] = append(stay[n.home], id)
+		}
+	}
+	for _, home := range slices.Sorted(maps.Keys(stay)) {
+		c.note(home, rollout.MoveRefused, fmt.Sprintf("%s not to fleet %s: %s", named(stay[home]), s.name, reason))
+	}
+}
+
+// note puts something into a fleet's history, and tells people.
+func (c *Control) note(name string, kind rollout.Kind, reason string) {
+	if s := c.fleets[name]; s != nil {
+		c.step(s, rollout.Noted{Entry: rollout.Entry{Kind: kind, Revision: s.rollout.Serving, Reason: reason}})
+	}
+}
+
+// sayKept says once of each proxy that no fleet claims any more.
+func (c *Control) sayKept() {
+	kept := map[string][]string{}
+	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+		n := c.nodes[id]
+		keeps := n.placed && n.fleet == "" && n.base != ""
+		if keeps && !n.saidKept {
+			kept[n.home] = append(kept[n.home], id)
+		}
+		n.saidKept = keeps
+	}
+	for _, home := range slices.Sorted(maps.Keys(kept)) {
+		c.note(home, Kept, named(kept[home])+": no fleet's match claims them any more: they keep what they run")
+	}
+}
+
+// named counts proxies, and names the first of them.
+func named(nodes []string) string {
+	const most = 5
+	text := strings.Join(nodes[:min(most, len(nodes))], ", ")
+	if more := len(nodes) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	if len(nodes) == 1 {
+		return "1 proxy (" + text + ")"
+	}
+	return fmt.Sprintf("%d proxies (%s)", len(nodes), text)
+}
+
+func short(r rollout.Revision) string {
+	return fmt.Sprintf("%d (%s)", r.Number, r.ID[:min(8, len(r.ID))])
+}
+
+// What is recorded of fleets besides what rollout does.
+const (
+	MatchChanged rollout.Kind = "match changed"
+	Kept         rollout.Kind = "kept"
+)
