@@ -7,7 +7,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -99,35 +98,12 @@ func snake(field string) string {
 func (p *parser) addresses() {
 	taken := map[string]string{}
 	for i, l := range p.fleet.Listeners {
-		if b := l.GetBindToPort(); b != nil && !b.GetValue() {
-			continue
-		}
-		all := []*corev3.Address{l.GetAddress()}
-		for _, more := range l.GetAdditionalAddresses() {
-			all = append(all, more.GetAddress())
-		}
-		for _, address := range all {
-			key := addressKey(address)
-			if other, ok := taken[key]; ok && key != "" {
+		for _, b := range BindsOf(l) {
+			if other, ok := taken[b.Name]; ok {
 				p.add(lineOf(&p.doc.Resources["listeners"][i], "address"),
-					"listener %q: listener %q has the address %s already", l.GetName(), other, key)
+					"listener %q: listener %q has the address %s already", l.GetName(), other, b.Name)
 			}
-			taken[key] = l.GetName()
+			taken[b.Name] = l.GetName()
 		}
 	}
-}
-
-// addressKey names what a listener binds, or is empty where nothing can collide.
-func addressKey(a *corev3.Address) string {
-	switch a := a.GetAddress().(type) {
-	case *corev3.Address_SocketAddress:
-		s := a.SocketAddress
-		if s.GetPortValue() == 0 { // any free port
-			return ""
-		}
-		return fmt.Sprintf("%s://%s:%d", s.GetProtocol(), s.GetAddress(), s.GetPortValue())
-	case *corev3.Address_Pipe:
-		return "unix://" + a.Pipe.GetPath()
-	}
-	return ""
 }

@@ -89,7 +89,7 @@ func (r *Resource) at(address *corev3.Address) (*Resource, error) {
 	l.Address = proto.CloneOf(address)
 	own, err := newResource(resource.ListenerType, r.Name, &l)
 	if err == nil {
-		own.moved, own.asks = r.Version, r.asks
+		own.moved, own.asks, own.binds = r.Version, r.asks, fleet.BindsOf(&l)
 	}
 	return own, err
 }
@@ -112,6 +112,7 @@ func (s *Snapshot) shadowFor(r *Resource, node *corev3.Node) (*Resource, error) 
 	value := protowire.AppendTag(slices.Clip(r.Wire.GetResource().GetValue()), addressField, protowire.BytesType)
 	value = protowire.AppendBytes(value, text)
 	own := *r
+	own.binds = fleet.BindOf(address)
 	own.Wire = &discoveryv3.Resource{
 		Name: r.Name, Version: r.Version,
 		Resource: &anypb.Any{TypeUrl: r.typeURL(), Value: value},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
@@ -24,6 +25,9 @@ func (s *Snapshot) EndpointsOf(cluster string) string {
 	}
 	return ""
 }
+
+// Binds are a listener's addresses.
+func (r *Resource) Binds() []fleet.Bind { return r.binds }
 
 // read finds out what each resource makes a proxy ask for.
 func (s *Snapshot) read() error {
@@ -46,6 +50,9 @@ func (r *Resource) read() error {
 		return fmt.Errorf("reading %s %q: %w", r.typeURL(), r.Name, err)
 	}
 	r.asks = fleet.Needs(m)
+	if l, ok := m.(*listenerv3.Listener); ok {
+		r.binds = fleet.BindsOf(l)
+	}
 	return nil
 }
 

@@ -44,6 +44,7 @@ type Resource struct {
 	shadow  bool         // of a shadow listener
 	moved   string       // of a listener at another address: its version where it was
 	asks    []fleet.Need // what it makes a proxy ask for
+	binds   []fleet.Bind // of a listener: its addresses
 }
 
 // A Snapshot is everything a proxy of one revision is given. It is immutable.

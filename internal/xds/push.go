@@ -89,12 +89,15 @@ func (s *session) additions(st *typeState) *push {
 		}
 		if st.have[r.Name] != r.Version {
 			add = append(add, r)
+		} else {
+			st.bind(r)
 		}
 	}
 	if len(add) == 0 && !s.hasNoClusters(st) {
 		return nil
 	}
-	p := &push{url: st.url, revision: s.target.ID, add: add, have: with(st.have, add)}
+	add, leave := s.handOver(st, add)
+	p := &push{url: st.url, revision: s.target.ID, add: add, remove: leave, have: with(without(st.have, leave), add)}
 	if s.sotw {
 		return s.stateOfTheWorld(st, p)
 	}
@@ -162,7 +165,7 @@ func without(have map[string]string, names []string) map[string]string {
 // types Envoy takes what changed. A proxy that came back with the version of
 // just this set is sent nothing.
 func (s *session) stateOfTheWorld(st *typeState, p *push) *push {
-	p.version = versionOf(p.have)
+	p.version, p.remove = versionOf(p.have), nil
 	if st.resume == p.version {
 		st.have, st.acked, st.resume = p.have, p.have, ""
 		return nil

@@ -62,6 +62,8 @@ type typeState struct {
 	// held are the listeners or clusters that a state-of-the-world proxy was sent:
 	// one that the next target lacks is sent along until nothing refers to it.
 	held map[string]*snapshot.Resource
+	// binds are the addresses of the listeners that it has, as far as they are known.
+	binds map[string][]fleet.Bind
 	// resume is the version of the whole type that a state-of-the-world proxy
 	// said it has when it came back.
 	resume string

@@ -129,6 +129,7 @@ func (s *session) sent(st *typeState) {
 	}
 	st.have = st.awaited.have
 	st.hold(st.awaited)
+	st.rebind(st.awaited)
 	s.endpointsAgain(st.awaited)
 }
 

@@ -1,0 +1,182 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/bootstrap"
+)
+
+// a listener of a fleet, and where it is.
+type listenerAt struct{ name, address string }
+
+// listenersYAML is a fleet with listeners, each of which answers with its own name.
+func (w *world) listenersYAML(listeners []listenerAt) []byte {
+	w.t.Helper()
+	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, deadline: 20s}]}"}))
+	head, rest, _ := strings.Cut(fleet, "    - name: ingress\n")
+	one, tail, _ := strings.Cut(rest, "  clusters:")
+	var names []string
+	for _, l := range listeners {
+		host, port, _ := strings.Cut(l.address, ":")
+		text := strings.Replace(one, "address: 127.0.0.1, port_value: 1}", "address: "+host+", port_value: "+port+"}", 1)
+		text = strings.Replace(text, `{name: all,`, fmt.Sprintf(`{name: all, response_headers_to_add: [{header: {key: x-listener, value: %s}}],`, l.name), 1)
+		head += "    - name: " + l.name + "\n" + text
+		names = append(names, l.name)
+	}
+	return []byte(strings.Replace(head, "listeners: [ingress]", "listeners: ["+strings.Join(names, ", ")+"]", 1) + "  clusters:" + tail)
+}
+
+// callers ask addresses all the time, each time on a connection of its own, and keep
+// what went wrong and the longest that an answer took.
+type callers struct {
+	stop    chan struct{}
+	done    sync.WaitGroup
+	mu      sync.Mutex
+	asked   int
+	wrong   map[string]int
+	longest time.Duration
+	first   time.Time // that went wrong
+	last    time.Time
+}
+
+func startCallers(addresses ...string) *callers {
+	c := &callers{stop: make(chan struct{}), wrong: map[string]int{}}
+	for _, address := range addresses {
+		for range 4 {
+			c.done.Go(func() { c.work(address) })
+		}
+	}
+	return c
+}
+
+func (c *callers) work(address string) {
+	for {
+		began := time.Now()
+		_, err := answerAt(address)
+		took := time.Since(began)
+		c.mu.Lock()
+		c.asked++
+		c.longest = max(c.longest, took)
+		if err != nil {
+			if len(c.wrong) == 0 {
+				c.first = began
+			}
+			c.last = time.Now()
+			c.wrong[err.Error()]++
+		}
+		c.mu.Unlock()
+		select {
+		case <-c.stop:
+			return
+		default:
+		}
+	}
+}
+
+// figures takes what was counted since the last time; gap is how long requests failed.
+func (c *callers) figures() (asked int, wrong map[string]int, gap, longest time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	asked, wrong, gap, longest = c.asked, c.wrong, c.last.Sub(c.first), c.longest
+	c.asked, c.wrong, c.longest, c.first, c.last = 0, map[string]int{}, 0, time.Time{}, time.Time{}
+	return asked, wrong, gap, longest
+}
+
+func (c *callers) end() {
+	close(c.stop)
+	c.done.Wait()
+}
+
+// answerAt asks an address, and returns which listener answered.
+func answerAt(address string) (listener string, err error) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	req, err := http.NewRequest(http.MethodGet, "http://"+address, nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Token", "32323")
+	resp, err := client.Do(req)
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		return "", op.Err // without the caller's port
+	}
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return "", err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return "", errors.New(resp.Status)
+	}
+	return resp.Header.Get("X-Listener"), nil
+}
+
+// A listener that is renamed where it is, and ports that are handed from one to
+// another, under load: each is served. No request of a renamed one fails; where Envoy
+// has to close a socket, those that wait in it do, and for two that change places what
+// comes in the moment that both are gone.
+func TestListenersRenamed(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		w := newWorld(t)
+		w.Variant = sotw
+		write(t, w.module, gate(t, 1))
+		a, b := freeAddress(t), freeAddress(t)
+		everywhere := "0.0.0.0:" + a[strings.Index(a, ":")+1:]
+		steps := []struct {
+			name      string
+			listeners []listenerAt
+			closes    bool // Envoy closes a socket, and with it what waits there to be accepted
+		}{
+			{"two", []listenerAt{{"ingress", a}, {"other", b}}, false},
+			{"one renamed", []listenerAt{{"web", a}, {"other", b}}, false},
+			{"both renamed", []listenerAt{{"web-2", a}, {"another", b}}, false},
+			{"two that change places", []listenerAt{{"web-2", b}, {"another", a}}, true},
+			{"one renamed, its address taken by the other", []listenerAt{{"another", b}, {"web-2", a}}, true},
+			{"a name that stays goes elsewhere", []listenerAt{{"another", a}, {"new", b}}, true},
+			{"another address of the same port", []listenerAt{{"wide", everywhere}, {"new", b}}, true},
+			{"and back", []listenerAt{{"narrow", a}, {"new", b}}, true},
+		}
+		var p *proxy
+		var c *callers
+		for i, step := range steps {
+			saved := time.Now()
+			save(t, w.fleet, w.listenersYAML(step.listeners))
+			if i == 0 {
+				w.startServer()
+				p = w.startProxy("edge-0", func(o *bootstrap.Options) { o.Listen = nil })
+			}
+			p.serves(w.revisionAfter(i + 1))
+			took := time.Since(saved)
+			for _, l := range step.listeners {
+				address := strings.Replace(l.address, "0.0.0.0", "127.0.0.1", 1)
+				w.eventually(l.name+" answers at "+address, func() error {
+					name, err := answerAt(address)
+					if err == nil && name != l.name {
+						err = fmt.Errorf("%s does", name)
+					}
+					return err
+				})
+			}
+			if c == nil {
+				c = startCallers(a, b)
+				continue
+			}
+			asked, wrong, gap, longest := c.figures()
+			t.Logf("%s: served after %d ms; of %d requests failed for %d ms: %v; the longest took %d ms",
+				step.name, took.Milliseconds(), asked, gap.Milliseconds(), wrong, longest.Milliseconds())
+			if len(wrong) > 0 && (!step.closes || gap > time.Second) {
+				t.Errorf("%s: requests failed", step.name)
+			}
+		}
+		c.end()
+	})
+}

@@ -1,0 +1,75 @@
+package fleet
+
+import (
+	"fmt"
+	"net/netip"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+)
+
+// A Bind is an address that a listener has to itself.
+type Bind struct {
+	// Name is the address: "TCP://127.0.0.1:80", "unix:///run/x".
+	Name string
+	// port is "TCP:80" where the address is that of every interface or may meet such a
+	// one; any says that it is.
+	port   string
+	any    bool
+	shares bool // the kernel lets it bind beside others: SO_REUSEPORT
+}
+
+// BindsOf are the addresses of a listener. What binds no port has its address to itself
+// all the same: Envoy looks for a listener by it.
+// (Envoy 1.40.0: ListenerImpl::hasDuplicatedAddress in source/common/listener_manager/listener_impl.cc.)
+func BindsOf(l *listenerv3.Listener) []Bind {
+	binds := l.GetBindToPort() == nil || l.GetBindToPort().GetValue()
+	shares := l.GetEnableReusePort() == nil || l.GetEnableReusePort().GetValue()
+	var out []Bind
+	add := func(a *corev3.Address) {
+		if b, ok := bindOf(a, binds); ok {
+			b.shares = shares
+			out = append(out, b)
+		}
+	}
+	add(l.GetAddress())
+	for _, more := range l.GetAdditionalAddresses() {
+		add(more.GetAddress())
+	}
+	return out
+}
+
+// bindOf names an address; ok is false where nothing can collide with it.
+func bindOf(a *corev3.Address, binds bool) (b Bind, ok bool) {
+	switch a := a.GetAddress().(type) {
+	case *corev3.Address_SocketAddress:
+		s := a.SocketAddress
+		if s.GetPortValue() == 0 && binds { // any free port
+			return Bind{}, false
+		}
+		b.Name = fmt.Sprintf("%s://%s:%d", s.GetProtocol(), s.GetAddress(), s.GetPortValue())
+		if ip, err := netip.ParseAddr(s.GetAddress()); err == nil && binds {
+			b.port, b.any = fmt.Sprintf("%s:%d", s.GetProtocol(), s.GetPortValue()), ip.IsUnspecified()
+		}
+		return b, true
+	case *corev3.Address_Pipe:
+		return Bind{Name: "unix://" + a.Pipe.GetPath()}, true
+	}
+	return Bind{}, false
+}
+
+// Collides reports whether two listeners can't have the two addresses at one time.
+func (b Bind) Collides(other Bind) bool {
+	if b.Name == other.Name {
+		return true
+	}
+	return b.port != "" && b.port == other.port && (b.any || other.any) && (!b.shares || !other.shares)
+}
+
+// BindOf is the one address of a listener that has no other.
+func BindOf(a *corev3.Address) []Bind {
+	if b, ok := bindOf(a, true); ok {
+		return []Bind{b}
+	}
+	return nil
+}

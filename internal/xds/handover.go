@@ -1,0 +1,83 @@
+package xds
+
+import (
+	"slices"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// Two listeners can't have one address. Where a new one takes that of an old one, which
+// is renamed or gone or goes elsewhere, Envoy refuses it as long as it has the other: so
+// the old one goes in the same update, of which Envoy does the removals first. It then
+// hands the socket over: connections that come in between wait in the kernel.
+
+// handOver is what of the additions can go out now, and the listeners that have to leave
+// with it.
+func (s *session) handOver(st *typeState, add []*snapshot.Resource) (now []*snapshot.Resource, leave []string) {
+	for name := range st.have {
+		if s.inTheWay(st, name, add) {
+			leave = append(leave, name)
+		}
+	}
+	slices.Sort(leave)
+	if !slices.ContainsFunc(leave, func(name string) bool { return s.target.Get(st.url, name) != nil }) {
+		return add, leave
+	}
+	// No update can say that a listener goes and comes again elsewhere: delta refuses a
+	// name that is in both lists. So all that is in the way goes first; what takes its
+	// place, next.
+	for _, r := range add {
+		if !slices.Contains(leave, r.Name) && !collides(r, leave, st) {
+			now = append(now, r)
+		}
+	}
+	return now, leave
+}
+
+// inTheWay is whether a listener that the proxy has must go before another can come. One
+// of which it is not known where it is, since the proxy had it before it connected, is if
+// it is to go anyway.
+func (s *session) inTheWay(st *typeState, name string, add []*snapshot.Resource) bool {
+	binds, known := st.binds[name]
+	return slices.ContainsFunc(add, func(r *snapshot.Resource) bool {
+		if r.Name == name || len(r.Binds()) == 0 {
+			return false
+		}
+		if !known {
+			return st.have[r.Name] == "" && s.target.Get(st.url, name) == nil
+		}
+		return anyCollide(r.Binds(), binds)
+	})
+}
+
+func collides(r *snapshot.Resource, names []string, st *typeState) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return anyCollide(r.Binds(), st.binds[name]) })
+}
+
+func anyCollide(a, b []fleet.Bind) bool {
+	return slices.ContainsFunc(a, func(one fleet.Bind) bool { return slices.ContainsFunc(b, one.Collides) })
+}
+
+// bind notes where a listener is that the proxy has.
+func (st *typeState) bind(r *snapshot.Resource) {
+	if len(r.Binds()) == 0 {
+		return
+	}
+	if st.binds == nil {
+		st.binds = map[string][]fleet.Bind{}
+	}
+	st.binds[r.Name] = r.Binds()
+}
+
+// rebind notes what a push changes of that.
+func (st *typeState) rebind(p *push) {
+	for name := range st.binds {
+		if _, has := p.have[name]; !has || slices.Contains(p.remove, name) {
+			delete(st.binds, name)
+		}
+	}
+	for _, r := range p.add {
+		st.bind(r)
+	}
+}

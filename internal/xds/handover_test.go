@@ -1,0 +1,94 @@
+package xds
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// listeners makes a snapshot of listeners, "name:port" each, with the filter "auth" in
+// the first.
+func listeners(t *testing.T, list ...string) *snapshot.Snapshot {
+	t.Helper()
+	text := strings.ReplaceAll(fleetYAML, "%s", "echo")
+	head, rest, _ := strings.Cut(text, "    - name: ingress\n")
+	one, tail, _ := strings.Cut(rest, "  clusters:")
+	var names []string
+	for _, l := range list {
+		name, port, _ := strings.Cut(l, ":")
+		names = append(names, name)
+		head += "    - name: " + name + "\n" + strings.Replace(one, "port_value: 80}", "port_value: "+port+"}", 1)
+	}
+	head = strings.Replace(head, "listeners: [ingress]", fmt.Sprintf("listeners: [%s]", names[0]), 1)
+	return buildOf(t, head+"  clusters:"+tail, "module")
+}
+
+// A listener whose address another takes goes in the same update, and no sooner: Envoy
+// refuses the other as long as it has it.
+func TestAddressHandedOver(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, after []string
+		delta, sotw   []string
+	}{
+		"renamed": {
+			[]string{"a:80", "b:81"}, []string{"c:80", "b:81"},
+			[]string{"Listener c -a"}, []string{"Listener b c"},
+		},
+		"both renamed": {
+			[]string{"a:80", "b:81"}, []string{"c:81", "d:80"},
+			[]string{"Listener c d -a -b"}, []string{"Listener c d"},
+		},
+		"handed on by one that goes elsewhere": {
+			[]string{"a:80"}, []string{"a:81", "c:80"},
+			[]string{"Listener -a", "Listener a c"}, []string{"Listener ", "Listener a c"},
+		},
+		"two that change places, and one that stays": {
+			[]string{"a:80", "b:81", "c:82"}, []string{"a:81", "b:80", "c:82"},
+			[]string{"Listener -a -b", "Listener a b"}, []string{"Listener c", "Listener a b c"},
+		},
+		"another address": {
+			[]string{"a:80"}, []string{"b:81"},
+			[]string{"Listener b", "Listener -a"}, []string{"Listener a b", "Listener b"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			variants(t, func(t *testing.T, sotw bool) {
+				h := serve(t, Limits{})
+				p := h.proxy("a", sotw, nil)
+				h.start(p, "a", listeners(t, c.before...))
+				from := len(p.Responses())
+				h.Assign("a", listeners(t, c.after...))
+				h.expect(Served, "a")
+				want := c.delta
+				if sotw {
+					want = c.sotw
+				}
+				check(t, "what it was sent", sent(p, from), want)
+			})
+		})
+	}
+}
+
+// Where a listener is that a proxy had before it came to this server is not known: it
+// goes with the update that brings another, if it goes.
+func TestAddressHandedOverAfterReconnect(t *testing.T) {
+	h := serve(t, Limits{})
+	p := h.proxy("a", false, nil)
+	h.start(p, "a", listeners(t, "a:80", "b:81"))
+	p.Close()
+	from := len(p.Responses())
+	restarted := serve(t, Limits{})
+	restarted.start(p, "a", listeners(t, "c:80", "b:81"))
+	check(t, "what it was sent", sent(p, from), []string{"Listener c -a"})
+	p.Close()
+
+	from = len(p.Responses())
+	restarted = serve(t, Limits{})
+	same := listeners(t, "c:80", "b:81")
+	restarted.start(p, "a", same)
+	restarted.Assign("a", listeners(t, "c:80", "d:81"))
+	restarted.expect(Served, "a")
+	check(t, "what it was sent, of what it had on both", sent(p, from), []string{"Listener d -b"})
+}
