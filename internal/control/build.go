@@ -101,12 +101,10 @@ func (c *Control) finished(b built) {
 		return
 	}
 	c.healed(s.name)
-	if s.snapshots[b.snapshot.ID] == nil {
-		s.snapshots[b.snapshot.ID] = b.snapshot
-	}
+	changed := c.takeMeta(s, b.snapshot)
 	s.timings = b.timings
 	c.batch(func() {
-		c.offer(s, b.snapshot, b.match, b.by)
+		c.offer(s, b.snapshot, b.match, changed, b.by)
 		c.saveRevision(s, b.snapshot)
 	})
 }

@@ -117,7 +117,6 @@ func (c *Control) Run(ctx context.Context) error {
 			c.tick()
 		case r := <-c.commands:
 			c.take(r)
-			c.rebuild(ctx)
 		case look := <-c.looks:
 			look()
 		case reply := <-c.queries:
@@ -125,6 +124,7 @@ func (c *Control) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+		c.rebuild(ctx)
 	}
 }
 
@@ -143,14 +143,14 @@ func (c *Control) tick() {
 	c.wakeAt = time.Time{}
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		s := c.fleets[name]
-		if s.rollout.Rollout != nil {
+		if !s.rollout.Next(time.Now()).IsZero() {
 			c.step(s, rollout.Tick{})
 		}
 		c.retrySaving(s)
 	}
 }
 
-// rebuild builds again what a person wants tried again.
+// rebuild builds again what is to be tried again.
 func (c *Control) rebuild(ctx context.Context) {
 	for _, f := range c.retries {
 		c.build(ctx, f)

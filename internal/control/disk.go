@@ -90,6 +90,13 @@ func (c *Control) saveRevision(s *fleetState, snap *snapshot.Snapshot) {
 
 // revisionWritten tells the rollout, which lets a revision become good only then.
 func (c *Control) revisionWritten(s *fleetState, id string, err error) {
+	again := s.rewrite[id]
+	delete(s.rewrite, id)
+	if snap := s.snapshots[id]; err == nil && again && snap != nil { // it has other checks since
+		delete(s.saving, id)
+		c.saveRevision(s, snap)
+		return
+	}
 	if err != nil {
 		delete(s.saving, id)
 		c.unsaved(s, err)

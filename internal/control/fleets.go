@@ -34,6 +34,7 @@ type fleetState struct {
 
 	// What is on disk: see disk.go.
 	saving     map[string]bool // IDs of revisions in the state directory: true while one is being written
+	rewrite    map[string]bool // those of them that are to be written again then
 	removing   map[string]bool // IDs of revisions that are being removed from it
 	leftover   []string        // IDs of revisions in it that are to be removed
 	dirty      bool            // what survives a restart has changed
@@ -49,7 +50,7 @@ func (c *Control) fleet(name string) *fleetState {
 	if s == nil {
 		s = &fleetState{
 			name: name, key: c.newKey(name), matches: map[string]fleet.Match{}, guests: map[string]time.Time{}, snapshots: map[string]*snapshot.Snapshot{}, composed: map[string]*snapshot.Snapshot{},
-			saving: map[string]bool{},
+			saving: map[string]bool{}, rewrite: map[string]bool{},
 		}
 		c.fleets[name] = s
 	}
@@ -97,19 +98,23 @@ func (s *fleetState) candidate() rollout.Revision {
 	return rollout.Revision{}
 }
 
-// offer takes what was built of what is on disk, and for which proxies it is.
-func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Match, by string) {
+// offer takes what was built of what is on disk, and for which proxies it is. changed
+// names what else comes with a revision that is there already, and is another now.
+func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Match, changed []string, by string) {
 	s.onDisk = snap.ID
 	r := s.rollout.Rollout
+	again := rollout.Offered{ID: snap.ID, Plan: c.planFor(s, snap, false), Changed: changed, By: by}
 	switch {
 	case snap.ID == s.rollout.Serving.ID:
-		c.step(s, rollout.Offered{ID: snap.ID, Plan: c.planFor(s, snap, false), By: by})
+		c.step(s, again)
 		c.rematch(s, match)
 	case r != nil && snap.ID == r.Candidate.ID:
 		if before := s.matches[snap.ID]; before.String() != match.String() {
 			s.matches[snap.ID], c.unsorted = match, true
 			c.note(s.name, MatchChanged, fmt.Sprintf("of the revision on its way, from %s to %s", before, match))
 		}
+		again.Plan = c.planFor(s, snap, r.Staged)
+		c.step(s, again)
 	default:
 		c.offerNew(s, snap, match, by)
 	}
@@ -266,7 +271,7 @@ func (c *Control) again(s *fleetState, by string) {
 		}
 	}
 	for _, f := range c.desired.files {
-		if f.fleet != nil && f.name == s.name {
+		if f.fleet != nil && f.name == s.name && !slices.Contains(c.retries, f) {
 			f.by = by
 			c.retries = append(c.retries, f)
 		}
@@ -289,6 +294,7 @@ func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {
 			Bake: st.Bake, Deadline: st.Deadline, Manual: st.Manual,
 		})
 	}
+	plan.Checks = snap.CheckKeys()
 	for _, e := range snap.Entries() {
 		for _, check := range snap.Meta.Checks {
 			switch {

@@ -1,13 +1,13 @@
 package control
 
 import (
-	"strings"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
@@ -94,7 +94,7 @@ func (c *Control) freshStart(id string) {
 // evidence takes what a proxy of a fleet says of what it was given.
 func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
 	id := e.ID()
-	live, shadow, _ := strings.Cut(e.Revision, "~")
+	live, shadow := snapshot.NamesOf(e.Revision)
 	switch e.Kind {
 	case xds.Served:
 		c.served(s, n, live, shadow)
@@ -104,10 +104,7 @@ func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
 	case xds.HealthOpened, xds.HealthClosed:
 		c.step(s, rollout.Health{Node: id, Open: e.Kind == xds.HealthOpened})
 	case xds.Probed:
-		of, probe, _ := strings.Cut(e.Plan, "/")
-		c.step(s, rollout.Probed{
-			Node: id, Of: of, Probe: rollout.Probe(probe), Passed: e.Passed, Failed: strings.Join(e.Failed, ", "),
-		})
+		c.probed(s, id, e)
 	case xds.Counted:
 		c.step(s, rollout.Counted{Node: id, Counters: c.counters(s, n, e.Counters)})
 	default: // that it came or went: proxyEvent's

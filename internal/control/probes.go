@@ -35,7 +35,7 @@ func (c *Control) probes(s *fleetState, n *nodeState, a rollout.Assignment) *xds
 		return nil
 	}
 	plan := &xds.ProbePlan{
-		ID: a.Of + "/" + string(a.Probe), Interval: liveInterval, Timeout: probeTimeout, Shadow: a.Probe == rollout.ProbeShadow,
+		ID: planID(of, a.Probe), Interval: liveInterval, Timeout: probeTimeout, Shadow: a.Probe == rollout.ProbeShadow,
 		Report: max(reportInterval, time.Duration(len(c.nodes))*time.Second/reportsASecond),
 	}
 	if a.Probe == rollout.ProbeShadow {

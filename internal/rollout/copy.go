@@ -9,6 +9,9 @@ import (
 // that goes on. What is never written to once it is made (a plan, an entry) is shared.
 func (f *Fleet) Copy() Fleet {
 	c := Fleet{Serving: f.Serving, Previous: f.Previous, Last: f.Last, Rejected: slices.Clone(f.Rejected), History: slices.Clone(f.History), Unmoved: maps.Clone(f.Unmoved)}
+	if v := f.Survey; v != nil {
+		c.Survey = &Survey{Since: v.Since}
+	}
 	if r := f.Rollout; r != nil {
 		c.Rollout = &Rollout{
 			Candidate: r.Candidate, Plan: r.Plan, Stage: r.Stage,

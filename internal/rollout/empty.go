@@ -58,7 +58,11 @@ func (s *step) vacant() {
 	}
 	deadline := r.stage().Deadline
 	if deadline > 0 && !r.emptyAt.IsZero() && s.now.Sub(r.emptyAt) > deadline {
-		s.reject(Rejected, "", fmt.Sprintf("%s, for %s; a person can pass the stage with `%s`", s.empty(), deadline, doSkipEmpty), "")
+		stage := r.stage()
+		s.reject(Rejected, "", fmt.Sprintf("%s, for %s; it is tried again when one that can be of it is connected, or by `xds rollout retry`, after which `%s` passes the stage",
+			s.empty(), deadline, doSkipEmpty), "",
+			stage.deadlineFacet(), stage.matchFacet())
+		s.Rejected[len(s.Rejected)-1].Empty = &stage
 		return
 	}
 	if r.members > 0 || len(s.proxies) == 0 {

@@ -12,6 +12,8 @@ type Plan struct {
 	Shadow       bool `json:"shadow"`
 	ShadowChecks bool `json:"shadow_checks"`
 	LiveChecks   bool `json:"live_checks"`
+	// Checks names each check by its content.
+	Checks []string `json:"checks,omitempty"`
 }
 
 // A Stage is a part of the fleet. Its size includes the stages before it.
@@ -35,11 +37,13 @@ type Limits struct {
 // Events: what can happen to a fleet.
 type (
 	// Offered says: a revision was built of what is on disk. By is who wants it, if
-	// it is not the disk alone.
+	// it is not the disk alone. Changed names what comes with it (checks, stages, …) and
+	// is another than before, where the same revision is tried or served.
 	Offered struct {
-		ID   string
-		Plan Plan
-		By   string
+		ID      string
+		Plan    Plan
+		Changed []string
+		By      string
 		// Move says that the revision is served already, and is to be given to proxies
 		// that come from other fleets. Staged says that such proxies wait for it: then a
 		// first revision goes in its stages, too.
@@ -87,7 +91,8 @@ type (
 		Of     string // ID of the revision
 		Probe  Probe
 		Passed bool
-		Failed string // which, where not
+		Failed string   // which, where not
+		Checks []string // those of Plan.Checks, as far as it can be told
 	}
 	// Counted says: a proxy's counters since its last report.
 	Counted struct {
@@ -154,6 +159,9 @@ type Kind string
 
 // The kinds of Entry.
 const (
+	Unchanged        Kind = "unchanged"          // what was saved is what there is already
+	Replanned        Kind = "plan changed"       // what comes with a revision that is tried or served
+	Asked            Kind = "checks asked"       // what came of asking changed checks of what is served
 	Started          Kind = "started"            // a candidate's rollout begins
 	StageStarted     Kind = "stage started"      // its proxies get the candidate in their shadow listeners
 	Empty            Kind = "empty stage"        // no connected proxy can be of it

@@ -116,6 +116,7 @@ func (s *step) counted(e Counted) {
 func (s *step) judge(node string, p *proxy, c Counters) {
 	t := &p.traffic
 	against := s.fewVMs(t, c)
+	var by []string
 	switch {
 	case against != "":
 	case c.Crashes > 0:
@@ -123,12 +124,14 @@ func (s *step) judge(node string, p *proxy, c Counters) {
 	case c.ConfigFails > 0:
 		against = fmt.Sprintf("%d configurations could not be applied", c.ConfigFails)
 	default:
-		if against = s.tooManyErrors(t); against == "" {
+		if against = s.tooManyErrors(t); against != "" {
+			by = []string{s.Rollout.Plan.limitsFacet()}
+		} else {
 			against = s.quiet(t)
 		}
 	}
 	if against != "" {
-		s.reject(Rejected, node, against, "")
+		s.reject(Rejected, node, against, "", by...)
 	}
 }
 

@@ -23,6 +23,10 @@ func TestNothingWaitsInSilence(t *testing.T) {
 		for range 400 {
 			w.happen()
 			w.holdUp(met)
+			if w.r.IntN(25) == 0 {
+				w.changeMeta()
+				w.holdUp(met)
+			}
 			for _, node := range slices.Sorted(maps.Keys(w.proxies)) { // else a rollout seldom comes far
 				if w.r.IntN(2) == 0 {
 					w.serve(node)
@@ -142,6 +146,20 @@ func readable(v reflect.Value) reflect.Value {
 		return addressable
 	}
 	return reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem()
+}
+
+// changeMeta offers what is tried or served once more, with another plan.
+func (w *world) changeMeta() {
+	id := w.f.Serving.ID
+	if r := w.f.Rollout; r != nil {
+		id = r.Candidate.ID
+	}
+	if id == "" {
+		return
+	}
+	plan := w.labelledPlan()
+	plan.Checks = []string{fmt.Sprint("check", w.r.IntN(3))}
+	w.step(Offered{ID: id, Plan: plan, Changed: []string{"checks", "stages"}})
 }
 
 func newWorld(t *testing.T, seed uint64) *world {

@@ -150,6 +150,7 @@ func (s *step) joined(e Joined) {
 		s.admit(e.Node)
 	}
 	s.do(Assign{e.Node})
+	s.fill(e.Node)
 }
 
 // place puts a member that has just connected, or just become one, where it belongs.
@@ -201,7 +202,7 @@ func (s *step) lost(node, how string) {
 	r := s.Rollout
 	r.Lost++
 	if limit := max(r.Plan.Limits.Disconnects, len(r.Members)/10); r.Lost > limit {
-		s.reject(Rejected, node, fmt.Sprintf("%d times a proxy was lost that had it (limit %d); the last: %s", r.Lost, limit, how), "")
+		s.reject(Rejected, node, fmt.Sprintf("%d times a proxy was lost that had it (limit %d); the last: %s", r.Lost, limit, how), "", r.Plan.lossFacet())
 	}
 }
 
@@ -286,6 +287,7 @@ func (s *step) healthChanged(e Health) {
 // not count.
 func (s *step) probed(e Probed) {
 	p, r := s.proxies[e.Node], s.Rollout
+	s.answered(e)
 	if p == nil || r == nil || e.Of != r.Candidate.ID {
 		return
 	}
@@ -296,7 +298,7 @@ func (s *step) probed(e Probed) {
 	}
 	if !e.Passed {
 		where := map[bool]string{true: "in its shadow listener (no user's request met it)", false: "in its real listener"}[inShadow]
-		s.reject(Rejected, e.Node, "a check fails "+where+": "+e.Failed, "")
+		s.reject(Rejected, e.Node, "a check fails "+where+": "+e.Failed, "", r.Plan.checkFacets(e.Checks)...)
 		return
 	}
 	p.lastGood = s.now

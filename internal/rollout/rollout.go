@@ -37,6 +37,10 @@ type Rejection struct {
 	Node   string    `json:"node,omitempty"` // the proxy whose evidence it was
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
+	// By is what of the plan it was rejected by, if that can change; see Plan.facets.
+	By []string `json:"by,omitempty"`
+	// Empty is the stage that no connected proxy could be of, where that was why.
+	Empty *Stage `json:"empty_stage,omitempty"`
 }
 
 // A Fleet is where a fleet is:
@@ -56,10 +60,12 @@ type Fleet struct {
 	// Unmoved are proxies of other fleets that could not take what this one serves, by
 	// node: they are not tried again before it serves another revision.
 	Unmoved map[string]Unmoved `json:"unmoved,omitempty"`
+	Survey  *Survey            `json:"survey,omitempty"`
 
 	proxies   map[string]*proxy
 	returning map[string]bool // proxies that are on their way back from Returned
 	returned  Revision
+	onDisk    string          // ID of the revision that was offered last
 	refusing  map[string]bool // proxies that refuse what is good, connected or not
 	rest      share           // what proxies outside the rollout answered lately
 }
@@ -133,11 +139,15 @@ const (
 // Target is what a proxy is to have.
 func (f *Fleet) Target(node string) Assignment {
 	r, base := f.Rollout, f.base(node)
+	p := f.proxies[node]
 	if r == nil {
-		return Assignment{Live: base}
+		a := Assignment{Live: base}
+		if base == f.Serving.ID && p != nil && p.accepted.Live == base && f.Survey.asks(node, p) {
+			a.Probe, a.Of = ProbeLive, base
+		}
+		return a
 	}
 	_, member := r.Members[node]
-	p := f.proxies[node]
 	switch {
 	case r.Flipped[node]:
 		// The shadow holds the way back; where there is none, what is flipped: put
@@ -206,6 +216,7 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 	}
 	s.advance()
 	s.noteAbsence()
+	s.survey()
 	if _, ok := event.(Tick); ok {
 		s.tellHoldUp()
 	}
@@ -240,9 +251,11 @@ func (s *step) rejection(id string) int {
 
 // offered takes a revision that was built of what is on disk.
 func (s *step) offered(e Offered) {
+	s.onDisk = e.ID
 	if r := s.Rollout; r != nil {
 		r.next = nil
 		if e.ID == r.Candidate.ID {
+			s.replan(e)
 			return
 		}
 		if s.done() && !r.stored && e.ID != s.Serving.ID && s.rejection(e.ID) < 0 {
@@ -275,25 +288,25 @@ func (s *step) consider(e Offered) {
 	}
 	if i := s.rejection(e.ID); i >= 0 {
 		r := s.Rejected[i]
-		s.do(Tell{Entry{At: s.now, Kind: StillRejected, Revision: r.Revision, Node: r.Node, Reason: r.Reason}})
-		return
+		changed := s.outdated(r, s.staged(e.Plan, e.Staged))
+		if changed == "" {
+			s.do(Tell{Entry{At: s.now, Kind: StillRejected, Revision: r.Revision, Node: r.Node, Reason: r.Reason}})
+			return
+		}
+		s.Rejected = slices.Delete(s.Rejected, i, i+1)
+		s.record(Entry{Kind: Retried, Revision: r.Revision, Reason: changed})
 	}
 	if e.ID == s.Serving.ID {
+		s.takeServed(e)
 		return
 	}
 	s.begin(e)
 }
 
-// begin starts a rollout. The first revision of a fleet has nothing beside it that
-// could go on serving: it goes to all at once, each proxy proving it for itself. Not so
-// if proxies of other fleets wait for it: they run something, and it goes in stages.
+// begin starts a rollout.
 func (s *step) begin(e Offered) {
 	s.Last++
-	plan := e.Plan
-	if s.Serving.ID == "" && !e.Staged {
-		plan.Stages = []Stage{{Name: "first", Percent: 100, Deadline: plan.Stages[len(plan.Stages)-1].Deadline}}
-	}
-	s.Rollout = newRollout(Revision{ID: e.ID, Number: s.Last}, plan, s.now)
+	s.Rollout = newRollout(Revision{ID: e.ID, Number: s.Last}, s.staged(e.Plan, e.Staged), s.now)
 	s.Rollout.Staged = e.Staged
 	s.rest = share{}
 	s.record(Entry{Kind: Started, Revision: s.Rollout.Candidate, By: e.By})
@@ -316,13 +329,14 @@ func (s *step) end() {
 }
 
 // reject gives the candidate up: everyone goes back, at once.
-func (s *step) reject(kind Kind, node, reason, by string) {
+// What of the plan it is rejected by are facets of it.
+func (s *step) reject(kind Kind, node, reason, by string, facets ...string) {
 	r := s.Rollout
 	if r.Move {
 		s.refuseMove(node, reason, by)
 		return
 	}
-	rejected := Rejection{Revision: r.Candidate, Node: node, Reason: reason, At: s.now}
+	rejected := Rejection{Revision: r.Candidate, Node: node, Reason: reason, At: s.now, By: facets}
 	s.Rejected = append(s.Rejected, rejected)
 	if more := len(s.Rejected) - maxRejected; more > 0 {
 		s.Rejected = slices.Clone(s.Rejected[more:])

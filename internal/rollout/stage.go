@@ -13,7 +13,7 @@ const tickEvery = 200 * time.Millisecond
 
 // Next is when the fleet wants a Tick; zero for never.
 func (f *Fleet) Next(now time.Time) time.Time {
-	if f.Rollout == nil {
+	if f.Rollout == nil && f.Survey == nil {
 		return time.Time{}
 	}
 	return now.Add(tickEvery)
@@ -161,7 +161,8 @@ func (s *step) waitFor() {
 				s.bar([]string{node}, node, fmt.Sprintf("it has not taken what it is to run for %s", r.stage().Deadline), "")
 			}
 		case Warming, Proving, Flipping, Confirming:
-			s.reject(Rejected, node, fmt.Sprintf("it has been %s for %s: nothing was heard that lets it go on", p.phase, r.stage().Deadline), "")
+			s.reject(Rejected, node, fmt.Sprintf("it has been %s for %s: nothing was heard that lets it go on", p.phase, r.stage().Deadline), "",
+				s.lateFacets(p.phase)...)
 			return
 		default: // it waits for others
 		}

@@ -135,7 +135,13 @@ func (s *story) event(d *datadriven.TestData) Event {
 	}
 	switch d.Cmd {
 	case "offer":
-		return Offered{ID: arg, Plan: s.plan, Staged: d.HasArg("staged")}
+		o := Offered{ID: arg, Plan: s.plan, Staged: d.HasArg("staged")}
+		for _, a := range d.CmdArgs[1:] { // what is another with the same revision
+			if a.Key != "staged" {
+				o.Changed = append(o.Changed, a.Key)
+			}
+		}
+		return o
 	case "store":
 		return Stored{arg}
 	case "join":
@@ -163,7 +169,7 @@ func (s *story) event(d *datadriven.TestData) Event {
 		return Refused{Node: arg, Live: a.Live, Shadow: a.Shadow, Reason: "it does not load"}
 	case "pass", "fail":
 		a := s.f.Target(arg)
-		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)"}
+		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)", Checks: s.plan.Checks}
 	case "count":
 		return Counted{Node: arg, Counters: s.counters(d)}
 	}
@@ -216,6 +222,12 @@ func planOf(t *testing.T, d *datadriven.TestData) Plan {
 				st.Match = map[string]string{"label.track": value}
 			case "manual":
 				st.Manual = true
+			case "check":
+				plan.Checks = append(plan.Checks, value)
+			case "errors":
+				plan.Limits.Errors, err = strconv.ParseFloat(value, 64)
+			case "deadline":
+				st.Deadline, err = time.ParseDuration(value)
 			case "no-checks":
 				plan.ShadowChecks, plan.LiveChecks = false, false
 			case "no-shadow":

@@ -45,7 +45,8 @@ func Compose(live, shadow *Snapshot, space string) *Snapshot {
 	return out
 }
 
-// Name names what Compose makes: "LIVE~SHADOW", or "LIVE" without a shadow.
+// Name names what Compose makes: "LIVE~SHADOW", or "LIVE" without a shadow, and after
+// that what sets its shadow listeners apart, if anything does. NamesOf takes it apart.
 func Name(live, shadow *Snapshot) string {
 	name := ""
 	if live != nil {
@@ -53,6 +54,9 @@ func Name(live, shadow *Snapshot) string {
 	}
 	if shadow != nil {
 		name += "~" + shadow.ID
+	}
+	if from := cmp.Or(shadow, live); from != nil {
+		name += from.Meta.shadowing()
 	}
 	return name
 }

@@ -62,6 +62,9 @@ type Snapshot struct {
 	needs   map[string][]string // type URL to the names that a proxy asks for
 	shadows *shadows
 	space   string // see Compose
+
+	checkKeys []string // of Meta.Checks, and all of them together
+	questions string
 }
 
 // Meta is how a revision is to be rolled out and proven. Two that differ in it
@@ -167,6 +170,9 @@ func assemble(fleetName string, resources []*Resource, meta Meta) (*Snapshot, er
 	}
 	s.ID = hex.EncodeToString(content.Sum(nil)[:8])
 	if err := s.read(); err != nil {
+		return nil, err
+	}
+	if err := s.nameChecks(); err != nil {
 		return nil, err
 	}
 	var err error

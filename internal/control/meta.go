@@ -1,0 +1,61 @@
+package control
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/xds"
+)
+
+// takeMeta takes a revision that was built in the place of the same one as it was
+// built before, if that came with something else: other checks, another way to roll
+// it out. It names what is different. What proxies run is the same in both.
+func (c *Control) takeMeta(s *fleetState, snap *snapshot.Snapshot) (changed []string) {
+	if before := s.snapshots[snap.ID]; before != nil {
+		if changed = snap.Changes(before); len(changed) == 0 {
+			return nil
+		}
+		if s.saving[snap.ID] {
+			s.rewrite[snap.ID] = true // when that is written
+		} else {
+			delete(s.saving, snap.ID)
+		}
+		clear(s.composed)
+	}
+	s.snapshots[snap.ID] = snap
+	return changed
+}
+
+// planID names the questions to a proxy: reports on others than it is asked now,
+// because the checks have changed meanwhile, say nothing.
+func planID(of *snapshot.Snapshot, probe rollout.Probe) string {
+	return of.ID + "/" + string(probe) + "/" + of.Questions()
+}
+
+// probed takes a report on the checks.
+func (c *Control) probed(s *fleetState, id string, e xds.Event) {
+	parts := strings.SplitN(e.Plan, "/", 3)
+	snap := s.snapshots[parts[0]]
+	if snap == nil || len(parts) < 3 || parts[2] != snap.Questions() {
+		return // on checks as they were before
+	}
+	c.step(s, rollout.Probed{
+		Node: id, Of: snap.ID, Probe: rollout.Probe(parts[1]), Passed: e.Passed, Failed: strings.Join(e.Failed, ", "),
+		Checks: failedKeys(snap, e.Failed),
+	})
+}
+
+// failedKeys are those of the checks that failed, by the names of their probes.
+func failedKeys(snap *snapshot.Snapshot, failed []string) []string {
+	var out []string
+	for i, check := range snap.Meta.Checks {
+		for _, name := range failed {
+			if strings.HasPrefix(name, check.Filter+" #") && strings.Contains(name, fmt.Sprintf("(line %d: ", check.Line)) {
+				out = append(out, snap.CheckKey(i))
+			}
+		}
+	}
+	return out
+}
