@@ -23,7 +23,7 @@ const (
 // Imports run one way; data that loops does so through internal/control.
 var rooms = map[string][]string{
 	"internal/watch":      {"github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
-	"internal/extensions": {"envoy"},
+	"internal/extensions": {"envoy", "github.com/cncf/xds/go/", "google.golang.org/genproto/googleapis/"},
 	"internal/fleet":      {"envoy", "go.yaml.in/yaml/v3"},
 	"internal/module":     {},
 	"internal/preflight":  {"internal/fleet", "internal/module", "envoy", "github.com/tetratelabs/wazero"}, // fleet for its checks

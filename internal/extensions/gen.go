@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Writes extensions.go: an import of each package of go-control-plane's Envoy
-// API. Run by `go generate ./internal/extensions`.
+// Writes extensions.go: an import of each package of packages.txt, which are those
+// that Envoy's own loader knows messages of. Run by `go generate ./internal/extensions`.
 package main
 
 import (
@@ -14,7 +14,11 @@ import (
 )
 
 func main() {
-	out, err := exec.Command("go", "list", "-find", "github.com/envoyproxy/go-control-plane/envoy/...").Output()
+	packages, err := os.ReadFile("packages.txt")
+	if err != nil {
+		log.Fatalf("reading which packages: %v", err)
+	}
+	out, err := exec.Command("go", append([]string{"list", "-find"}, strings.Fields(string(packages))...)...).Output()
 	if err != nil {
 		log.Fatalf("listing the Envoy API: %v", err)
 	}

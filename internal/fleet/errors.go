@@ -64,12 +64,15 @@ var (
 )
 
 // addYAML takes over an error of the YAML library: a syntax error, or a list of
-// what does not fit the document's structure, each "line N: …".
-func (p *problems) addYAML(err error) {
+// what does not fit the document's structure, each "line N: …". Keys that are to be
+// ignored are unknown to it.
+func (p *problems) addYAML(err error, ignored map[int]bool) {
 	for text := range strings.SplitSeq(err.Error(), "\n") {
 		if m := yamlLine.FindStringSubmatch(text); m != nil {
 			line, _ := strconv.Atoi(m[1]) // the pattern allows digits only
-			p.add(line, "%s", plainYAML(m[2]))
+			if !ignored[line] || !unknownField.MatchString(m[2]) {
+				p.add(line, "%s", plainYAML(m[2]))
+			}
 		} else if !strings.HasSuffix(text, "unmarshal errors:") {
 			p.add(0, "%s", strings.TrimPrefix(text, "yaml: "))
 		}
@@ -99,17 +102,4 @@ func (p *problems) addNode(n *yaml.Node, err error) {
 		line = at.line
 	}
 	p.add(line, "%v", err)
-}
-
-var protoPosition = regexp.MustCompile(`^proto:\s+\(line (\d+):\d+\): (.*)$`)
-
-// addProto takes over an error of protojson, whose lines are those of the file.
-func (p *problems) addProto(n *yaml.Node, err error) {
-	text := strings.ReplaceAll(err.Error(), "\u00a0", " ") // protobuf varies its spaces on purpose
-	if m := protoPosition.FindStringSubmatch(text); m != nil {
-		line, _ := strconv.Atoi(m[1]) // the pattern allows digits only
-		p.add(line, "%s", m[2])
-		return
-	}
-	p.add(n.Line, "%s", strings.TrimPrefix(text, "proto: "))
 }

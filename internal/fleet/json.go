@@ -3,7 +3,6 @@ package fleet
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 const (
 	maxDepth  = 200
 	maxValues = 1_000_000
+	tooLarge  = "too deep or too large, aliases expanded"
 )
 
 // A nodeError is something wrong with one YAML value.
@@ -25,11 +25,9 @@ type nodeError struct {
 
 func (e *nodeError) Error() string { return e.msg }
 
-// toJSON writes a YAML value as JSON in which each value stands on the line it
-// has in the YAML file, so that the line in an error of protojson is the line
-// to tell the user. Values of an alias stand where the alias does.
+// toJSON writes a YAML value, flattened, as JSON.
 func toJSON(n *yaml.Node) ([]byte, error) {
-	w := jsonWriter{line: 1}
+	var w jsonWriter
 	if err := w.value(n, 0); err != nil {
 		return nil, err
 	}
@@ -38,22 +36,13 @@ func toJSON(n *yaml.Node) ([]byte, error) {
 
 type jsonWriter struct {
 	buf    []byte
-	line   int
 	values int
-}
-
-// moveTo pads with newlines up to a line of the YAML file.
-func (w *jsonWriter) moveTo(line int) {
-	for ; w.line < line; w.line++ {
-		w.buf = append(w.buf, '\n')
-	}
 }
 
 func (w *jsonWriter) value(n *yaml.Node, depth int) error {
 	if w.values++; w.values > maxValues || depth > maxDepth {
-		return &nodeError{n.Line, "too deep or too large, aliases expanded"}
+		return &nodeError{n.Line, tooLarge}
 	}
-	w.moveTo(n.Line)
 	switch n.Kind {
 	case yaml.AliasNode:
 		return w.value(n.Alias, depth+1)
@@ -79,89 +68,19 @@ func (w *jsonWriter) value(n *yaml.Node, depth int) error {
 }
 
 func (w *jsonWriter) mapping(n *yaml.Node, depth int) error {
-	pairs, err := mergedPairs(n, depth)
-	if err != nil {
-		return err
-	}
+	pairs := n.Content
 	w.buf = append(w.buf, '{')
-	for i := 0; i < len(pairs); i += 2 {
+	for i := 0; i+1 < len(pairs); i += 2 {
 		if i > 0 {
 			w.buf = append(w.buf, ',')
 		}
-		w.moveTo(pairs[i].Line)
-		w.buf = append(appendString(w.buf, pairs[i].Value), ':')
+		w.buf = append(appendString(w.buf, resolve(pairs[i]).Value), ':')
 		if err := w.value(pairs[i+1], depth+1); err != nil {
 			return err
 		}
 	}
 	w.buf = append(w.buf, '}')
 	return nil
-}
-
-// mergedPairs lists a mapping's keys and values with its merge keys (<<)
-// replaced by what they stand for; the mapping's own keys win.
-func mergedPairs(n *yaml.Node, depth int) ([]*yaml.Node, error) {
-	if depth > maxDepth {
-		return nil, &nodeError{n.Line, "too deep or too large, aliases expanded"}
-	}
-	seen := map[string]bool{}
-	var own, merged []*yaml.Node
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := resolve(n.Content[i]), n.Content[i+1]
-		switch {
-		case key.ShortTag() == "!!merge":
-			merged = append(merged, value)
-		case key.Kind != yaml.ScalarNode:
-			return nil, &nodeError{key.Line, "a key must be a string"}
-		case seen[key.Value]:
-			return nil, &nodeError{key.Line, fmt.Sprintf("key %q is given twice", key.Value)}
-		default:
-			seen[key.Value] = true
-			own = append(own, key, value)
-		}
-	}
-	for _, source := range mergeSources(merged) {
-		if source.Kind != yaml.MappingNode {
-			return nil, &nodeError{source.Line, "<<: merges mappings only"}
-		}
-		pairs, err := mergedPairs(source, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		for i := 0; i < len(pairs); i += 2 {
-			if !seen[pairs[i].Value] {
-				seen[pairs[i].Value] = true
-				own = append(own, pairs[i], pairs[i+1])
-			}
-		}
-	}
-	return own, nil
-}
-
-// mergeSources lists the mappings that merge keys name: one, or a list of them.
-func mergeSources(values []*yaml.Node) []*yaml.Node {
-	var out []*yaml.Node
-	for _, v := range values {
-		if v = resolve(v); v.Kind == yaml.SequenceNode {
-			for _, item := range v.Content {
-				out = append(out, resolve(item))
-			}
-		} else {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-// resolve follows an alias to what it stands for.
-func resolve(n *yaml.Node) *yaml.Node {
-	for range maxDepth {
-		if n == nil || n.Kind != yaml.AliasNode || n.Alias == nil {
-			break
-		}
-		n = n.Alias
-	}
-	return n
 }
 
 func (w *jsonWriter) scalar(n *yaml.Node) error {
@@ -183,7 +102,7 @@ func (w *jsonWriter) scalar(n *yaml.Node) error {
 }
 
 // number writes an integer of 64 bits exactly; what JSON has no number for
-// (infinities, larger ones) becomes a string, as protojson expects.
+// (infinities, larger ones) becomes a string.
 func (w *jsonWriter) number(n *yaml.Node) {
 	var i int64
 	var u uint64
@@ -204,7 +123,7 @@ func (w *jsonWriter) number(n *yaml.Node) {
 	}
 }
 
-// infinity is protojson's word for a float that JSON has no number for.
+// infinity is the word for a float that JSON has no number for.
 func infinity(f float64) string {
 	switch {
 	case f > 0:

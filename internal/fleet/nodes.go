@@ -45,13 +45,9 @@ func pair(n *yaml.Node, key string) (k, v *yaml.Node) {
 	if n = resolve(n); n == nil || n.Kind != yaml.MappingNode {
 		return nil, nil
 	}
-	pairs, err := mergedPairs(n, 0)
-	if err != nil {
-		return nil, nil // toJSON has reported it
-	}
-	for i := 0; i < len(pairs); i += 2 {
-		if flat(pairs[i].Value) == flat(key) {
-			return pairs[i], pairs[i+1]
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if flat(resolve(n.Content[i]).Value) == flat(key) {
+			return n.Content[i], n.Content[i+1]
 		}
 	}
 	return nil, nil

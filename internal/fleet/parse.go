@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -59,6 +57,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-
 // module paths; what is wrong comes back as Errors.
 func Parse(file string, data []byte) (*Fleet, error) {
 	p := &parser{problems: problems{file: file}, fleet: &Fleet{File: file}}
+	p.merger.done, p.reader = map[*yaml.Node]bool{}, messageReader{problems: &p.problems, values: maxValues}
 	p.read(data)
 	if err := p.err(); err != nil {
 		return nil, err
@@ -71,7 +70,9 @@ type parser struct {
 	fleet  *Fleet
 	doc    document
 	root   *yaml.Node // the document's mapping
-	placed []placed   // the Envoy resources, in the order of the file
+	merger merger
+	reader messageReader
+	placed []placed // the Envoy resources, in the order of the file
 }
 
 func (p *parser) read(data []byte) {
@@ -98,7 +99,7 @@ func (p *parser) decode(data []byte) bool {
 		p.add(0, "the file is empty")
 		return false
 	} else if err != nil {
-		p.addYAML(err)
+		p.addYAML(err, nil)
 		return false
 	}
 	if p.root = file.Content[0]; p.root.Kind != yaml.MappingNode {
@@ -109,13 +110,17 @@ func (p *parser) decode(data []byte) bool {
 		p.add(0, "one file is one fleet: a second YAML document is in it")
 		return false
 	}
+	ignored := ignoredKeys(p.root)
+	if !p.flatten(p.root) && p.merger.pairs > maxPairs {
+		return false
+	}
+	p.list = nil // what else is wrong the decoder says, or who reads that part
 	strict := yaml.NewDecoder(bytes.NewReader(data))
 	strict.KnownFields(true)
 	if err := strict.Decode(&p.doc); err != nil {
-		p.addYAML(err)
-		return false
+		p.addYAML(err, ignored)
 	}
-	return true
+	return len(p.list) == 0
 }
 
 func (p *parser) header() {
@@ -202,6 +207,9 @@ func (p *parser) configuration(n *yaml.Node) *anypb.Any {
 	n = resolve(n)
 	text := n.Value
 	if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
+		if !p.flatten(n) {
+			return nil
+		}
 		raw, err := toJSON(n)
 		if err == nil {
 			text, err = canonicalJSON(raw)
@@ -216,18 +224,4 @@ func (p *parser) configuration(n *yaml.Node) *anypb.Any {
 		p.addNode(n, err)
 	}
 	return value
-}
-
-// message reads one Envoy message and returns whether it is well-formed.
-func (p *parser) message(n *yaml.Node, into proto.Message) bool {
-	text, err := toJSON(n)
-	if err != nil {
-		p.addNode(n, err)
-		return false
-	}
-	if err := protojson.Unmarshal(text, into); err != nil {
-		p.addProto(n, err)
-		return false
-	}
-	return true
 }

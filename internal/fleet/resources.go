@@ -22,7 +22,7 @@ func (s *sections) UnmarshalYAML(n *yaml.Node) error {
 	n = resolve(n)
 	wrong := &yaml.TypeError{}
 	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-		if key := n.Content[i]; !known[key.Value] && !key.IsZero() && key.Tag != "!!merge" {
+		if key := n.Content[i]; !known[key.Value] && !key.IsZero() && key.Tag != "!!merge" && key.Tag != ignoreTag {
 			wrong.Errors = append(wrong.Errors, fmt.Sprintf("line %d: field %s not found in type fleet.sections", key.Line, key.Value))
 		}
 	}
