@@ -41,10 +41,14 @@ type world struct {
 
 	Variant     bool // true: proxies speak state-of-the-world
 	NoPreflight bool // a bad filter is to reach a proxy
+	// Bootstrap is more of the proxies' bootstraps, in YAML.
+	Bootstrap string
 
 	stderr *os.File // of the server, where it is not to be the log
 
 	envoy string // the Envoy that proxies are of, from now on
+
+	odd []struct{ name, text, why string } // see oddListeners
 }
 
 // newWorld prepares a world in which nothing runs but the echo service.
@@ -165,7 +169,7 @@ func (p *proxy) start() {
 		t.Fatal(err)
 	}
 	file := filepath.Join(p.w.dir, p.Node+".yaml")
-	write(t, file, []byte(text.String()))
+	write(t, file, []byte(text.String()+p.w.Bootstrap))
 	e, err := envoy.Start(envoy.Options{Path: p.envoy, Bootstrap: file, NodeID: p.Node, Dir: p.w.dir, LogLevel: "info"})
 	if err != nil {
 		t.Fatal(err)

@@ -86,6 +86,9 @@ func (c *Control) entryAddress(s *fleetState, n *nodeState, a rollout.Assignment
 		address = asked[e.Listener]
 	}
 	address = proto.CloneOf(address)
+	if pipe := address.GetPipe(); pipe != nil {
+		pipe.Mode = 0 // that of the file, which is there
+	}
 	if socket := address.GetSocketAddress(); socket != nil {
 		switch socket.GetAddress() {
 		case "0.0.0.0":
@@ -93,6 +96,9 @@ func (c *Control) entryAddress(s *fleetState, n *nodeState, a rollout.Assignment
 		case "::":
 			socket.Address = "::1"
 		}
+	}
+	if why := fleet.Unasked(address); why != "" {
+		return nil, fmt.Errorf("listener %q: %s", e.Listener, why)
 	}
 	return address, nil
 }

@@ -73,3 +73,54 @@ func BindOf(a *corev3.Address) []Bind {
 	}
 	return nil
 }
+
+// maxSocketPath is how long the path of a Unix socket may be, in bytes.
+// https://man7.org/linux/man-pages/man7/unix.7.html
+const maxSocketPath = 107
+
+// Unasked says why a proxy can't be asked something through an address of its own, or
+// is empty. Envoy 1.40.0 does not refuse such an address in a health check: it aborts.
+func Unasked(a *corev3.Address) string {
+	switch a := a.GetAddress().(type) {
+	case *corev3.Address_SocketAddress:
+		return unaskedSocket(a.SocketAddress)
+	case *corev3.Address_Pipe:
+		switch path := a.Pipe.GetPath(); {
+		case path == "" || len(path) > maxSocketPath:
+			return "its Unix socket has no path of up to 107 bytes"
+		case path[0] == '@' && a.Pipe.GetMode() != 0:
+			return "its abstract Unix socket has a mode"
+		}
+		return ""
+	case *corev3.Address_EnvoyInternalAddress:
+		return "it is internal: connections come from the proxy itself"
+	}
+	return "it has no address"
+}
+
+func unaskedSocket(s *corev3.SocketAddress) string {
+	ip, err := netip.ParseAddr(s.GetAddress())
+	switch {
+	case s.GetProtocol() != corev3.SocketAddress_TCP:
+		return "it speaks UDP or QUIC: health discovery asks by TCP"
+	case err != nil || ip.Zone() != "":
+		return "its address is no number"
+	case s.GetNamedPort() != "":
+		return "its port has a name and no number"
+	case s.GetPortValue() == 0 || s.GetPortValue() > 65535:
+		return "its port is one that the proxy chooses"
+	}
+	return ""
+}
+
+// UnaskedListener says why a proxy can't be asked something through a listener, as far as
+// that lies in where it listens, or is empty.
+func UnaskedListener(l *listenerv3.Listener) string {
+	if l.GetInternalListener() != nil {
+		return "it is internal: connections come from the proxy itself"
+	}
+	if b := l.GetBindToPort(); b != nil && !b.GetValue() {
+		return "it binds no port: connections come from another listener"
+	}
+	return Unasked(l.GetAddress())
+}

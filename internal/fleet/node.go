@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -72,6 +73,9 @@ func ParseAddress(text string) (*corev3.Address, error) {
 	parsed, err := netip.ParseAddrPort(text)
 	if err != nil {
 		return nil, fmt.Errorf("not an address like 0.0.0.0:18001: %w", err)
+	}
+	if parsed.Port() == 0 {
+		return nil, errors.New("not an address like 0.0.0.0:18001: its port is 0")
 	}
 	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
 		Address:       parsed.Addr().String(),

@@ -8,6 +8,7 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	"go.yaml.in/yaml/v3"
@@ -162,18 +163,45 @@ func (p *parser) putInto(f Filter, listener string, line int) {
 		p.add(line, "filter %q: listener %q does not exist in this fleet", f.Name, listener)
 		return
 	}
-	routers := 0
+	routers, others := 0, 0
+	for _, h := range managers(p.placed[i].msg) {
+		routers += len(h.GetHttpFilters())
+	}
 	visit(p.placed[i].msg, p.placed[i].node, func(m proto.Message, n *yaml.Node, _ bool) {
 		if h, ok := m.(*hcmv3.HttpConnectionManager); ok {
 			for _, filter := range h.GetHttpFilters() {
 				if filter.GetName() == f.Name {
 					p.add(line, "filter %q: listener %q names it already", f.Name, listener)
 				}
-				routers++
+				others++
 			}
 		}
 	})
+	if others -= routers; routers > 0 && others > 0 {
+		p.add(line, "filter %q: listener %q has an HTTP connection manager that is not a filter of its filter chains: "+
+			"name the filter by config_discovery there", f.Name, listener)
+	}
 	if routers == 0 {
 		p.add(line, "filter %q: listener %q has no HTTP filters to put it before", f.Name, listener)
 	}
+}
+
+// managers are the HTTP connection managers of a listener's filter chains.
+func managers(m proto.Message) []*hcmv3.HttpConnectionManager {
+	l, _ := m.(*listenerv3.Listener)
+	chains := slices.Clone(l.GetFilterChains())
+	if c := l.GetDefaultFilterChain(); c != nil {
+		chains = append(chains, c)
+	}
+	var out []*hcmv3.HttpConnectionManager
+	for _, chain := range chains {
+		for _, f := range chain.GetFilters() {
+			if packed := f.GetTypedConfig(); packed != nil {
+				if h, ok := Content(packed).(*hcmv3.HttpConnectionManager); ok {
+					out = append(out, h)
+				}
+			}
+		}
+	}
+	return out
 }

@@ -63,7 +63,9 @@ func visitMessage(m proto.Message, n *yaml.Node, inAny bool, fn func(proto.Messa
 // https://www.envoyproxy.io/docs/envoy/latest/configuration/overview/extension#configuring-a-filter-with-typedstruct
 func typedStruct(m proto.Message) proto.Message {
 	r := m.ProtoReflect()
-	if r.Descriptor().FullName() != "xds.type.v3.TypedStruct" {
+	switch r.Descriptor().FullName() {
+	case "xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct": // its name now, and before
+	default:
 		return nil
 	}
 	fields := r.Descriptor().Fields()
@@ -78,6 +80,19 @@ func typedStruct(m proto.Message) proto.Message {
 		return nil
 	}
 	return content
+}
+
+// Content is what is packed in an Any, written there as itself or by a TypedStruct; nil
+// where the message is not known, which only the proxies then can read.
+func Content(packed *anypb.Any) proto.Message {
+	m, err := packed.UnmarshalNew()
+	if err != nil {
+		return nil
+	}
+	if content := typedStruct(m); content != nil {
+		return content
+	}
+	return m
 }
 
 func orElse(n, other *yaml.Node) *yaml.Node {

@@ -44,14 +44,7 @@ func bind(l *listenerv3.Listener, filters []fleet.Filter) (*listenerv3.Listener,
 // insert adds filters before the last of an HTTP connection manager's, which
 // must be the terminal one. Other network filters are left alone.
 func insert(f *listenerv3.Filter, names []string) error {
-	packed := f.GetTypedConfig()
-	if !packed.MessageIs((*hcmv3.HttpConnectionManager)(nil)) {
-		return nil
-	}
-	var hcm hcmv3.HttpConnectionManager
-	if err := packed.UnmarshalTo(&hcm); err != nil {
-		return fmt.Errorf("reading its HTTP connection manager: %w", err)
-	}
+	hcm := hcmOf(f)
 	last := len(hcm.GetHttpFilters()) - 1
 	if last < 0 {
 		return nil
@@ -61,7 +54,7 @@ func insert(f *listenerv3.Filter, names []string) error {
 		added[i] = discovered(name)
 	}
 	hcm.HttpFilters = slices.Insert(hcm.GetHttpFilters(), last, added...)
-	repacked, err := packAny(&hcm)
+	repacked, err := packAny(hcm)
 	f.ConfigType = &listenerv3.Filter_TypedConfig{TypedConfig: repacked}
 	return err
 }

@@ -86,7 +86,14 @@ func (r *Resource) at(address *corev3.Address) (*Resource, error) {
 	if err := r.Wire.GetResource().UnmarshalTo(&l); err != nil {
 		return nil, fmt.Errorf("reading listener %q: %w", r.Name, err)
 	}
-	l.Address = proto.CloneOf(address)
+	if l.GetAddress() == nil || l.GetInternalListener() != nil {
+		return r, nil // it has none that could be another
+	}
+	moved := proto.CloneOf(address)
+	if was, now := l.GetAddress().GetSocketAddress(), moved.GetSocketAddress(); was != nil && now != nil {
+		now.Protocol = was.GetProtocol() // UDP, of a QUIC listener
+	}
+	l.Address = moved
 	own, err := newResource(resource.ListenerType, r.Name, &l)
 	if err == nil {
 		own.moved, own.asks, own.binds = r.Version, r.asks, fleet.BindsOf(&l)

@@ -17,6 +17,8 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 const (
@@ -83,14 +85,11 @@ func cast(s *Snapshot) (*shadows, error) {
 // listener adds a shadow for each different HTTP filter chain of a listener that
 // has filters to be shadowed.
 func (out *shadows) listener(s *Snapshot, l *listenerv3.Listener, used map[string]bool) error {
-	real := Entry{Listener: l.GetName(), Address: l.GetAddress()}
+	real := Entry{Listener: l.GetName(), Address: l.GetAddress(), Why: fleet.UnaskedListener(l)}
 	seen := map[string]bool{}
 	for _, chain := range chainsOf(l) {
 		for _, f := range chain.GetFilters() {
-			hcm, err := hcmOf(f)
-			if err != nil {
-				return err
-			}
+			hcm := hcmOf(f)
 			filters := s.filtersOf(hcm)
 			if len(filters) == 0 {
 				continue
@@ -100,16 +99,13 @@ func (out *shadows) listener(s *Snapshot, l *listenerv3.Listener, used map[strin
 					real.Filters = append(real.Filters, name)
 				}
 			}
-			if chain.GetTransportSocket() != nil {
+			if chain.GetTransportSocket() != nil && real.Why == "" {
 				real.Why = "its connections are encrypted (TLS): health discovery does not ask through them"
 			}
 			if err := out.chain(s, l.GetName(), hcm, seen, used); err != nil {
 				return err
 			}
 		}
-	}
-	if b := l.GetBindToPort(); b != nil && !b.GetValue() {
-		real.Why = "it binds no port"
 	}
 	if len(real.Filters) > 0 {
 		out.entries = append(out.entries, real)
@@ -126,15 +122,12 @@ func chainsOf(l *listenerv3.Listener) []*listenerv3.FilterChain {
 }
 
 // hcmOf is a network filter's HTTP connection manager, or nil.
-func hcmOf(f *listenerv3.Filter) (*hcmv3.HttpConnectionManager, error) {
-	var hcm hcmv3.HttpConnectionManager
-	if !f.GetTypedConfig().MessageIs(&hcm) {
-		return nil, nil
+func hcmOf(f *listenerv3.Filter) *hcmv3.HttpConnectionManager {
+	if f.GetTypedConfig() == nil {
+		return nil
 	}
-	if err := f.GetTypedConfig().UnmarshalTo(&hcm); err != nil {
-		return nil, fmt.Errorf("reading its HTTP connection manager: %w", err)
-	}
-	return &hcm, nil
+	hcm, _ := fleet.Content(f.GetTypedConfig()).(*hcmv3.HttpConnectionManager)
+	return hcm
 }
 
 // filtersOf are the fleet file's filters in a chain.

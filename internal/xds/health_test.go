@@ -333,3 +333,26 @@ func TestSilentWithoutNews(t *testing.T) {
 		t.Errorf("it reports: %v", err)
 	}
 }
+
+// What would make an Envoy abort is not sent, whoever asks for it.
+func TestProbesThatWouldAbort(t *testing.T) {
+	for name, change := range map[string]func(p *Probe){
+		"no address":   func(p *Probe) { p.Address = nil },
+		"a host name":  func(p *Probe) { p.Address = socket("localhost", 80) },
+		"port 0":       func(p *Probe) { p.Address = socket("127.0.0.1", 0) },
+		"header host":  func(p *Probe) { p.Check.Headers = []fleet.Header{{Name: "Host", Value: "x"}} },
+		"header :path": func(p *Probe) { p.Extra = []fleet.Header{{Name: ":path", Value: "x"}} },
+	} {
+		plan := plan("a", "probe")
+		change(&plan.Probes[0])
+		if s, err := newInquiry(plan, false).specifier(); err == nil {
+			t.Errorf("%s: it would be sent %v", name, s)
+		}
+	}
+}
+
+func socket(host string, port uint32) *corev3.Address {
+	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+		Address: host, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port},
+	}}}
+}
