@@ -81,10 +81,10 @@ func printStatus(w io.Writer, s control.Status, now time.Time) error {
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("printing the status: %w", err)
 	}
-	return printProblems(w, s)
+	return printProblems(w, s, now)
 }
 
-func printProblems(w io.Writer, s control.Status) error {
+func printProblems(w io.Writer, s control.Status, now time.Time) error {
 	var lines []string
 	for _, f := range s.Fleets {
 		if f.Problem != "" {
@@ -109,7 +109,10 @@ func printProblems(w io.Writer, s control.Status) error {
 		lines = append(lines, s.Problems[file])
 	}
 	for _, p := range s.Proxies {
-		if p.LastNACK != nil {
+		if p.Trouble != "" {
+			lines = append(lines, fmt.Sprintf("%s has trouble of its own, since %s, and is tried again %s: %s",
+				p.Node, p.Since.Format(time.DateTime), nextTry(now, p.NextTry), p.Trouble))
+		} else if p.LastNACK != nil {
 			lines = append(lines, fmt.Sprintf("%s refused %s: %s", p.Node, p.LastNACK.Resource, p.LastNACK.Message))
 		}
 		if len(p.Missing) > 0 {
@@ -127,6 +130,14 @@ func printProblems(w io.Writer, s control.Status) error {
 		return fmt.Errorf("printing the status: %w", err)
 	}
 	return nil
+}
+
+// nextTry is when a proxy in trouble is sent again what it could not take.
+func nextTry(now, at time.Time) string {
+	if at.IsZero() {
+		return "now"
+	}
+	return "in " + max(0, at.Sub(now)).Round(time.Second).String()
 }
 
 // stage is "1/2 canary", and what holds it up.

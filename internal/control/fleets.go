@@ -181,6 +181,8 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 			c.retarget(s)
 		case rollout.Assign:
 			c.assign(s, e.Node)
+		case rollout.Again:
+			c.XDS.Retry(e.Node)
 		case rollout.Tell:
 			c.tell(s, e.Entry)
 		case rollout.Answer:
@@ -286,7 +288,7 @@ func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {
 	r := snap.Meta.Rollout
 	plan := rollout.Plan{
 		Prove:  r.Prove,
-		Limits: rollout.Limits{Errors: r.Limits.Errors, MinRequests: r.Limits.MinRequests, Disconnects: r.Limits.Disconnects},
+		Limits: rollout.Limits{Errors: r.Limits.Errors, MinRequests: r.Limits.MinRequests, Disconnects: r.Limits.Disconnects, Troubled: r.Limits.Troubled},
 	}
 	for _, st := range r.Stages {
 		plan.Stages = append(plan.Stages, rollout.Stage{

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"strings"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -100,7 +101,12 @@ func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
 		c.served(s, n, live, shadow)
 	case xds.Rejected:
 		n.since = time.Now()
-		c.step(s, rollout.Refused{Node: id, Live: live, Shadow: shadow, Reason: e.Resource + ": " + e.Message})
+		reason := e.Resource + ": " + strings.TrimSpace(e.Message)
+		if e.Trouble {
+			c.step(s, rollout.Troubled{Node: id, Live: live, Shadow: shadow, Reason: reason})
+		} else {
+			c.step(s, rollout.Refused{Node: id, Live: live, Shadow: shadow, Reason: reason})
+		}
 	case xds.HealthOpened, xds.HealthClosed:
 		c.step(s, rollout.Health{Node: id, Open: e.Kind == xds.HealthOpened})
 	case xds.Probed:

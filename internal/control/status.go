@@ -59,19 +59,23 @@ type RolloutStatus struct {
 
 // ProxyStatus is one connected proxy.
 type ProxyStatus struct {
-	Node      string            `json:"node"`
-	Cluster   string            `json:"cluster,omitempty"`
-	Fleet     string            `json:"fleet"`              // whose revision it runs; "" when no fleet matches it
-	Arriving  string            `json:"arriving,omitempty"` // the fleet that it is on its way to
-	Envoy     string            `json:"envoy"`              // version
-	Variant   string            `json:"variant"`
-	Streams   int               `json:"streams"`
-	State     State             `json:"state"`
-	Since     time.Time         `json:"since"` // of the state
-	Served    rollout.Revision  `json:"served"`
-	Wanted    rollout.Revision  `json:"wanted"`
-	Shadow    rollout.Revision  `json:"shadow"`            // in its shadow listeners
-	Phase     rollout.Phase     `json:"phase,omitempty"`   // in a rollout
+	Node     string           `json:"node"`
+	Cluster  string           `json:"cluster,omitempty"`
+	Fleet    string           `json:"fleet"`              // whose revision it runs; "" when no fleet matches it
+	Arriving string           `json:"arriving,omitempty"` // the fleet that it is on its way to
+	Envoy    string           `json:"envoy"`              // version
+	Variant  string           `json:"variant"`
+	Streams  int              `json:"streams"`
+	State    State            `json:"state"`
+	Since    time.Time        `json:"since"` // of the state
+	Served   rollout.Revision `json:"served"`
+	Wanted   rollout.Revision `json:"wanted"`
+	Shadow   rollout.Revision `json:"shadow"`          // in its shadow listeners
+	Phase    rollout.Phase    `json:"phase,omitempty"` // in a rollout
+	// Trouble is what keeps it from what it is to have, and is no fault of that; it is
+	// tried again at NextTry, the zero time while its answer is awaited.
+	Trouble   string            `json:"trouble,omitempty"`
+	NextTry   time.Time         `json:"next_try,omitzero"`
 	Missing   []string          `json:"missing,omitempty"` // evidence that it can't give
 	Modules   []snapshot.Module `json:"modules,omitempty"` // of what it serves
 	Connected time.Time         `json:"connected"`
@@ -84,11 +88,12 @@ type State string
 
 // The states of a proxy.
 const (
-	StateServing State = "serving" // it accepted all that it is to have
-	StatePushing State = "pushing" // it is yet to accept it
-	StateRefuses State = "refuses" // it refused it
-	StateWaiting State = "waiting" // there is nothing to give it
-	StateKept    State = "kept"    // it keeps what it runs: no fleet's match claims it any more
+	StateServing State = "serving"    // it accepted all that it is to have
+	StatePushing State = "pushing"    // it is yet to accept it
+	StateRefuses State = "refuses"    // it refused it
+	StateTrouble State = "in trouble" // it can't take it, for trouble of its own: it is tried again
+	StateWaiting State = "waiting"    // there is nothing to give it
+	StateKept    State = "kept"       // it keeps what it runs: no fleet's match claims it any more
 )
 
 // status copies the state for someone who asked.
@@ -183,6 +188,8 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	served, wanted := accepted.Live, n.target.Live
 	out.Shadow = c.numbered(s, accepted.Shadow)
 	out.Phase, _ = s.rollout.PhaseOf(out.Node)
+	var troubledSince time.Time
+	out.Trouble, troubledSince, out.NextTry = s.rollout.TroubleOf(out.Node)
 	if !p.Health {
 		out.Missing = append(out.Missing, "health discovery")
 	}
@@ -197,6 +204,8 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	case wanted == "" && n.target.Shadow == "":
 	case served == wanted && wanted != "" && accepted.Shadow == n.target.Shadow:
 		out.State = StateServing
+	case out.Trouble != "":
+		out.State, out.Since = StateTrouble, troubledSince
 	case p.Halted:
 		out.State = StateRefuses
 	default:

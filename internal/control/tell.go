@@ -54,6 +54,8 @@ func (c *Control) tell(s *fleetState, e rollout.Entry) {
 		log.Error("on disk is a revision that was rejected: it is not sent", "still_runs", s.running())
 	case rollout.ProxyRefusesGood:
 		log.Error("a proxy refuses what the fleet serves: it keeps what it has")
+	case rollout.ProxyInTrouble:
+		log.Warn("a proxy has trouble of its own: it keeps what it has, and is tried again until it has taken this")
 	case rollout.Refusal: // problem logs it
 	default:
 		log.Info(string(e.Kind))

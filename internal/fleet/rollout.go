@@ -38,6 +38,10 @@ type Limits struct {
 	MinRequests int `json:"min_requests"`
 	// Disconnects is how many times proxies that have the revision may be lost in a stage.
 	Disconnects int `json:"disconnects"`
+	// Troubled is the share of a stage's proxies that it goes on without, where they
+	// have trouble of their own (a port in use, a file missing on the host). One may,
+	// unless it is 0.
+	Troubled float64 `json:"troubled,omitempty"`
 }
 
 // DefaultRollout is that of a fleet file that says nothing: one proxy, then all.
@@ -48,7 +52,7 @@ func DefaultRollout() Rollout {
 			{Name: "all", Percent: 100, Deadline: defaultDeadline},
 		},
 		Prove:  time.Second,
-		Limits: Limits{Errors: 0.05, MinRequests: 20, Disconnects: 3},
+		Limits: Limits{Errors: 0.05, MinRequests: 20, Disconnects: 3, Troubled: 0.1},
 	}
 }
 
@@ -69,6 +73,7 @@ type rolloutDocument struct {
 		Errors      at[float64] `yaml:"errors"`
 		MinRequests at[int]     `yaml:"min_requests"`
 		Disconnects at[int]     `yaml:"disconnects"`
+		Troubled    at[float64] `yaml:"troubled"`
 	} `yaml:"limits"`
 }
 
@@ -79,6 +84,7 @@ func (p *parser) rollout() {
 	set(p, &r.Limits.Errors, doc.Limits.Errors, "limits.errors", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")
 	set(p, &r.Limits.MinRequests, doc.Limits.MinRequests, "limits.min_requests", func(v int) bool { return v > 0 }, "over 0")
 	set(p, &r.Limits.Disconnects, doc.Limits.Disconnects, "limits.disconnects", func(v int) bool { return v >= 0 }, "0 or more")
+	set(p, &r.Limits.Troubled, doc.Limits.Troubled, "limits.troubled", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")
 	if len(doc.Stages) > 0 {
 		r.Stages = nil
 	}

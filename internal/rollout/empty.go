@@ -24,7 +24,7 @@ func (s *step) noteAbsence() {
 	}
 	connected := len(s.proxies) > 0
 	s.clock(&r.loneAt, !connected)
-	s.clock(&r.vacantAt, connected && r.members == 0)
+	s.clock(&r.vacantAt, connected && r.members == 0 && s.troubledMembers() == 0)
 	switch {
 	case !connected || r.members > r.joining:
 		r.emptyAt = time.Time{}
@@ -65,7 +65,7 @@ func (s *step) vacant() {
 		s.Rejected[len(s.Rejected)-1].Empty = &stage
 		return
 	}
-	if r.members > 0 || len(s.proxies) == 0 {
+	if r.members > 0 || len(s.proxies) == 0 || s.troubledMembers() > 0 {
 		return
 	}
 	if len(r.Members) > 0 && s.now.Sub(r.vacantAt) < vacancy {

@@ -29,9 +29,10 @@ type Stage struct {
 
 // Limits are thresholds of evidence.
 type Limits struct {
-	Errors      float64 `json:"errors"`       // by how much the share of 5xx may grow
-	MinRequests int     `json:"min_requests"` // to judge by
-	Disconnects int     `json:"disconnects"`  // proxies lost in a stage
+	Errors      float64 `json:"errors"`             // by how much the share of 5xx may grow
+	MinRequests int     `json:"min_requests"`       // to judge by
+	Disconnects int     `json:"disconnects"`        // proxies lost in a stage
+	Troubled    float64 `json:"troubled,omitempty"` // the share of a stage in trouble; one may be, unless it is 0
 }
 
 // Events: what can happen to a fleet.
@@ -80,6 +81,9 @@ type (
 	Served struct{ Node, Live, Shadow string }
 	// Refused says: a proxy refused a part of what it was assigned.
 	Refused struct{ Node, Live, Shadow, Reason string }
+	// Troubled says: a proxy could not take a part of what it was assigned, for trouble
+	// of its own, which is no evidence against it.
+	Troubled struct{ Node, Live, Shadow, Reason string }
 	// Health says: a proxy's health discovery stream opened or closed.
 	Health struct {
 		Node string
@@ -123,6 +127,8 @@ type (
 	Retarget struct{}
 	// Assign says: give one proxy its target.
 	Assign struct{ Node string }
+	// Again says: send a proxy once more what it could not take.
+	Again struct{ Node string }
 	// Offer says: build what is on disk, and offer it again.
 	Offer struct{ By string }
 	// Tell says: something that people want to know.
@@ -140,7 +146,7 @@ type (
 	Answer struct{ Refusal string }
 )
 
-// An Effect is one of Save, Retarget, Assign, Offer, Tell, Settled, Unsettled and Answer.
+// An Effect is one of Save, Retarget, Assign, Again, Offer, Tell, Settled, Unsettled and Answer.
 type Effect any
 
 // An Entry is something that happened: who, what, when, why.
@@ -159,32 +165,34 @@ type Kind string
 
 // The kinds of Entry.
 const (
-	Unchanged        Kind = "unchanged"          // what was saved is what there is already
-	Replanned        Kind = "plan changed"       // what comes with a revision that is tried or served
-	Asked            Kind = "checks asked"       // what came of asking changed checks of what is served
-	Started          Kind = "started"            // a candidate's rollout begins
-	StageStarted     Kind = "stage started"      // its proxies get the candidate in their shadow listeners
-	Empty            Kind = "empty stage"        // no connected proxy can be of it
-	Waits            Kind = "waits"              // something is waited for a while already
-	Unproven         Kind = "unproven"           // a proxy can't be asked the checks: its ACK must do
-	Flipped          Kind = "flipped"            // the stage's proxies have proven it: their real listeners get it
-	Baking           Kind = "baking"             // all of the stage have confirmed it
-	Awaiting         Kind = "awaiting approval"  // the stage has baked; a person says when it ends
-	Serving          Kind = "serving"            // a candidate is the fleet's last good revision now
-	Abandoned        Kind = "abandoned"          // a candidate is replaced by a newer one
-	Rejected         Kind = "rejected"           // there is evidence against a candidate: all go back
-	RolledBack       Kind = "rolled back"        // all are back
-	Replaced         Kind = "replaced"           // a stage's proxies are gone: another is taken
-	StillRejected    Kind = "still rejected"     // the content offered is that of a rejected revision
-	ProxyRefusesGood Kind = "proxy refuses good" // one proxy refuses what the others serve
-	Refusal          Kind = "refused"            // what is on disk did not pass preflight: no proxy saw it
-	Paused           Kind = "paused"
-	Resumed          Kind = "resumed"
-	Promoted         Kind = "promoted" // a person ended a stage
-	Skipped          Kind = "skipped"  // a person passed a stage that has no proxy
-	Aborted          Kind = "aborted"  // a person rejected a candidate
-	Undone           Kind = "undone"   // a person went back to the revision before
-	Retried          Kind = "retried"  // a person wants a rejected revision tried again
+	Unchanged         Kind = "unchanged"          // what was saved is what there is already
+	Replanned         Kind = "plan changed"       // what comes with a revision that is tried or served
+	Asked             Kind = "checks asked"       // what came of asking changed checks of what is served
+	Started           Kind = "started"            // a candidate's rollout begins
+	StageStarted      Kind = "stage started"      // its proxies get the candidate in their shadow listeners
+	Empty             Kind = "empty stage"        // no connected proxy can be of it
+	Waits             Kind = "waits"              // something is waited for a while already
+	Unproven          Kind = "unproven"           // a proxy can't be asked the checks: its ACK must do
+	Flipped           Kind = "flipped"            // the stage's proxies have proven it: their real listeners get it
+	Baking            Kind = "baking"             // all of the stage have confirmed it
+	Awaiting          Kind = "awaiting approval"  // the stage has baked; a person says when it ends
+	Serving           Kind = "serving"            // a candidate is the fleet's last good revision now
+	Abandoned         Kind = "abandoned"          // a candidate is replaced by a newer one
+	Rejected          Kind = "rejected"           // there is evidence against a candidate: all go back
+	RolledBack        Kind = "rolled back"        // all are back
+	Replaced          Kind = "replaced"           // a stage's proxies are gone: another is taken
+	StillRejected     Kind = "still rejected"     // the content offered is that of a rejected revision
+	ProxyRefusesGood  Kind = "proxy refuses good" // one proxy refuses what the others serve
+	ProxyInTrouble    Kind = "in trouble"         // one proxy can't take what it is given, for trouble of its own
+	ProxyOutOfTrouble Kind = "out of trouble"     // it has taken it
+	Refusal           Kind = "refused"            // what is on disk did not pass preflight: no proxy saw it
+	Paused            Kind = "paused"
+	Resumed           Kind = "resumed"
+	Promoted          Kind = "promoted" // a person ended a stage
+	Skipped           Kind = "skipped"  // a person passed a stage that has no proxy
+	Aborted           Kind = "aborted"  // a person rejected a candidate
+	Undone            Kind = "undone"   // a person went back to the revision before
+	Retried           Kind = "retried"  // a person wants a rejected revision tried again
 
 	MoveStarted Kind = "move started" // proxies of other fleets are to have what this one serves
 	MovedIn     Kind = "moved in"     // they have proven it, and are of this fleet

@@ -32,6 +32,7 @@ const (
 	WaitNewer      Wait = "newer"             // a newer revision waits for this one to be stored
 	WaitNoProxy    Wait = "no proxy"          // no proxy of the fleet is connected
 	WaitEmpty      Wait = "empty stage"       // none of those that are can be of the stage
+	WaitTrouble    Wait = "in trouble"        // all of the stage's proxies have trouble of their own
 	WaitAway       Wait = "away"              // the stage's proxies are not connected
 	WaitJoining    Wait = "joining"           // proxies take the last good revision first
 	WaitWarming    Wait = "warming"           // proxies load the candidate in their shadow listeners
@@ -161,6 +162,15 @@ func (f *Fleet) nobody(h *HoldUp) (what, does string) {
 		}
 		h.Do = doSkipEmpty
 		return f.empty() + ": one that it can take is waited for", "goes on without the stage"
+	}
+	if f.allInTrouble(h) {
+		node := h.Nodes[0]
+		t := f.proxies[node].trouble
+		h.Kind = WaitTrouble
+		if !t.next.IsZero() {
+			h.Until, h.Then = t.next, "it is tried again"
+		}
+		return fmt.Sprintf("stage %q waits for %s, which can't take it for trouble of its own (%s: %s)", h.Stage, h.who(), node, t.reason), "gives the revision up"
 	}
 	h.Kind, h.Since = WaitAway, cmp.Or(r.vacantAt, r.StageAt)
 	h.Until, h.Then = h.Since.Add(vacancy), "others are taken in their place"

@@ -75,7 +75,12 @@ func (w *world) happen() {
 			a := w.f.Target(node)
 			w.step(Refused{Node: node, Live: a.Live, Shadow: a.Shadow})
 		}
-	case 6, 7:
+	case 6:
+		if m != nil && w.r.IntN(8) == 0 {
+			a := w.f.Target(node)
+			w.step(Troubled{Node: node, Live: a.Live, Shadow: a.Shadow, Reason: "its port is in use"})
+		}
+	case 7:
 		w.step(Tick{})
 	case 8, 9, 10:
 		w.serve(node)
@@ -173,8 +178,8 @@ func (w *world) check() {
 			}
 			continue
 		}
-		if a.Live == r.Candidate.ID || a.Shadow == r.Candidate.ID {
-			members++
+		if reason, _, _ := w.f.TroubleOf(node); reason == "" && (a.Live == r.Candidate.ID || a.Shadow == r.Candidate.ID) {
+			members++ // of one in trouble another has the place
 		}
 		if a.Live == r.Candidate.ID && !w.proven[node+"/"+a.Live] {
 			fail("%s is to serve %s without having proven it", node, a.Live)

@@ -19,7 +19,7 @@ import (
 // facets are what of a plan a revision can be rejected by. A rejection remembers the
 // ones that it was by: a plan that lacks one of them asks something else.
 func (p Plan) facets() map[string]bool {
-	out := map[string]bool{p.limitsFacet(): true, p.lossFacet(): true}
+	out := map[string]bool{p.limitsFacet(): true, p.lossFacet(): true, p.troubleFacet(): true}
 	for _, key := range p.Checks {
 		out[checkFacet(key)] = true
 	}
@@ -44,6 +44,8 @@ func (st Stage) deadlineFacet() string {
 func (st Stage) matchFacet() string {
 	return fmt.Sprintf("match of stage %s: %s", st.Name, st.criteria())
 }
+
+func (p Plan) troubleFacet() string { return fmt.Sprintf("limits troubled=%v", p.Limits.Troubled) }
 
 // checkFacets are those of some checks, or of all where it can't be told which.
 func (p Plan) checkFacets(keys []string) []string {

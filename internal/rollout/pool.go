@@ -73,7 +73,7 @@ func (p *pool) fill(s *step) (enlisted []string) {
 // eligible is whether the stage is for a connected proxy.
 func (s *step) eligible(node string) bool {
 	p := s.proxies[node]
-	return p != nil && s.Rollout.stage().matches(p.attributes) && !s.refusing[node] && s.takes(node) && !s.bare(node)
+	return p != nil && s.Rollout.stage().matches(p.attributes) && !s.refusing[node] && p.trouble == nil && s.takes(node) && !s.bare(node)
 }
 
 // recount has a change of a proxy shown in the pool.

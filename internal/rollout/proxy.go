@@ -18,10 +18,11 @@ const (
 	Flipping   Phase = "flipping"   // its real listener was given the candidate
 	Confirming Phase = "confirming" // and runs it; the checks are asked
 	Confirmed  Phase = "confirmed"  // they hold
+	InTrouble  Phase = "in trouble" // it can't take what it was given, for no fault of that: its stage goes on without it
 )
 
 // Phases are all of a member.
-var Phases = []Phase{Joining, Warming, Proving, Proven, Flipping, Confirming, Confirmed}
+var Phases = []Phase{Joining, Warming, Proving, Proven, Flipping, Confirming, Confirmed, InTrouble}
 
 const (
 	// healthGrace is how long a proxy is waited for whose bootstrap does not say
@@ -47,6 +48,7 @@ type proxy struct {
 	good       time.Time // of the first report in a row that the checks hold
 	lastGood   time.Time
 	traffic    traffic
+	trouble    *trouble // nil for none
 }
 
 func (p *proxy) reset() {
@@ -103,7 +105,7 @@ func (s *step) tally(node string, by int) {
 	if r == nil || p == nil {
 		return
 	}
-	if _, member := r.Members[node]; !member || p.phase == Idle {
+	if _, member := r.Members[node]; !member || p.phase == Idle || p.phase == InTrouble {
 		return
 	}
 	r.members += by
@@ -151,6 +153,9 @@ func (s *step) joined(e Joined) {
 	}
 	s.do(Assign{e.Node})
 	s.fill(e.Node)
+	if e.Fresh {
+		s.tryAgain(s.freshChance())
+	}
 }
 
 // place puts a member that has just connected, or just become one, where it belongs.
@@ -160,6 +165,8 @@ func (s *step) place(node string) {
 		return
 	}
 	switch {
+	case p.trouble != nil:
+		s.placeInTrouble(node)
 	case r.Flipped[node]:
 		s.enter(node, Flipping)
 		p.traffic.flip()
@@ -187,6 +194,7 @@ func (s *step) warm(node string) {
 
 func (s *step) left(e Left) {
 	s.discount(e.Node)
+	delete(s.troubled, e.Node)
 	s.recount(e.Node, func() { delete(s.proxies, e.Node) })
 	s.back(e.Node)
 	if e.Moved {
@@ -212,6 +220,7 @@ func (s *step) served(e Served) {
 		return
 	}
 	p.accepted = Assignment{Live: e.Live, Shadow: e.Shadow}
+	s.overTrouble(e.Node)
 	base := s.base(e.Node)
 	if e.Live == base {
 		s.back(e.Node)

@@ -41,6 +41,10 @@ type Rejection struct {
 	By []string `json:"by,omitempty"`
 	// Empty is the stage that no connected proxy could be of, where that was why.
 	Empty *Stage `json:"empty_stage,omitempty"`
+	// Surroundings says that it was rejected only for what is around it, a port or a
+	// file on too many hosts: it is tried again by itself. Tries are those in vain.
+	Surroundings bool `json:"surroundings,omitempty"`
+	Tries        int  `json:"tries,omitempty"`
 }
 
 // A Fleet is where a fleet is:
@@ -67,6 +71,8 @@ type Fleet struct {
 	returned  Revision
 	onDisk    string          // ID of the revision that was offered last
 	refusing  map[string]bool // proxies that refuse what is good, connected or not
+	troubled  map[string]bool // connected proxies that are in trouble
+	asked     bool            // for what is on disk to be offered again
 	rest      share           // what proxies outside the rollout answered lately
 }
 
@@ -92,6 +98,7 @@ type Rollout struct {
 	Started  time.Time `json:"started"`
 	StageAt  time.Time `json:"stage_at"` // when the stage began
 	Lost     int       `json:"lost,omitempty"`
+	Tries    int       `json:"tries,omitempty"` // how often it was rejected for its surroundings
 	// Move says that the candidate is what the fleet serves, and that only proxies of
 	// other fleets are given it.
 	Move bool `json:"move,omitempty"`
@@ -160,11 +167,11 @@ func (f *Fleet) Target(node string) Assignment {
 			a.Probe, a.Of = ProbeLive, r.Candidate.ID
 		}
 		return a
-	case !member || p == nil || p.phase == Idle || p.phase == Joining || !r.Plan.Shadow:
+	case !member || p == nil || p.at() == Idle || p.at() == Joining || !r.Plan.Shadow:
 		return Assignment{Live: base}
 	}
 	a := Assignment{Live: base, Shadow: r.Candidate.ID}
-	if p.phase != Warming && p.health && r.Plan.ShadowChecks {
+	if p.at() != Warming && p.health && r.Plan.ShadowChecks {
 		a.Probe, a.Of = ProbeShadow, r.Candidate.ID
 	}
 	return a
@@ -201,6 +208,8 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		s.do(Save{})
 	case Served:
 		s.served(e)
+	case Troubled:
+		s.inTrouble(e)
 	case Refused:
 		s.refused(e)
 	case Health:
@@ -212,6 +221,8 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 	case Command:
 		s.command(e)
 	case Tick:
+		s.retryTroubled()
+		s.tryAgain(s.retryAt())
 		s.waitFor()
 	}
 	s.advance()
@@ -245,13 +256,13 @@ func (s *step) record(e Entry) {
 // stage is the current one.
 func (r *Rollout) stage() Stage { return r.Plan.Stages[r.Stage] }
 
-func (s *step) rejection(id string) int {
-	return slices.IndexFunc(s.Rejected, func(r Rejection) bool { return r.ID == id })
+func (f *Fleet) rejection(id string) int {
+	return slices.IndexFunc(f.Rejected, func(r Rejection) bool { return r.ID == id })
 }
 
 // offered takes a revision that was built of what is on disk.
 func (s *step) offered(e Offered) {
-	s.onDisk = e.ID
+	s.onDisk, s.asked = e.ID, false
 	if r := s.Rollout; r != nil {
 		r.next = nil
 		if e.ID == r.Candidate.ID {
@@ -288,6 +299,11 @@ func (s *step) consider(e Offered) {
 	}
 	if i := s.rejection(e.ID); i >= 0 {
 		r := s.Rejected[i]
+		if r.Surroundings && e.ID != s.Serving.ID {
+			s.Rejected = slices.Delete(s.Rejected, i, i+1)
+			s.begin(e, &r)
+			return
+		}
 		changed := s.outdated(r, s.staged(e.Plan, e.Staged))
 		if changed == "" {
 			s.do(Tell{Entry{At: s.now, Kind: StillRejected, Revision: r.Revision, Node: r.Node, Reason: r.Reason}})
@@ -300,16 +316,21 @@ func (s *step) consider(e Offered) {
 		s.takeServed(e)
 		return
 	}
-	s.begin(e)
+	s.begin(e, nil)
 }
 
-// begin starts a rollout.
-func (s *step) begin(e Offered) {
-	s.Last++
-	s.Rollout = newRollout(Revision{ID: e.ID, Number: s.Last}, s.staged(e.Plan, e.Staged), s.now)
-	s.Rollout.Staged = e.Staged
+// begin starts a rollout. A revision that is tried again has its number already.
+func (s *step) begin(e Offered, again *Rejection) {
+	number, tries, reason := s.Last+1, 0, ""
+	if again != nil {
+		number, tries = again.Number, again.Tries+1
+		reason = fmt.Sprintf("try %d: it was rejected only for what is around it", tries+1)
+	}
+	s.Last = max(s.Last, number)
+	s.Rollout = newRollout(Revision{ID: e.ID, Number: number}, s.staged(e.Plan, e.Staged), s.now)
+	s.Rollout.Staged, s.Rollout.Tries = e.Staged, tries
 	s.rest = share{}
-	s.record(Entry{Kind: Started, Revision: s.Rollout.Candidate, By: e.By})
+	s.record(Entry{Kind: Started, Revision: s.Rollout.Candidate, By: e.By, Reason: reason})
 	s.startStage(0)
 }
 
@@ -322,9 +343,11 @@ func newRollout(candidate Revision, plan Plan, now time.Time) *Rollout {
 
 // end forgets the rollout and what its proxies were at.
 func (s *step) end() {
+	candidate := s.Rollout.Candidate
 	s.Rollout = nil
-	for _, p := range s.proxies {
+	for node, p := range s.proxies {
 		p.reset()
+		s.outlast(node, candidate)
 	}
 }
 
@@ -336,14 +359,14 @@ func (s *step) reject(kind Kind, node, reason, by string, facets ...string) {
 		s.refuseMove(node, reason, by)
 		return
 	}
-	rejected := Rejection{Revision: r.Candidate, Node: node, Reason: reason, At: s.now, By: facets}
+	rejected := Rejection{Revision: r.Candidate, Node: node, Reason: reason, At: s.now, By: facets, Tries: r.Tries}
 	s.Rejected = append(s.Rejected, rejected)
 	if more := len(s.Rejected) - maxRejected; more > 0 {
 		s.Rejected = slices.Clone(s.Rejected[more:])
 	}
 	s.returned, s.returning = r.Candidate, map[string]bool{}
 	for name := range r.Members {
-		if p := s.proxies[name]; p != nil && p.base == "" && p.phase != Idle && p.phase != Joining && s.Serving.ID != "" {
+		if p := s.proxies[name]; p != nil && p.base == "" && p.at() != Idle && p.at() != Joining && s.Serving.ID != "" {
 			s.returning[name] = true
 		}
 	}

@@ -14,7 +14,7 @@ const tickEvery = 200 * time.Millisecond
 // Next is when the fleet wants a Tick; zero for never.
 func (f *Fleet) Next(now time.Time) time.Time {
 	if f.Rollout == nil && f.Survey == nil {
-		return time.Time{}
+		return sooner(f.retryAt(), f.nextRetry())
 	}
 	return now.Add(tickEvery)
 }

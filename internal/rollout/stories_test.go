@@ -29,7 +29,7 @@ func defaultPlan() Plan {
 			{Name: "all", Percent: 100, Deadline: time.Minute},
 		},
 		Prove: time.Second, Shadow: true, ShadowChecks: true, LiveChecks: true,
-		Limits: Limits{Errors: 0.05, MinRequests: 20, Disconnects: 3},
+		Limits: Limits{Errors: 0.05, MinRequests: 20, Disconnects: 3, Troubled: 0.1},
 	}
 }
 
@@ -167,6 +167,9 @@ func (s *story) event(d *datadriven.TestData) Event {
 	case "refuse":
 		a := s.f.Target(arg)
 		return Refused{Node: arg, Live: a.Live, Shadow: a.Shadow, Reason: "it does not load"}
+	case "trouble":
+		a := s.f.Target(arg)
+		return Troubled{Node: arg, Live: a.Live, Shadow: a.Shadow, Reason: "cannot bind '127.0.0.1:18000': Address already in use"}
 	case "pass", "fail":
 		a := s.f.Target(arg)
 		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)", Checks: s.plan.Checks}
@@ -252,6 +255,8 @@ func describe(e Effect) string {
 		return "retarget all"
 	case Assign:
 		return "assign " + e.Node
+	case Again:
+		return "send again what it could not take: " + e.Node
 	case Offer:
 		return "build what is on disk"
 	case Settled:

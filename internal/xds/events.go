@@ -38,6 +38,7 @@ type Event struct {
 	Revision string        // Served and Rejected: of which snapshot
 	Resource string        // Rejected: type and names of what was refused
 	Message  string        // Rejected: the proxy's own words
+	Trouble  bool          // Rejected: for no fault of the revision's; see Retry
 	Fresh    bool          // Connected: it has no configuration yet
 	Plan     string        // Probed: the plan's ID
 	Passed   bool          // Probed: all of them were answered as expected, each time

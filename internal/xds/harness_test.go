@@ -149,6 +149,9 @@ func check(t *testing.T, what string, got, want []string) {
 //nolint:staticcheck // Envoy's own words
 var errBad = errors.New("Unable to create Wasm plugin auth")
 
+//nolint:staticcheck // the same
+var errBusy = errors.New("Error adding/updating listener(s) ingress: cannot bind '0.0.0.0:80': Address already in use")
+
 // build makes a snapshot of one listener with the filter "auth" in front of a cluster.
 func build(t *testing.T, cluster, moduleText string) *snapshot.Snapshot {
 	t.Helper()

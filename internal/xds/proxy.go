@@ -135,12 +135,16 @@ func (p *proxy) cut(why error) {
 }
 
 func (p *proxy) assign(target *snapshot.Snapshot) {
-	p.mu.Lock()
-	sessions := slices.Clone(p.sessions)
-	p.mu.Unlock()
-	for _, session := range sessions {
+	for _, session := range p.all() {
 		session.assign(target)
 	}
+}
+
+// all are the proxy's sessions, to be called without its lock.
+func (p *proxy) all() []*session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.sessions)
 }
 
 // tell passes on evidence, if it comes from the session that speaks for the proxy.

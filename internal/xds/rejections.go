@@ -37,16 +37,21 @@ func (r rejections) add(typeURL string, versions map[string]string, message stri
 // blamed is what of it Envoy names: "Error adding/updating listener(s) NAME: why",
 // where it has taken the rest. All, if it names none.
 func blamed(versions map[string]string, message string) map[string]string {
-	named := map[string]string{}
+	if some := named(versions, message); len(some) > 0 {
+		return some
+	}
+	return versions
+}
+
+// named are the versions of what a message names.
+func named(versions map[string]string, message string) map[string]string {
+	some := map[string]string{}
 	for name, version := range versions {
 		if strings.Contains(message, name+": ") {
-			named[name] = version
+			some[name] = version
 		}
 	}
-	if len(named) == 0 {
-		return versions
-	}
-	return named
+	return some
 }
 
 // hold reports whether a resource of a target was refused, alone or together with

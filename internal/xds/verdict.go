@@ -77,7 +77,8 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 }
 
 // refused remembers that the proxy does not want these versions, and stops
-// pushing until there is another target.
+// pushing until there is another target or, where only its host is in the way, until
+// Retry.
 func (s *session) refused(st *typeState, p *push, v *Verdict) {
 	versions := map[string]string{}
 	for _, r := range p.add {
@@ -85,10 +86,13 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 			versions[r.Name] = r.Version
 		}
 	}
-	s.proxy.refuse(st.url, versions, v.Message)
+	trouble := isTrouble(st.url, versions, v.Message)
+	if !trouble {
+		s.proxy.refuse(st.url, versions, v.Message)
+	}
 	st.doubt(versions)
 	s.halted.Store(s.target != nil && s.target.ID == p.revision)
-	s.tell(Event{Kind: Rejected, Revision: p.revision, Resource: v.Resource, Message: v.Message})
+	s.tell(Event{Kind: Rejected, Revision: p.revision, Resource: v.Resource, Message: v.Message, Trouble: trouble})
 }
 
 // doubt forgets which versions a proxy has: of a response that it refuses an Envoy

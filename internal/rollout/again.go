@@ -1,0 +1,51 @@
+package rollout
+
+import "time"
+
+// A revision that was rejected only for its surroundings is tried again by itself:
+// after a second, and after twice as long each time it was in vain, up to a minute; by
+// a proxy that joins without any configuration, which may be what has changed; and
+// by a restart of the server, or whenever it is offered again.
+
+// blameSurroundings says that it was what a rollout's revision was rejected for just now.
+func (s *step) blameSurroundings(r *Rollout) {
+	if i := s.rejection(r.Candidate.ID); i >= 0 && !r.Move {
+		s.Rejected[i].Surroundings = true
+	}
+}
+
+// retryAt is when the revision on disk is to be tried again; zero for never.
+func (f *Fleet) retryAt() time.Time {
+	i := f.rejection(f.onDisk)
+	if f.onDisk == "" || f.Rollout != nil || f.asked || i < 0 || !f.Rejected[i].Surroundings {
+		return time.Time{}
+	}
+	return f.Rejected[i].At.Add(backOff(f.Rejected[i].Tries))
+}
+
+// tryAgain has what is on disk built and offered again, from a moment on.
+func (s *step) tryAgain(from time.Time) {
+	if from.IsZero() || s.now.Before(from) {
+		return
+	}
+	s.asked = true
+	s.do(Offer{})
+}
+
+// freshChance is from when on a fresh proxy has the revision on disk tried again: not at
+// once after it was rejected, since a proxy may be started over and over.
+func (f *Fleet) freshChance() time.Time {
+	at := f.retryAt()
+	if at.IsZero() {
+		return at
+	}
+	return f.Rejected[f.rejection(f.onDisk)].At.Add(retryFirst)
+}
+
+// sooner is the earlier of two moments, of which zero means never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

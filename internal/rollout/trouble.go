@@ -1,0 +1,225 @@
+package rollout
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// A trouble is what keeps one proxy from taking what it was sent, and is no fault of
+// that: another process has its port, a file is missing on its host. It is no evidence
+// against a revision. The proxy is sent the same again, after a second and then after
+// twice as long each time, until it takes it or is to have something else; one that is
+// started anew is sent it at once, as any is. Its stage goes on without it.
+type trouble struct {
+	reason    string
+	phase     Phase // that it was in
+	since     time.Time
+	next      time.Time // when it is tried again; zero while its answer is awaited
+	delay     time.Duration
+	candidate bool // it came with the candidate of a rollout
+}
+
+const (
+	retryFirst = time.Second
+	retryMost  = time.Minute
+)
+
+// backOff is how long is waited after a number of tries in vain.
+func backOff(tries int) time.Duration {
+	return min(retryMost, retryFirst<<min(tries, 10))
+}
+
+// TroubleOf is what keeps a connected proxy from what it is to have, since when, and
+// when it is tried again: the zero time while its answer is awaited. "" for nothing.
+func (f *Fleet) TroubleOf(node string) (reason string, since, next time.Time) {
+	if p := f.proxies[node]; p != nil && p.trouble != nil {
+		return p.trouble.reason, p.trouble.since, p.trouble.next
+	}
+	return "", time.Time{}, time.Time{}
+}
+
+// at is the phase of a proxy, or that which its trouble keeps it in.
+func (p *proxy) at() Phase {
+	if p.phase == InTrouble {
+		return p.trouble.phase
+	}
+	return p.phase
+}
+
+func (s *step) inTrouble(e Troubled) {
+	p := s.proxies[e.Node]
+	if a := s.Target(e.Node); p == nil || a.Live != e.Live || a.Shadow != e.Shadow {
+		return // it is to have something else by now, and was sent it
+	}
+	r := s.Rollout
+	t := p.trouble
+	if t == nil {
+		t = &trouble{phase: p.phase, since: s.now, candidate: r != nil && (e.Live == r.Candidate.ID || e.Shadow == r.Candidate.ID)}
+		s.setTrouble(e.Node, t)
+	} else {
+		t.delay = min(2*t.delay, retryMost)
+	}
+	if t.delay == 0 {
+		t.delay = retryFirst
+	}
+	t.next = s.now.Add(t.delay)
+	if t.reason == e.Reason {
+		return
+	}
+	t.reason = e.Reason
+	s.record(Entry{Kind: ProxyInTrouble, Revision: s.revisionOf(e.Live, e.Shadow), Node: e.Node, Reason: e.Reason})
+	s.tooManyInTrouble(e.Node)
+}
+
+// revisionOf is the revision that a proxy was sent, for people.
+func (f *Fleet) revisionOf(live, shadow string) Revision {
+	if r := f.Rollout; r != nil && (live == r.Candidate.ID || shadow == r.Candidate.ID) {
+		return r.Candidate
+	}
+	return f.Serving
+}
+
+// setTrouble puts a proxy into trouble, or out of it. A stage that is a part of the
+// fleet takes another in its place.
+func (s *step) setTrouble(node string, t *trouble) {
+	p, r, phase := s.proxies[node], s.Rollout, InTrouble
+	if t == nil {
+		phase = p.trouble.phase
+	}
+	s.recount(node, func() {
+		s.discount(node)
+		p.trouble = t
+		if p.phase != Idle {
+			p.phase, p.since = phase, s.now
+		}
+		s.count(node)
+	})
+	if t == nil {
+		delete(s.troubled, node)
+		return
+	}
+	if s.troubled == nil {
+		s.troubled = map[string]bool{}
+	}
+	s.troubled[node] = true
+	if r != nil && !r.Paused && r.pool != nil {
+		for _, enlisted := range r.pool.fill(s) {
+			s.place(enlisted)
+		}
+	}
+}
+
+// placeInTrouble puts a member into the rollout that had trouble before it: it gets what
+// is good first, when it can.
+func (s *step) placeInTrouble(node string) {
+	p := s.proxies[node]
+	p.trouble.phase = Joining
+	if s.Rollout.Flipped[node] {
+		p.trouble.phase = Flipping
+	}
+	p.phase, p.since = InTrouble, s.now
+}
+
+// outlast is what becomes of trouble when a rollout ends. Where the proxy is to have the
+// same as before, or what was the candidate, it goes on; with a candidate that was given
+// up it is over.
+func (s *step) outlast(node string, candidate Revision) {
+	t := s.proxies[node].trouble
+	switch {
+	case t == nil:
+	case t.candidate && candidate != s.Serving:
+		s.proxies[node].trouble = nil
+		delete(s.troubled, node)
+	default:
+		t.phase, t.candidate, t.next = Idle, false, s.now.Add(t.delay)
+	}
+}
+
+// overTrouble notes that a proxy has taken what it could not: it goes on from where
+// it was.
+func (s *step) overTrouble(node string) {
+	p := s.proxies[node]
+	if p.trouble == nil || p.accepted.Live != s.Target(node).Live || p.accepted.Shadow != s.Target(node).Shadow {
+		return
+	}
+	away := s.now.Sub(p.trouble.since)
+	s.setTrouble(node, nil)
+	s.record(Entry{
+		Kind: ProxyOutOfTrouble, Revision: s.revisionOf(p.accepted.Live, p.accepted.Shadow), Node: node,
+		Reason: "it has taken it, after " + away.Round(time.Millisecond).String(),
+	})
+}
+
+// tooManyInTrouble gives a candidate up that so many proxies of its stage can't take
+// that it is not the trouble of one. A first revision has nothing to go back to: giving
+// it up would take the listeners of those that have them.
+func (s *step) tooManyInTrouble(node string) {
+	r := s.Rollout
+	if r == nil || s.Serving.ID == "" || !s.proxies[node].trouble.candidate {
+		return
+	}
+	troubled := s.troubledMembers()
+	of := r.members + troubled
+	limit := int(r.Plan.Limits.Troubled * float64(of))
+	if r.Plan.Limits.Troubled > 0 {
+		limit = max(limit, 1)
+	}
+	if troubled > limit {
+		s.reject(Rejected, node, fmt.Sprintf("%d of the %d proxies that were given it can't take it, for trouble of their own (limit %d); the last: %s",
+			troubled, of, limit, s.proxies[node].trouble.reason), "", r.Plan.troubleFacet())
+		s.blameSurroundings(r)
+	}
+}
+
+// troubledMembers are how many proxies have trouble with the candidate.
+func (f *Fleet) troubledMembers() int {
+	n := 0
+	for node := range f.troubled {
+		if _, member := f.Rollout.Members[node]; member && f.proxies[node].trouble.candidate {
+			n++
+		}
+	}
+	return n
+}
+
+// retryTroubled has sent again what proxies could not take, those whose time has come.
+func (s *step) retryTroubled() {
+	for _, node := range slices.Sorted(maps.Keys(s.troubled)) {
+		t := s.proxies[node].trouble
+		if !t.next.IsZero() && !s.now.Before(t.next) {
+			t.next = time.Time{}
+			s.do(Again{node})
+		}
+	}
+}
+
+// nextRetry is when a proxy in trouble is tried again; zero for never.
+func (f *Fleet) nextRetry() time.Time {
+	var next time.Time
+	for node := range f.troubled {
+		if t := f.proxies[node].trouble.next; !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	return next
+}
+
+// allInTrouble is whether a stage has connected members, and all of them are in trouble; it
+// notes them, that one first which is tried next.
+func (f *Fleet) allInTrouble(h *HoldUp) bool {
+	var nodes []string
+	for node := range f.Rollout.Members {
+		if p := f.proxies[node]; p != nil && p.trouble != nil {
+			nodes = append(nodes, node)
+			h.Since = sooner(h.Since, p.trouble.since)
+		}
+	}
+	slices.SortFunc(nodes, func(a, b string) int {
+		return cmp.Or(f.proxies[a].trouble.next.Compare(f.proxies[b].trouble.next), cmp.Compare(a, b))
+	})
+	h.name(nodes)
+	return len(nodes) > 0
+}

@@ -1,0 +1,69 @@
+package xds
+
+import (
+	"regexp"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+)
+
+// A trouble is a refusal for which nothing that was sent is to blame, but the host of
+// the proxy: another process has the port, a file is missing there, a permission. It
+// is no evidence against a revision, and is not remembered: the same resource is sent
+// again until the proxy can take it.
+//
+// troubleWords are how Envoy 1.40.0 says so. Each was had from a real one, as
+// "Error adding/updating listener(s) NAME: WORDS" (and a newline), several in a row:
+//
+//	cannot bind '127.0.0.1:18999': Address already in use      (TCP; and '@name', an abstract socket)
+//	cannot bind '127.0.0.1:80': Permission denied
+//	cannot bind '10.99.99.99:18000': Cannot assign requested address
+//	cannot bind '/nonexistent/dir/sock': No such file or directory
+//	ListenSocket: Setting socket options failed                (transparent, mark, device: without the permission, or the device)
+//	unable to open file '/nonexistent/a.log': No such file or directory
+//	unable to read file: /certs/ca.pem
+//	Invalid path: /nonexistent/ca.pem                          (CA, CRL)
+//	Failed to load incomplete certificate from /nonexistent/cert.pem: certificate chain not set
+//	Failed to load incomplete private key from path: /nonexistent/key.pem
+//	Failed to load certificate chain from /certs/half-written.pem
+//	Failed to load trusted CA certificates from /certs/half-written.pem
+//	Failed to load private key from /certs/key.pem, Cause: … KEY_VALUES_MISMATCH   (a pair that is being renewed)
+//
+// A missing or unreadable file, and an environment variable that is not set, say the
+// same with an empty path. What was sent along is named "<inline>": that is the
+// revision's fault. The certificate of a listener that is not valid yet by the proxy's
+// clock, or not any more, is no refusal: Envoy takes it, and only clients notice.
+var troubleWords = regexp.MustCompile(`cannot bind '[^']*': ` +
+	`|ListenSocket: Setting socket options failed` +
+	`|unable to open file '/` +
+	`|unable to read file: /` +
+	`|Invalid path: /` +
+	`|Failed to load incomplete (?:certificate from|private key from path:) (?:/|:|\n|$)` +
+	`|Failed to load (?:certificate chain|private key|trusted CA certificates) from /`)
+
+// isTrouble reports whether a refusal is the proxy's own trouble. Where it refused several
+// resources, each of them must be: one that is bad is evidence, whatever the others met.
+func isTrouble(typeURL string, versions map[string]string, message string) bool {
+	refused := 1
+	if typeURL == resource.ListenerType || typeURL == resource.ClusterType {
+		refused = max(1, len(named(versions, message)))
+	}
+	return len(troubleWords.FindAllStringIndex(message, -1)) >= refused
+}
+
+// Retry sends the proxies with a node id once more what they could not take.
+func (s *Server) Retry(nodeID string) {
+	p := s.proxy(nodeID)
+	if p == nil {
+		return
+	}
+	for _, session := range p.all() {
+		session.retry()
+	}
+}
+
+func (s *session) retry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.halted.Store(false)
+	s.advance()
+}

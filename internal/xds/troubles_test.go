@@ -1,0 +1,89 @@
+package xds
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
+)
+
+// The words are those of a real Envoy 1.40.0, of one listener each.
+func TestTroubleIsToldFromEvidence(t *testing.T) {
+	for words, want := range map[string]bool{
+		"cannot bind '127.0.0.1:18999': Address already in use":                                        true,
+		"cannot bind '@busyabs': Address already in use":                                               true,
+		"cannot bind '127.0.0.1:80': Permission denied":                                                true,
+		"cannot bind '10.99.99.99:18000': Cannot assign requested address":                             true,
+		"cannot bind '/nonexistent/dir/sock': No such file or directory":                               true,
+		"ListenSocket: Setting socket options failed":                                                  true,
+		"unable to open file '/nonexistent/a.log': No such file or directory":                          true,
+		"unable to read file: /certs/ca.pem":                                                           true,
+		"Invalid path: /nonexistent/ca.pem":                                                            true,
+		"Failed to load incomplete certificate from /nonexistent/cert.pem: certificate chain not set":  true,
+		"Failed to load incomplete certificate from : certificate chain not set":                       true,
+		"Failed to load incomplete private key from path: /nonexistent/key.pem":                        true,
+		"Failed to load incomplete private key from path: ":                                            true,
+		"Failed to load certificate chain from /certs/half.pem":                                        true,
+		"Failed to load private key from /certs/other.key, Cause: error:0b000074: KEY_VALUES_MISMATCH": true,
+		"Failed to load certificate chain from <inline>":                                               false,
+		"Failed to load incomplete certificate from <inline>: certificate chain not set":               false,
+		"error adding listener: 'a' has duplicate address '127.0.0.1:18050' as existing listener":      false,
+		"Unable to create Wasm plugin gate":                                                            false,
+		"Didn't find a registered implementation for 'envoy.filters.http.nothing'":                     false,
+	} {
+		message := "Error adding/updating listener(s) a: " + words + "\n"
+		if got := isTrouble(resource.ListenerType, map[string]string{"a": "1", "b": "1"}, message); got != want {
+			t.Errorf("%q is trouble: %v", words, got)
+		}
+	}
+}
+
+// Of two listeners that are refused together one may be bad, whatever the other met.
+func TestTroubleOfOneDoesNotExcuseAnother(t *testing.T) {
+	const busy = "cannot bind '127.0.0.1:80': Permission denied"
+	versions := map[string]string{"a": "1", "b": "1", "c": "1"}
+	for second, want := range map[string]bool{busy: true, "no filter chains specified": false} {
+		message := "Error adding/updating listener(s) a: " + busy + "\nb: " + second + "\n"
+		if got := isTrouble(resource.ListenerType, versions, message); got != want {
+			t.Errorf("%q: %v", second, got)
+		}
+	}
+}
+
+// What a proxy could not take for its own trouble is sent again when it is retried, and
+// not before, to the same process and the next; only then is the revision served.
+func TestTroubleIsRetried(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		h := serve(t, Limits{})
+		target := build(t, "echo", "module 1")
+		var busy atomic.Bool
+		var asked atomic.Int32
+		busy.Store(true)
+		p := h.proxy("a", sotw, func(r xdstest.Response) error {
+			if !strings.HasSuffix(r.TypeURL, "Listener") {
+				return nil
+			}
+			if asked.Add(1); busy.Load() {
+				return errBusy
+			}
+			return nil
+		})
+		h.connect(p)
+		h.expect(Connected, "a")
+		h.Assign("a", target)
+		for try := int32(1); try <= 2; try++ {
+			if e := h.expect(Rejected, "a"); !e.Trouble || asked.Load() != try {
+				t.Fatalf("try %d: %+v, asked %d times", try, e, asked.Load())
+			}
+			h.Assign("a", target) // it is no reason to try again
+			busy.Store(try == 1)
+			h.Retry("a")
+		}
+		if e := h.expect(Served, "a"); e.Revision != target.ID {
+			t.Errorf("served %s", e.Revision)
+		}
+	})
+}
