@@ -69,7 +69,7 @@ func TestRolloutCommandLine(t *testing.T) {
 	// What was undone is on the disk still, and is not tried again by a new server.
 	w.endServer(syscall.SIGKILL)
 	w.startServer()
-	w.wants(1, "undone by carol: a bad day", "status", "--wait")
+	w.wants(3, "undone by carol: a bad day", "status", "--wait")
 	if n := w.count(rollout.Started); n != 2 {
 		t.Errorf("%d rollouts began, want 2", n)
 	}
@@ -106,30 +106,30 @@ func (w *world) remembers(id string, want []string) {
 	w.wants(0, "a bad day", "history")
 }
 
-// What does not end in serving ends --wait with 1, however it ends.
+// What does not end in serving ends --wait with 3, however it ends.
 func TestRolloutCommandLineFails(t *testing.T) {
 	w, proxies := stagedWorld(t, 2, func(w *world, o *fleetOptions) { w.NoPreflight, o.Rollout = true, approved })
 	good := w.servingRevision(len(proxies))
 
 	save(t, w.module, []byte("no module"))
-	w.wants(1, "not served", "status", "--wait")
+	w.wants(3, "not served: refused: ", "status", "--wait")
 
 	save(t, w.module, fault{request: "unreachable"}.module(t))
-	w.wants(1, "in its shadow listener", "status", "--wait")
+	w.wants(3, "in its shadow listener", "status", "--wait")
 	w.endServer(syscall.SIGKILL)
 	w.startServer()
-	w.wants(1, "in its shadow listener", "status", "--wait")
+	w.wants(3, "in its shadow listener", "status", "--wait")
 	for _, p := range proxies {
 		p.serves(good)
 	}
-	w.wants(1, "in its shadow listener", "retry", "--wait")
+	w.wants(3, "in its shadow listener", "retry", "--wait")
 	mustEqual(t, "times it was rejected", w.count(rollout.Rejected), 2)
 
 	save(t, w.module, gate(t, 2))
 	ends := w.begun("status", "--wait")
 	w.awaiting(proxies)
 	w.wants(0, "aborted by erin: not today", "abort", "--wait", "--by", "erin", "--why", "not today")
-	ends(1, "aborted by erin")
+	ends(3, "aborted by erin")
 	for _, p := range proxies {
 		p.serves(good)
 		p.runs("x-build", build(1))

@@ -29,6 +29,11 @@ func (a *app) adminFlag(cmd *cobra.Command) func() client {
 	}
 }
 
+// noServerError is that no server answers.
+type noServerError struct{ error }
+
+func (e noServerError) Unwrap() error { return e.error }
+
 func (c client) status(ctx context.Context) (control.Status, error) {
 	var status control.Status
 	return status, c.call(ctx, http.MethodGet, "/v1/status", nil, &status)
@@ -52,7 +57,7 @@ func (c client) call(ctx context.Context, method, path string, send, reply any) 
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("no xds answers at %s (is `xds serve` running? --admin): %w", c.admin, err)
+		return noServerError{fmt.Errorf("no xds answers at %s (is `xds serve` running? --admin): %w", c.admin, err)}
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its end
 	switch {

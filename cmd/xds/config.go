@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/preflight"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
 // settings is how the server runs. Each can be given as a flag, as XDS_… in the
@@ -29,6 +30,7 @@ type settings struct {
 	MaxUnmatched    int
 	PushBudgetBytes int
 	PushTimeout     time.Duration
+	KeepRevisions   int
 	LogLevel        string
 	LogFormat       string
 	Preflight       toggle
@@ -54,6 +56,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.IntVar(&s.MaxUnmatched, "max-unmatched", 1000, "proxies held that no fleet matches, the streams of more are ended; 0: no limit")
 	f.IntVar(&s.PushBudgetBytes, "push-budget-bytes", 1<<30, "bytes of modules sent and not yet answered, more wait their turn; 0: no limit")
 	f.DurationVar(&s.PushTimeout, "push-timeout", 2*time.Minute, "how long a proxy may take to answer a module before its stream is ended; 0: no limit")
+	f.IntVar(&s.KeepRevisions, "keep-revisions", rollout.DefaultKeep, "revisions of a fleet that were served and are kept for `xds rollout undo --to`")
 	f.StringVar(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
 	s.Preflight = true

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"os/user"
-	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -20,15 +20,13 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
-// errNotServed is what --wait ends with where the rollout did not end in serving.
-var errNotServed = errors.New("it is not served: it was refused, rejected or abandoned")
-
 // rolloutFlags are those of every `xds rollout` command.
 type rolloutFlags struct {
-	admin  func() client
-	fleet  *string
-	output *string
-	wait   *bool
+	admin   func() client
+	fleet   *string
+	output  *string
+	wait    *bool
+	timeout *time.Duration
 }
 
 func (a *app) rollout() *cobra.Command {
@@ -49,7 +47,7 @@ func (a *app) rollout() *cobra.Command {
 		rollout.Resume:  "Go on",
 		rollout.Promote: "End the stage: approve it, or do not wait for the rest of its bake",
 		rollout.Abort:   "Give the revision up: every proxy goes back",
-		rollout.Undo:    "Go back to the revision before, at once",
+		rollout.Undo:    "Go back to the revision before, or an older one, at once",
 		rollout.Retry:   "Try a rejected revision again",
 	} {
 		cmd.AddCommand(a.rolloutVerb(verb, short))
@@ -59,10 +57,11 @@ func (a *app) rollout() *cobra.Command {
 
 func (a *app) rolloutFlags(cmd *cobra.Command) rolloutFlags {
 	return rolloutFlags{
-		admin:  a.adminFlag(cmd),
-		fleet:  cmd.Flags().String("fleet", "", "which fleet; needed where there are several"),
-		output: cmd.Flags().StringP("output", "o", "table", "table or json"),
-		wait:   cmd.Flags().Bool("wait", false, "until what is on disk is rolled out; exit with 1 unless it is served"),
+		admin:   a.adminFlag(cmd),
+		fleet:   cmd.Flags().String("fleet", "", "which fleet; needed where there are several"),
+		output:  cmd.Flags().StringP("output", "o", "table", "table or json"),
+		wait:    cmd.Flags().Bool("wait", false, "until what is on disk is rolled out; for its exit status see `xds rollout status --help`"),
+		timeout: cmd.Flags().Duration("timeout", 0, "how long --wait waits; 0: as long as it takes"),
 	}
 }
 
@@ -75,7 +74,10 @@ func (a *app) rolloutVerb(verb rollout.Verb, short string) *cobra.Command {
 	if verb == rollout.Retry {
 		cmd.Flags().StringVar(&id, "revision", "", "the revision's ID; default: that of what is on disk")
 	}
-	skipEmpty := false
+	skipEmpty, to := false, 0
+	if verb == rollout.Undo {
+		cmd.Flags().IntVar(&to, "to", 0, "the number of the revision to go back to, as `xds rollout history` has it; default: the one before")
+	}
 	if verb == rollout.Promote {
 		cmd.Flags().BoolVar(&skipEmpty, "skip-empty", false, "pass the stage if no connected proxy can be of it; it is recorded")
 	}
@@ -83,7 +85,7 @@ func (a *app) rolloutVerb(verb rollout.Verb, short string) *cobra.Command {
 		if *by == "" {
 			*by = userName()
 		}
-		command := control.Command{Fleet: *flags.fleet, Verb: verb, By: *by, Why: *why, ID: id, SkipEmpty: skipEmpty}
+		command := control.Command{Fleet: *flags.fleet, Verb: verb, By: *by, Why: *why, ID: id, SkipEmpty: skipEmpty, To: to}
 		if err := flags.admin().call(cmd.Context(), http.MethodPost, "/v1/commands", command, nil); err != nil {
 			return err
 		}
@@ -103,7 +105,10 @@ func userName() string {
 }
 
 func (a *app) rolloutStatus() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Show where a rollout is", Args: noArgs}
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show where a rollout is", Args: noArgs,
+		Long: "Show where a rollout is, and what it waits for." + waitHelp,
+	}
 	flags := a.rolloutFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.showRollout(cmd.Context(), flags) }
 	return cmd
@@ -114,9 +119,15 @@ func (a *app) showRollout(ctx context.Context, flags rolloutFlags) error {
 	if *flags.output != "table" && *flags.output != "json" {
 		return usageError{fmt.Errorf("--output: %q is not one of table, json", *flags.output)}
 	}
-	f, outcome, err := flags.outcome(ctx)
+	if *flags.timeout < 0 || *flags.timeout > 0 && !*flags.wait {
+		return usageError{errors.New("--timeout: how long --wait waits, which is not given")}
+	}
+	f, outcome, err := a.outcome(ctx, flags)
 	if err != nil {
 		return err
+	}
+	if f.Fleet == "" { // it was never seen
+		return outcome
 	}
 	if *flags.output == "json" {
 		e := json.NewEncoder(a.stdout)
@@ -128,45 +139,49 @@ func (a *app) showRollout(ctx context.Context, flags rolloutFlags) error {
 	return errors.Join(err, outcome)
 }
 
-// outcome asks for the fleet, with --wait once the rollout under way has ended, or
-// that of a change which is being read; outcome is nil where it is served.
-func (f rolloutFlags) outcome(ctx context.Context) (s control.FleetStatus, outcome, err error) {
-	awaited := ""
-	for {
-		if s, err = f.find(ctx); err != nil || !*f.wait {
-			return s, nil, err
-		}
-		awaited = cmp.Or(awaited, s.Candidate.ID)
-		if s.Candidate.ID != awaited || !s.Pending && s.Rollout == nil {
-			break
-		}
-		pause(ctx, 200*time.Millisecond)
+// outcome asks for the fleet, with --wait when it is known what comes of what is on
+// disk; outcome is nil where that is served.
+func (a *app) outcome(ctx context.Context, f rolloutFlags) (s control.FleetStatus, outcome, err error) {
+	if *f.wait {
+		w := waiter{flags: f, ask: f.admin().status, said: a.stderr, began: time.Now()}
+		s, outcome = w.wait(ctx)
+		return s, outcome, nil
 	}
-	if s.Serving.ID != cmp.Or(awaited, s.OnDisk) || awaited == "" && s.Problem != "" {
-		return s, errNotServed, nil
-	}
-	return s, nil, nil
-}
-
-// find asks for the fleet.
-func (f rolloutFlags) find(ctx context.Context) (control.FleetStatus, error) {
 	status, err := f.admin().status(ctx)
 	if err != nil {
-		return control.FleetStatus{}, err
+		return control.FleetStatus{}, nil, err
 	}
+	s, err = f.pick(status)
+	return s, nil, err
+}
+
+// pick finds the fleet that is asked for, the only one where none is named.
+func (f rolloutFlags) pick(status control.Status) (control.FleetStatus, error) {
 	if *f.fleet == "" && len(status.Fleets) == 1 {
 		return status.Fleets[0], nil
 	}
-	i := slices.IndexFunc(status.Fleets, func(s control.FleetStatus) bool { return s.Fleet == *f.fleet })
-	if i < 0 {
-		return control.FleetStatus{}, fmt.Errorf("there is no fleet %q among the %d there are (--fleet)", *f.fleet, len(status.Fleets))
+	var names []string
+	for _, s := range status.Fleets {
+		if s.Fleet == *f.fleet {
+			return s, nil
+		}
+		names = append(names, s.Fleet)
 	}
-	return status.Fleets[i], nil
+	switch {
+	case len(names) == 0:
+		return control.FleetStatus{}, errors.New("there is no fleet yet")
+	case *f.fleet == "":
+		return control.FleetStatus{}, fmt.Errorf("there are %d fleets: say which (--fleet): %s", len(names), strings.Join(names, ", "))
+	}
+	return control.FleetStatus{}, fmt.Errorf("there is no fleet %q; there is %s (--fleet)", *f.fleet, strings.Join(names, ", "))
 }
 
 func printRollout(w io.Writer, f control.FleetStatus, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "fleet\t%s\nserving\t%s\nprevious\t%s\n", f.Fleet, revision(f.Serving), revision(f.Previous))
+	if len(f.Kept) > 1 {
+		fmt.Fprintf(t, "kept\t%s (xds rollout undo --to)\n", numbers(f.Kept))
+	}
 	if r := f.Rollout; r != nil {
 		fmt.Fprintf(t, "candidate\t%s\nstage\t%d of %d: %s, for %s\n", revision(f.Candidate), r.Index, r.Stages, r.Stage, ago(now, r.StageAt))
 		for _, phase := range rollout.Phases {
@@ -175,17 +190,38 @@ func printRollout(w io.Writer, f control.FleetStatus, now time.Time) error {
 			}
 		}
 	}
+	if d := f.Disk; d.State != control.DiskServed && d.State != control.DiskTried {
+		fmt.Fprintf(t, "on disk\t%s\n", onDisk(d))
+	}
 	if h := f.WaitsFor; h != nil {
 		fmt.Fprintf(t, "%s\t%s\n", waitsLabel(h.Kind), waitsText(h))
 	}
-	if n := len(f.Rejected); n > 0 {
-		last := f.Rejected[n-1]
-		fmt.Fprintf(t, "rejected\t%s by %s: %s\n", revision(last.Revision), orDash(last.Node), last.Reason)
+	if f.Asked != nil {
+		fmt.Fprintf(t, "checks\t%s\n", f.Asked.Reason)
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("printing the rollout: %w", err)
 	}
 	return nil
+}
+
+func numbers(all []rollout.Revision) string {
+	var out []string
+	for _, r := range all {
+		out = append(out, strconv.Itoa(r.Number))
+	}
+	return strings.Join(out, ", ")
+}
+
+// onDisk is what is on disk, where it is not what is served.
+func onDisk(d control.DiskStatus) string {
+	switch {
+	case d.State == control.DiskNothing && d.Why == "":
+		return "nothing of the fleet"
+	case d.Revision.ID == "":
+		return fmt.Sprintf("%s: %s", d.State, d.Why)
+	}
+	return fmt.Sprintf("%s, %s: %s", revision(d.Revision), d.State, d.Why)
 }
 
 // waitsLabel names a line about what is waited for.

@@ -14,10 +14,26 @@ import (
 
 // Exit statuses.
 const (
-	exitOK    = 0
-	exitError = 1
-	exitUsage = 2 // the command line itself is wrong
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2 // the command line itself is wrong
+
+	// Of --wait; see waitHelp.
+	exitRejected = 3
+	exitTimeout  = 4
+	exitPerson   = 5
+	exitNoServer = 6
+	exitNobody   = 7
+	exitReplaced = 8
 )
+
+// exitError is an error with an exit status of its own.
+type exitError struct {
+	status int
+	error
+}
+
+func (e exitError) Unwrap() error { return e.error }
 
 // usageError is a mistake on the command line.
 type usageError struct{ error }
@@ -43,11 +59,26 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 		return exitOK
 	}
 	fmt.Fprintln(a.stderr, "xds:", err)
-	if usage := (usageError{}); errors.As(err, &usage) {
+	status := statusOf(err)
+	if status == exitUsage {
 		fmt.Fprintln(a.stderr, "Try `xds help`.")
-		return exitUsage
 	}
-	return exitError
+	return status
+}
+
+// statusOf is the exit status of an error.
+func statusOf(err error) int {
+	switch usage, exit, gone := (usageError{}), (exitError{}), (noServerError{}); {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &exit):
+		return exit.status
+	case errors.As(err, &gone):
+		return exitNoServer
+	}
+	return exitFailed
 }
 
 func (a *app) root() *cobra.Command {

@@ -51,6 +51,9 @@ Each setting can be given as a flag, in the environment (XDS_LOG_LEVEL for
 				return usageError{err}
 			}
 			defer hangUps(log)()
+			if s.KeepRevisions < 1 {
+				return usageError{fmt.Errorf("keep-revisions: %d is under 1: `xds rollout undo` needs the one before", s.KeepRevisions)}
+			}
 			return serve(cmd.Context(), log, s)
 		},
 	}
@@ -131,7 +134,7 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 		MaxStreams: s.MaxStreams, MaxRequestBytes: s.MaxRequestBytes, MaxUnmatched: s.MaxUnmatched,
 		PushBudget: s.PushBudgetBytes, PushTimeout: s.PushTimeout,
 	})
-	config := control.Config{Log: log, Fleet: s.Fleet, Watcher: watcher, XDS: server, Store: dir}
+	config := control.Config{Log: log, Fleet: s.Fleet, Watcher: watcher, XDS: server, Store: dir, KeepRevisions: s.KeepRevisions}
 	if s.Preflight {
 		config.Preflight = preflight.New(s.Limits, os.LookupEnv)
 	}

@@ -22,6 +22,7 @@ var samples = map[string][3]string{
 	"max-request-bytes": {"1", "2", "3"},
 	"max-unmatched":     {"1", "2", "3"},
 	"push-budget-bytes": {"1", "2", "3"},
+	"keep-revisions":    {"1", "2", "3"},
 	"push-timeout":      {"1s", "3s", "4s"},
 	"log-level":         {"debug", "warn", "error"},
 	"log-format":        {"json", "x", "y"},

@@ -94,6 +94,12 @@ func printProblems(w io.Writer, s control.Status, now time.Time) error {
 			lines = append(lines, fmt.Sprintf("fleet %s: its state is not on disk since %s, and a restart would go back to an older one; it is tried again: %s",
 				f.Fleet, f.UnsavedSince.Format(time.DateTime), f.Unsaved))
 		}
+		if d := f.Disk; d.State == control.DiskRejected || d.State == control.DiskAborted || d.State == control.DiskUndone {
+			lines = append(lines, fmt.Sprintf("fleet %s: on disk is not what is served: %s", f.Fleet, onDisk(d)))
+		}
+		if f.Asked != nil {
+			lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, f.Asked.Reason))
+		}
 		if f.WaitsFor != nil {
 			lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, f.WaitsFor.Text))
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // ErrRefused is what a command that can't be carried out wraps.
@@ -22,10 +23,13 @@ type Command struct {
 	ID    string       `json:"id"` // of the revision, for retry
 	// SkipEmpty has promote pass a stage that no connected proxy can be of.
 	SkipEmpty bool `json:"skip_empty"`
+	// To is the number of the revision that undo goes back to, 0 for the one before.
+	To int `json:"to"`
 }
 
 type request struct {
 	command Command
+	undoTo  *snapshot.Snapshot // what undo goes back to, if it had to be read
 	reply   chan error
 }
 
@@ -36,7 +40,11 @@ const savePatience = 3 * time.Second
 // when the state that has it is saved, so that a crash does not take it back; or
 // when the disk takes it not at all, or not in time, which the status says.
 func (c *Control) Do(ctx context.Context, command Command) error {
-	r := request{command, make(chan error, 1)}
+	r := request{command: command, reply: make(chan error, 1)}
+	var err error
+	if r.undoTo, err = c.readUndo(ctx, command); err != nil {
+		return err
+	}
 	select {
 	case c.commands <- r:
 	case <-ctx.Done():
@@ -52,7 +60,7 @@ func (c *Control) Do(ctx context.Context, command Command) error {
 
 // take carries a command out, in the loop, and sees to its answer.
 func (c *Control) take(r request) {
-	if err := c.carryOut(r.command); err != nil {
+	if err := c.carryOut(r.command, r.undoTo); err != nil {
 		r.reply <- err
 		return
 	}
@@ -76,7 +84,7 @@ func (c *Control) answer(s *fleetState) {
 }
 
 // carryOut takes a command, in the loop.
-func (c *Control) carryOut(command Command) error {
+func (c *Control) carryOut(command Command, undoTo *snapshot.Snapshot) error {
 	if !slices.Contains(rollout.Verbs, command.Verb) {
 		return fmt.Errorf("%w: %q is not something to do to a rollout", ErrRefused, command.Verb)
 	}
@@ -87,9 +95,13 @@ func (c *Control) carryOut(command Command) error {
 	if command.Verb == rollout.Retry && command.ID == "" {
 		command.ID = s.onDisk
 	}
+	if refusal := c.bringBack(s, command, undoTo); refusal != "" {
+		return fmt.Errorf("%w: fleet %s: %s", ErrRefused, s.name, refusal)
+	}
 	refusal := c.step(s, rollout.Command{
-		Verb: command.Verb, By: command.By, Why: command.Why, ID: command.ID, SkipEmpty: command.SkipEmpty,
+		Verb: command.Verb, By: command.By, Why: command.Why, ID: command.ID, SkipEmpty: command.SkipEmpty, To: command.To,
 	})
+	c.drop(s)
 	if refusal != "" {
 		return fmt.Errorf("%w: fleet %s: %s", ErrRefused, s.name, refusal)
 	}

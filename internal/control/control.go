@@ -27,6 +27,8 @@ type Config struct {
 	Watcher *watch.Watcher
 	XDS     *xds.Server
 	Store   *store.Dir
+	// KeepRevisions is how many that were served before are kept; 0 for rollout.DefaultKeep.
+	KeepRevisions int
 	// Preflight tries filters before any proxy has them; nil only looks at their modules.
 	Preflight *preflight.Sandbox
 }

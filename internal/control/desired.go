@@ -24,11 +24,12 @@ type desired struct {
 
 // fleetFile is a fleet file as it is now.
 type fleetFile struct {
-	name  string       // of its fleet, as far as one was ever read from it
-	fleet *fleet.Fleet // nil when it can't be read
-	err   error        // why
-	saved saved
-	by    string // who wants it built again
+	name    string       // of its fleet, as far as one was ever read from it
+	fleet   *fleet.Fleet // nil when it can't be read
+	err     error        // why
+	saved   saved
+	content string // names its bytes
+	by      string // who wants it built again
 }
 
 // moduleFile is a module as it is now; both fields are nil until it was read once.
@@ -93,7 +94,7 @@ func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {
 		f = &fleetFile{}
 		c.desired.files[change.Path] = f
 	}
-	f.fleet, f.err, f.saved = nil, change.Err, saved{change.Noticed, change.Settled}
+	f.fleet, f.err, f.saved, f.content = nil, change.Err, saved{change.Noticed, change.Settled}, digest(change.Data)
 	if change.Err == nil {
 		c.noticed(change)
 		if f.fleet = c.settled(change).fleet; f.fleet == nil {

@@ -154,7 +154,7 @@ func (c *Control) job(s *fleetState) stateJob {
 	}
 	s.removing = map[string]bool{}
 	for id, underWay := range s.saving {
-		if !underWay && !c.wanted(s, id) {
+		if !underWay && !c.stays(s, id) {
 			delete(s.saving, id)
 			s.removing[id] = true
 		}

@@ -158,7 +158,7 @@ func TestCommandIsAnsweredWhenSaved(t *testing.T) {
 	c := idle(t)
 	change(t, c, fleetYAML)
 	c.disk()
-	r := request{Command{Verb: rollout.Pause, By: "ann"}, make(chan error, 1)}
+	r := request{command: Command{Verb: rollout.Pause, By: "ann"}, reply: make(chan error, 1)}
 	c.take(r)
 	select {
 	case err := <-r.reply:
@@ -177,7 +177,7 @@ func TestCommandIsAnsweredWhenSaved(t *testing.T) {
 	if data, err := c.Store.Load(fleetFileName("edge")); err != nil || !strings.Contains(string(data), `"paused": true`) {
 		t.Errorf("not in the state: %v", err)
 	}
-	r = request{Command{Verb: rollout.Pause, By: "ann"}, make(chan error, 1)}
+	r = request{command: Command{Verb: rollout.Pause, By: "ann"}, reply: make(chan error, 1)}
 	if c.take(r); !errors.Is(<-r.reply, ErrRefused) {
 		t.Error("it was paused twice")
 	}

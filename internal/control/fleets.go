@@ -52,6 +52,7 @@ func (c *Control) fleet(name string) *fleetState {
 			name: name, key: c.newKey(name), matches: map[string]fleet.Match{}, guests: map[string]time.Time{}, snapshots: map[string]*snapshot.Snapshot{}, composed: map[string]*snapshot.Snapshot{},
 			saving: map[string]bool{}, rewrite: map[string]bool{},
 		}
+		s.rollout.Keep = c.KeepRevisions
 		c.fleets[name] = s
 	}
 	return s
@@ -119,12 +120,7 @@ func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Matc
 		c.offerNew(s, snap, match, by)
 	}
 	c.sort()
-	for id := range s.snapshots {
-		if !c.wanted(s, id) {
-			delete(s.snapshots, id)
-			delete(s.matches, id)
-		}
-	}
+	c.drop(s)
 }
 
 // offerNew offers another content, and has the proxies come that it is for.

@@ -139,15 +139,13 @@ func (c *Control) restoreFleet(key string) error {
 	name := cmp.Or(saved.Name, key)
 	s := c.fleet(name)
 	s.key, s.match, s.moving, s.rollout = key, saved.Match, saved.Moving, saved.Rollout
+	s.rollout.Keep = c.KeepRevisions
 	maps.Copy(s.matches, saved.Matches)
 	maps.Copy(s.guests, saved.Guests)
 	// What can't be read is gone, and the rest goes on without.
-	errs := []error{c.restoreRevision(s, s.rollout.Serving.ID), c.restoreRevision(s, s.rollout.Previous.ID), c.restoreRevision(s, s.candidate().ID)}
+	errs := []error{c.restoreRevision(s, s.rollout.Serving.ID), c.restoreKept(s), c.restoreRevision(s, s.candidate().ID)}
 	if errs[0] != nil {
 		s.rollout.Serving = rollout.Revision{}
-	}
-	if errs[1] != nil {
-		s.rollout.Previous = rollout.Revision{}
 	}
 	if errs[2] != nil {
 		s.rollout.Rollout = nil // it is built anew of what is on disk

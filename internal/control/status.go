@@ -17,6 +17,8 @@ type Status struct {
 	Fleets   []FleetStatus     `json:"fleets"`
 	Proxies  []ProxyStatus     `json:"proxies"`
 	Problems map[string]string `json:"problems,omitempty"` // by file, of files that no fleet was ever read from
+	// Unsettled says that what is on disk is being read: there may be another fleet.
+	Unsettled bool `json:"unsettled"`
 }
 
 // FleetStatus is one fleet.
@@ -25,6 +27,7 @@ type FleetStatus struct {
 	Serving   rollout.Revision    `json:"serving"`   // the last good revision
 	Candidate rollout.Revision    `json:"candidate"` // what is on its way
 	Previous  rollout.Revision    `json:"previous"`  // what was served before; for undo
+	Kept      []rollout.Revision  `json:"kept"`      // what can be gone back to, the newest first
 	Rollout   *RolloutStatus      `json:"rollout,omitempty"`
 	Modules   []snapshot.Module   `json:"modules"` // of the candidate, or of what is served
 	Rejected  []rollout.Rejection `json:"rejected,omitempty"`
@@ -42,6 +45,10 @@ type FleetStatus struct {
 	Unproven []string `json:"unproven,omitempty"`
 	// WaitsFor is what a change on its way waits for; nil where none is on its way.
 	WaitsFor *rollout.HoldUp `json:"waits_for,omitempty"`
+	// Disk is what is on disk, and what has come of it.
+	Disk DiskStatus `json:"disk"`
+	// Asked is what came of asking changed checks of what is served, if it was done.
+	Asked *rollout.Entry `json:"asked,omitempty"`
 }
 
 // RolloutStatus is a rollout in progress.
@@ -98,7 +105,7 @@ const (
 
 // status copies the state for someone who asked.
 func (c *Control) status() Status {
-	out := Status{Fleets: []FleetStatus{}, Proxies: []ProxyStatus{}, Problems: maps.Clone(c.problems)}
+	out := Status{Fleets: []FleetStatus{}, Proxies: []ProxyStatus{}, Problems: maps.Clone(c.problems), Unsettled: c.Watcher.Unsettled()}
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		delete(out.Problems, name)
 		out.Fleets = append(out.Fleets, c.fleetStatus(c.fleets[name]))
@@ -113,11 +120,11 @@ func (c *Control) status() Status {
 
 func (c *Control) fleetStatus(s *fleetState) FleetStatus {
 	out := FleetStatus{
-		Fleet: s.name, Serving: s.rollout.Serving, Candidate: s.candidate(), Previous: s.rollout.Previous,
+		Fleet: s.name, Serving: s.rollout.Serving, Candidate: s.candidate(), Previous: s.rollout.Previous, Kept: slices.Clone(s.rollout.Kept()),
 		Rollout:  s.rolloutStatus(c),
 		Rejected: slices.Clone(s.rollout.Rejected), Problem: c.problems[s.name], Proxies: c.count(s.name),
 		Pending: s.busy || c.Watcher.Unsettled(), OnDisk: s.onDisk, WaitsFor: s.rollout.HoldUp(time.Now()),
-		Unsaved: s.disk.reason, UnsavedSince: s.disk.since,
+		Unsaved: s.disk.reason, UnsavedSince: s.disk.since, Disk: c.diskStatus(s), Asked: s.rollout.AskedLast(),
 	}
 	if snap := s.snapshots[cmp.Or(out.Candidate.ID, out.Serving.ID)]; snap != nil {
 		out.Modules, out.Unproven = snap.Modules, unproven(snap)

@@ -11,7 +11,7 @@ import (
 
 // number is a revision's number, 0 for one that is not served or tried any more.
 func (s *fleetState) number(id string) int {
-	for _, r := range []rollout.Revision{s.rollout.Serving, s.candidate(), s.rollout.Previous} {
+	for _, r := range append([]rollout.Revision{s.rollout.Serving, s.candidate()}, s.rollout.Kept()...) {
 		if r.ID == id {
 			return r.Number
 		}

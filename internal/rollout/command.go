@@ -15,7 +15,7 @@ const (
 	Resume  Verb = "resume"  // go on
 	Promote Verb = "promote" // end the stage: do not wait for the rest of its bake, or approve it
 	Abort   Verb = "abort"   // give the candidate up
-	Undo    Verb = "undo"    // go back to the revision before, at once; in a rollout the same as abort
+	Undo    Verb = "undo"    // go back to the revision before, or an older one, at once; in a rollout the same as abort
 	Retry   Verb = "retry"   // try a rejected revision again
 )
 
@@ -35,11 +35,10 @@ func (s *step) carryOut(c Command) string {
 	if c.Verb == Retry {
 		return s.retry(c)
 	}
-	r := s.Rollout
-	if r == nil && c.Verb == Undo {
+	if c.Verb == Undo {
 		return s.undo(c)
 	}
-	if r == nil {
+	if s.Rollout == nil {
 		return "no rollout is in progress"
 	}
 	switch c.Verb {
@@ -49,7 +48,7 @@ func (s *step) carryOut(c Command) string {
 		return s.resume(c)
 	case Promote:
 		return s.promoteStage(c)
-	case Abort, Undo:
+	case Abort:
 		s.reject(Aborted, "", because("aborted", c), c.By)
 	default:
 		return fmt.Sprintf("%q is not something to do to a rollout", c.Verb)
@@ -113,23 +112,6 @@ func (s *step) resume(c Command) string {
 // waited moves a clock on by as long as the rollout was paused since it began.
 func (s *step) waited(since time.Time) time.Time {
 	return s.now.Add(-max(0, s.Rollout.PausedAt.Sub(since)))
-}
-
-// undo goes back to the revision before. It was good: everyone gets it at once.
-func (s *step) undo(c Command) string {
-	if s.Previous.ID == "" {
-		return "there is no revision before this one to go back to"
-	}
-	undone := s.Serving
-	s.Rejected = append(s.Rejected, Rejection{Revision: undone, Reason: because("undone", c), At: s.now})
-	s.Serving, s.Previous = s.Previous, Revision{}
-	s.returned, s.returning = undone, map[string]bool{}
-	for node := range s.proxies {
-		s.returning[node] = true
-	}
-	s.do(Retarget{})
-	s.record(Entry{Kind: Undone, Revision: undone, By: c.By, Reason: c.Why})
-	return ""
 }
 
 // retry forgets that a revision was rejected, and has what is on disk built again.

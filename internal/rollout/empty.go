@@ -62,7 +62,9 @@ func (s *step) vacant() {
 		s.reject(Rejected, "", fmt.Sprintf("%s, for %s; it is tried again when one that can be of it is connected, or by `xds rollout retry`, after which `%s` passes the stage",
 			s.empty(), deadline, doSkipEmpty), "",
 			stage.deadlineFacet(), stage.matchFacet())
-		s.Rejected[len(s.Rejected)-1].Empty = &stage
+		if i := s.rejection(r.Candidate.ID); i >= 0 { // not that of a move
+			s.Rejected[i].Empty = &stage
+		}
 		return
 	}
 	if r.members > 0 || len(s.proxies) == 0 || s.troubledMembers() > 0 {

@@ -111,6 +111,7 @@ type (
 		ID   string // Retry: of which revision; "" for the one on disk
 		// SkipEmpty has Promote pass a stage that no connected proxy can be of.
 		SkipEmpty bool
+		To        int // Undo: the number of the revision to go back to; 0 for the one before
 	}
 	// Tick says: time has passed. See Fleet.Next.
 	Tick struct{}

@@ -37,6 +37,7 @@ type Rejection struct {
 	Node   string    `json:"node,omitempty"` // the proxy whose evidence it was
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
+	Kind   Kind      `json:"kind,omitempty"` // Rejected, Aborted or Undone
 	// By is what of the plan it was rejected by, if that can change; see Plan.facets.
 	By []string `json:"by,omitempty"`
 	// Empty is the stage that no connected proxy could be of, where that was why.
@@ -56,7 +57,9 @@ type Rejection struct {
 // The exported fields are what survives a restart.
 type Fleet struct {
 	Serving  Revision    `json:"serving"`
-	Previous Revision    `json:"previous"` // what was served before it; for undo
+	Previous Revision    `json:"previous"`       // what was served before it; for undo
+	Good     []Revision  `json:"good,omitempty"` // what was served and can be gone back to; see Kept
+	Keep     int         `json:"-"`              // how many of them are kept; 0 for DefaultKeep
 	Last     int         `json:"last_number"`
 	Rollout  *Rollout    `json:"rollout,omitempty"`
 	Rejected []Rejection `json:"rejected,omitempty"`
@@ -359,7 +362,7 @@ func (s *step) reject(kind Kind, node, reason, by string, facets ...string) {
 		s.refuseMove(node, reason, by)
 		return
 	}
-	rejected := Rejection{Revision: r.Candidate, Node: node, Reason: reason, At: s.now, By: facets, Tries: r.Tries}
+	rejected := Rejection{Revision: r.Candidate, Node: node, Reason: reason, At: s.now, Kind: kind, By: facets, Tries: r.Tries}
 	s.Rejected = append(s.Rejected, rejected)
 	if more := len(s.Rejected) - maxRejected; more > 0 {
 		s.Rejected = slices.Clone(s.Rejected[more:])
@@ -370,6 +373,7 @@ func (s *step) reject(kind Kind, node, reason, by string, facets ...string) {
 			s.returning[name] = true
 		}
 	}
+	s.keep(slices.Clone(s.Kept())) // it may have been good once
 	stage := r.stage().Name
 	s.end()
 	s.do(Retarget{})
@@ -401,7 +405,9 @@ func (s *step) promote() {
 		s.endMove()
 		return
 	}
-	s.Previous, s.Serving, s.Unmoved = s.Serving, r.Candidate, nil
+	good := append(slices.Clone(s.Kept()), s.Serving)
+	s.Serving, s.Unmoved = r.Candidate, nil
+	s.keep(good)
 	settled := s.settled(r)
 	maps.DeleteFunc(s.refusing, func(node string, _ bool) bool { return s.proxies[node] == nil })
 	s.end()

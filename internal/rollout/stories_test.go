@@ -65,6 +65,25 @@ func (s *story) tell(d *datadriven.TestData) string {
 			fmt.Fprintf(&out, "%6s %s\n", e.At.Sub(epoch), describe(Tell{e}))
 		}
 		return out.String()
+	case "keep":
+		s.f.Keep = s.number(d)
+		return ""
+	case "kept":
+		for _, r := range s.f.Kept() {
+			fmt.Fprintf(&out, "%d (%s)\n", r.Number, r.ID)
+		}
+		fmt.Fprintf(&out, "serving %d (%s), before it %d (%s)\n", s.f.Serving.Number, s.f.Serving.ID, s.f.Previous.Number, s.f.Previous.ID)
+		return out.String()
+	case "serves": // without the way to it
+		s.f.Step(Offered{ID: d.CmdArgs[0].Key, Plan: s.plan}, s.now)
+		s.f.Step(Stored{d.CmdArgs[0].Key}, s.now)
+		for range 2 {
+			for _, node := range s.nodes() {
+				a := s.f.Target(node)
+				s.f.Step(Served{Node: node, Live: a.Live, Shadow: a.Shadow}, s.now)
+			}
+		}
+		return ""
 	case "holdup":
 		if h := s.f.HoldUp(s.now); h != nil {
 			return h.Text + "\n"
@@ -176,10 +195,21 @@ func (s *story) event(d *datadriven.TestData) Event {
 	case "count":
 		return Counted{Node: arg, Counters: s.counters(d)}
 	}
+	if d.Cmd == "undo-to" {
+		return Command{Verb: Undo, By: "alice", Why: d.Input, To: s.number(d)}
+	}
 	if d.Cmd == "skip-empty" {
 		return Command{Verb: Promote, By: "alice", Why: d.Input, SkipEmpty: true}
 	}
 	return Command{Verb: Verb(d.Cmd), By: "alice", Why: d.Input}
+}
+
+func (s *story) number(d *datadriven.TestData) int {
+	n, err := strconv.Atoi(d.CmdArgs[0].Key)
+	if err != nil {
+		d.Fatalf(s.t, "%v", err)
+	}
+	return n
 }
 
 func (s *story) counters(d *datadriven.TestData) Counters {

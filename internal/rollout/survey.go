@@ -70,6 +70,21 @@ func (s *step) survey() {
 	s.do(Save{})
 }
 
+// AskedLast is what came of asking changed checks of the revision that is served, the
+// last time, nil for never.
+func (f *Fleet) AskedLast() *Entry {
+	for i := len(f.History) - 1; i >= 0; i-- {
+		e := f.History[i]
+		if e.Revision == f.Serving && e.Kind == Serving {
+			return nil // it was not served before
+		}
+		if e.Revision == f.Serving && e.Kind == Asked {
+			return &e
+		}
+	}
+	return nil
+}
+
 // silent are the proxies that have not answered, and how many of them can.
 func (v *Survey) silent(all map[string]*proxy) (nodes []string, expected int) {
 	for node, p := range all {

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+const waitHelp = `
+
+With --wait it returns when what is on disk is served, or is not going to be, and
+says why. Called right after a save it waits for that save, over restarts of the
+server too. Its exit status:
+
+  0  it is served
+  1  something else is wrong: there is no such fleet, say
+  2  the command line is
+  3  it was refused, rejected, aborted or undone
+  4  --timeout is over, and it is still on its way
+  5  --timeout is over, and it waits for a person: it is paused, or to be approved
+  6  no server answers (for as long as --timeout, or 30s)
+  7  no proxy of the fleet is connected (for as long as --timeout, or 15s)
+  8  a newer save has taken its place`
+
+// How long is waited where there is no --timeout: a server may be restarted, and its
+// proxies come back within Envoy's back-off of up to 11 s.
+const (
+	serverPatience = 30 * time.Second
+	proxyPatience  = 15 * time.Second
+	lookEvery      = 200 * time.Millisecond
+)
+
+// waiter is one `--wait`.
+type waiter struct {
+	flags   rolloutFlags
+	ask     func(context.Context) (control.Status, error)
+	said    io.Writer // what is waited for, as it changes
+	began   time.Time
+	awaited string // the content on disk that is waited for, "" until it is known
+	looks   int
+	told    rollout.Wait
+
+	missing time.Time // since when no server answers; zero while one does
+	nobody  time.Time // since when no proxy is connected; zero while one is
+}
+
+// wait returns when it is known what comes of what is on disk; its error says why
+// that is not served.
+func (w *waiter) wait(ctx context.Context) (control.FleetStatus, error) {
+	for {
+		s, err := w.look(ctx)
+		if outcome, over := w.judge(s, err); over {
+			return s, outcome
+		}
+		pause(ctx, lookEvery)
+		if ctx.Err() != nil {
+			return s, fmt.Errorf("waiting for the rollout: %w", ctx.Err())
+		}
+	}
+}
+
+// unsettled is what look says while it is not known yet which fleets there are.
+var errUnsettled = errors.New("what is on disk is being read")
+
+func (w *waiter) look(ctx context.Context) (control.FleetStatus, error) {
+	status, err := w.ask(ctx)
+	if err != nil {
+		return control.FleetStatus{}, err
+	}
+	s, err := w.flags.pick(status)
+	switch {
+	case err == nil:
+		return s, nil
+	case status.Unsettled:
+		return s, errUnsettled
+	case len(status.Problems) > 0:
+		return s, exitError{exitRejected, fmt.Errorf("nothing of it is served: %w", problems(status))}
+	}
+	return s, err
+}
+
+func problems(status control.Status) error {
+	var all []error
+	for _, problem := range status.Problems {
+		all = append(all, errors.New(problem))
+	}
+	return errors.Join(all...)
+}
+
+// judge says whether the wait is over, and what came of it.
+func (w *waiter) judge(s control.FleetStatus, err error) (outcome error, over bool) {
+	now := time.Now()
+	if gone := (noServerError{}); errors.As(err, &gone) {
+		since(&w.missing, now, true)
+		if w.out(now, w.missing, serverPatience) {
+			return exitError{exitNoServer, err}, true
+		}
+		return nil, false
+	}
+	since(&w.missing, now, false)
+	w.looks++
+	switch {
+	case errors.Is(err, errUnsettled):
+		return w.timedOut(s, now)
+	case w.looks == 1: // a save is noticed a moment after it
+		return nil, false
+	case err != nil:
+		return err, true
+	}
+	w.say(s)
+	since(&w.nobody, now, s.Proxies == 0)
+	return w.outcome(s, now)
+}
+
+// outcome is what came of the save that is waited for.
+func (w *waiter) outcome(s control.FleetStatus, now time.Time) (outcome error, over bool) {
+	if s.Disk.State == control.DiskReading {
+		return w.timedOut(s, now)
+	}
+	if w.awaited == "" {
+		w.awaited = s.Disk.Content
+	}
+	switch {
+	case s.Disk.Content != w.awaited:
+		return exitError{exitReplaced, errors.New("a newer save has taken its place")}, true
+	case s.Disk.State == control.DiskServed && s.Proxies > 0:
+		return nil, true
+	case s.Disk.State == control.DiskServed || s.Disk.State == control.DiskTried:
+		if s.Proxies == 0 && w.out(now, w.nobody, proxyPatience) {
+			return exitError{exitNobody, fmt.Errorf("it is not served: no proxy of fleet %s is connected", s.Fleet)}, true
+		}
+		return w.timedOut(s, now)
+	}
+	return exitError{exitRejected, fmt.Errorf("it is not served: %s: %s", s.Disk.State, s.Disk.Why)}, true
+}
+
+// timedOut says what is waited for still, when the time is over.
+func (w *waiter) timedOut(s control.FleetStatus, now time.Time) (outcome error, over bool) {
+	if *w.flags.timeout == 0 || now.Sub(w.began) < *w.flags.timeout {
+		return nil, false
+	}
+	status, what := exitTimeout, "what is on disk is being read"
+	if h := s.WaitsFor; h != nil {
+		what = h.Text
+		switch h.Kind {
+		case rollout.WaitPaused, rollout.WaitApproval:
+			status = exitPerson
+		case rollout.WaitNoProxy:
+			status = exitNobody
+		default:
+		}
+	}
+	return exitError{status, fmt.Errorf("it is not served within %s: %s", *w.flags.timeout, what)}, true
+}
+
+// out is whether something has lasted for too long.
+func (w *waiter) out(now, since time.Time, patience time.Duration) bool {
+	if *w.flags.timeout > 0 {
+		return now.Sub(w.began) >= *w.flags.timeout
+	}
+	return !since.IsZero() && now.Sub(since) >= patience
+}
+
+// say tells what is waited for, when it is something else.
+func (w *waiter) say(s control.FleetStatus) {
+	if h := s.WaitsFor; h != nil && h.Kind != w.told {
+		w.told = h.Kind
+		fmt.Fprintln(w.said, "waiting:", h.Text)
+	}
+}
+
+// since notes from when on something is so.
+func since(at *time.Time, now time.Time, is bool) {
+	switch {
+	case !is:
+		*at = time.Time{}
+	case at.IsZero():
+		*at = now
+	}
+}
