@@ -79,7 +79,7 @@ func (w *world) fleetYAML(o fleetOptions) []byte {
 	w.t.Helper()
 	for field, value := range map[*string]string{
 		&o.Name: "edge", &o.Match: "{cluster: edge}", &o.Module: w.module, &o.Cluster: "echo",
-		&o.Rollout: "{stages: [{name: all, percent: 100}]}",
+		&o.Rollout: "{stages: [{name: all, percent: 100, bake: 0s}]}",
 	} {
 		if *field == "" {
 			*field = value

@@ -101,6 +101,9 @@ func table(s control.Status, now time.Time) string {
 		b.WriteString("(no proxy is connected)\n")
 	}
 	for _, f := range s.Fleets {
+		if f.Degraded != nil {
+			fmt.Fprintf(&b, "! fleet %s is degraded: %s\n", f.Fleet, f.Degraded.Reason)
+		}
 		if f.Problem != "" {
 			fmt.Fprintf(&b, "! fleet %s goes on with revision %s: %s\n", f.Fleet, revision(f.Serving), f.Problem)
 		}
@@ -145,6 +148,10 @@ func sentence(r control.Record) string {
 		text = fmt.Sprintf("error      %s", r.Message)
 	case control.Healed:
 		text = fmt.Sprintf("healed     what is on disk for %s can be served again", r.Fleet)
+	case string(rollout.DegradedNow):
+		text = fmt.Sprintf("degraded   %s serves revision %s, and %s shows against it: %s", r.Fleet, rev, r.Node, r.Message)
+	case string(rollout.TakenBack):
+		text = fmt.Sprintf("taken back revision %s of %s, by %s: %s", rev, r.Fleet, r.Node, r.Message)
 	case string(rollout.StillRejected):
 		text = fmt.Sprintf("rejected   what was saved is revision %s of %s, which %s has refused: not sent again: %s", rev, r.Fleet, r.Node, r.Message)
 	default:

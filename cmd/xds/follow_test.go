@@ -78,6 +78,8 @@ func TestSentences(t *testing.T) {
 		string(rollout.Serving):       "03:04:05.000 serving    every proxy of edge has revision 7 (abcdefgh)",
 		control.Problem:               "03:04:05.000 error      said",
 		control.Healed:                "03:04:05.000 healed     what is on disk for edge can be served again",
+		string(rollout.DegradedNow):   "03:04:05.000 degraded   edge serves revision 7 (abcdefgh), and edge-1 shows against it: said",
+		string(rollout.TakenBack):     "03:04:05.000 taken back revision 7 (abcdefgh) of edge, by edge-1: said",
 		string(rollout.StillRejected): "03:04:05.000 rejected   what was saved is revision 7 (abcdefgh) of edge, which edge-1 has refused: not sent again: said",
 	} {
 		got := sentence(control.Record{

@@ -90,6 +90,10 @@ func printProblems(w io.Writer, s control.Status, now time.Time) error {
 		if f.Problem != "" {
 			lines = append(lines, fmt.Sprintf("fleet %s: what is on disk can't be served:\n  %s", f.Fleet, strings.ReplaceAll(f.Problem, "\n", "\n  ")))
 		}
+		if d := f.Degraded; d != nil {
+			lines = append(lines, fmt.Sprintf("fleet %s: degraded since %s, by %s: revision %s: %s: %s", f.Fleet, d.Since.Format(time.DateTime), d.Node,
+				revision(f.Serving), d.Evidence, d.Reason))
+		}
 		if f.Unsaved != "" {
 			lines = append(lines, fmt.Sprintf("fleet %s: its state is not on disk since %s, and a restart would go back to an older one; it is tried again: %s",
 				f.Fleet, f.UnsavedSince.Format(time.DateTime), f.Unsaved))

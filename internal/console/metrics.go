@@ -54,6 +54,7 @@ var (
 	descRevision = desc("revision", "Number of a fleet's revision; 0 for none.", "fleet", "role")
 	descRejected = desc("rejected_revisions", "Revisions that a fleet remembers as rejected.", "fleet")
 	descProblem  = desc("problem", "1 while what is on disk for a fleet can't be served.", "fleet")
+	descDegraded = desc("degraded", "1 while there is evidence against what a fleet serves.", "fleet")
 	descUnsaved  = desc("unsaved", "1 while the state directory does not take a fleet's state.", "fleet")
 )
 
@@ -61,7 +62,7 @@ var (
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descStreams, descUnmatched, descEvents, descInFlight, descWaiting, descTimeouts, descPushes, descPushed,
-		descAnswers, descRefused, descLimit, descProxies, descRevision, descRejected, descProblem, descUnsaved,
+		descAnswers, descRefused, descLimit, descProxies, descRevision, descRejected, descProblem, descDegraded, descUnsaved,
 	} {
 		out <- d
 	}
@@ -126,6 +127,7 @@ func (c *collector) fleets(out chan<- prometheus.Metric, status control.Status) 
 		gauge(out, descRevision, f.Candidate.Number, f.Fleet, "candidate")
 		gauge(out, descRejected, len(f.Rejected), f.Fleet)
 		gauge(out, descProblem, is(f.Problem != ""), f.Fleet)
+		gauge(out, descDegraded, is(f.Degraded != nil), f.Fleet)
 		gauge(out, descUnsaved, is(f.Unsaved != ""), f.Fleet)
 	}
 }

@@ -34,7 +34,7 @@ func TestMetrics(t *testing.T) {
 	}, control.Status{
 		Fleets: []control.FleetStatus{{
 			Fleet: "edge", Serving: rollout.Revision{ID: "a", Number: 18}, Candidate: rollout.Revision{ID: "b", Number: 19},
-			Rejected: make([]rollout.Rejection, 20), Problem: "no", Unsaved: "full",
+			Rejected: make([]rollout.Rejection, 20), Problem: "no", Unsaved: "full", Degraded: &rollout.Degraded{},
 		}},
 		Proxies: []control.ProxyStatus{
 			{Fleet: "edge", State: control.StateServing}, {Fleet: "edge", State: control.StateServing},
@@ -44,6 +44,7 @@ func TestMetrics(t *testing.T) {
 	want := strings.Split(strings.TrimSpace(`
 waxwing_answers_total{verdict="accepted"} 13
 waxwing_answers_total{verdict="rejected"} 14
+waxwing_degraded{fleet="edge"} 1
 waxwing_events_waiting 7
 waxwing_limit{limit="max-request-bytes"} 2
 waxwing_limit{limit="max-streams"} 1

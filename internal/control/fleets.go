@@ -292,7 +292,8 @@ func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {
 			Bake: st.Bake, Deadline: st.Deadline, Manual: st.Manual,
 		})
 	}
-	plan.Checks = snap.CheckKeys()
+	plan.Checks, plan.FailOpen = snap.CheckKeys(), snap.FailOpen()
+	plan.Watch, plan.OnEvidence = r.Watch, r.OnEvidence
 	for _, e := range snap.Entries() {
 		for _, check := range snap.Meta.Checks {
 			switch {

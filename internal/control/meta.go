@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -29,21 +30,26 @@ func (c *Control) takeMeta(s *fleetState, snap *snapshot.Snapshot) (changed []st
 }
 
 // planID names the questions to a proxy: reports on others than it is asked now,
-// because the checks have changed meanwhile, say nothing.
-func planID(of *snapshot.Snapshot, probe rollout.Probe) string {
-	return of.ID + "/" + string(probe) + "/" + of.Questions()
+// because the checks have changed meanwhile, say nothing. again counts how often they
+// were asked anew.
+func planID(of *snapshot.Snapshot, probe rollout.Probe, again int) string {
+	id := of.ID + "/" + string(probe) + "/" + of.Questions()
+	if again > 0 {
+		id += "/" + strconv.Itoa(again)
+	}
+	return id
 }
 
 // probed takes a report on the checks.
 func (c *Control) probed(s *fleetState, id string, e xds.Event) {
-	parts := strings.SplitN(e.Plan, "/", 3)
+	parts := strings.Split(e.Plan, "/")
 	snap := s.snapshots[parts[0]]
 	if snap == nil || len(parts) < 3 || parts[2] != snap.Questions() {
 		return // on checks as they were before
 	}
 	c.step(s, rollout.Probed{
 		Node: id, Of: snap.ID, Probe: rollout.Probe(parts[1]), Passed: e.Passed, Failed: strings.Join(e.Failed, ", "),
-		Checks: failedKeys(snap, e.Failed),
+		Checks: failedKeys(snap, e.Failed), Unsure: e.Unsure,
 	})
 }
 

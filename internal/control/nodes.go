@@ -1,6 +1,8 @@
 package control
 
 import (
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,11 +119,17 @@ func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
 	}
 }
 
+func wantsError(c snapshot.Check) bool { return c.Status >= http.StatusInternalServerError }
+
 // counters are a proxy's, with what they should be.
 func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.Counters {
 	out := rollout.Counters{
 		At: e.At, Requests: e.Requests - min(e.Probes, e.Requests), Errors: e.Errors,
-		VMs: e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes,
+		VMs: e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
+		ServiceErrors: e.ServiceErrors + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too
+	}
+	if snap := s.snapshots[n.target.Live]; snap != nil && slices.ContainsFunc(snap.Meta.Checks, wantsError) {
+		out.Filtered = 0 // the proxy's own probes may be these
 	}
 	accepted := s.rollout.Accepted(n.node.GetId())
 	if e.Workers > 0 && accepted.Live == n.target.Live && accepted.Shadow == n.target.Shadow {

@@ -22,8 +22,10 @@ import (
 const (
 	shadowInterval = 20 * time.Millisecond
 	liveInterval   = 100 * time.Millisecond
+	watchInterval  = time.Second // of what is served and watched: for minutes, beside users' requests
 	probeTimeout   = time.Second
 	reportInterval = 100 * time.Millisecond
+	watchReport    = 500 * time.Millisecond
 	// reportsASecond bounds what the proxies of a large fleet report together.
 	reportsASecond = 2000
 )
@@ -35,11 +37,15 @@ func (c *Control) probes(s *fleetState, n *nodeState, a rollout.Assignment) *xds
 		return nil
 	}
 	plan := &xds.ProbePlan{
-		ID: planID(of, a.Probe), Interval: liveInterval, Timeout: probeTimeout, Shadow: a.Probe == rollout.ProbeShadow,
+		ID: planID(of, a.Probe, a.Again), Interval: liveInterval, Timeout: probeTimeout, Shadow: a.Probe == rollout.ProbeShadow,
 		Report: max(reportInterval, time.Duration(len(c.nodes))*time.Second/reportsASecond),
 	}
-	if a.Probe == rollout.ProbeShadow {
+	switch a.Probe {
+	case rollout.ProbeShadow:
 		plan.Interval = shadowInterval
+	case rollout.ProbeWatch:
+		plan.Interval, plan.Report = watchInterval, max(plan.Report, watchReport)
+	default:
 	}
 	for _, e := range of.Entries() {
 		if e.Shadow != (a.Probe == rollout.ProbeShadow) || e.Why != "" {

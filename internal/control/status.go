@@ -37,6 +37,10 @@ type FleetStatus struct {
 	// it is not known yet. OnDisk is the ID of what was built of the disk last.
 	Pending bool   `json:"pending"`
 	OnDisk  string `json:"on_disk"`
+	// Degraded is evidence against what is served, nil for none. It takes that back,
+	// where it may, until WatchedUntil; zero: it does not.
+	Degraded     *rollout.Degraded `json:"degraded,omitempty"`
+	WatchedUntil time.Time         `json:"watched_until,omitzero"`
 	// Unsaved says why the state directory does not have the fleet's state, and since
 	// when: a restart would go back to an older one.
 	Unsaved      string    `json:"unsaved,omitempty"`
@@ -125,6 +129,13 @@ func (c *Control) fleetStatus(s *fleetState) FleetStatus {
 		Rejected: slices.Clone(s.rollout.Rejected), Problem: c.problems[s.name], Proxies: c.count(s.name),
 		Pending: s.busy || c.Watcher.Unsettled(), OnDisk: s.onDisk, WaitsFor: s.rollout.HoldUp(time.Now()),
 		Unsaved: s.disk.reason, UnsavedSince: s.disk.since, Disk: c.diskStatus(s), Asked: s.rollout.AskedLast(),
+	}
+	if w := s.rollout.Watch; w != nil {
+		out.WatchedUntil = w.Until
+		if w.Degraded != nil {
+			degraded := *w.Degraded
+			out.Degraded = &degraded
+		}
 	}
 	if snap := s.snapshots[cmp.Or(out.Candidate.ID, out.Serving.ID)]; snap != nil {
 		out.Modules, out.Unproven = snap.Modules, unproven(snap)

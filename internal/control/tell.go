@@ -50,6 +50,12 @@ func (c *Control) tell(s *fleetState, e rollout.Entry) {
 		log.Info("serving: it is the last good revision now", "proxies", c.count(s.name))
 	case rollout.Rejected, rollout.Aborted:
 		log.Error("rejected, and not sent to any proxy again", "still_runs", s.running())
+	case rollout.DegradedNow:
+		log.Error("degraded: there is evidence against what is served")
+	case rollout.TakenBack:
+		log.Error("what was served is taken back, and not sent to any proxy again", "still_runs", s.running())
+	case rollout.Stays:
+		log.Error("what is served stays, for all the evidence against it")
 	case rollout.StillRejected:
 		log.Error("on disk is a revision that was rejected: it is not sent", "still_runs", s.running())
 	case rollout.ProxyRefusesGood:

@@ -13,6 +13,11 @@ type Rollout struct {
 	Prove time.Duration `json:"prove"`
 	// Limits are from when on evidence is against a revision.
 	Limits Limits `json:"limits"`
+	// Watch is for how long evidence against a revision that is served takes it back,
+	// and OnEvidence which of it: all ("undo"), none ("report"), or "" for crashed VMs
+	// and failing checks.
+	Watch      time.Duration `json:"watch,omitempty"`
+	OnEvidence string        `json:"on_evidence,omitempty"`
 }
 
 // A Stage is a part of the fleet, in addition to those of the stages before it.
@@ -49,14 +54,20 @@ func DefaultRollout() Rollout {
 	return Rollout{
 		Stages: []Stage{
 			{Name: "canary", Proxies: 1, Bake: 5 * time.Second, Deadline: defaultDeadline},
-			{Name: "all", Percent: 100, Deadline: defaultDeadline},
+			{Name: "all", Percent: 100, Bake: lastBake, Deadline: defaultDeadline},
 		},
 		Prove:  time.Second,
+		Watch:  10 * time.Minute,
 		Limits: Limits{Errors: 0.05, MinRequests: 20, Disconnects: 3, Troubled: 0.1},
 	}
 }
 
-const defaultDeadline = 5 * time.Minute
+const (
+	defaultDeadline = 5 * time.Minute
+	// lastBake is that of the last stage where the file does not say it: what all
+	// proxies have is good only when they have had it for a moment.
+	lastBake = 5 * time.Second
+)
 
 type rolloutDocument struct {
 	Stages []struct {
@@ -69,6 +80,8 @@ type rolloutDocument struct {
 		Approve  at[string]        `yaml:"approve"`
 	} `yaml:"stages"`
 	Prove  at[time.Duration] `yaml:"prove"`
+	Watch  at[time.Duration] `yaml:"watch"`
+	On     at[string]        `yaml:"on_evidence"`
 	Limits struct {
 		Errors      at[float64] `yaml:"errors"`
 		MinRequests at[int]     `yaml:"min_requests"`
@@ -81,6 +94,8 @@ type rolloutDocument struct {
 func (p *parser) rollout() {
 	doc, r := p.doc.Rollout, DefaultRollout()
 	r.Prove = p.duration("prove", doc.Prove, r.Prove)
+	r.Watch = p.duration("watch", doc.Watch, r.Watch)
+	set(p, &r.OnEvidence, doc.On, "on_evidence", func(v string) bool { return v == "undo" || v == "report" }, "undo or report")
 	set(p, &r.Limits.Errors, doc.Limits.Errors, "limits.errors", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")
 	set(p, &r.Limits.MinRequests, doc.Limits.MinRequests, "limits.min_requests", func(v int) bool { return v > 0 }, "over 0")
 	set(p, &r.Limits.Disconnects, doc.Limits.Disconnects, "limits.disconnects", func(v int) bool { return v >= 0 }, "0 or more")
@@ -101,7 +116,11 @@ func (p *parser) rollout() {
 func (p *parser) stage(i int) Stage {
 	doc, line := p.doc.Rollout.Stages[i], lineOf(p.root, "rollout", "stages", i)
 	s := Stage{Name: doc.Name, Match: doc.Match, Deadline: p.duration("deadline", doc.Deadline, defaultDeadline)}
-	s.Bake = p.duration("bake", doc.Bake, 0)
+	bake := time.Duration(0)
+	if i == len(p.doc.Rollout.Stages)-1 {
+		bake = lastBake
+	}
+	s.Bake = p.duration("bake", doc.Bake, bake)
 	if s.Name == "" {
 		p.add(line, "rollout: stage %d has no name", i+1)
 	}

@@ -12,6 +12,14 @@ func (f *Fleet) Copy() Fleet {
 	if v := f.Survey; v != nil {
 		c.Survey = &Survey{Since: v.Since}
 	}
+	if f.Watch != nil {
+		watch := *f.Watch
+		if d := watch.Degraded; d != nil {
+			degraded := *d
+			watch.Degraded = &degraded
+		}
+		c.Watch = &watch
+	}
 	if r := f.Rollout; r != nil {
 		c.Rollout = &Rollout{
 			Candidate: r.Candidate, Plan: r.Plan, Stage: r.Stage,

@@ -14,6 +14,13 @@ type Plan struct {
 	LiveChecks   bool `json:"live_checks"`
 	// Checks names each check by its content.
 	Checks []string `json:"checks,omitempty"`
+	// FailOpen says that requests pass a filter whose VM has crashed.
+	FailOpen bool `json:"fail_open,omitempty"`
+	// Watch is for how long evidence against the revision takes it back once it is
+	// served, and OnEvidence which of it does: OnEvidenceUndo, OnEvidenceReport, or ""
+	// for the kinds that can only be its own.
+	Watch      time.Duration `json:"watch,omitempty"`
+	OnEvidence string        `json:"on_evidence,omitempty"`
 }
 
 // A Stage is a part of the fleet. Its size includes the stages before it.
@@ -97,6 +104,9 @@ type (
 		Passed bool
 		Failed string   // which, where not
 		Checks []string // those of Plan.Checks, as far as it can be told
+		// Unsure says that the service behind the filters may have failed them: they were
+		// answered 5xx, or not at all.
+		Unsure bool
 	}
 	// Counted says: a proxy's counters since its last report.
 	Counted struct {
@@ -194,6 +204,12 @@ const (
 	Aborted           Kind = "aborted"  // a person rejected a candidate
 	Undone            Kind = "undone"   // a person went back to the revision before
 	Retried           Kind = "retried"  // a person wants a rejected revision tried again
+
+	DegradedNow Kind = "degraded"    // there is evidence against what is served
+	Recovered   Kind = "recovered"   // and now there is none
+	TakenBack   Kind = "taken back"  // what is served is undone for it, and rejected
+	Stays       Kind = "stays"       // it would be, but there is no revision before it
+	WatchEnded  Kind = "watch ended" // evidence does not take it back any more
 
 	MoveStarted Kind = "move started" // proxies of other fleets are to have what this one serves
 	MovedIn     Kind = "moved in"     // they have proven it, and are of this fleet

@@ -7,13 +7,17 @@ import (
 
 // Counters are what a proxy counted since its last report.
 type Counters struct {
-	At          time.Time
-	Requests    uint64 // completed, of its real listeners; its own probes are none of them
-	Errors      uint64 // those answered 5xx
-	VMs         int    // Wasm VMs that are alive
-	WantVMs     int    // how many there should be: workers + 2 for each one held; 0 if not known
-	ConfigFails uint64 // configurations it could not apply
-	Crashes     uint64 // requests that found their VM crashed; under FAIL_RELOAD only
+	At       time.Time
+	Requests uint64 // completed, of its real listeners; its own probes are none of them
+	Errors   uint64 // those answered 5xx
+	Filtered uint64 // those of them that a filter answered so, and not the service behind it
+	// ServiceErrors are requests that the service behind the filters answered 5xx, or
+	// has not answered: those of the proxy's own probes, too.
+	ServiceErrors uint64
+	VMs           int    // Wasm VMs that are alive
+	WantVMs       int    // how many there should be: workers + 2 for each one held; 0 if not known
+	ConfigFails   uint64 // configurations it could not apply
+	Crashes       uint64 // requests that found their VM crashed; under FAIL_RELOAD only
 }
 
 // share is what was answered lately.
@@ -24,8 +28,8 @@ type share struct {
 
 // window is one report.
 type window struct {
-	requests, errors uint64
-	span             time.Duration
+	requests, errors, filtered uint64
+	span                       time.Duration
 }
 
 func (s *share) add(w window) {
@@ -40,17 +44,23 @@ func (s *share) last(n int) window {
 		w := s.windows[(s.next-1-i)%len(s.windows)]
 		sum.requests += w.requests
 		sum.errors += w.errors
+		sum.filtered += w.filtered
 		sum.span += w.span
 	}
 	return sum
 }
 
 // errorShare is the share of 5xx, where there are enough requests to speak of one.
-func (w window) errorShare(enough int) float64 {
+func (w window) errorShare(enough int) float64 { return w.share(w.errors, enough) }
+
+// filterShare is the share of 5xx that filters answered.
+func (w window) filterShare(enough int) float64 { return w.share(w.filtered, enough) }
+
+func (w window) share(of uint64, enough int) float64 {
 	if w.requests < uint64(max(enough, 1)) {
 		return 0
 	}
-	return float64(w.errors) / float64(w.requests)
+	return float64(of) / float64(w.requests)
 }
 
 func (w window) rate() float64 {
@@ -64,15 +74,25 @@ func (w window) rate() float64 {
 type traffic struct {
 	before, after share
 	last          time.Time
-	flipped       bool
-	mixed         bool // the next report is of the time before a flip, too
-	reports       int  // since the flip
-	hadVMs        bool // before it, as many as it should have had
-	fewVMs        int  // reports in a row with too few
+	flipped       bool   // to the candidate, or to what is served and watched
+	mixed         bool   // the next report is of the time before a flip, too
+	reports       int    // since the flip
+	hadVMs        bool   // as many as it should have had, before the flip or while it is watched
+	fewVMs        int    // reports in a row with too few
+	right         bool   // a request was answered other than by 5xx since the flip
+	wrong         uint64 // those that a filter answered 5xx
+	serviceErrors uint64 // of the last two reports
+	olderErrors   uint64 // of the last one of them
 }
 
+// flip is to another revision. What it is judged by is the time before: that of the
+// revision that was watched, if that is known.
 func (t *traffic) flip() {
+	if t.flipped && t.after.next > 0 {
+		t.before = t.after
+	}
 	t.flipped, t.mixed, t.after, t.reports, t.fewVMs = true, true, share{}, 0, 0
+	t.right, t.wrong = false, 0
 }
 
 func (t *traffic) unflip() {
@@ -90,11 +110,12 @@ func (s *step) counted(e Counted) {
 		return
 	}
 	t := &p.traffic
-	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests)}
+	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests)}
 	if !t.last.IsZero() {
 		w.span = c.At.Sub(t.last)
 	}
 	t.last = c.At
+	t.serviceErrors, t.olderErrors = t.olderErrors+c.ServiceErrors, c.ServiceErrors
 	if t.flipped && p.phase == Flipping {
 		return // the old one answers still, or the new one already
 	}
@@ -102,37 +123,71 @@ func (s *step) counted(e Counted) {
 	t.mixed = false
 	switch {
 	case mixed:
-	case r == nil || !t.flipped:
+	case r != nil && r.Flipped[e.Node]:
+		t.add(w)
+		if c := s.against(p, c, r.Plan); c.reason != "" {
+			s.reject(Rejected, e.Node, c.reason, "", c.facets...)
+		}
+	case t.flipped:
+		t.add(w)
+		t.hadVMs = t.hadVMs || c.WantVMs > 0 && c.VMs >= c.WantVMs
+		if r != nil {
+			s.rest.add(w)
+		}
+		s.answeredRightly(t)
+		s.watched(e.Node, p, c)
+	default:
 		t.before.add(w)
 		t.hadVMs = c.WantVMs > 0 && c.VMs >= c.WantVMs
 		s.rest.add(w)
-	default:
-		t.after.add(w)
-		t.reports++
-		s.judge(e.Node, p, c)
 	}
 }
 
-func (s *step) judge(node string, p *proxy, c Counters) {
+// add takes a report of the time since the flip.
+func (t *traffic) add(w window) {
+	t.after.add(w)
+	t.reports++
+	t.right = t.right || w.requests > w.errors
+	t.wrong += w.filtered
+}
+
+// answeredRightly notes, for good, that what is served has done so.
+func (s *step) answeredRightly(t *traffic) {
+	if w := s.Watch; w != nil && t.right && !w.Right {
+		w.Right = true
+		s.do(Save{})
+	}
+}
+
+// A charge is what speaks against a revision; the zero value: nothing.
+type charge struct {
+	evidence Evidence
+	reason   string
+	facets   []string // what of the plan it was by: see Plan.facets
+}
+
+// against is what a proxy's counters say against the revision that it was flipped to.
+func (s *step) against(p *proxy, c Counters, plan Plan) charge {
 	t := &p.traffic
-	against := s.fewVMs(t, c)
-	var by []string
+	if few := s.fewVMs(t, c); few != "" {
+		return charge{evidence: CrashedVMs, reason: few}
+	}
 	switch {
-	case against != "":
 	case c.Crashes > 0:
-		against = fmt.Sprintf("%d requests found their Wasm VM crashed", c.Crashes)
+		return charge{evidence: CrashedVMs, reason: many(c.Crashes) + " found their Wasm VM crashed"}
 	case c.ConfigFails > 0:
-		against = fmt.Sprintf("%d configurations could not be applied", c.ConfigFails)
-	default:
-		if against = s.tooManyErrors(t); against != "" {
-			by = []string{s.Rollout.Plan.limitsFacet()}
-		} else {
-			against = s.quiet(t)
-		}
+		return charge{evidence: CrashedVMs, reason: fmt.Sprintf("%d configurations could not be applied", c.ConfigFails)}
 	}
-	if against != "" {
-		s.reject(Rejected, node, against, "", by...)
+	if by := s.byFilters(t, plan); by.reason != "" {
+		return by
 	}
+	if against := s.tooManyErrors(t, plan.Limits); against != "" {
+		return charge{Errors, against, []string{plan.limitsFacet()}}
+	}
+	if s.Rollout == nil { // at night there are fewer, too
+		return charge{}
+	}
+	return charge{evidence: Errors, reason: s.quiet(t)}
 }
 
 // fewVMs tells of a filter that starts on the main thread and fails on workers:
@@ -148,10 +203,55 @@ func (s *step) fewVMs(t *traffic, c Counters) string {
 	return fmt.Sprintf("%d Wasm VMs are alive, and should be %d (workers + 2 for each filter held)", c.VMs, c.WantVMs)
 }
 
-func (s *step) tooManyErrors(t *traffic) string {
-	limits := s.Rollout.Plan.Limits
+// byFilters tells of requests that filters answered 5xx, and the service never had.
+// A VM that has crashed under FAIL_CLOSED answers so for good, one under FAIL_OPEN
+// once, and then lets all requests pass; neither shows in a statistic of Wasm's.
+func (s *step) byFilters(t *traffic, plan Plan) charge {
+	enough := plan.Limits.MinRequests
 	before, rest := t.before.last(len(t.before.windows)), s.rest.last(len(s.rest.windows))
-	usual := max(before.errorShare(limits.MinRequests), rest.errorShare(limits.MinRequests))
+	usual := max(before.filterShare(enough), rest.filterShare(enough), s.sharesBefore().filterShare(enough))
+	switch now := t.after.last(len(t.after.windows)); {
+	case plan.FailOpen && now.filtered > 0 && usual == 0:
+		return charge{evidence: CrashedVMs, reason: many(now.filtered) + " had a 5xx from a filter, as from one whose VM crashes; under FAIL_OPEN all others pass it then"}
+	case !t.right && t.wrong > 0 && !plan.LiveChecks && usual == 0:
+		return charge{evidence: s.crashSign(t.wrong, enough), reason: fmt.Sprintf("each of its requests since it has the revision, %d so far, was answered 5xx by a filter, as by one whose VM has crashed; none reached the service", t.wrong)}
+	case now.filterShare(enough) > usual+plan.Limits.Errors:
+		return charge{CrashedVMs, fmt.Sprintf("%.1f%% of its last %d requests were answered 5xx by a filter, as by one whose VM has crashed, and did not reach the service; before it had the revision %.1f%% (limit: %.1f%% more)",
+			100*now.filterShare(enough), now.requests, 100*usual, 100*plan.Limits.Errors), []string{plan.limitsFacet()}}
+	}
+	return charge{}
+}
+
+func many(requests uint64) string {
+	if requests == 1 {
+		return "1 request"
+	}
+	return fmt.Sprintf("%d requests", requests)
+}
+
+// crashSign is what requests are that were all answered 5xx by a filter: with the
+// third it is no chance any more. Of a revision that has answered others rightly it
+// takes as many as for any share.
+func (s *step) crashSign(wrong uint64, enough int) Evidence {
+	if s.Rollout == nil && s.Watch.Right && wrong < uint64(enough) || wrong < 3 {
+		return Errors
+	}
+	return CrashedVMs
+}
+
+// sharesBefore are those of the fleet before it had what it serves, where there is no
+// rollout with proxies to compare.
+func (s *step) sharesBefore() window {
+	if s.Watch == nil || s.Rollout != nil {
+		return window{}
+	}
+	b := s.Watch.Before
+	return window{requests: b.Requests, errors: b.Errors, filtered: b.Filtered}
+}
+
+func (s *step) tooManyErrors(t *traffic, limits Limits) string {
+	before, rest := t.before.last(len(t.before.windows)), s.rest.last(len(s.rest.windows))
+	usual := max(before.errorShare(limits.MinRequests), rest.errorShare(limits.MinRequests), s.sharesBefore().errorShare(limits.MinRequests))
 	for _, reports := range []int{1, len(t.after.windows)} {
 		now := t.after.last(reports)
 		if got := now.errorShare(limits.MinRequests); got > usual+limits.Errors {

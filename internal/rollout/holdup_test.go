@@ -165,7 +165,7 @@ func (w *world) changeMeta() {
 func newWorld(t *testing.T, seed uint64) *world {
 	return &world{
 		t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 0)), f: &Fleet{}, now: epoch,
-		proxies: map[string]*model{}, proven: map[string]bool{}, bad: map[string]bool{}, accepted: map[string]bool{},
+		proxies: map[string]*model{}, proven: map[string]bool{}, bad: map[string]bool{}, accepted: map[string]bool{}, broken: map[string]bool{},
 	}
 }
 

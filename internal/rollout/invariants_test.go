@@ -20,6 +20,8 @@ type world struct {
 	bad      map[string]bool // revisions whose checks fail
 	accepted map[string]bool // node/revision: it accepted it live
 	labels   bool            // plans have stages by label, and the disk may be late
+	watches  bool            // what is served is watched, and may break
+	broken   map[string]bool // revisions that broke once they were served
 }
 
 // model is what a proxy runs.
@@ -50,6 +52,9 @@ func (w *world) happen() {
 	w.now = w.now.Add(time.Duration(w.r.IntN(400)) * time.Millisecond)
 	node := w.node()
 	m := w.proxies[node]
+	if w.watches {
+		w.breaks(node)
+	}
 	switch w.r.IntN(14) {
 	case 0:
 		if w.r.IntN(4) == 0 {
@@ -105,6 +110,9 @@ func (w *world) offer() {
 	if w.labels {
 		plan = w.labelledPlan()
 	}
+	if w.watches {
+		w.watchPlan(&plan)
+	}
 	w.step(Offered{ID: id, Plan: plan})
 	if !w.labels || w.r.IntN(3) > 0 {
 		w.step(Stored{id})
@@ -138,7 +146,7 @@ func (w *world) report(node string) {
 	if w.proxies[node] == nil || a.Probe == ProbeNone {
 		return
 	}
-	passed := !w.bad[a.Of]
+	passed := !w.bad[a.Of] && !w.broken[a.Of]
 	if passed && a.Probe == ProbeShadow {
 		w.proven[node+"/"+a.Of] = true
 	}
@@ -173,6 +181,9 @@ func (w *world) check() {
 		}
 		r := w.f.Rollout
 		if r == nil {
+			if w.watched(a) {
+				a.Probe, a.Of, a.Again = ProbeNone, "", 0
+			}
 			if a != (Assignment{Live: w.f.Serving.ID}) {
 				fail("nothing is rolled out, and %s is to have %+v", node, a)
 			}
@@ -185,7 +196,7 @@ func (w *world) check() {
 			fail("%s is to serve %s without having proven it", node, a.Live)
 		}
 	}
-	if r := w.f.Rollout; r != nil {
+	if r := w.f.Rollout; r != nil && !w.watches { // there a proxy may be over its trouble when another has its place
 		most := []int{1, max(1, len(w.proxies)/2), 6}[min(r.Stage, 2)]
 		if len(r.Plan.Stages) == 1 {
 			most = 6

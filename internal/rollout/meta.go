@@ -212,6 +212,7 @@ func (s *step) proveAnew(before Plan, changed []string) {
 
 // takeServed takes what now comes with the revision that is served.
 func (s *step) takeServed(e Offered) {
+	s.rewatch(e.Plan, slices.Contains(e.Changed, "checks"))
 	if len(e.Changed) == 0 {
 		s.unchanged(s.Serving, "served")
 		return

@@ -49,11 +49,13 @@ type proxy struct {
 	lastGood   time.Time
 	traffic    traffic
 	trouble    *trouble // nil for none
+	symptom    *symptom // against what is served; nil for none
+	failures   int      // of the checks, in a row, while it is watched
+	asked      int      // how often they were asked anew
 }
 
 func (p *proxy) reset() {
 	p.phase, p.good, p.lastGood = Idle, time.Time{}, time.Time{}
-	p.traffic.unflip()
 }
 
 // ready is whether a stage can go on with the proxy.
@@ -196,6 +198,7 @@ func (s *step) left(e Left) {
 	s.discount(e.Node)
 	delete(s.troubled, e.Node)
 	s.recount(e.Node, func() { delete(s.proxies, e.Node) })
+	s.suspects(e.Node, false)
 	s.back(e.Node)
 	if e.Moved {
 		s.disown(e.Node)
@@ -219,6 +222,9 @@ func (s *step) served(e Served) {
 	if p == nil {
 		return
 	}
+	if p.accepted.Shadow != "" && e.Shadow == "" {
+		p.traffic.mixed = true // the next report may have a crash in the shadow
+	}
 	p.accepted = Assignment{Live: e.Live, Shadow: e.Shadow}
 	s.overTrouble(e.Node)
 	base := s.base(e.Node)
@@ -228,6 +234,7 @@ func (s *step) served(e Served) {
 	if e.Live == s.Serving.ID && s.refusing[e.Node] {
 		s.recount(e.Node, func() { delete(s.refusing, e.Node) })
 	}
+	s.watchFrom(e.Node)
 	r := s.Rollout
 	if r == nil {
 		return
@@ -243,6 +250,24 @@ func (s *step) served(e Served) {
 		s.enter(e.Node, Confirming)
 		s.settle(e.Node)
 		s.do(Assign{e.Node})
+	}
+}
+
+// watchFrom begins to judge a proxy that has what is served, and is asked the checks.
+func (s *step) watchFrom(node string) {
+	p := s.proxies[node]
+	if s.Watch == nil || p.accepted.Live != s.Serving.ID || s.Rollout != nil && s.Rollout.Flipped[node] {
+		return
+	}
+	if !p.traffic.flipped {
+		p.traffic.flip()
+	}
+	if d := s.Watch.Degraded; d != nil && d.Node == node && p.symptom == nil { // it has come back
+		p.symptom = &symptom{evidence: d.Evidence, reason: d.Reason, source: sourceOf(d.Evidence)}
+		s.suspects(node, true)
+	}
+	if s.asks(p) {
+		s.do(Assign{node})
 	}
 }
 
@@ -284,6 +309,9 @@ func (s *step) healthChanged(e Health) {
 	}
 	p.health = e.Open
 	if s.Rollout == nil {
+		if s.asks(p) {
+			s.do(Assign{e.Node})
+		}
 		return
 	}
 	if !e.Open && p.phase == Confirmed && s.Rollout.Plan.LiveChecks {
@@ -297,6 +325,10 @@ func (s *step) healthChanged(e Health) {
 func (s *step) probed(e Probed) {
 	p, r := s.proxies[e.Node], s.Rollout
 	s.answered(e)
+	if e.Probe == ProbeWatch {
+		s.watchedProbe(e)
+		return
+	}
 	if p == nil || r == nil || e.Of != r.Candidate.ID {
 		return
 	}

@@ -68,6 +68,8 @@ type Fleet struct {
 	// node: they are not tried again before it serves another revision.
 	Unmoved map[string]Unmoved `json:"unmoved,omitempty"`
 	Survey  *Survey            `json:"survey,omitempty"`
+	// Watch is over what is served.
+	Watch *Watch `json:"watch,omitempty"`
 
 	proxies   map[string]*proxy
 	returning map[string]bool // proxies that are on their way back from Returned
@@ -77,6 +79,8 @@ type Fleet struct {
 	troubled  map[string]bool // connected proxies that are in trouble
 	asked     bool            // for what is on disk to be offered again
 	rest      share           // what proxies outside the rollout answered lately
+	symptoms  map[string]bool // connected proxies that have evidence against what is served
+	now       time.Time       // of the newest step
 }
 
 // A Rollout is a revision on its way to the fleet.
@@ -134,6 +138,7 @@ type Assignment struct {
 	Shadow string // ID of the revision in its shadow listeners; "" for none
 	Probe  Probe  // which listeners the checks are to be asked through
 	Of     string // ID of the revision whose checks are asked
+	Again  int    // counts how often they were asked anew
 }
 
 // A Probe says through which listeners the checks are asked.
@@ -144,6 +149,7 @@ const (
 	ProbeNone   Probe = ""
 	ProbeShadow Probe = "shadow"
 	ProbeLive   Probe = "live"
+	ProbeWatch  Probe = "watch" // through the real ones, now and then
 )
 
 // Target is what a proxy is to have.
@@ -154,8 +160,9 @@ func (f *Fleet) Target(node string) Assignment {
 		a := Assignment{Live: base}
 		if base == f.Serving.ID && p != nil && p.accepted.Live == base && f.Survey.asks(node, p) {
 			a.Probe, a.Of = ProbeLive, base
+			return a
 		}
-		return a
+		return f.watching(node, a)
 	}
 	_, member := r.Members[node]
 	switch {
@@ -171,7 +178,7 @@ func (f *Fleet) Target(node string) Assignment {
 		}
 		return a
 	case !member || p == nil || p.at() == Idle || p.at() == Joining || !r.Plan.Shadow:
-		return Assignment{Live: base}
+		return f.watching(node, Assignment{Live: base})
 	}
 	a := Assignment{Live: base, Shadow: r.Candidate.ID}
 	if p.at() != Warming && p.health && r.Plan.ShadowChecks {
@@ -180,12 +187,22 @@ func (f *Fleet) Target(node string) Assignment {
 	return a
 }
 
+// watching adds the checks that a proxy is asked whose revision is watched.
+func (f *Fleet) watching(node string, a Assignment) Assignment {
+	p := f.proxies[node]
+	if p != nil && p.health && a.Live != "" && a.Live == f.Serving.ID && f.asks(p) {
+		a.Probe, a.Of, a.Again = ProbeWatch, a.Live, p.asked
+	}
+	return a
+}
+
 // Step takes an event at a time.
 func (f *Fleet) Step(event Event, now time.Time) []Effect {
+	f.now = now
 	if f.proxies == nil {
 		f.proxies = map[string]*proxy{}
 	}
-	s := &step{Fleet: f, now: now}
+	s := &step{Fleet: f}
 	switch e := event.(type) {
 	case Offered:
 		s.offered(e)
@@ -227,6 +244,7 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		s.retryTroubled()
 		s.tryAgain(s.retryAt())
 		s.waitFor()
+		s.watchOn()
 	}
 	s.advance()
 	s.noteAbsence()
@@ -240,7 +258,6 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 // step is one event being taken: the effects it has, in order.
 type step struct {
 	*Fleet
-	now     time.Time
 	effects []Effect
 }
 
@@ -346,9 +363,13 @@ func newRollout(candidate Revision, plan Plan, now time.Time) *Rollout {
 
 // end forgets the rollout and what its proxies were at.
 func (s *step) end() {
-	candidate := s.Rollout.Candidate
+	r := s.Rollout
+	candidate := r.Candidate
 	s.Rollout = nil
 	for node, p := range s.proxies {
+		if r.Flipped[node] && candidate != s.Serving {
+			p.traffic.unflip()
+		}
 		p.reset()
 		s.outlast(node, candidate)
 	}
@@ -363,10 +384,7 @@ func (s *step) reject(kind Kind, node, reason, by string, facets ...string) {
 		return
 	}
 	rejected := Rejection{Revision: r.Candidate, Node: node, Reason: reason, At: s.now, Kind: kind, By: facets, Tries: r.Tries}
-	s.Rejected = append(s.Rejected, rejected)
-	if more := len(s.Rejected) - maxRejected; more > 0 {
-		s.Rejected = slices.Clone(s.Rejected[more:])
-	}
+	s.remember(rejected)
 	s.returned, s.returning = r.Candidate, map[string]bool{}
 	for name := range r.Members {
 		if p := s.proxies[name]; p != nil && p.base == "" && p.at() != Idle && p.at() != Joining && s.Serving.ID != "" {
@@ -410,6 +428,7 @@ func (s *step) promote() {
 	s.keep(good)
 	settled := s.settled(r)
 	maps.DeleteFunc(s.refusing, func(node string, _ bool) bool { return s.proxies[node] == nil })
+	s.watch(r.Plan)
 	s.end()
 	if len(settled) > 0 {
 		s.welcome(settled)

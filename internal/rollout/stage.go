@@ -13,10 +13,23 @@ const tickEvery = 200 * time.Millisecond
 
 // Next is when the fleet wants a Tick; zero for never.
 func (f *Fleet) Next(now time.Time) time.Time {
-	if f.Rollout == nil && f.Survey == nil {
-		return sooner(f.retryAt(), f.nextRetry())
+	if f.Rollout != nil || f.Survey != nil {
+		return now.Add(tickEvery)
 	}
-	return now.Add(tickEvery)
+	return sooner(sooner(f.retryAt(), f.nextRetry()), f.Watch.next(now))
+}
+
+// next is when a watch wants one.
+func (w *Watch) next(now time.Time) time.Time {
+	switch {
+	case w == nil:
+		return time.Time{}
+	case w.Degraded != nil:
+		return now.Add(time.Second)
+	case now.Before(w.Until):
+		return w.Until
+	}
+	return time.Time{}
 }
 
 // startStage widens the rollout to the proxies of a stage.

@@ -84,6 +84,11 @@ func (s *story) tell(d *datadriven.TestData) string {
 			}
 		}
 		return ""
+	case "degraded":
+		if w := s.f.Watch; w != nil && w.Degraded != nil {
+			return fmt.Sprintf("%s, %s: %s\n", w.Degraded.Node, w.Degraded.Evidence, w.Degraded.Reason)
+		}
+		return "no\n"
 	case "holdup":
 		if h := s.f.HoldUp(s.now); h != nil {
 			return h.Text + "\n"
@@ -191,7 +196,7 @@ func (s *story) event(d *datadriven.TestData) Event {
 		return Troubled{Node: arg, Live: a.Live, Shadow: a.Shadow, Reason: "cannot bind '127.0.0.1:18000': Address already in use"}
 	case "pass", "fail":
 		a := s.f.Target(arg)
-		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)", Checks: s.plan.Checks}
+		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)", Checks: s.plan.Checks, Unsure: d.HasArg("unsure")}
 	case "count":
 		return Counted{Node: arg, Counters: s.counters(d)}
 	}
@@ -229,6 +234,10 @@ func (s *story) counters(d *datadriven.TestData) Counters {
 			c.VMs, c.WantVMs = n, 4
 		case "crashes":
 			c.Crashes = uint64(n)
+		case "filtered":
+			c.Filtered = uint64(n)
+		case "service":
+			c.ServiceErrors = uint64(n)
 		}
 	}
 	return c
@@ -263,6 +272,12 @@ func planOf(t *testing.T, d *datadriven.TestData) Plan {
 				st.Deadline, err = time.ParseDuration(value)
 			case "no-checks":
 				plan.ShadowChecks, plan.LiveChecks = false, false
+			case "watch":
+				plan.Watch, err = time.ParseDuration(value)
+			case "on-evidence":
+				plan.OnEvidence = value
+			case "fail-open":
+				plan.FailOpen = true
 			case "no-shadow":
 				plan.Shadow, plan.ShadowChecks = false, false
 			default:

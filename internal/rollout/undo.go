@@ -114,20 +114,8 @@ func (s *step) undo(c Command) string {
 	if i := s.rejection(to.ID); i >= 0 { // somebody went back from it
 		s.Rejected = slices.Delete(s.Rejected, i, i+1)
 	}
-	s.Rejected = append(s.Rejected, Rejection{Revision: undone, Reason: because("undone", c), At: s.now, Kind: Undone})
-	good := append(slices.Clone(s.Kept()), undone)
-	s.Serving = to
-	s.keep(good)
-	s.returned, s.returning = undone, map[string]bool{}
-	for node, p := range s.proxies {
-		if p.base == "" {
-			s.returning[node] = true
-		}
-	}
-	if len(s.returning) == 0 {
-		s.returning = nil
-	}
-	s.do(Retarget{})
+	s.remember(Rejection{Revision: undone, Reason: because("undone", c), At: s.now, Kind: Undone})
+	s.goBack(to)
 	why := c.Why
 	if c.To != 0 {
 		why = strings.TrimSuffix(fmt.Sprintf("to revision %d (%s): %s", to.Number, to.ID, c.Why), ": ")

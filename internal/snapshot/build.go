@@ -102,8 +102,12 @@ func filterResource(f fleet.Filter, m *module.Module) (*Resource, error) {
 		return nil, fmt.Errorf("filter %q: %w", f.Name, err)
 	}
 	r := resourceOf(resource.ExtensionConfigType, f.Name, version, value)
-	r.module, r.vm = m.Digest, vm.VmId
+	r.module, r.vm, r.open = m.Digest, vm.VmId, failsOpen(plugin)
 	return r, nil
+}
+
+func failsOpen(plugin *wasmv3.PluginConfig) bool {
+	return plugin.GetFailurePolicy() == wasmv3.FailurePolicy_FAIL_OPEN || plugin.GetFailOpen() //nolint:staticcheck // deprecated, still taken
 }
 
 // filterVersion is the hash of a filter's content: of its configuration without

@@ -77,8 +77,7 @@ func decode(fleetName string, data []byte) (*Snapshot, error) {
 		}
 		r := &Resource{Name: wire.GetName(), Version: wire.GetVersion(), Wire: wire}
 		if wire.GetResource().GetTypeUrl() == resource.ExtensionConfigType {
-			var err error
-			if r.module, r.vm, err = moduleOf(wire); err != nil {
+			if err := r.readModule(); err != nil {
 				return nil, fmt.Errorf("filter %q: %w", r.Name, err)
 			}
 		}
@@ -94,16 +93,18 @@ func decode(fleetName string, data []byte) (*Snapshot, error) {
 	return s, nil
 }
 
-// moduleOf is the digest of the module in a filter's resource, and the id of its VM.
-func moduleOf(wire *discoveryv3.Resource) (digest, vm string, err error) {
+// readModule reads what a filter's resource says of its module and its VM.
+func (r *Resource) readModule() error {
 	var config corev3.TypedExtensionConfig
 	var wasm httpwasmv3.Wasm
-	if err := wire.GetResource().UnmarshalTo(&config); err != nil {
-		return "", "", err
+	if err := r.Wire.GetResource().UnmarshalTo(&config); err != nil {
+		return err
 	}
 	if err := config.GetTypedConfig().UnmarshalTo(&wasm); err != nil {
-		return "", "", err
+		return err
 	}
-	vmConfig := wasm.GetConfig().GetVmConfig()
-	return module.New(vmConfig.GetCode().GetLocal().GetInlineBytes()).Digest, vmConfig.GetVmId(), nil
+	vm := wasm.GetConfig().GetVmConfig()
+	r.module, r.vm = module.New(vm.GetCode().GetLocal().GetInlineBytes()).Digest, vm.GetVmId()
+	r.open = failsOpen(wasm.GetConfig())
+	return nil
 }

@@ -10,6 +10,11 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
+// FailOpen is whether requests pass a filter of it whose VM has crashed.
+func (s *Snapshot) FailOpen() bool {
+	return slices.ContainsFunc(s.All(resource.ExtensionConfigType), func(r *Resource) bool { return r.open })
+}
+
 // Required lists the resources of a type that a proxy must have acknowledged to
 // be on this snapshot: all listeners and clusters, and what those ask for.
 func (s *Snapshot) Required(typeURL string) []string { return s.needs[typeURL] }

@@ -41,6 +41,7 @@ type Resource struct {
 	Wire    *discoveryv3.Resource
 	module  string       // of a filter: the digest of its module
 	vm      string       // of a filter: the id of its VM
+	open    bool         // of a filter: requests pass it when its VM has crashed
 	shadow  bool         // of a shadow listener
 	moved   string       // of a listener at another address: its version where it was
 	asks    []fleet.Need // what it makes a proxy ask for

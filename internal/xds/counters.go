@@ -22,15 +22,27 @@ type Counters struct {
 	Requests, Errors uint64
 	// Probes are the requests among these that the proxy sent itself, by a plan.
 	// They are counted as they begin, the others as they end.
-	Probes      uint64
-	Workers     int    // server.concurrency; 0 where no flush has said yet
-	VMs         int    // wasm.envoy.wasm.runtime.v8.active
-	ConfigFails uint64 // extension_config_discovery.….config_fail
+	Probes uint64
+	// Routed are the requests that reached a router, and ServiceErrors those that the
+	// service behind it answered 5xx, or that could not be brought to it (and direct
+	// responses of any status): the others that were answered 5xx a filter answered so,
+	// one whose VM has crashed say.
+	Routed, ServiceErrors uint64
+	Workers               int    // server.concurrency; 0 where no flush has said yet
+	VMs                   int    // wasm.envoy.wasm.runtime.v8.active
+	ConfigFails           uint64 // extension_config_discovery.….config_fail
 	// Crashes are the requests that found their VM crashed, and what was tried then:
 	// wasm.….vm_reload_success, _failure and _backoff. Only FAIL_RELOAD counts these;
 	// a crash under FAIL_CLOSED or FAIL_OPEN changes no statistic of Wasm's, and
-	// shows in Errors (tried on Envoy 1.40.0).
+	// shows in FilterErrors (tried on Envoy 1.40.0).
 	Crashes uint64
+}
+
+// FilterErrors are the requests that a filter answered 5xx. Where requests of two
+// flushes are mixed, or a request is counted among the service's twice, it is too few.
+func (c *Counters) FilterErrors() uint64 {
+	unrouted, own := c.Requests-min(c.Routed, c.Requests), c.Errors-min(c.ServiceErrors, c.Errors)
+	return min(unrouted, own)
 }
 
 // add takes in a later flush. Gauges that it does not have stay.
@@ -40,6 +52,8 @@ func (c *Counters) add(f *flush) {
 	c.Probes += f.counts[statProbe]
 	c.ConfigFails += f.counts[statConfigFail]
 	c.Crashes += f.counts[statCrash]
+	c.Routed += f.counts[statRouted]
+	c.ServiceErrors += f.counts[statServiceError]
 	if f.seen[statWorkers] {
 		c.Workers = int(f.counts[statWorkers])
 	}
@@ -60,6 +74,8 @@ const (
 	statVMs
 	statConfigFail
 	statCrash
+	statRouted
+	statServiceError
 	stats
 )
 
@@ -68,6 +84,9 @@ func statOf(name []byte) stat {
 	switch {
 	case bytes.HasPrefix(name, []byte("http.")):
 		return responseOf(name[len("http."):])
+	case bytes.HasPrefix(name, []byte("cluster.")) && (bytes.HasSuffix(name, []byte(".external.upstream_rq_5xx")) ||
+		bytes.HasSuffix(name, []byte(".internal.upstream_rq_5xx"))): // each answer is one of these
+		return statServiceError
 	case bytes.HasPrefix(name, []byte("cluster."+probePrefix)) && bytes.HasSuffix(name, []byte(".health_check.attempt")):
 		return statProbe
 	case string(name) == "server.concurrency":
@@ -83,21 +102,27 @@ func statOf(name []byte) stat {
 	return statOther
 }
 
-// responseOf knows PREFIX.downstream_rq_2xx and its like.
+// responseOf knows PREFIX.downstream_rq_2xx and its like, and what a router counts.
 func responseOf(name []byte) stat {
-	const suffix = ".downstream_rq_"
-	at := len(name) - len(suffix) - len("2xx")
-	if at < 0 || string(name[at:at+len(suffix)]) != suffix || string(name[len(name)-2:]) != "xx" {
+	dot := bytes.LastIndexByte(name, '.')
+	if dot < 0 || bytes.HasPrefix(name, []byte(snapshot.ShadowStatPrefix)) {
 		return statOther
 	}
-	prefix, class := name[:at], name[len(name)-3]
-	switch {
-	case string(prefix) == "admin", bytes.HasPrefix(prefix, []byte(snapshot.ShadowStatPrefix)), class < '1', class > '5':
+	switch prefix := string(name[:dot]); prefix {
+	case "admin", "async-client": // requests of Envoy's own
 		return statOther
-	case class == '5':
+	}
+	switch last := string(name[dot+1:]); last {
+	case "downstream_rq_5xx":
 		return statError
+	case "downstream_rq_1xx", "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx":
+		return statRequest
+	case "rq_total":
+		return statRouted
+	case "rq_direct_response", "no_cluster":
+		return statServiceError
 	}
-	return statRequest
+	return statOther
 }
 
 // Field numbers of https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto:

@@ -52,6 +52,11 @@ func decoded(t testing.TB, b []byte) Counters {
 			if match[2] == "5" {
 				c.Errors += n
 			}
+		case regexp.MustCompile(`^http\.(.+)\.rq_total$`).MatchString(name) && !regexp.MustCompile(`^http\.(admin|async-client|waxwing_shadow.*)\.rq_total$`).MatchString(name):
+			c.Routed += n
+		case regexp.MustCompile(`^http\.(.+)\.(rq_direct_response|no_cluster)$`).MatchString(name) && !strings.HasPrefix(name, "http.waxwing_shadow"),
+			regexp.MustCompile(`^cluster\.(.+)\.(in|ex)ternal\.upstream_rq_5xx$`).MatchString(name):
+			c.ServiceErrors += n
 		case regexp.MustCompile(`^cluster\.waxwing-probe/.*\.health_check\.attempt$`).MatchString(name):
 			c.Probes += n
 		case regexp.MustCompile(`^wasm\..+\.vm_reload_(success|failure|backoff)$`).MatchString(name):
@@ -68,7 +73,7 @@ func decoded(t testing.TB, b []byte) Counters {
 }
 
 func TestScanOfARealFlush(t *testing.T) {
-	want := Counters{Requests: 37, Errors: 12, Probes: 19, Workers: 2, VMs: 12, Crashes: 4}
+	want := Counters{Requests: 37, Errors: 12, Probes: 19, Routed: 31, ServiceErrors: 31, Workers: 2, VMs: 12, Crashes: 4}
 	if got := scan(t, realFlush); got != want {
 		t.Errorf("scanned %+v, want %+v", got, want)
 	}
@@ -153,6 +158,28 @@ func BenchmarkDecode(b *testing.B) {
 		var m metricsv3.StreamMetricsMessage
 		if err := codec.Unmarshal(data, &m); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Who answered 5xx is told by what reached a router, and by what the service
+// behind it answered.
+func TestFilterErrors(t *testing.T) {
+	for _, c := range []struct {
+		what     string
+		counters Counters
+		want     uint64
+	}{
+		{"a filter crashes on each request", Counters{Requests: 6, Errors: 6}, 6},
+		{"the service is down", Counters{Requests: 6, Errors: 6, Routed: 6, ServiceErrors: 6}, 0},
+		{"a filter denies half, the service fails the rest", Counters{Requests: 6, Errors: 3, Routed: 3, ServiceErrors: 3}, 0},
+		{"one worker's filter has crashed, the service fails a few", Counters{Requests: 20, Errors: 12, Routed: 10, ServiceErrors: 2}, 10},
+		{"the router answers itself, and a filter denies", Counters{Requests: 6, Errors: 3, Routed: 3, ServiceErrors: 3}, 0},
+		{"a request began in the flush before", Counters{Requests: 1, Errors: 1, ServiceErrors: 1}, 0},
+		{"it ends in the next", Counters{Requests: 0, Routed: 3, ServiceErrors: 1}, 0},
+	} {
+		if got := c.counters.FilterErrors(); got != c.want {
+			t.Errorf("%s: %d, want %d", c.what, got, c.want)
 		}
 	}
 }

@@ -43,6 +43,7 @@ type Event struct {
 	Plan     string        // Probed: the plan's ID
 	Passed   bool          // Probed: all of them were answered as expected, each time
 	Failed   []string      // Probed: those that were not, and how
+	Unsure   bool          // Probed: the service behind the filters may have answered these
 	Counters Counters      // Counted: since the last such event that was taken
 	Elapsed  time.Duration // Served and Rejected: since the revision was assigned
 }

@@ -143,6 +143,8 @@ func mergeCounted(older, newer Event) Event {
 	sum.Probes += older.Counters.Probes
 	sum.ConfigFails += older.Counters.ConfigFails
 	sum.Crashes += older.Counters.Crashes
+	sum.Routed += older.Counters.Routed
+	sum.ServiceErrors += older.Counters.ServiceErrors
 	return newer
 }
 

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"fmt"
+	"net/http"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -23,6 +24,7 @@ const beginning = 1500 * time.Millisecond
 type reportVerdict struct {
 	passed bool     // all probes have been answered, as expected
 	failed []string // those that were not, and how
+	unsure bool     // each of these was answered 5xx, or not at all
 	again  bool     // the plan is to be sent again
 	latch  bool     // latched
 }
@@ -36,12 +38,14 @@ func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) repor
 	q.count(now)
 	var v reportVerdict
 	good := 0
+	v.unsure = true
 	for i, e := range said {
 		switch q.probed(i, e, now) {
 		case probeGood:
 			good++
 		case probeBad:
 			v.failed = append(v.failed, q.plan.Probes[i].Name+": "+q.describe(e, q.plan.Probes[i]))
+			v.unsure = v.unsure && serviceMay(e)
 		case probeLost:
 			v.again = true
 		case probeOpen:
@@ -144,6 +148,13 @@ func (q *inquiry) over(now time.Time) bool {
 // answer is the status of the last answer, 0 for none.
 func answer(e *healthv3.EndpointHealth) int {
 	return int(e.GetHealthMetadata().GetFields()[answerKey].GetNumberValue())
+}
+
+// serviceMay is whether the service behind the filters may have failed a probe. A
+// timeout's status is that of an earlier answer.
+func serviceMay(e *healthv3.EndpointHealth) bool {
+	status := answer(e)
+	return e.GetHealthStatus() == corev3.HealthStatus_TIMEOUT || status == 0 || status >= http.StatusInternalServerError
 }
 
 // describe tells people how a probe failed.
