@@ -7,6 +7,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // Which fleet a proxy is to be of. A fleet's match comes with its revisions: in force is
@@ -30,12 +31,19 @@ func (s *fleetState) next() *fleet.Match {
 	return nil
 }
 
-// inForce is the match of what is served, nil for none.
+// inForce is the match of what is served, nil for none. Where that is nothing, and proxies
+// have opened listeners for what was tried, these are still of the fleet.
 func (s *fleetState) inForce() *fleet.Match {
-	if s.rollout.Serving.ID == "" {
-		return nil
+	if s.rollout.Serving.ID != "" {
+		return &s.match
 	}
-	return &s.match
+	for _, id := range s.rollout.Held() {
+		of, _ := snapshot.IsClosed(id)
+		if m, ok := s.matches[of]; ok {
+			return &m
+		}
+	}
+	return nil
 }
 
 // claims is what counts for a proxy: for one of the fleet what is in force, for another

@@ -88,7 +88,7 @@ func (c *Control) wanted(s *fleetState, id string) bool {
 }
 
 func (s *fleetState) wanted(id string) bool {
-	return id == s.rollout.Serving.ID || id == s.rollout.Previous.ID || id == s.candidate().ID || id == s.rollout.Waiting()
+	return id == s.rollout.Serving.ID || id == s.rollout.Previous.ID || id == s.candidate().ID || id == s.rollout.Waiting() || s.rollout.Holds(id)
 }
 
 // candidate is the revision on its way, if one is.

@@ -43,7 +43,26 @@ func (c *Control) revision(s *fleetState, id string) *snapshot.Snapshot {
 	if s == nil {
 		return nil
 	}
+	if of, closed := snapshot.IsClosed(id); closed {
+		return c.closed(s, id, s.snapshots[of])
+	}
 	return s.snapshots[id]
+}
+
+// closed is what proxies are given that have opened listeners for a rejected first revision;
+// nil where it is not known any more what that was.
+func (c *Control) closed(s *fleetState, id string, rejected *snapshot.Snapshot) *snapshot.Snapshot {
+	name := "what is left of " + id
+	if rejected == nil || s.composed[name] != nil {
+		return s.composed[name]
+	}
+	snap, err := snapshot.Closed(rejected)
+	if err != nil {
+		c.Log.Error("listeners of a rejected revision stay as they are", "fleet", s.name, "error", err)
+		return nil
+	}
+	s.composed[name] = snap
+	return snap
 }
 
 // numbered is a revision for people.

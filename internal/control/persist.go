@@ -144,6 +144,12 @@ func (c *Control) restoreFleet(key string) error {
 	maps.Copy(s.guests, saved.Guests)
 	// What can't be read is gone, and the rest goes on without.
 	errs := []error{c.restoreRevision(s, s.rollout.Serving.ID), c.restoreKept(s), c.restoreRevision(s, s.candidate().ID)}
+	for _, id := range s.rollout.Held() {
+		of, _ := snapshot.IsClosed(id)
+		if err := c.restoreRevision(s, of); err != nil {
+			errs = append(errs, fmt.Errorf("listeners that were opened for it stay as they are: %w", err))
+		}
+	}
 	if errs[0] != nil {
 		s.rollout.Serving = rollout.Revision{}
 	}

@@ -102,6 +102,7 @@ const (
 	StateServing State = "serving"    // it accepted all that it is to have
 	StatePushing State = "pushing"    // it is yet to accept it
 	StateRefuses State = "refuses"    // it refused it
+	StateClosed  State = "closed"     // the listeners that it had opened for a rejected first revision are taken from it
 	StateTrouble State = "in trouble" // it can't take it, for trouble of its own: it is tried again
 	StateWaiting State = "waiting"    // there is nothing to give it
 	StateKept    State = "kept"       // it keeps what it runs: no fleet's match claims it any more
@@ -218,8 +219,14 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	if snap := c.revision(s, served); snap != nil {
 		out.Modules = snap.Modules
 	}
+	_, closed := snapshot.IsClosed(wanted)
+	if closed {
+		out.Served, out.Wanted = rollout.Revision{}, rollout.Revision{}
+	}
 	switch {
 	case wanted == "" && n.target.Shadow == "":
+	case closed && served == wanted:
+		out.State = StateClosed
 	case served == wanted && wanted != "" && accepted.Shadow == n.target.Shadow:
 		out.State = StateServing
 	case out.Trouble != "":

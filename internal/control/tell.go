@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // number is a revision's number, 0 for one that is not served or tried any more.
@@ -93,9 +94,31 @@ func (s *fleetState) modules(id string) string {
 // running says what a fleet goes on with.
 func (s *fleetState) running() string {
 	if s.rollout.Serving.ID == "" {
-		return "nothing: no revision has been good yet, and no request passes"
+		return "nothing: no revision has been good yet" + s.openFor()
 	}
 	return fmt.Sprintf("revision %d (%s)", s.rollout.Serving.Number, s.rollout.Serving.ID)
+}
+
+// openFor says what listeners there are of a fleet that serves nothing.
+func (s *fleetState) openFor() string {
+	closing, held := 0, 0
+	for _, id := range s.rollout.Held() {
+		if _, closed := snapshot.IsClosed(id); closed {
+			closing++
+		} else {
+			held++
+		}
+	}
+	r := s.rollout.Rollout
+	switch {
+	case r != nil && len(r.Flipped) > 0:
+		return fmt.Sprintf("; %d proxies have opened listeners for revision %d, which is being tried", len(r.Flipped), r.Candidate.Number)
+	case held > 0:
+		return "; proxies have listeners open for one that was given up for a newer one"
+	case closing > 0:
+		return "; proxies that have opened listeners for the rejected one deny every request, and close them"
+	}
+	return ""
 }
 
 // problem logs, once, what on disk can't be served, and what runs on. key is the

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,7 +31,7 @@ func (f *Fleet) base(node string) string {
 	if p := f.proxies[node]; p != nil && p.base != "" {
 		return p.base
 	}
-	return f.Serving.ID
+	return cmp.Or(f.Serving.ID, f.Opened[node])
 }
 
 // Member is whether a proxy is one of the rollout's: it is not taken out of it.

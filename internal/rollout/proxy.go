@@ -144,6 +144,9 @@ func (s *step) joined(e Joined) {
 	p := &proxy{attributes: e.Attributes, base: e.Base, rank: rank(e.Node), expects: e.Health, since: s.now}
 	s.recount(e.Node, func() { s.proxies[e.Node] = p })
 	s.rebase(e.Node)
+	if e.Fresh {
+		delete(s.Opened, e.Node) // it has no listener any more
+	}
 	if r := s.Rollout; r != nil && e.Fresh {
 		delete(r.Warmed, e.Node)
 		if r.Flipped[e.Node] {

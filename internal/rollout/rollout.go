@@ -11,7 +11,6 @@
 package rollout
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,6 +69,9 @@ type Fleet struct {
 	Survey  *Survey            `json:"survey,omitempty"`
 	// Watch is over what is served.
 	Watch *Watch `json:"watch,omitempty"`
+	// Opened is what proxies are to have, by node, that have opened listeners for a first
+	// revision that did not become good: see opened.go. Empty once there is a good one.
+	Opened map[string]string `json:"opened,omitempty"`
 
 	proxies   map[string]*proxy
 	returning map[string]bool // proxies that are on their way back from Returned
@@ -171,7 +173,7 @@ func (f *Fleet) Target(node string) Assignment {
 		// away sooner, its code would be gone before the real listener asks for it.
 		a := Assignment{Live: r.Candidate.ID}
 		if r.Plan.Shadow {
-			a.Shadow = cmp.Or(base, r.Candidate.ID)
+			a.Shadow = f.wayBack(base)
 		}
 		if p != nil && (p.phase == Confirming || p.phase == Confirmed) && p.health && r.Plan.LiveChecks {
 			a.Probe, a.Of = ProbeLive, r.Candidate.ID
@@ -303,6 +305,7 @@ func (s *step) offered(e Offered) {
 func (s *step) supersede(e Offered) {
 	r := s.Rollout
 	s.record(Entry{Kind: Abandoned, Revision: r.Candidate, Stage: r.stage().Name, Reason: "there is a newer one"})
+	s.keepOpened(r, r.Candidate.ID)
 	s.end()
 	s.do(Retarget{})
 	s.do(Save{})
@@ -393,6 +396,7 @@ func (s *step) reject(kind Kind, node, reason, by string, facets ...string) {
 	}
 	s.keep(slices.Clone(s.Kept())) // it may have been good once
 	stage := r.stage().Name
+	s.keepOpened(r, closedMark+r.Candidate.ID)
 	s.end()
 	s.do(Retarget{})
 	s.record(Entry{Kind: kind, Revision: rejected.Revision, Stage: stage, Node: node, Reason: reason, By: by})
@@ -424,7 +428,7 @@ func (s *step) promote() {
 		return
 	}
 	good := append(slices.Clone(s.Kept()), s.Serving)
-	s.Serving, s.Unmoved = r.Candidate, nil
+	s.Serving, s.Unmoved, s.Opened = r.Candidate, nil, nil
 	s.keep(good)
 	settled := s.settled(r)
 	maps.DeleteFunc(s.refusing, func(node string, _ bool) bool { return s.proxies[node] == nil })

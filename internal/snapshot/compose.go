@@ -24,7 +24,7 @@ func Compose(live, shadow *Snapshot, space string) *Snapshot {
 		types: map[string]*collection{}, shadows: &shadows{}, space: space,
 	}
 	if live != nil {
-		out.Modules = live.Modules
+		out.Modules, out.Closes = live.Modules, live.Closes
 		for _, typeURL := range Types {
 			out.add(live.All(typeURL)...)
 		}

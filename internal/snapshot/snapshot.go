@@ -56,6 +56,9 @@ type Snapshot struct {
 	Fleet string
 	// Modules are the Wasm modules in it, by filter.
 	Modules []Module
+	// Closes says that it stands for a revision that was rejected: its listeners are to go,
+	// also where none is left. See Closed.
+	Closes bool
 	// Meta comes along with the revision, and is not a part of it.
 	Meta Meta
 

@@ -132,7 +132,7 @@ func (s *session) removals(st *typeState) *push {
 			gone = append(gone, name)
 		}
 	}
-	if len(gone) == 0 {
+	if len(gone) == 0 && !s.closesAll(st) {
 		return nil
 	}
 	slices.Sort(gone)
@@ -149,6 +149,14 @@ func (s *session) removals(st *typeState) *push {
 	}
 	p.version = versionOf(p.have)
 	return p
+}
+
+// closesAll is whether a state-of-the-world proxy has come back with listeners of which it
+// is not known which they are, and is to have none. It is the one case in which an empty set
+// of them is sent: what they were opened for was rejected, and nothing was ever good.
+func (s *session) closesAll(st *typeState) bool {
+	return s.sotw && s.target.Closes && st.url == resource.ListenerType && st.resume != "" &&
+		st.resume != versionOf(nil) && len(s.target.All(st.url)) == 0
 }
 
 // without is what a proxy has once names were taken from it.
