@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ type nodeState struct {
 	since time.Time // of the state that status shows
 	given time.Time // when it was given its target
 
+	named    int  // how many resources it asks for by name, where it is no Envoy
 	fresh    bool // it connected without any configuration
 	placed   bool // in a fleet, or in none
 	waits    bool // for what comes of a build
@@ -100,6 +102,7 @@ func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
 	live, shadow := snapshot.NamesOf(e.Revision)
 	switch e.Kind {
 	case xds.Served:
+		n.named = e.Named
 		c.served(s, n, live, shadow)
 	case xds.Rejected:
 		n.since = time.Now()
@@ -158,7 +161,11 @@ func (c *Control) served(s *fleetState, n *nodeState, live, shadow string) {
 		r.Timings = &timings
 	}
 	c.feed.put(r)
-	c.step(s, rollout.Served{Node: n.node.GetId(), Live: live, Shadow: shadow})
+	unasked := ""
+	if n.named > 0 {
+		unasked = fmt.Sprintf("it is no Envoy, and asks for %d resources by name", n.named)
+	}
+	c.step(s, rollout.Served{Node: n.node.GetId(), Live: live, Shadow: shadow, Unasked: unasked})
 }
 
 // enter tells the fleet that decides about a proxy that it is there.

@@ -84,8 +84,9 @@ type (
 	Unbarred struct{ Node string }
 	// Noted says: something happened that concerns the fleet, and was decided elsewhere.
 	Noted struct{ Entry }
-	// Served says: a proxy accepted all of what it was assigned.
-	Served struct{ Node, Live, Shadow string }
+	// Served says: a proxy accepted all of what it was assigned. Unasked is why it can't
+	// be asked the checks, if it never can.
+	Served struct{ Node, Live, Shadow, Unasked string }
 	// Refused says: a proxy refused a part of what it was assigned.
 	Refused struct{ Node, Live, Shadow, Reason string }
 	// Troubled says: a proxy could not take a part of what it was assigned, for trouble

@@ -41,6 +41,7 @@ type proxy struct {
 	base       string // what it runs of another fleet, until it is of this one
 	rank       uint64 // its place in the order in which stages take proxies
 	expects    bool   // health discovery
+	unasked    string // why it can't be asked the checks, as it is no Envoy
 	health     bool   // its health stream is open
 	accepted   Assignment
 	phase      Phase
@@ -228,7 +229,7 @@ func (s *step) served(e Served) {
 	if p.accepted.Shadow != "" && e.Shadow == "" {
 		p.traffic.mixed = true // the next report may have a crash in the shadow
 	}
-	p.accepted = Assignment{Live: e.Live, Shadow: e.Shadow}
+	p.accepted, p.unasked = Assignment{Live: e.Live, Shadow: e.Shadow}, e.Unasked
 	s.overTrouble(e.Node)
 	base := s.base(e.Node)
 	if e.Live == base {

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -230,7 +231,7 @@ func (s *step) settle(node string) {
 		return
 	}
 	if checks {
-		s.once(Unproven, node, "it has no health discovery stream: that it accepted the revision must do")
+		s.once(Unproven, node, cmp.Or(s.proxies[node].unasked, "it has no health discovery stream")+": that it accepted the revision must do")
 	}
 	s.enter(node, next)
 }
@@ -247,7 +248,7 @@ func (s *step) settles(p *proxy) (next Phase, checks, settles bool) {
 	default:
 		return Idle, false, false
 	}
-	return next, checks, !checks || !p.health && !p.expects && s.now.Sub(p.since) >= healthGrace
+	return next, checks, !checks || p.unasked != "" || !p.health && !p.expects && s.now.Sub(p.since) >= healthGrace
 }
 
 // turn takes one step of the stage, and reports whether there may be another.

@@ -57,6 +57,11 @@ func (r *Resource) read() error {
 	r.asks = fleet.Needs(m)
 	if l, ok := m.(*listenerv3.Listener); ok {
 		r.binds = fleet.BindsOf(l)
+		if l.GetApiListener() != nil {
+			// A gRPC client's: Envoy takes it and does nothing with it. What clients ask for
+			// by name is seen when they do.
+			r.asks = nil
+		}
 	}
 	return nil
 }

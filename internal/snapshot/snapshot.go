@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
@@ -124,6 +125,11 @@ func (s *Snapshot) Get(typeURL, name string) *Resource {
 		return c.byName[name]
 	}
 	return nil
+}
+
+// Live reports whether a proxy on it has a real listener.
+func (s *Snapshot) Live() bool {
+	return slices.ContainsFunc(s.All(resource.ListenerType), func(r *Resource) bool { return !r.shadow })
 }
 
 // newResource marshals a message. Version and bytes depend on its content only.

@@ -40,6 +40,7 @@ type Event struct {
 	Message  string        // Rejected: the proxy's own words
 	Trouble  bool          // Rejected: for no fault of the revision's; see Retry
 	Fresh    bool          // Connected: it has no configuration yet
+	Named    int           // Served: by a client that is no Envoy, and asks for so many resources by name
 	Plan     string        // Probed: the plan's ID
 	Passed   bool          // Probed: all of them were answered as expected, each time
 	Failed   []string      // Probed: those that were not, and how

@@ -19,6 +19,7 @@ type push struct {
 	revision string
 	add      []*snapshot.Resource
 	remove   []string
+	absent   []string          // what it asks for and does not exist
 	have     map[string]string // what the proxy has been sent of this type after it
 	version  string            // of the whole type, for state-of-the-world
 }
@@ -93,11 +94,15 @@ func (s *session) additions(st *typeState) *push {
 			st.bind(r)
 		}
 	}
-	if len(add) == 0 && !s.hasNoClusters(st) {
+	absent := s.absent(st)
+	if len(add) == 0 && len(absent) == 0 && !s.hasNoClusters(st) {
 		return nil
 	}
 	add, leave := s.handOver(st, add)
-	p := &push{url: st.url, revision: s.target.ID, add: add, remove: leave, have: with(without(st.have, leave), add)}
+	p := &push{
+		url: st.url, revision: s.target.ID, add: add, remove: leave, absent: absent,
+		have: with(without(st.have, leave), add),
+	}
 	if s.sotw {
 		return s.stateOfTheWorld(st, p)
 	}
@@ -142,6 +147,9 @@ func (s *session) removals(st *typeState) *push {
 	}
 	// State-of-the-world says it by leaving them out of the whole set.
 	for _, r := range s.target.All(st.url) {
+		if !st.wants(r.Name) {
+			continue
+		}
 		if s.proxy.refused(s.target, st.url, r) {
 			return nil
 		}
@@ -204,23 +212,10 @@ func versionOf(have map[string]string) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// complete reports whether the proxy has accepted all that the target requires.
-func (s *session) complete() bool {
-	for _, url := range snapshot.Types {
-		st := s.types[url]
-		for _, name := range s.target.Required(url) {
-			if st == nil || st.acked[name] != s.target.Get(url, name).Version {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // report says, once per revision, that the proxy has all of it.
 func (s *session) report() {
 	if !s.served {
 		s.served = true
-		s.tell(Event{Kind: Served, Revision: s.target.ID})
+		s.tell(Event{Kind: Served, Revision: s.target.ID, Named: s.names()})
 	}
 }

@@ -105,5 +105,8 @@ func (s *session) open(st *typeState) {
 func (st *typeState) forget(names []string) {
 	if len(names) > 0 {
 		st.have, st.acked = without(st.have, names), without(st.acked, names)
+		for _, name := range names {
+			delete(st.told, name)
+		}
 	}
 }

@@ -67,6 +67,8 @@ type typeState struct {
 	// resume is the version of the whole type that a state-of-the-world proxy
 	// said it has when it came back.
 	resume string
+	// told are the names that the client asked for and was told do not exist.
+	told map[string]bool
 	// answered says that something was sent.
 	answered bool
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 
 	"google.golang.org/grpc"
@@ -130,6 +131,7 @@ func (s *session) sent(st *typeState) {
 	st.have = st.awaited.have
 	st.hold(st.awaited)
 	st.rebind(st.awaited)
+	st.tell(st.awaited)
 	s.endpointsAgain(st.awaited)
 }
 
@@ -144,7 +146,7 @@ func (s *session) message(p *push, nonce string) proto.Message {
 		return m
 	}
 	m := &discoveryv3.DeltaDiscoveryResponse{
-		TypeUrl: p.url, SystemVersionInfo: p.revision, Nonce: nonce, RemovedResources: p.remove,
+		TypeUrl: p.url, SystemVersionInfo: p.revision, Nonce: nonce, RemovedResources: slices.Concat(p.remove, p.absent),
 	}
 	for _, r := range p.add {
 		m.Resources = append(m.Resources, r.Wire)
