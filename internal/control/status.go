@@ -90,6 +90,7 @@ type ProxyStatus struct {
 	Missing   []string          `json:"missing,omitempty"` // evidence that it can't give
 	Modules   []snapshot.Module `json:"modules,omitempty"` // of what it serves
 	Connected time.Time         `json:"connected"`
+	Counted   time.Time         `json:"counted,omitzero"` // when its counters last came in
 	LastACK   *xds.Verdict      `json:"last_ack,omitempty"`
 	LastNACK  *xds.Verdict      `json:"last_nack,omitempty"`
 }
@@ -189,7 +190,7 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	out := ProxyStatus{
 		Node: p.Node.GetId(), Cluster: p.Node.GetCluster(), Fleet: n.home, Envoy: xds.Version(p.Node),
 		Variant: p.Variant, Streams: p.Streams, State: StateWaiting, Since: n.since, Connected: p.Connected,
-		LastACK: p.LastACK, LastNACK: p.LastNACK,
+		LastACK: p.LastACK, LastNACK: p.LastNACK, Counted: p.MetricsAt,
 	}
 	if n.fleet != n.home {
 		out.Arriving = n.fleet

@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+const noStages = "{stages: [{name: all, percent: 100, bake: 0s}]}"
+
+// happened waits for an entry of a kind in the fleet's history.
+func (w *world) happened(kind rollout.Kind, number int) rollout.Entry {
+	w.t.Helper()
+	var found rollout.Entry
+	w.eventually(fmt.Sprintf("revision %d is %s", number, kind), func() error {
+		for _, e := range w.history() {
+			if e.Kind == kind && e.Revision.Number == number {
+				found = e
+				return nil
+			}
+		}
+		return fmt.Errorf("not yet")
+	})
+	return found
+}
+
+// asks sends requests, each on a connection of its own, until one is answered as
+// wanted, and returns when the first and the last were sent.
+func (p *proxy) asksUntil(status int, token string) (first, last time.Time, others int) {
+	p.w.t.Helper()
+	first = time.Now()
+	p.w.eventually(fmt.Sprintf("%s answers %d", p.Node, status), func() error {
+		last = time.Now()
+		a, err := p.ask("token", token)
+		if err == nil && a.status == status {
+			return nil
+		}
+		others++
+		return fmt.Errorf("%d, %v", a.status, err)
+	})
+	return first, last, others
+}
+
+// A module that only traps, without a check and without a request while its stages
+// last, is found with the first requests, whatever its failure policy, and taken
+// back; and so it is when the server was restarted in between.
+func TestTrapsAfterTheLastStage(t *testing.T) {
+	for _, policy := range []string{"", "FAIL_OPEN", "FAIL_RELOAD"} {
+		t.Run(policy, func(t *testing.T) {
+			w := newWorld(t)
+			write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages, Policy: policy}))
+			write(t, w.module, gate(t, 1))
+			w.startServer()
+			p := w.proxies(1)[0]
+			save(t, w.module, assemble(t, "traps"))
+			w.happened(rollout.Serving, 2)
+			if policy == "" {
+				w.endServer(syscall.SIGKILL)
+				w.startServer()
+			}
+			p.serves(w.servingRevision(1))
+			p.settlesDown()
+			first, back, wrong := p.asksUntil(403, "432323") // which no crashed filter answers, nor one that lets all pass
+			degraded, undone := w.happened(rollout.DegradedNow, 2), w.happened(rollout.TakenBack, 2)
+			t.Logf("degraded %s, taken back %s and answered rightly %s after the first request; %d requests met it: %s",
+				degraded.At.Sub(first).Round(time.Millisecond), undone.At.Sub(first).Round(time.Millisecond), back.Sub(first).Round(time.Millisecond), wrong, undone.Reason)
+			p.runs("x-build", build(1))
+			if f, err := w.onlyFleet(); err != nil || len(f.Rejected) != 1 || f.Rejected[0].Number != 2 || f.Degraded != nil {
+				t.Errorf("it is to be rejected, and the fleet well: %+v, %v", f, err)
+			}
+			if text, err := w.get("http://" + w.admin + "/metrics"); err != nil || !strings.Contains(text, `waxwing_degraded{fleet="edge"} 0`) {
+				t.Errorf("the metric: %v", err)
+			}
+		})
+	}
+}
+
+// settlesDown waits for two flushes of the proxy's counters: what the rollout itself
+// brought is in the first.
+func (p *proxy) settlesDown() {
+	p.w.t.Helper()
+	var at time.Time
+	for range 3 {
+		p.w.eventually("it sends counters", func() error {
+			s, err := p.w.status()
+			if err != nil || len(s.Proxies) != 1 {
+				return fmt.Errorf("%d proxies, %v", len(s.Proxies), err)
+			}
+			if !s.Proxies[0].Counted.After(at) {
+				return fmt.Errorf("none since %s", at)
+			}
+			at = s.Proxies[0].Counted
+			return nil
+		})
+	}
+}
+
+// A fleet's first revision has none before it. One that never answered a request
+// rightly is rejected all the same.
+func TestFirstRevisionThatOnlyTraps(t *testing.T) {
+	w := newWorld(t)
+	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages}))
+	write(t, w.module, assemble(t, "traps"))
+	w.startServer()
+	p := w.startProxy("edge-0")
+	p.serves(w.servingRevision(1))
+	p.settlesDown()
+	begin := time.Now()
+	w.eventually("it is rejected", func() error {
+		if a, err := p.ask("token", "32323"); err == nil && a.status == http.StatusOK {
+			t.Errorf("a request passed a filter that only traps: %+v", a)
+		}
+		f, err := w.onlyFleet()
+		if err == nil && (len(f.Rejected) != 1 || f.Serving.ID != "") {
+			err = fmt.Errorf("%+v", f)
+		}
+		return err
+	})
+	t.Logf("rejected %s after the first request: %s", time.Since(begin).Round(time.Millisecond), w.happened(rollout.TakenBack, 1).Reason)
+}
+
+// The service behind a good filter fails for a while: the fleet is degraded, which
+// the status and the metric say at once, and nothing is taken back for it; then it
+// is well again.
+func TestServiceThatFailsWhileItIsWatched(t *testing.T) {
+	w := newWorld(t)
+	var fails atomic.Bool
+	w.echo = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		if fails.Load() {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(w.echo.Close)
+	write(t, w.fleet, w.fleetYAML(fleetOptions{
+		Rollout: noStages,
+		Checks:  `[{request: {headers: {token: "32323"}}, expect: {status: 200}}, {request: {headers: {token: "432323"}}, expect: {status: 403}}]`,
+	}))
+	write(t, w.module, gate(t, 1))
+	w.startServer()
+	p := w.proxies(1)[0]
+	save(t, w.module, gate(t, 2))
+	p.runs("x-build", build(2))
+	w.happened(rollout.Serving, 2)
+	p.settlesDown()
+	began := time.Now()
+	fails.Store(true)
+	metric := func(want int) {
+		t.Helper()
+		w.eventually("the metric says so", func() error {
+			text, err := w.get("http://" + w.admin + "/metrics")
+			if err == nil && !strings.Contains(text, fmt.Sprintf("waxwing_degraded{fleet=%q} %d", "edge", want)) {
+				err = fmt.Errorf("it does not: %d", want)
+			}
+			return err
+		})
+	}
+	metric(1)
+	t.Logf("degraded %s after the service began to fail: %s", time.Since(began).Round(time.Millisecond), w.happened(rollout.DegradedNow, 2).Reason)
+	for range 2 { // the checks fail again and again, and it stays
+		p.settlesDown()
+	}
+	if f, err := w.onlyFleet(); err != nil || f.Serving.Number != 2 || f.Degraded == nil {
+		t.Errorf("the service's failure was held against the revision: %+v, %v", f, err)
+	}
+	fails.Store(false)
+	metric(0)
+	w.happened(rollout.Recovered, 2)
+	p.wants(403, forbidden, "token", "432323")
+}
