@@ -54,6 +54,7 @@ func checkTakes(t *testing.T, all []configuration) map[string][]problem {
 	dir := t.TempDir()
 	for _, c := range all {
 		text := strings.Replace(c.text, "static_resources:", "resources:", 1) + "\nfleet: " + c.name + "\n"
+		text = strings.NewReplacer("\nnode:", "\n!ignore node:", "\nbootstrap_extensions:", "\n!ignore extensions:").Replace(text)
 		save(t, filepath.Join(dir, c.name+".yaml"), []byte(text))
 	}
 	out, err := exec.Command(xdsPath, "check", "--config", os.DevNull, dir).CombinedOutput()

@@ -48,6 +48,16 @@ func (r *messageReader) message(n *yaml.Node, m protoreflect.Message, depth int)
 	r.fields(n, m, depth, "")
 }
 
+// typedStruct reads what a TypedStruct holds for its errors' sake: a message of a known
+// type must be well-formed, in this spelling too.
+func (r *messageReader) typedStruct(n *yaml.Node, m protoreflect.Message, depth int) {
+	if content, _ := contentOf(m); content != nil {
+		if value := child(n, "value"); value != nil {
+			r.message(value, content.ProtoReflect(), depth+1)
+		}
+	}
+}
+
 // fields reads a mapping's keys into a message's fields; one of them may be no field.
 func (r *messageReader) fields(n *yaml.Node, m protoreflect.Message, depth int, skip string) {
 	given := map[protoreflect.Name]bool{}
@@ -139,7 +149,9 @@ func (r *messageReader) mapField(n *yaml.Node, into protoreflect.Map, field prot
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := resolve(n.Content[i]), resolve(n.Content[i+1])
-		name, ok := r.single(text(key), field.MapKey(), depth)
+		text := quotedNode(key.Value) // whatever it looks like
+		text.Line = key.Line
+		name, ok := r.single(text, field.MapKey(), depth)
 		switch {
 		case !ok:
 		case isNullNode(value) && !takesNull(field.MapValue()):
@@ -152,11 +164,6 @@ func (r *messageReader) mapField(n *yaml.Node, into protoreflect.Map, field prot
 			}
 		}
 	}
-}
-
-// text is a key as what it is: text, whatever it looks like.
-func text(key *yaml.Node) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle, Value: key.Value, Line: key.Line}
 }
 
 func isNullNode(n *yaml.Node) bool {

@@ -10,7 +10,7 @@ import (
 )
 
 // sections are the lists under `resources`, by name: one for each kind that has one.
-type sections map[string][]yaml.Node
+type sections map[string]oneOrMore
 
 // UnmarshalYAML reads them, and refuses one that no kind has in the words in which
 // the YAML library does.
@@ -29,12 +29,25 @@ func (s *sections) UnmarshalYAML(n *yaml.Node) error {
 	if len(wrong.Errors) > 0 {
 		return wrong
 	}
-	lists := map[string][]yaml.Node{}
+	lists := map[string]oneOrMore{}
 	if err := n.Decode(&lists); err != nil {
 		return err
 	}
 	*s = lists
 	return nil
+}
+
+// oneOrMore is a list; one value that is none is the list of it, as in all of Envoy's
+// configuration.
+type oneOrMore []yaml.Node
+
+// UnmarshalYAML reads it.
+func (o *oneOrMore) UnmarshalYAML(n *yaml.Node) error {
+	if n = resolve(n); n.Kind == yaml.MappingNode {
+		*o = oneOrMore{*n}
+		return nil
+	}
+	return n.Decode((*[]yaml.Node)(o))
 }
 
 // placed is an Envoy resource and where it was written.

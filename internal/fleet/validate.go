@@ -7,18 +7,25 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+
 	"go.yaml.in/yaml/v3"
 )
 
 // validate applies Envoy's own rules for its messages, as protoc-gen-validate
-// wrote them into go-control-plane, and looks for listeners that collide.
+// wrote them into go-control-plane, and those that are only in its code, and looks
+// for listeners that collide.
 func (p *parser) validate() {
 	for _, r := range p.placed {
 		visit(r.msg, r.node, func(m proto.Message, n *yaml.Node, inAny bool) {
 			if m == r.msg || inAny {
 				p.rules(m, n)
 			}
+			p.refuse(m, n)
 		})
+		if a, ok := r.msg.(*endpointv3.ClusterLoadAssignment); ok {
+			p.fixedEndpoints(a, r.node, "")
+		}
 	}
 	p.addresses()
 }

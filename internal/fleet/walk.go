@@ -1,11 +1,12 @@
 package fleet
 
 import (
-	"google.golang.org/protobuf/encoding/protojson"
+	"strconv"
+
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -59,27 +60,61 @@ func visitMessage(m proto.Message, n *yaml.Node, inAny bool, fn func(proto.Messa
 
 // typedStruct is the message that a TypedStruct writes as JSON, in which Envoy takes
 // any extension, or nil: for another message, and for an extension that only the
-// proxies know.
+// proxies know. It is read as Envoy reads it; what is wrong in it was said when the file was read.
 // https://www.envoyproxy.io/docs/envoy/latest/configuration/overview/extension#configuring-a-filter-with-typedstruct
 func typedStruct(m proto.Message) proto.Message {
-	r := m.ProtoReflect()
-	switch r.Descriptor().FullName() {
-	case "xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct": // its name now, and before
-	default:
+	content, value := contentOf(m.ProtoReflect())
+	if content == nil {
 		return nil
+	}
+	r := messageReader{problems: &problems{}, values: maxValues}
+	r.message(structNode(structpb.NewStructValue(value)), content.ProtoReflect(), 0)
+	return content
+}
+
+// contentOf is an empty message of a TypedStruct's type, and what is to be read into it.
+func contentOf(r protoreflect.Message) (proto.Message, *structpb.Struct) {
+	switch r.Descriptor().FullName() {
+	case "xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct":
+	default:
+		return nil, nil
 	}
 	fields := r.Descriptor().Fields()
-	kind, err := protoregistry.GlobalTypes.FindMessageByURL(r.Get(fields.ByName("type_url")).String())
-	if err != nil {
-		return nil
+	kind, err := messageType(r.Get(fields.ByName("type_url")).String())
+	if err != nil || kind.Descriptor().FullName() == "google.protobuf.Struct" {
+		return nil, nil
 	}
-	text, err := protojson.Marshal(r.Get(fields.ByName("value")).Message().Interface())
-	content := kind.New().Interface()
-	// What Envoy could not read either, it refuses; nothing in it takes effect.
-	if err != nil || (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, content) != nil {
-		return nil
+	value, _ := r.Get(fields.ByName("value")).Message().Interface().(*structpb.Struct)
+	return kind.New().Interface(), value
+}
+
+// structNode is free-form data as YAML, to be read as it would be from a file.
+func structNode(v *structpb.Value) *yaml.Node {
+	switch v := v.GetKind().(type) {
+	case *structpb.Value_StructValue:
+		n := &yaml.Node{Kind: yaml.MappingNode}
+		for key, value := range v.StructValue.GetFields() {
+			n.Content = append(n.Content, quotedNode(key), structNode(value))
+		}
+		return n
+	case *structpb.Value_ListValue:
+		n := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, value := range v.ListValue.GetValues() {
+			n.Content = append(n.Content, structNode(value))
+		}
+		return n
+	case *structpb.Value_StringValue:
+		return quotedNode(v.StringValue)
+	case *structpb.Value_BoolValue:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatBool(v.BoolValue)}
+	case *structpb.Value_NumberValue:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatFloat(v.NumberValue, 'f', -1, 64)}
 	}
-	return content
+	return &yaml.Node{Kind: yaml.ScalarNode}
+}
+
+func quotedNode(text string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle, Value: text}
 }
 
 // Content is what is packed in an Any, written there as itself or by a TypedStruct; nil

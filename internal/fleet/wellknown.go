@@ -160,6 +160,7 @@ func (r *messageReader) packed(n, at *yaml.Node, into protoreflect.Message, dept
 	content := kind.New()
 	if name := content.Descriptor().FullName(); wellKnown(name) == nil {
 		r.fields(n, content, depth, typeKey)
+		r.typedStruct(n, content, depth)
 	} else {
 		r.underValue(n, content, depth)
 	}

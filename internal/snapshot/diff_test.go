@@ -21,7 +21,7 @@ resources:
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
               common_tls_context:
-                tls_certificates: [{certificate_chain: {inline_string: CHAIN}, private_key: {inline_string: very secret PREFIX}}]
+                tls_certificates: [{certificate_chain: {filename: chain.pem}, private_key: {filename: key.pem}, password: {inline_string: very secret PREFIX}}]
           filters:
             - name: hcm
               typed_config:

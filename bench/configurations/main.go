@@ -1,0 +1,82 @@
+// Command configurations holds `xds check` against Envoy: it takes a folder of Envoy
+// bootstraps, has `envoy --mode validate` read each, turns it into a fleet file and
+// reads that too, and prints in how many the two agree. The folder has a folder for
+// each repository that its files come from; none of them is a part of this one.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/waxwing-xds/waxwing/internal/envoy"
+	_ "github.com/waxwing-xds/waxwing/internal/extensions" // every message that a bootstrap may have
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "configurations:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	list := flag.Bool("v", false, "list what Envoy and xds check say of each configuration that they do not both take")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: configurations [-v] FOLDER: FOLDER/REPOSITORY/*.yaml are bootstraps")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() != 1 {
+		flag.Usage()
+		return fmt.Errorf("one folder, please")
+	}
+	path, err := envoy.Find(ctx, ".tools", func(s string) { fmt.Fprintln(os.Stderr, s) })
+	if err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(flag.Arg(0), "*", "*"))
+	if err != nil {
+		return fmt.Errorf("looking for configurations: %w", err)
+	}
+	slices.Sort(files)
+	all, err := tryAll(ctx, path, files)
+	if err != nil {
+		return err
+	}
+	report(all, *list)
+	return nil
+}
+
+// tryAll tries each file, some at a time.
+func tryAll(ctx context.Context, path string, files []string) ([]tried, error) {
+	dir, err := os.MkdirTemp("", "waxwing-configurations-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder: %w", err)
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	stand, err := makeStandIns(dir)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]tried, len(files))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.NumCPU())
+	for i, file := range files {
+		group.Go(func() (err error) {
+			all[i], err = try(ctx, path, file, stand)
+			return err
+		})
+	}
+	return all, group.Wait()
+}

@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// refusalWords stand for what is the same in many cases of testdata/refusals.txt.
+var refusalWords = map[string]string{
+	"ADDRESS": `{socket_address: {address: 127.0.0.1, port_value: 0}}`,
+	"UDP":     `{socket_address: {address: 127.0.0.1, port_value: 0, protocol: UDP}}`,
+	"ECHO":    `{name: echo, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo}}`,
+	"TCP":     `{name: tcp, typed_config: {"@type": TYPE/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: x, cluster: a}}`,
+	"ROUTER":  `{name: router, typed_config: {"@type": TYPE/envoy.extensions.filters.http.router.v3.Router}}`,
+	"CORS":    `{name: cors, typed_config: {"@type": TYPE/envoy.extensions.filters.http.cors.v3.Cors}}`,
+	"STDOUT":  `"@type": TYPE/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog`,
+	"POINT":   `{endpoint: {address: {socket_address: {address: 1.1.1.1, port_value: 80}}}}`,
+	"ROUTES":  `{virtual_hosts: [{name: x, domains: ["*"]}]}`,
+	"TYPE":    `type.googleapis.com`,
+	"HTTP":    `"@type": TYPE/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: x`,
+	"FROM":    `{path_config_source: {path: /dev/null}}`,
+}
+
+var refusalWord = regexp.MustCompile(`\b[A-Z]{3,}\b`)
+
+func expand(text string) string {
+	for range 3 { // words in words
+		text = refusalWord.ReplaceAllStringFunc(text, func(word string) string {
+			if long, ok := refusalWords[word]; ok {
+				return long
+			}
+			return word
+		})
+	}
+	return text
+}
+
+// refusalCases reads testdata/refusals.txt: after `== NAME` a line each of a listener, of
+// an HTTP connection manager's fields, of a cluster, of the rest of the bootstrap.
+func refusalCases(t *testing.T) []configuration {
+	t.Helper()
+	text, err := os.ReadFile("testdata/refusals.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []configuration
+	for _, part := range strings.Split(string(text), "\n== ")[1:] {
+		name, body, _ := strings.Cut(part, "\n")
+		all = append(all, configuration{name, refusalCase(expand(body))})
+	}
+	return all
+}
+
+func refusalCase(body string) string {
+	cluster, rest := "{name: a}", "!ignore nothing: {}"
+	listener := expand(`{name: l, address: ADDRESS, filter_chains: [{filters: [ECHO]}]}`)
+	for line := range strings.SplitSeq(strings.TrimSpace(body), "\n") {
+		switch kind, value, _ := strings.Cut(line, ": "); kind {
+		case "cluster":
+			cluster = value
+		case "listener":
+			listener = value
+		case "rest":
+			rest = value
+		case "http":
+			if !strings.Contains(value, "route_config") {
+				value = "route_config: ROUTES, " + value
+			}
+			if !strings.Contains(value, "http_filters") {
+				value = "http_filters: [ROUTER], " + value
+			}
+			listener = expand("{name: l, address: ADDRESS, filter_chains: [{filters: [{name: hcm, typed_config: {HTTP, " + value + "}}]}]}")
+		}
+	}
+	return "static_resources:\n  clusters:\n  - " + cluster + "\n  listeners:\n  - " + listener + "\n" + rest + "\n"
+}
+
+// What `xds check` refuses beyond the rules of Envoy's API Envoy refuses too, and what
+// comes near it both take.
+func TestRefusalsAreEnvoys(t *testing.T) {
+	agree(t, refusalCases(t))
+}

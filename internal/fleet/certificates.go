@@ -1,0 +1,94 @@
+package fleet
+
+import (
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"go.yaml.in/yaml/v3"
+)
+
+// serverTLS reports a server without a certificate.
+func (p *parser) serverTLS(c *tlsv3.DownstreamTlsContext, n *yaml.Node) {
+	common := c.GetCommonTlsContext()
+	if len(common.GetTlsCertificates())+len(common.GetTlsCertificateSdsSecretConfigs()) == 0 &&
+		common.GetTlsCertificateProviderInstance() == nil && common.GetCustomTlsCertificateSelector() == nil {
+		p.add(lineOf(n, "common_tls_context"), "a server has a certificate: tls_certificates, or tls_certificate_sds_secret_configs")
+	}
+}
+
+// certificate reports a certificate that can't be one, or whose key is another's. What
+// stands in a file, only the proxy sees. No part of a key is in an error.
+func (p *parser) certificate(c *tlsv3.TlsCertificate, n *yaml.Node) {
+	if c.GetPkcs12() != nil || c.GetPrivateKeyProvider() != nil {
+		return
+	}
+	if c.GetCertificateChain() != nil && c.GetPrivateKey() == nil {
+		p.add(n.Line, "a certificate has a private_key")
+	}
+	chain, key := inline(c.GetCertificateChain()), inline(c.GetPrivateKey())
+	switch {
+	case chain != nil && blocks(chain, "CERTIFICATE") == 0:
+		p.add(lineOf(n, "certificate_chain"), "certificate_chain holds no certificate in PEM")
+	case key != nil && blocks(key, "PRIVATE KEY") == 0:
+		p.add(lineOf(n, "private_key"), "private_key holds no key in PEM")
+	case chain != nil && key != nil && c.GetPassword() == nil && mismatch(chain, key):
+		p.add(lineOf(n, "private_key"), "private_key is not the key of certificate_chain")
+	}
+}
+
+// inline is data that the file itself has, or nil.
+func inline(source *corev3.DataSource) []byte {
+	if text := source.GetInlineString(); text != "" {
+		return []byte(text)
+	}
+	return source.GetInlineBytes()
+}
+
+// blocks counts the parts of a PEM text of which the name ends so.
+func blocks(text []byte, kind string) int {
+	n := 0
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, kind) {
+			n++
+		}
+	}
+	return n
+}
+
+// mismatch says that both are read here, and don't belong to each other. What is not
+// read here a proxy may well read.
+func mismatch(chain, key []byte) bool {
+	if _, err := tls.X509KeyPair(chain, key); err == nil {
+		return false
+	}
+	block, _ := pem.Decode(chain)
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return false
+	}
+	public, ok := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	private := privateKey(key)
+	return ok && private != nil && !public.Equal(private.Public())
+}
+
+// privateKey reads a key that is not encrypted, or returns nil.
+func privateKey(text []byte) crypto.Signer {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+			signer, _ := key.(crypto.Signer)
+			return signer
+		}
+		if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+			return key
+		}
+		if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
+			return key
+		}
+	}
+	return nil
+}
