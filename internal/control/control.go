@@ -20,11 +20,19 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
+// A Source is where files come from that have settled: a *watch.Watcher, or a test
+// that has none.
+type Source interface {
+	Watch(paths []string)
+	Changes() <-chan []watch.Change
+	Unsettled() bool
+}
+
 // Config is what the loop works with.
 type Config struct {
 	Log     *slog.Logger
 	Fleet   string // path of the fleet file, or of a folder of them
-	Watcher *watch.Watcher
+	Watcher Source
 	XDS     *xds.Server
 	Store   *store.Dir
 	// KeepRevisions is how many that were served before are kept; 0 for rollout.DefaultKeep.

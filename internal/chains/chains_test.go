@@ -1,0 +1,80 @@
+package chains
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	_ "github.com/waxwing-xds/waxwing/internal/extensions" // every message of Envoy's API
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+)
+
+var (
+	count = flag.Int("chains", 1000, "chains that TestChains makes")
+	seed  = flag.Uint64("seed", 1, "of the first chain; a failure names its own")
+)
+
+var keys = sync.OnceValues(NewKeys)
+
+// abstract is where nothing is: for simulated proxies, which open no port.
+func abstract(t *testing.T) Setting {
+	t.Helper()
+	k, err := keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Setting{
+		Port: func(place int) int { return 10000 + place },
+		Path: func(place int) string { return fmt.Sprintf("@chains/%d", place) },
+		Backend: func(service int, tls bool) int {
+			if tls {
+				return 9100 + service
+			}
+			return 9000 + service
+		},
+		Modules: [2]string{"gate-403.wasm", "gate-401.wasm"}, Content: k.Content, Deadline: 30 * time.Second,
+	}
+}
+
+// Every fleet and every change of the generator is a valid fleet file.
+func TestFleetsAreValid(t *testing.T) {
+	setting, made := abstract(t), map[string]int{}
+	for s := range uint64(60) {
+		g := NewGenerator(s)
+		for i, step := range g.NewChain(s, 7).Steps {
+			text, err := step.Fleet.Render(setting)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := fleet.Parse("fleet.yaml", text); err != nil {
+				t.Fatalf("seed %d, step %d (%s): %v\n%s%s", s, i, step.What, err, step.Fleet, text)
+			}
+			for _, what := range strings.Split(step.What, ", ") {
+				made[what]++
+			}
+		}
+	}
+	for _, c := range changes {
+		if made[c.name] == 0 {
+			t.Errorf("the change %q is never made", c.name)
+		}
+	}
+}
+
+// The same seed makes the same chain.
+func TestSeed(t *testing.T) {
+	render := func() (out []string) {
+		for _, step := range NewGenerator(7).NewChain(7, 20).Steps {
+			out = append(out, step.What+"\n"+step.Fleet.String())
+		}
+		return out
+	}
+	if a, b := render(), render(); !slices.Equal(a, b) {
+		t.Errorf("seed 7 makes two chains:\n%s\n%s", a, b)
+	}
+}

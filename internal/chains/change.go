@@ -1,0 +1,297 @@
+package chains
+
+import "slices"
+
+// A change is one kind of it. Its function changes a fleet, and says whether it could.
+type change struct {
+	name string
+	do   func(*Generator, *Fleet) bool
+}
+
+// changes are all kinds.
+var changes = []change{
+	{"add a listener", func(g *Generator, f *Fleet) bool {
+		if len(f.Listeners) > 4 {
+			return false
+		}
+		g.addListener(f)
+		return true
+	}},
+	{"remove a listener", func(g *Generator, f *Fleet) bool {
+		if len(f.Listeners) < 2 {
+			return false
+		}
+		i := g.r.IntN(len(f.Listeners))
+		f.Listeners = slices.Delete(f.Listeners, i, i+1)
+		return true
+	}},
+	{"rename a listener", renameListener},
+	{"hand a port on", handPortOn},
+	{"move a listener to another port", onListener(anyListener, func(g *Generator, f *Fleet, l *Listener) { l.Port = g.place(f) })},
+	{"swap ports", swapPorts},
+	{"make a listener one of another kind", otherKind},
+	{"add TLS", onListener(func(l *Listener) bool { return l.byStream() && !l.TLS }, (*Generator).encrypt)},
+	{"take TLS off", onListener(func(l *Listener) bool { return l.byStream() && l.TLS }, func(_ *Generator, _ *Fleet, l *Listener) {
+		l.TLS, l.Cert, l.CA, l.Tickets = false, "", "", ""
+	})},
+	{"certificate inline or by SDS", onListener(func(l *Listener) bool { return l.TLS }, func(g *Generator, f *Fleet, l *Listener) {
+		if l.Cert != "" {
+			l.Cert = ""
+		} else {
+			l.Cert = g.secretOf(f, Certificate)
+		}
+	})},
+	{"rename a secret", renameSecret},
+	{"rotate a secret", onOne(secretsOf, func(_ *Generator, _ *Fleet, s *Secret) { s.Turn = (s.Turn + 1) % Turns })},
+	{"routes inline or by RDS", onListener(isHTTP, func(g *Generator, f *Fleet, l *Listener) {
+		if l.RDS != "" {
+			l.Route, l.RDS = *f.route(l), ""
+		} else {
+			g.byRDS(f, l)
+		}
+	})},
+	{"another generic secret or none", onListener(isHTTP, func(g *Generator, f *Fleet, l *Listener) {
+		if l.Generic != "" && g.chance(50) {
+			l.Generic = ""
+		} else {
+			l.Generic = g.secretOf(f, Generic)
+		}
+	})},
+	{"change a route", func(g *Generator, f *Fleet) bool {
+		l := &f.Listeners[g.r.IntN(len(f.Listeners))]
+		if l.RDS != "" {
+			*f.route(l) = g.route(f, Plain)
+		} else {
+			l.Route = g.route(f, l.Kind)
+		}
+		return true
+	}},
+	{"add a cluster", func(g *Generator, f *Fleet) bool { g.addCluster(f); return len(f.Clusters) < 7 }},
+	{"remove a cluster", removeCluster},
+	{"make a cluster one of another kind", otherCluster},
+	{"another service_name", onOne(edsOf, func(g *Generator, _ *Fleet, c *Cluster) {
+		if c.Service != "" && g.chance(30) {
+			c.Service = ""
+		} else {
+			c.Service = g.name("service")
+		}
+	})},
+	{"other endpoints", onOne(clustersOf, func(_ *Generator, _ *Fleet, c *Cluster) { c.Backend = (c.Backend + 1) % Backends })},
+	{"TLS to a service or none", onOne(clustersOf, func(g *Generator, f *Fleet, c *Cluster) {
+		if c.CA != "" {
+			c.CA = ""
+		} else if c.tls() && !f.byUDP(c.Name) {
+			c.CA = g.secretOf(f, Validation)
+		}
+	})},
+	{"add a filter", func(g *Generator, f *Fleet) bool { return g.addFilter(f) }},
+	{"remove a filter", func(g *Generator, f *Fleet) bool {
+		if len(f.Filters) == 0 {
+			return false
+		}
+		i := g.r.IntN(len(f.Filters))
+		f.Filters = slices.Delete(f.Filters, i, i+1)
+		return true
+	}},
+	{"a filter's configuration", onOne(filtersOf, func(_ *Generator, _ *Fleet, f *Filter) { f.Value = (f.Value + 1) % 1000 })},
+	{"a filter's module", onOne(filtersOf, func(_ *Generator, _ *Fleet, f *Filter) { f.Module = 1 - f.Module })},
+	{"a filter's listeners", onOne(filtersOf, otherListeners)},
+	{"a filter's shadow", onOne(filtersOf, func(_ *Generator, _ *Fleet, f *Filter) { f.NoShadow = !f.NoShadow })},
+	{"a filter's checks", onOne(filtersOf, func(_ *Generator, _ *Fleet, f *Filter) { f.Checks = !f.Checks })},
+	{"a filter's failure policy", onOne(filtersOf, func(g *Generator, _ *Fleet, f *Filter) {
+		f.Policy = pick(g, []string{"", "FAIL_RELOAD", "FAIL_CLOSED"})
+	})},
+	{"by config_discovery or by the filter", onOne(filtersOf, func(_ *Generator, _ *Fleet, f *Filter) { f.Discovered = !f.Discovered })},
+	{"the rollout", func(g *Generator, f *Fleet) bool { f.Rollout = g.rollout(); return true }},
+}
+
+func isHTTP(l *Listener) bool { return l.HTTP() }
+
+func anyListener(*Listener) bool { return true }
+
+// onListener is a change of one of the listeners that are so.
+func onListener(is func(*Listener) bool, do func(*Generator, *Fleet, *Listener)) func(*Generator, *Fleet) bool {
+	return onOne(func(f *Fleet) []*Listener {
+		var out []*Listener
+		for i := range f.Listeners {
+			if is(&f.Listeners[i]) {
+				out = append(out, &f.Listeners[i])
+			}
+		}
+		return out
+	}, do)
+}
+
+// onOne is a change of one of several.
+func onOne[T any](of func(*Fleet) []*T, do func(*Generator, *Fleet, *T)) func(*Generator, *Fleet) bool {
+	return func(g *Generator, f *Fleet) bool {
+		all := of(f)
+		if len(all) == 0 {
+			return false
+		}
+		do(g, f, pick(g, all))
+		return true
+	}
+}
+
+func pointers[T any](list []T) []*T {
+	var out []*T
+	for i := range list {
+		out = append(out, &list[i])
+	}
+	return out
+}
+
+func secretsOf(f *Fleet) []*Secret   { return pointers(f.Secrets) }
+func filtersOf(f *Fleet) []*Filter   { return pointers(f.Filters) }
+func clustersOf(f *Fleet) []*Cluster { return pointers(f.Clusters) }
+func edsOf(f *Fleet) []*Cluster {
+	return slices.DeleteFunc(clustersOf(f), func(c *Cluster) bool { return c.Kind != EDS })
+}
+
+// renameListener gives a listener another name at the same address.
+func renameListener(g *Generator, f *Fleet) bool {
+	l := &f.Listeners[g.r.IntN(len(f.Listeners))]
+	before := l.Name
+	l.Name = g.name("l")
+	for _, filter := range f.Filters {
+		for i, name := range filter.Listeners {
+			if name == before {
+				filter.Listeners[i] = l.Name
+			}
+		}
+	}
+	return true
+}
+
+// handPortOn removes a listener and gives its address to another.
+func handPortOn(g *Generator, f *Fleet) bool {
+	if len(f.Listeners) < 2 {
+		return false
+	}
+	i := g.r.IntN(len(f.Listeners))
+	port := f.Listeners[i].Port
+	f.Listeners = slices.Delete(f.Listeners, i, i+1)
+	f.Listeners[g.r.IntN(len(f.Listeners))].Port = port
+	return true
+}
+
+// swapPorts gives two listeners each other's address.
+func swapPorts(g *Generator, f *Fleet) bool {
+	if len(f.Listeners) < 2 {
+		return false
+	}
+	i := g.r.IntN(len(f.Listeners) - 1)
+	a, b := &f.Listeners[i], &f.Listeners[i+1]
+	a.Port, b.Port = b.Port, a.Port
+	return true
+}
+
+// otherKind makes a listener one of another kind: with the same name, at the same place.
+func otherKind(g *Generator, f *Fleet) bool {
+	l := &f.Listeners[g.r.IntN(len(f.Listeners))]
+	before := *l
+	l.Kind = pick(g, g.Listeners)
+	if !slices.Contains(f.targets(l.Kind), f.route(l).To) {
+		l.RDS, l.Route = "", g.route(f, l.Kind)
+	}
+	if !l.HTTP() && l.RDS != "" {
+		l.Route, l.RDS = *f.route(l), ""
+	}
+	if !l.HTTP() {
+		l.Generic = ""
+	}
+	if !l.byStream() && l.Kind != QUIC {
+		l.TLS, l.Cert, l.CA, l.Tickets = false, "", "", ""
+	}
+	if l.Kind != Plain {
+		l.Also = 0
+	}
+	return l.Kind != before.Kind
+}
+
+func renameSecret(g *Generator, f *Fleet) bool {
+	if len(f.Secrets) == 0 {
+		return false
+	}
+	s := &f.Secrets[g.r.IntN(len(f.Secrets))]
+	before := s.Name
+	s.Name = g.name("s")
+	for i := range f.Listeners {
+		l := &f.Listeners[i]
+		for _, name := range []*string{&l.Cert, &l.CA, &l.Tickets, &l.Generic} {
+			if *name == before {
+				*name = s.Name
+			}
+		}
+	}
+	for i := range f.Clusters {
+		if f.Clusters[i].CA == before {
+			f.Clusters[i].CA = s.Name
+		}
+	}
+	return true
+}
+
+// removeCluster sends what went to a cluster to another.
+func removeCluster(g *Generator, f *Fleet) bool {
+	if len(f.Clusters) < 2 {
+		return false
+	}
+	i := g.r.IntN(len(f.Clusters))
+	gone := f.Clusters[i].Name
+	if slices.ContainsFunc(f.Clusters, func(c Cluster) bool { return c.Of == gone }) {
+		return false
+	}
+	f.Clusters = slices.Delete(f.Clusters, i, i+1)
+	f.redirect(g, gone)
+	return true
+}
+
+// redirect finds another cluster for what goes to one that it can't go to any more.
+func (f *Fleet) redirect(g *Generator, gone string) {
+	for i := range f.Listeners {
+		if l := &f.Listeners[i]; l.To == gone {
+			l.To = g.route(f, l.Kind).To
+		}
+	}
+	for i := range f.Routes {
+		if f.Routes[i].To == gone {
+			f.Routes[i].To = g.route(f, Plain).To
+		}
+	}
+}
+
+// otherCluster makes a cluster find its endpoints in another way, under the same name.
+func otherCluster(g *Generator, f *Fleet) bool {
+	c := &f.Clusters[g.r.IntN(len(f.Clusters))]
+	before := *c
+	g.become(f, c)
+	below := slices.ContainsFunc(f.Clusters, func(other Cluster) bool { return other.Of == c.Name })
+	for _, l := range f.Listeners {
+		fits := l.RDS != "" || l.To != c.Name || slices.Contains(f.targets(l.Kind), c.Name)
+		if !fits || below && (c.Kind == Aggregate || c.Kind == OriginalDst) {
+			*c = before
+			return false
+		}
+	}
+	return c.Kind != before.Kind
+}
+
+// byUDP reports whether sessions of UDP go to a cluster.
+func (f *Fleet) byUDP(cluster string) bool {
+	return slices.ContainsFunc(f.Listeners, func(l Listener) bool { return l.Kind == UDP && l.To == cluster })
+}
+
+// otherListeners puts a filter into another set of listeners.
+func otherListeners(g *Generator, f *Fleet, filter *Filter) {
+	var out []string
+	for _, l := range f.Listeners {
+		if l.HTTP() && g.chance(50) {
+			out = append(out, l.Name)
+		}
+	}
+	if len(out) > 0 {
+		filter.Listeners = out
+	}
+}

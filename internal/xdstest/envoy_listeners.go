@@ -1,0 +1,210 @@
+package xdstest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/anypb"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+)
+
+// A simListener is a listener of a simulated Envoy.
+type simListener struct {
+	name      string
+	sum       uint64
+	packed    *anypb.Any
+	addresses []string
+	udp       bool
+	bound     bool
+	chain     simChain // that a client without further marks meets
+	sources   []sourceKey
+}
+
+func readListener(r named) (*simListener, error) {
+	var m listenerv3.Listener
+	if err := r.packed.UnmarshalTo(&m); err != nil {
+		return nil, fmt.Errorf("listener %q %w: %w", r.name, errNotRead, err)
+	}
+	l := &simListener{name: m.GetName(), sum: sum(r.packed), packed: r.packed, udp: m.GetUdpListenerConfig() != nil}
+	l.bound = m.GetInternalListener() == nil && (m.GetBindToPort() == nil || m.GetBindToPort().GetValue())
+	if m.GetInternalListener() != nil {
+		l.addresses = []string{"internal:" + m.GetName()}
+	} else {
+		l.addresses = []string{addressText(m.GetAddress())}
+		for _, more := range m.GetAdditionalAddresses() {
+			l.addresses = append(l.addresses, addressText(more.GetAddress()))
+		}
+	}
+	var err error
+	if l.sources, err = sourcesIn(&m); err == nil {
+		l.chain, err = readChain(&m)
+	}
+	return l, err
+}
+
+// addressText names an address; one of any port is like no other.
+func addressText(a *corev3.Address) string {
+	switch {
+	case a.GetPipe() != nil:
+		return "unix:" + a.GetPipe().GetPath()
+	case a.GetSocketAddress() != nil:
+		s := a.GetSocketAddress()
+		return fmt.Sprintf("%s:%d", s.GetAddress(), s.GetPortValue())
+	}
+	return ""
+}
+
+// takes reports whether two listeners want one address. Which socket it is of counts,
+// and whether it is bound does not, but for any port.
+func (l *simListener) takes(other *simListener) bool {
+	if l.udp != other.udp {
+		return false
+	}
+	return slices.ContainsFunc(l.addresses, func(a string) bool {
+		return slices.Contains(other.addresses, a) && !(strings.HasSuffix(a, ":0") && l.bound)
+	})
+}
+
+// takeListeners: removals come before additions, and each is taken or refused by itself.
+func (e *Envoy) takeListeners(r *response) error {
+	gone, seen := r.removed, map[string]bool{}
+	for _, one := range r.resources {
+		seen[one.name] = true
+	}
+	if r.full {
+		for name := range e.listeners {
+			if !seen[name] {
+				gone = append(gone, name)
+			}
+		}
+		for name := range e.warmingListeners {
+			if !seen[name] && e.listeners[name] == nil {
+				gone = append(gone, name)
+			}
+		}
+	}
+	for _, name := range gone {
+		e.removeListener(name)
+	}
+	var refused []string
+	for _, one := range r.resources {
+		l, err := readListener(one)
+		if err == nil {
+			err = e.addListener(l)
+		}
+		if err != nil {
+			refused = append(refused, one.name+": "+err.Error())
+		}
+	}
+	e.listenersChanged()
+	if len(refused) > 0 {
+		return fmt.Errorf("error adding/updating listener(s) %s", strings.Join(refused, ", "))
+	}
+	return nil
+}
+
+func (e *Envoy) addListener(l *simListener) error {
+	before := e.warmingListeners[l.name]
+	if before == nil {
+		before = e.listeners[l.name]
+	}
+	if before != nil && before.sum == l.sum {
+		return nil
+	}
+	// One that stays at its addresses keeps its sockets; any other must have them alone,
+	// an active listener of its own name included.
+	if before == nil || before.udp != l.udp || !slices.Equal(before.addresses, l.addresses) {
+		for _, of := range []map[string]*simListener{e.warmingListeners, e.listeners} {
+			for _, other := range of {
+				if other.takes(l) {
+					return fmt.Errorf("error adding listener: '%s' has duplicate address '%s' as existing listener", l.name, l.addresses[0])
+				}
+			}
+		}
+	}
+	if w := e.warmingListeners[l.name]; w != nil {
+		e.releaseListener(w)
+	}
+	e.warmingListeners[l.name] = l
+	for _, key := range l.sources {
+		e.use(key)
+	}
+	e.within(fetchTimeout, func() bool { return e.warmingListeners[l.name] == l && e.listenerWaits(l) != "" }, func() {
+		e.fault("listener %s waited %s for %s", l.name, fetchTimeout, e.listenerWaits(l))
+		if !slices.ContainsFunc(l.sources, func(key sourceKey) bool { return key.forever && e.missing([]sourceKey{key}) != "" }) {
+			e.activateListener(l)
+		}
+	})
+	return nil
+}
+
+func (e *Envoy) removeListener(name string) {
+	if l := e.warmingListeners[name]; l != nil {
+		delete(e.warmingListeners, name)
+		e.releaseListener(l)
+	}
+	if l := e.listeners[name]; l != nil {
+		delete(e.listeners, name)
+		e.drain(l)
+	}
+}
+
+// drain keeps what a listener named until its connections are gone.
+func (e *Envoy) drain(l *simListener) {
+	e.within(e.config.Drain, func() bool { return true }, func() { e.releaseListener(l) })
+}
+
+func (e *Envoy) releaseListener(l *simListener) {
+	for _, key := range l.sources {
+		e.unuse(key)
+	}
+}
+
+func (e *Envoy) listenerWaits(l *simListener) string { return e.missing(l.sources) }
+
+// listenersChanged activates listeners that are ready: at the start of the process
+// all of them at once, when all are.
+func (e *Envoy) listenersChanged() {
+	var ready []*simListener
+	for _, name := range slices.Sorted(maps.Keys(e.warmingListeners)) {
+		if l := e.warmingListeners[name]; e.listenerWaits(l) == "" {
+			ready = append(ready, l)
+		}
+	}
+	if !e.started {
+		lds := e.types[resource.ListenerType]
+		if lds == nil || lds.nonce == "" || len(ready) < len(e.warmingListeners) {
+			return
+		}
+		e.started = true
+	}
+	for _, l := range ready {
+		e.activateListener(l)
+	}
+}
+
+func (e *Envoy) activateListener(l *simListener) {
+	delete(e.warmingListeners, l.name)
+	if before := e.listeners[l.name]; before != nil {
+		e.drain(before)
+	}
+	e.listeners[l.name] = l
+}
+
+// sockets are where it listens.
+func (e *Envoy) at(address string) *simListener {
+	if !e.started {
+		return nil
+	}
+	for _, l := range e.listeners {
+		if l.bound && !l.udp && slices.Contains(l.addresses, address) {
+			return l
+		}
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package xdstest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+)
+
+// A sourceKey is what Envoy shares a subscription to one resource by: users with the
+// same name and the same config source have it together.
+type sourceKey struct {
+	url, name, config string
+	forever           bool // it has no initial_fetch_timeout
+}
+
+// A source is such a subscription.
+type source struct {
+	users int
+	value *anypb.Any // nil until it came
+}
+
+func keyOf(url, name string, config *corev3.ConfigSource) (sourceKey, error) {
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(config)
+	if err != nil {
+		return sourceKey{}, fmt.Errorf("the config source of %q %w: %w", name, errNotRead, err)
+	}
+	timeout := config.GetInitialFetchTimeout()
+	return sourceKey{url, name, string(text), timeout != nil && timeout.AsDuration() == 0}, nil
+}
+
+// sourcesIn are what a listener or cluster, or anything in it, has discovered by ADS:
+// routes, filters and secrets.
+func sourcesIn(m proto.Message) (keys []sourceKey, err error) {
+	add := func(url, name string, config *corev3.ConfigSource) {
+		if config.GetAds() == nil {
+			return
+		}
+		key, wrong := keyOf(url, name, config)
+		if wrong != nil {
+			err = wrong
+		} else if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	walk(m.ProtoReflect(), func(m proto.Message) {
+		switch m := m.(type) {
+		case *hcmv3.Rds:
+			add(resource.RouteType, m.GetRouteConfigName(), m.GetConfigSource())
+		case *hcmv3.HttpFilter:
+			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource())
+		case *tlsv3.SdsSecretConfig:
+			add(resource.SecretType, m.GetName(), m.GetSdsConfig())
+		}
+	})
+	return keys, err
+}
+
+func secretsIn(m proto.Message) ([]sourceKey, error) { return sourcesIn(m) }
+
+// walk calls a function for every message in a message, what is packed included.
+func walk(m protoreflect.Message, fn func(proto.Message)) {
+	if packed, ok := m.Interface().(*anypb.Any); ok {
+		if content, err := packed.UnmarshalNew(); err == nil {
+			walk(content.ProtoReflect(), fn)
+		}
+		return
+	}
+	fn(m.Interface())
+	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case field.IsMap():
+			if field.MapValue().Message() != nil {
+				v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
+					walk(v.Message(), fn)
+					return true
+				})
+			}
+		case field.Message() == nil:
+		case field.IsList():
+			for i := range v.List().Len() {
+				walk(v.List().Get(i).Message(), fn)
+			}
+		default:
+			walk(v.Message(), fn)
+		}
+		return true
+	})
+}
+
+// use adds a user of a source. The first asks the server for it.
+func (e *Envoy) use(key sourceKey) {
+	s := e.sources[key]
+	if s == nil {
+		s = &source{}
+		e.sources[key] = s
+		e.watch(key.url).want(key.name)
+	}
+	s.users++
+}
+
+func (e *Envoy) unuse(key sourceKey) {
+	s := e.sources[key]
+	if s.users--; s.users == 0 {
+		delete(e.sources, key)
+		e.watch(key.url).drop(key.name)
+	}
+}
+
+// missing names those that have not come, "" for none.
+func (e *Envoy) missing(keys []sourceKey) string {
+	var out []string
+	for _, key := range keys {
+		if s := e.sources[key]; s == nil || s.value == nil {
+			out = append(out, kindOf(key.url)+" "+key.name)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func kindOf(url string) string { return url[strings.LastIndex(url, ".")+1:] }
+
+// takeSources takes routes, filters or secrets.
+func (e *Envoy) takeSources(r *response) error {
+	for _, one := range r.resources {
+		for key, s := range e.sources {
+			if key.url == r.url && key.name == one.name {
+				s.value = one.packed
+			}
+		}
+	}
+	if r.url == resource.ExtensionConfigType && len(r.removed) > 0 {
+		e.fault("filters %v were removed: Envoy answers 500 from then on", r.removed)
+	}
+	e.clustersChanged()
+	e.listenersChanged()
+	return nil
+}
