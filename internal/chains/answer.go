@@ -78,10 +78,12 @@ func (f *Fleet) order(l *Listener) []Filter {
 }
 
 // backend is the service that a cluster reaches.
-func (f *Fleet) backend(cluster string) int {
-	c := f.Cluster(cluster)
-	for c.Kind == Aggregate {
-		c = f.Cluster(c.Of)
+func (f *Fleet) backend(cluster string) int { return f.Cluster(f.lowest(cluster)).Backend }
+
+// lowest is the cluster that an aggregate ends in.
+func (f *Fleet) lowest(cluster string) string {
+	for f.Cluster(cluster).Kind == Aggregate {
+		cluster = f.Cluster(cluster).Of
 	}
-	return c.Backend
+	return cluster
 }

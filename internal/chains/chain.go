@@ -12,6 +12,7 @@ type Step struct {
 
 // A Chain is saves one after another; the first is what is served at first.
 type Chain struct {
+	Noise bool // proxies reconnect, and they and the server are restarted, meanwhile
 	Seed  uint64
 	Steps []Step
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	_ "github.com/waxwing-xds/waxwing/internal/extensions" // every message of Envoy's API
@@ -76,5 +77,35 @@ func TestSeed(t *testing.T) {
 	}
 	if a, b := render(), render(); !slices.Equal(a, b) {
 		t.Errorf("seed 7 makes two chains:\n%s\n%s", a, b)
+	}
+}
+
+// Each chain of changes ends in serving, on proxies that follow Envoy's rules, and
+// meanwhile no request is answered with what the change does not explain.
+func TestChains(t *testing.T) {
+	setting := abstract(t)
+	modules, err := Modules(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range *count {
+		seed := *seed + uint64(i) //nolint:gosec // small
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			chain := NewGenerator(seed).NewChain(seed, 6)
+			chain.Noise = true
+			synctest.Test(t, func(t *testing.T) {
+				if err := play(t, chain, setting, modules); err != nil {
+					t.Errorf("seed %d: %v", seed, err)
+				}
+			})
+		})
+	}
+}
+
+func TestShow(t *testing.T) {
+	c := NewGenerator(*seed).NewChain(*seed, 6)
+	for i, s := range c.Steps {
+		t.Logf("step %d %s\n%s", i, s.What, s.Fleet)
 	}
 }

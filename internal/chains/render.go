@@ -245,8 +245,11 @@ const MarkHeader = "x-mark"
 
 func (f *Fleet) routes(name string, r Route, s Setting) object {
 	route := object{"match": object{"prefix": "/"}, "route": object{"cluster": r.To}}
-	if c := f.Cluster(r.To); c != nil && c.Kind == OriginalDst {
-		route["request_headers_to_add"] = list{header("x-envoy-original-dst-host", fmt.Sprintf("127.0.0.1:%d", s.Backend(c.Backend, c.CA != "")))}
+	if c := f.Cluster(r.To); c != nil {
+		// For every kind of cluster, so that one that becomes ORIGINAL_DST, before the
+		// route is changed, has it too: Envoy has no way to take both at once.
+		to := f.Cluster(f.lowest(r.To))
+		route["request_headers_to_add"] = list{header("x-envoy-original-dst-host", fmt.Sprintf("127.0.0.1:%d", s.Backend(to.Backend, to.CA != "")))}
 	}
 	return object{"name": name, "virtual_hosts": list{object{
 		"name": "all", "domains": list{"*"}, "routes": list{route},

@@ -62,6 +62,7 @@ type Envoy struct {
 	listeners, warmingListeners map[string]*simListener
 	sources                     map[sourceKey]*source // routes, filters and secrets
 	endpoints                   map[string]int        // how many clusters want each
+	listed                      bool                  // it was sent listeners
 	started                     bool                  // its listeners listen
 	initialized                 bool                  // its first clusters are ready
 

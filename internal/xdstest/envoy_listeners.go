@@ -10,7 +10,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 )
 
 // A simListener is a listener of a simulated Envoy.
@@ -72,6 +71,7 @@ func (l *simListener) takes(other *simListener) bool {
 
 // takeListeners: removals come before additions, and each is taken or refused by itself.
 func (e *Envoy) takeListeners(r *response) error {
+	e.listed = true
 	gone, seen := r.removed, map[string]bool{}
 	for _, one := range r.resources {
 		seen[one.name] = true
@@ -116,12 +116,11 @@ func (e *Envoy) addListener(l *simListener) error {
 	if before != nil && before.sum == l.sum {
 		return nil
 	}
-	// One that stays at its addresses keeps its sockets; any other must have them alone,
-	// an active listener of its own name included.
+	// One that stays at its addresses keeps its sockets; any other must have them alone.
 	if before == nil || before.udp != l.udp || !slices.Equal(before.addresses, l.addresses) {
 		for _, of := range []map[string]*simListener{e.warmingListeners, e.listeners} {
 			for _, other := range of {
-				if other.takes(l) {
+				if other.name != l.name && other.takes(l) {
 					return fmt.Errorf("error adding listener: '%s' has duplicate address '%s' as existing listener", l.name, l.addresses[0])
 				}
 			}
@@ -140,6 +139,9 @@ func (e *Envoy) addListener(l *simListener) error {
 			e.activateListener(l)
 		}
 	})
+	if e.started && e.listenerWaits(l) == "" { // before the next one of the update is looked at
+		e.activateListener(l)
+	}
 	return nil
 }
 
@@ -177,8 +179,7 @@ func (e *Envoy) listenersChanged() {
 		}
 	}
 	if !e.started {
-		lds := e.types[resource.ListenerType]
-		if lds == nil || lds.nonce == "" || len(ready) < len(e.warmingListeners) {
+		if !e.listed || len(ready) < len(e.warmingListeners) {
 			return
 		}
 		e.started = true
