@@ -7,6 +7,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/stream/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -30,7 +31,7 @@ func (s *session) deltaRequest(req *discoveryv3.DeltaDiscoveryRequest) error {
 	st := s.types[url]
 	if st == nil {
 		st = s.begin(url)
-		st.sub = stream.NewDeltaSubscription(subscribe, unsubscribe, nil, true)
+		st.sub = stream.NewDeltaSubscription(subscribe, unsubscribe, nil, nameless(url))
 		st.have = maps.Clone(req.GetInitialResourceVersions())
 		st.acked = st.have
 	} else {
@@ -60,19 +61,28 @@ func (s *session) sotwRequest(req *discoveryv3.DiscoveryRequest) error {
 	switch {
 	case st == nil:
 		st = s.begin(url)
-		st.sub = stream.NewSotwSubscription(req.GetResourceNames(), true)
+		st.sub = stream.NewSotwSubscription(req.GetResourceNames(), nameless(url))
 		if req.GetResponseNonce() == "" {
 			st.resume = req.GetVersionInfo()
 		}
 	case st.awaited != nil:
 		return nil // it was sent before the last response came: the answer to that says what it wants now
 	default:
+		before := st.sub.SubscribedResources()
 		st.sub.SetResourceSubscription(req.GetResourceNames())
+		if !maps.Equal(before, st.sub.SubscribedResources()) {
+			st.resume = "" // the version is that of what it asked for first
+		}
 	}
 	st.forget(st.unwanted())
 	s.open(st)
 	return nil
 }
+
+// nameless reports whether a proxy that names nothing of a type asks for all of it. Of
+// other types an Envoy of state-of-the-world names nothing when nothing in it needs any,
+// with the version that it had when something did.
+func nameless(url string) bool { return fleet.KindOf(url).Unasked }
 
 // unwanted are the resources that a proxy was sent and does not ask for any more.
 func (st *typeState) unwanted() []string {

@@ -250,6 +250,10 @@ func (s *envoyStream) flushDelta(w *watchType) {
 	for _, name := range subscribe {
 		w.known[name] = true
 	}
+	if !w.asked && !w.wildcard && len(subscribe) == 0 {
+		w.answers = nil
+		return // not before there is something to ask for
+	}
 	request := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: w.url, ResourceNamesSubscribe: subscribe, ResourceNamesUnsubscribe: unsubscribe}
 	if !w.asked {
 		w.asked, w.answers = true, nil
