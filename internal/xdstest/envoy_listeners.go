@@ -203,7 +203,7 @@ func (e *Envoy) at(address string) *simListener {
 		return nil
 	}
 	for _, l := range e.listeners {
-		if l.bound && !l.udp && slices.Contains(l.addresses, address) {
+		if l.bound && !l.udp && slices.Contains(l.addresses, address) && !strings.HasSuffix(address, ":0") {
 			return l
 		}
 	}
