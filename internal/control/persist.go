@@ -178,6 +178,7 @@ func (c *Control) restoreRevision(s *fleetState, id string) error {
 		return c.damaged(revisionFile(s.key, id), err)
 	}
 	s.snapshots[id], s.saving[id] = snap, false
+	c.XDS.Remember(snap)
 	return nil
 }
 

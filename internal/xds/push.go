@@ -184,6 +184,8 @@ func (s *session) stateOfTheWorld(st *typeState, p *push) *push {
 	p.version, p.remove = versionOf(p.have), nil
 	if st.resume == p.version {
 		st.have, st.acked, st.resume = p.have, p.have, ""
+		st.hold(p)
+		st.rebind(p)
 		return nil
 	}
 	if fullState(st.url) {

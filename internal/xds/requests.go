@@ -64,6 +64,7 @@ func (s *session) sotwRequest(req *discoveryv3.DiscoveryRequest) error {
 		st.sub = stream.NewSotwSubscription(req.GetResourceNames(), nameless(url))
 		if req.GetResponseNonce() == "" {
 			st.resume = req.GetVersionInfo()
+			s.recall(st)
 		}
 	case st.awaited != nil:
 		return nil // it was sent before the last response came: the answer to that says what it wants now

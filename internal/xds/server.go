@@ -52,6 +52,7 @@ type Server struct {
 	events    events
 	admission admission
 	counts    counts
+	sets      sets
 
 	mu        sync.Mutex
 	streams   int
