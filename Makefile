@@ -36,6 +36,7 @@ filter-rust:
 .PHONY: test
 test: build lint ## everything: builds, lints, unit tests and real Envoys, under the race detector
 	$(GO) test -race -count=1 -timeout 30m ./...
+	$(GO) test -count=1 ./internal/chains
 
 .PHONY: test-envoys
 test-envoys: ## the tests on real Envoys, on each supported version of it

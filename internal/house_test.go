@@ -44,6 +44,7 @@ var rooms = map[string][]string{
 	"internal/envoy":   {},
 	// What a StreamMetricsMessage is made of is a package of its own.
 	"internal/xdstest": {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},
+	"internal/chains":  {"go.yaml.in/yaml/v3"},
 	"cmd/demo":         {"internal/envoy"}, // so that it is built, and says so, before anything large is
 	"cmd/xds":          {"*"},
 	"wasm/primeauth":   {"go.yaml.in/yaml/v3"}, // the vectors, for tests
@@ -52,7 +53,7 @@ var rooms = map[string][]string{
 }
 
 // testRooms are of tests and benchmarks only: nothing but those may import them.
-var testRooms = []string{"internal/xdstest", "internal/envoy", "wasm/primeauth"}
+var testRooms = []string{"internal/chains", "internal/xdstest", "internal/envoy", "wasm/primeauth"}
 
 var groups = map[string][]string{
 	"envoy": {controlPlane, "google.golang.org/protobuf/"},

@@ -16,9 +16,19 @@ import (
 )
 
 var (
-	count = flag.Int("chains", 1000, "chains that TestChains makes")
+	count = flag.Int("chains", chainsByDefault, "chains that TestChains makes")
 	seed  = flag.Uint64("seed", 1, "of the first chain; a failure names its own")
 )
+
+// TestMain has more chains run at once than there are processors: each waits for the disk
+// most of the time, since what survives a restart is really written.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
 
 var keys = sync.OnceValues(NewKeys)
 

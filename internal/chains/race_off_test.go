@@ -1,0 +1,5 @@
+//go:build !race
+
+package chains
+
+const chainsByDefault = 1000
