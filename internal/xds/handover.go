@@ -37,7 +37,7 @@ func (s *session) handOver(st *typeState, add []*snapshot.Resource) (now []*snap
 
 // inTheWay is whether a listener that the proxy has must go before another can come. One
 // of which it is not known where it is, since the proxy had it before it connected, is if
-// it is to go anyway.
+// it is to go anyway and something comes that is not known to stay where it is.
 func (s *session) inTheWay(st *typeState, name string, add []*snapshot.Resource) bool {
 	binds, known := st.binds[name]
 	return slices.ContainsFunc(add, func(r *snapshot.Resource) bool {
@@ -45,7 +45,8 @@ func (s *session) inTheWay(st *typeState, name string, add []*snapshot.Resource)
 			return false
 		}
 		if !known {
-			return st.have[r.Name] == "" && s.target.Get(st.url, name) == nil
+			_, stays := st.binds[r.Name]
+			return !stays && s.target.Get(st.url, name) == nil
 		}
 		return anyCollide(r.Binds(), binds)
 	})
