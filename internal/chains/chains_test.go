@@ -93,13 +93,14 @@ func TestSeed(t *testing.T) {
 // Each chain of changes ends in serving, on proxies that follow Envoy's rules, and
 // meanwhile no request is answered with what the change does not explain.
 func TestChains(t *testing.T) {
+	t.Parallel()
 	setting := abstract(t)
 	modules, err := Modules(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range *count {
-		seed := *seed + uint64(i) //nolint:gosec // small
+		seed := *seed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			chain := testChain(seed)

@@ -151,11 +151,7 @@ func (l Listener) byStream() bool { return l.Kind != UDP && l.Kind != QUIC }
 
 // Bound reports whether a client can connect to the listener's place.
 func (l Listener) Bound() bool {
-	switch l.Kind {
-	case Unbound, AnyPort, Internal, UDP, QUIC:
-		return false
-	}
-	return true
+	return !slices.Contains([]ListenerKind{Unbound, AnyPort, Internal, UDP, QUIC}, l.Kind)
 }
 
 // Listener finds a listener by name, or nil.

@@ -139,7 +139,7 @@ func (f *Fleet) listener(l Listener, s Setting) object {
 	if l.Also != 0 {
 		out["additional_addresses"] = list{object{"address": socket(s.Port(l.Also), "TCP")}}
 	}
-	switch l.Kind {
+	switch l.Kind { //nolint:exhaustive // the others are as they are
 	case Unbound:
 		out["bind_to_port"] = false
 	case UDP:
@@ -210,7 +210,7 @@ func (f *Fleet) network(l Listener, s Setting) object {
 	} else {
 		fields["route_config"] = f.routes("own", l.Route, s)
 	}
-	switch l.Kind {
+	switch l.Kind { //nolint:exhaustive // the others are of any
 	case HTTP2:
 		fields["codec_type"] = "HTTP2"
 	case QUIC:

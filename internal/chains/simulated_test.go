@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -423,20 +422,15 @@ func (w *simWorld) end() error {
 // play plays a chain, in a bubble. The error says at which step what went wrong.
 func play(t *testing.T, c Chain, setting Setting, modules [2][]byte) (err error) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "chains-*")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	w := newSimWorld(t, setting, modules, dir)
-	noise := rand.New(rand.NewPCG(c.Seed, 77)) //nolint:gosec // a test's choice
+	w := newSimWorld(t, setting, modules, t.TempDir())
+	noise := rand.New(rand.NewPCG(c.Seed, 77))
 	if err := w.start(); err != nil {
 		return err
 	}
 	before := &c.Steps[0].Fleet
 	for i := range 1 + noise.IntN(3) {
 		drain := []time.Duration{0, 5 * time.Second, 10 * time.Minute}[noise.IntN(3)]
-		if err := w.startProxy(i, (uint64(i)+c.Seed)%2 == 1, drain); err != nil { //nolint:gosec // small
+		if err := w.startProxy(i, (uint64(i)+c.Seed)%2 == 1, drain); err != nil {
 			return err
 		}
 	}

@@ -115,12 +115,12 @@ func (e *Envoy) valueOf(url, name string, config *corev3.ConfigSource) *anypb.An
 
 func (e *Envoy) certificate(tls *tlsv3.DownstreamTlsContext) string {
 	common := tls.GetCommonTlsContext()
-	for _, sds := range common.GetTlsCertificateSdsSecretConfigs() {
+	if sds := common.GetTlsCertificateSdsSecretConfigs(); len(sds) > 0 {
 		var secret tlsv3.Secret
-		if v := e.valueOf(resource.SecretType, sds.GetName(), sds.GetSdsConfig()); v != nil && v.UnmarshalTo(&secret) == nil {
-			return secret.GetTlsCertificate().GetCertificateChain().GetInlineString()
+		if v := e.valueOf(resource.SecretType, sds[0].GetName(), sds[0].GetSdsConfig()); v == nil || v.UnmarshalTo(&secret) != nil {
+			return ""
 		}
-		return ""
+		return secret.GetTlsCertificate().GetCertificateChain().GetInlineString()
 	}
 	if inline := common.GetTlsCertificates(); len(inline) > 0 {
 		return inline[0].GetCertificateChain().GetInlineString()

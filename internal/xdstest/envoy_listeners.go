@@ -65,7 +65,7 @@ func (l *simListener) takes(other *simListener) bool {
 		return false
 	}
 	return slices.ContainsFunc(l.addresses, func(a string) bool {
-		return slices.Contains(other.addresses, a) && !(strings.HasSuffix(a, ":0") && l.bound)
+		return slices.Contains(other.addresses, a) && (!strings.HasSuffix(a, ":0") || !l.bound)
 	})
 }
 

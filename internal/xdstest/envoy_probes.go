@@ -64,26 +64,21 @@ func (e *Envoy) probe(specifier *healthv3.HealthCheckSpecifier, failed map[strin
 func (e *Envoy) check(cluster *healthv3.ClusterHealthCheck, check *corev3.HealthCheck_HttpHealthCheck) (status int, good bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, locality := range cluster.GetLocalityEndpoints() {
-		for _, endpoint := range locality.GetEndpoints() {
-			address := addressText(endpoint.GetAddress())
-			if address == "" {
-				e.fault("the health check %s of an endpoint without an address: Envoy aborts", cluster.GetClusterName())
-				return 0, false
-			}
-			l := e.at(address)
-			if l == nil || l.chain.hcm == nil || !speaks(l.chain.hcm, check.GetCodecClientType()) {
-				return 0, false
-			}
-			headers := map[string]string{}
-			for _, h := range check.GetRequestHeadersToAdd() {
-				headers[h.GetHeader().GetKey()] = h.GetHeader().GetValue()
-			}
-			a := e.answer(l.chain, SimRequest{TLS: len(cluster.GetTransportSocketMatches()) > 0, Headers: headers})
-			return a.Status, a.Failed == "" && expected(check.GetExpectedStatuses(), a.Status)
-		}
+	address := addressText(cluster.GetLocalityEndpoints()[0].GetEndpoints()[0].GetAddress())
+	if address == "" {
+		e.fault("the health check %s of an endpoint without an address: Envoy aborts", cluster.GetClusterName())
+		return 0, false
 	}
-	return 0, false
+	l := e.at(address)
+	if l == nil || l.chain.hcm == nil || !speaks(l.chain.hcm, check.GetCodecClientType()) {
+		return 0, false
+	}
+	headers := map[string]string{}
+	for _, h := range check.GetRequestHeadersToAdd() {
+		headers[h.GetHeader().GetKey()] = h.GetHeader().GetValue()
+	}
+	a := e.answer(l.chain, SimRequest{TLS: len(cluster.GetTransportSocketMatches()) > 0, Headers: headers})
+	return a.Status, a.Failed == "" && expected(check.GetExpectedStatuses(), a.Status)
 }
 
 // speaks reports whether a listener understands a health checker's protocol.
@@ -95,6 +90,7 @@ func speaks(hcm *hcmv3.HttpConnectionManager, codec typev3.CodecClientType) bool
 		return codec == typev3.CodecClientType_HTTP2
 	case hcmv3.HttpConnectionManager_HTTP3:
 		return codec == typev3.CodecClientType_HTTP3
+	case hcmv3.HttpConnectionManager_AUTO:
 	}
 	return true
 }

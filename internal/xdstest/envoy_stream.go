@@ -25,7 +25,8 @@ type envoyStream struct {
 
 func openEnvoyStream(ctx context.Context, conn grpc.ClientConnInterface, config EnvoyConfig, cancel context.CancelFunc) (*envoyStream, error) {
 	client := discoveryv3.NewAggregatedDiscoveryServiceClient(conn)
-	s, err := &envoyStream{cancel: cancel, node: config.Node}, error(nil)
+	s := &envoyStream{cancel: cancel, node: config.Node}
+	var err error
 	if config.SotW {
 		s.sotw, err = client.StreamAggregatedResources(ctx, grpc.WaitForReady(true))
 	} else {
