@@ -104,6 +104,11 @@ func table(s control.Status, now time.Time) string {
 		if f.Degraded != nil {
 			fmt.Fprintf(&b, "! fleet %s is degraded: %s\n", f.Fleet, f.Degraded.Reason)
 		}
+		if h := f.WaitsFor; h != nil && now.IsZero() {
+			fmt.Fprintf(&b, "%s waits: %s %s\n", f.Fleet, h.Stage, h.Kind) // what of it is news
+		} else if h != nil {
+			fmt.Fprintf(&b, "fleet %s: %s\n", f.Fleet, h.Text)
+		}
 		if f.Problem != "" {
 			fmt.Fprintf(&b, "! fleet %s goes on with revision %s: %s\n", f.Fleet, revision(f.Serving), f.Problem)
 		}

@@ -55,6 +55,7 @@ var (
 	descRejected = desc("rejected_revisions", "Revisions that a fleet remembers as rejected.", "fleet")
 	descProblem  = desc("problem", "1 while what is on disk for a fleet can't be served.", "fleet")
 	descDegraded = desc("degraded", "1 while there is evidence against what a fleet serves.", "fleet")
+	descHeldUp   = desc("waiting_seconds", "For how long a change on its way to a fleet waits for what it waits for now.", "fleet", "kind")
 	descUnsaved  = desc("unsaved", "1 while the state directory does not take a fleet's state.", "fleet")
 )
 
@@ -62,7 +63,7 @@ var (
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descStreams, descUnmatched, descEvents, descInFlight, descWaiting, descTimeouts, descPushes, descPushed,
-		descAnswers, descRefused, descLimit, descProxies, descRevision, descRejected, descProblem, descDegraded, descUnsaved,
+		descAnswers, descRefused, descLimit, descProxies, descRevision, descRejected, descProblem, descDegraded, descHeldUp, descUnsaved,
 	} {
 		out <- d
 	}
@@ -126,6 +127,9 @@ func (c *collector) fleets(out chan<- prometheus.Metric, status control.Status) 
 		gauge(out, descRevision, f.Serving.Number, f.Fleet, "serving")
 		gauge(out, descRevision, f.Candidate.Number, f.Fleet, "candidate")
 		gauge(out, descRejected, len(f.Rejected), f.Fleet)
+		if h := f.WaitsFor; h != nil {
+			gauge(out, descHeldUp, int(time.Since(h.Since).Seconds()), f.Fleet, string(h.Kind))
+		}
 		gauge(out, descProblem, is(f.Problem != ""), f.Fleet)
 		gauge(out, descDegraded, is(f.Degraded != nil), f.Fleet)
 		gauge(out, descUnsaved, is(f.Unsaved != ""), f.Fleet)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -35,6 +36,7 @@ func TestMetrics(t *testing.T) {
 		Fleets: []control.FleetStatus{{
 			Fleet: "edge", Serving: rollout.Revision{ID: "a", Number: 18}, Candidate: rollout.Revision{ID: "b", Number: 19},
 			Rejected: make([]rollout.Rejection, 20), Problem: "no", Unsaved: "full", Degraded: &rollout.Degraded{},
+			WaitsFor: &rollout.HoldUp{Kind: rollout.WaitBaking, Since: time.Now().Add(-21 * time.Second)},
 		}},
 		Proxies: []control.ProxyStatus{
 			{Fleet: "edge", State: control.StateServing}, {Fleet: "edge", State: control.StateServing},
@@ -68,7 +70,8 @@ waxwing_revision{fleet="edge",role="candidate"} 19
 waxwing_revision{fleet="edge",role="serving"} 18
 waxwing_streams 5
 waxwing_unmatched_proxies 6
-waxwing_unsaved{fleet="edge"} 1`), "\n")
+waxwing_unsaved{fleet="edge"} 1
+waxwing_waiting_seconds{fleet="edge",kind="baking"} 21`), "\n")
 	if code != http.StatusOK || !slices.Equal(got, want) {
 		t.Errorf("%d:\n%s", code, strings.Join(got, "\n"))
 	}

@@ -41,7 +41,7 @@ func (c *Control) build(ctx context.Context, file *fleetFile) {
 		newest = file.saved
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
-	s.busy = true
+	s.busy, s.busySince = true, time.Now()
 	job := built{
 		fleet: s.name, attempt: s.attempt, match: f.Match,
 		timings: Timings{Noticed: newest.noticed, Settled: newest.settled}, by: file.by,

@@ -117,6 +117,8 @@ func (c *Control) Run(ctx context.Context) error {
 			for _, change := range changes { // a build of some of them is given up for the next
 				c.changed(ctx, change)
 			}
+		case path := <-c.Watcher.Same():
+			c.savedSame(path)
 		case b := <-c.built:
 			c.finished(b)
 		case <-c.results.ready:

@@ -26,11 +26,12 @@ type fleetState struct {
 	snapshots map[string]*snapshot.Snapshot // by ID: what is served, what is tried, what was served before
 	composed  map[string]*snapshot.Snapshot // of two of them, by name: shared by the proxies that are given both
 
-	attempt int                // counts builds
-	cancel  context.CancelFunc // ends the build under way
-	busy    bool               // one is
-	onDisk  string             // ID of the revision that was built last
-	timings Timings            // of the newest change
+	attempt   int                // counts builds
+	cancel    context.CancelFunc // ends the build under way
+	busy      bool               // one is
+	busySince time.Time
+	onDisk    string  // ID of the revision that was built last
+	timings   Timings // of the newest change
 
 	// What is on disk: see disk.go.
 	saving     map[string]bool // IDs of revisions in the state directory: true while one is being written

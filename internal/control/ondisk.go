@@ -60,6 +60,22 @@ func (c *Control) diskStatus(s *fleetState) DiskStatus {
 	return out
 }
 
+// waitsFor is what a change on its way waits for: its rollout, or before that to be
+// read and tried.
+func (c *Control) waitsFor(s *fleetState) *rollout.HoldUp {
+	now := time.Now()
+	if h := s.rollout.HoldUp(now); h != nil || !s.busy {
+		return h
+	}
+	return &rollout.HoldUp{
+		Kind: WaitReading, Since: s.busySince,
+		Text: fmt.Sprintf("what is on disk is tried in the sandbox, for %s now; its filters have limits of time there", now.Sub(s.busySince).Round(100*time.Millisecond)),
+	}
+}
+
+// WaitReading is the kind of rollout.HoldUp of what is yet to pass the sandbox.
+const WaitReading rollout.Wait = "reading"
+
 // cameOf is what has come of a revision that was built of the disk, and why it is not
 // served.
 func (s *fleetState) cameOf(id string) (state DiskState, why string) {

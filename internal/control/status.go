@@ -129,7 +129,7 @@ func (c *Control) fleetStatus(s *fleetState) FleetStatus {
 		Fleet: s.name, Serving: s.rollout.Serving, Candidate: s.candidate(), Previous: s.rollout.Previous, Kept: slices.Clone(s.rollout.Kept()),
 		Rollout:  s.rolloutStatus(c),
 		Rejected: slices.Clone(s.rollout.Rejected), Problem: c.problems[s.name], Proxies: c.count(s.name),
-		Pending: s.busy || c.Watcher.Unsettled(), OnDisk: s.onDisk, WaitsFor: s.rollout.HoldUp(time.Now()),
+		Pending: s.busy || c.Watcher.Unsettled(), OnDisk: s.onDisk, WaitsFor: c.waitsFor(s),
 		Unsaved: s.disk.reason, UnsavedSince: s.disk.since, Disk: c.diskStatus(s), Asked: s.rollout.AskedLast(),
 	}
 	if w := s.rollout.Watch; w != nil {

@@ -121,10 +121,11 @@ func (s *fleetState) openFor() string {
 	return ""
 }
 
-// problem logs, once, what on disk can't be served, and what runs on. key is the
-// fleet's name or, where none was ever read from it, the file's path.
+// problem tells, and logs once, what on disk can't be served, and what runs on. key
+// is the fleet's name or, where none was ever read from it, the file's path.
 func (c *Control) problem(key string, err error) {
 	if c.problems[key] == err.Error() {
+		c.feed.put(Record{Kind: Problem, Fleet: key, Message: err.Error()}) // of another save
 		return
 	}
 	c.problems[key] = err.Error()
@@ -134,6 +135,16 @@ func (c *Control) problem(key string, err error) {
 	}
 	c.Log.Error("what is on disk can't be served", "fleet", key, "error", oneLine(err), "still_runs", running)
 	c.feed.put(Record{Kind: Problem, Fleet: key, Message: err.Error()})
+}
+
+// savedSame tells that a file was saved as it was.
+func (c *Control) savedSame(path string) {
+	r := Record{Kind: string(rollout.Unchanged), Message: path + " was saved, and holds what it held: nothing changes"}
+	if f := c.desired.files[path]; f != nil {
+		r.Fleet = f.name
+	}
+	c.Log.Info("a file was saved as it was", "file", path)
+	c.feed.put(r)
 }
 
 // healed takes a problem back.

@@ -118,6 +118,10 @@ func (f *Fleet) HoldUp(now time.Time) *HoldUp {
 	default:
 		what, does = h.confirmed(r, now)
 	}
+	if r.Move { // what is served is not at stake
+		h.Then = strings.Replace(h.Then, "the revision is rejected", "its proxies stay with their fleet", 1)
+		does = strings.Replace(does, "the revision up", "the move up", 1)
+	}
 	h.Text = h.sentence(what, does, now)
 	return &h
 }

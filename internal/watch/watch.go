@@ -48,6 +48,7 @@ type Watcher struct {
 	settings Settings
 	fs       *fsnotify.Watcher
 	changes  chan []Change
+	same     chan string
 
 	mu        sync.Mutex
 	wanted    []string      // the newest set, until Run takes it
@@ -68,6 +69,7 @@ type target struct {
 	inFolder string
 	folder   bool
 	seen     bool
+	saved    bool              // the file system reported something of it
 	last     [sha256.Size]byte // of the content that was last told; zero for none
 }
 
@@ -79,7 +81,7 @@ func New(log *slog.Logger, settings Settings) (*Watcher, error) {
 	}
 	return &Watcher{
 		log: log, settings: settings, fs: w,
-		set: make(chan struct{}, 1), changes: make(chan []Change),
+		set: make(chan struct{}, 1), changes: make(chan []Change), same: make(chan string, 16),
 		targets: map[string]*target{}, watched: map[string]bool{},
 	}, nil
 }
@@ -100,6 +102,10 @@ func (w *Watcher) Watch(paths []string) {
 	default:
 	}
 }
+
+// Same is where the path of a file comes out that was saved, and holds what it held
+// before. It is for people: one that nobody takes is dropped.
+func (w *Watcher) Same() <-chan string { return w.same }
 
 // Unsettled reports whether there may be a change that Changes is yet to give out.
 func (w *Watcher) Unsettled() bool {
@@ -234,6 +240,7 @@ func (w *Watcher) notice(event fsnotify.Event) {
 	}
 	for _, t := range w.targets {
 		if w.concerns(t, event.Name) {
+			t.saved = true
 			t.settler.touch(time.Now())
 		}
 	}
@@ -301,10 +308,25 @@ func (w *Watcher) take(ctx context.Context, due []*target) error {
 		}
 	}
 	changes = slices.DeleteFunc(changes, func(c Change) bool { return !w.isNew(c) })
+	w.tellSame(due, changes)
 	for i := range changes {
 		changes[i].Settled = time.Now()
 	}
 	return w.tell(ctx, changes)
+}
+
+// tellSame tells of files that were saved and hold what they held.
+func (w *Watcher) tellSame(due []*target, changes []Change) {
+	for _, t := range due {
+		news := slices.ContainsFunc(changes, func(c Change) bool { return c.Path == t.path })
+		if t.saved && t.seen && !t.folder && !news {
+			select {
+			case w.same <- t.path:
+			default:
+			}
+		}
+		t.saved = false
+	}
 }
 
 // isNew notes what a file holds, and reports whether it held something else before.

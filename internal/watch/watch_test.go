@@ -139,6 +139,9 @@ func TestSameBytes(t *testing.T) {
 		save()
 		write(t, later, content)
 		w.want(t, later, content)
+		if path := <-w.Same(); path != file {
+			t.Errorf("%s was saved as it was, and is said of %s", file, path)
+		}
 	}
 }
 
