@@ -74,6 +74,9 @@ func (f *files) wake() {
 	}
 }
 
+// Same tells nothing: no file is saved as it was.
+func (f *files) Same() <-chan string { return nil }
+
 func (f *files) Unsettled() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

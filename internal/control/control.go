@@ -25,6 +25,7 @@ import (
 type Source interface {
 	Watch(paths []string)
 	Changes() <-chan []watch.Change
+	Same() <-chan string
 	Unsettled() bool
 }
 
