@@ -105,25 +105,59 @@ func (p *proxy) settlesDown() {
 // A fleet's first revision has none before it. One that never answered a request
 // rightly is rejected all the same.
 func TestFirstRevisionThatOnlyTraps(t *testing.T) {
+	for _, policy := range []string{"FAIL_CLOSED", "FAIL_RELOAD"} {
+		t.Run(policy, func(t *testing.T) {
+			w := newWorld(t)
+			write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages, Policy: policy}))
+			write(t, w.module, assemble(t, "traps"))
+			w.startServer()
+			p := w.startProxy("edge-0")
+			p.serves(w.servingRevision(1))
+			p.settlesDown()
+			begin := time.Now()
+			w.eventually("it is rejected", func() error {
+				if a, err := p.ask("token", "32323"); err == nil && a.status == http.StatusOK {
+					t.Errorf("a request passed a filter that only traps: %+v", a)
+				}
+				f, err := w.onlyFleet()
+				if err == nil && (len(f.Rejected) != 1 || f.Serving.ID != "") {
+					err = fmt.Errorf("%+v", f)
+				}
+				return err
+			})
+			t.Logf("rejected %s after the first request: %s", time.Since(begin).Round(time.Millisecond), w.happened(rollout.TakenBack, 1).Reason)
+			w.eventually("its listener is closed", func() error {
+				a, err := p.ask("token", "32323")
+				if err == nil {
+					return fmt.Errorf("%+v", a)
+				}
+				return nil
+			})
+			save(t, w.module, gate(t, 1))
+			p.runs("x-build", build(1))
+		})
+	}
+}
+
+// Under FAIL_OPEN requests pass a filter that has crashed, as the file wants it: a
+// first revision stays, and is degraded for as long as the proxy runs.
+func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 	w := newWorld(t)
-	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages}))
+	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages, Policy: "FAIL_OPEN"}))
 	write(t, w.module, assemble(t, "traps"))
 	w.startServer()
 	p := w.startProxy("edge-0")
 	p.serves(w.servingRevision(1))
 	p.settlesDown()
-	begin := time.Now()
-	w.eventually("it is rejected", func() error {
-		if a, err := p.ask("token", "32323"); err == nil && a.status == http.StatusOK {
-			t.Errorf("a request passed a filter that only traps: %+v", a)
-		}
-		f, err := w.onlyFleet()
-		if err == nil && (len(f.Rejected) != 1 || f.Serving.ID != "") {
-			err = fmt.Errorf("%+v", f)
-		}
-		return err
-	})
-	t.Logf("rejected %s after the first request: %s", time.Since(begin).Round(time.Millisecond), w.happened(rollout.TakenBack, 1).Reason)
+	p.asksUntil(http.StatusOK, "32323")
+	w.happened(rollout.Stays, 1)
+	for range 2 {
+		p.asksUntil(http.StatusOK, "32323")
+		p.settlesDown()
+	}
+	if f, err := w.onlyFleet(); err != nil || f.Serving.Number != 1 || f.Degraded == nil || f.Degraded.Evidence != rollout.CrashedVMs {
+		t.Errorf("%+v, %v", f, err)
+	}
 }
 
 // The service behind a good filter fails for a while: the fleet is degraded, which

@@ -32,10 +32,7 @@ func (s *step) keepOpened(r *Rollout, id string) {
 		if p := s.proxies[node]; r.Bases[node] != "" || p != nil && p.base != "" {
 			continue // it goes back to what it ran in its fleet before
 		}
-		if s.Opened == nil {
-			s.Opened = map[string]string{}
-		}
-		s.Opened[node] = id
+		s.opened(node, id)
 	}
 	for node, held := range s.Opened {
 		if held == r.Candidate.ID { // it was given up for a newer one once, and is now rejected
@@ -45,6 +42,24 @@ func (s *step) keepOpened(r *Rollout, id string) {
 	if len(s.Opened) > maxOpened {
 		maps.DeleteFunc(s.Opened, func(node, _ string) bool { return s.proxies[node] == nil })
 	}
+}
+
+// closeFirst does that with a first revision that was served, and is taken back: all
+// proxies have opened listeners for it, also those that are away.
+func (s *step) closeFirst(id string) {
+	s.Closed = closedMark + id
+	for node, p := range s.proxies {
+		if p.base == "" {
+			s.opened(node, s.Closed)
+		}
+	}
+}
+
+func (s *step) opened(node, id string) {
+	if s.Opened == nil {
+		s.Opened = map[string]string{}
+	}
+	s.Opened[node] = id
 }
 
 // wayBack is what a flipped proxy's shadow listener holds: what it would go back to or, where
@@ -58,11 +73,19 @@ func (f *Fleet) wayBack(base string) string {
 
 // Held lists what proxies are to have that have opened listeners for nothing good.
 func (f *Fleet) Held() []string {
-	return slices.Compact(slices.Sorted(maps.Values(f.Opened)))
+	held := slices.Collect(maps.Values(f.Opened))
+	if f.Closed != "" {
+		held = append(held, f.Closed)
+	}
+	slices.Sort(held)
+	return slices.Compact(held)
 }
 
 // Holds reports whether a revision is needed to say what such proxies are to have.
 func (f *Fleet) Holds(id string) bool {
+	if f.Closed == closedMark+id {
+		return true
+	}
 	for _, held := range f.Opened {
 		if strings.TrimPrefix(held, closedMark) == id {
 			return true

@@ -41,6 +41,7 @@ type proxy struct {
 	base       string // what it runs of another fleet, until it is of this one
 	rank       uint64 // its place in the order in which stages take proxies
 	expects    bool   // health discovery
+	fresh      bool   // it joined without any configuration
 	unasked    string // why it can't be asked the checks, as it is no Envoy
 	health     bool   // its health stream is open
 	accepted   Assignment
@@ -142,11 +143,13 @@ func (s *step) joined(e Joined) {
 	if s.proxies[e.Node] != nil {
 		s.left(Left{Node: e.Node})
 	}
-	p := &proxy{attributes: e.Attributes, base: e.Base, rank: rank(e.Node), expects: e.Health, since: s.now}
+	p := &proxy{attributes: e.Attributes, base: e.Base, rank: rank(e.Node), expects: e.Health, fresh: e.Fresh, since: s.now}
 	s.recount(e.Node, func() { s.proxies[e.Node] = p })
 	s.rebase(e.Node)
 	if e.Fresh {
 		delete(s.Opened, e.Node) // it has no listener any more
+	} else if s.Closed != "" && e.Base == "" && s.Opened[e.Node] == "" && len(s.Opened) < maxOpened {
+		s.opened(e.Node, s.Closed)
 	}
 	if r := s.Rollout; r != nil && e.Fresh {
 		delete(r.Warmed, e.Node)
@@ -266,7 +269,7 @@ func (s *step) watchFrom(node string) {
 	if !p.traffic.flipped {
 		p.traffic.flip()
 	}
-	if d := s.Watch.Degraded; d != nil && d.Node == node && p.symptom == nil { // it has come back
+	if d := s.Watch.Degraded; d != nil && d.Node == node && p.symptom == nil && !p.fresh { // it has come back
 		p.symptom = &symptom{evidence: d.Evidence, reason: d.Reason, source: sourceOf(d.Evidence)}
 		s.suspects(node, true)
 	}

@@ -72,6 +72,9 @@ type Fleet struct {
 	// Opened is what proxies are to have, by node, that have opened listeners for a first
 	// revision that did not become good: see opened.go. Empty once there is a good one.
 	Opened map[string]string `json:"opened,omitempty"`
+	// Closed stands for a first revision that was served, and taken back: what proxies
+	// are to have that come back with what they ran.
+	Closed string `json:"closed,omitempty"`
 
 	proxies   map[string]*proxy
 	returning map[string]bool // proxies that are on their way back from Returned
@@ -428,7 +431,7 @@ func (s *step) promote() {
 		return
 	}
 	good := append(slices.Clone(s.Kept()), s.Serving)
-	s.Serving, s.Unmoved, s.Opened = r.Candidate, nil, nil
+	s.Serving, s.Unmoved, s.Opened, s.Closed = r.Candidate, nil, nil, ""
 	s.keep(good)
 	settled := s.settled(r)
 	maps.DeleteFunc(s.refusing, func(node string, _ bool) bool { return s.proxies[node] == nil })

@@ -77,6 +77,12 @@ type symptom struct {
 	good     int // reports of that in a row without it
 }
 
+// lasts is whether no request tells that it is over: under FAIL_OPEN all are answered
+// rightly once the VM has crashed, and pass unfiltered. Only a new process is over it.
+func (y *symptom) lasts(plan Plan) bool {
+	return plan.FailOpen && y.evidence == CrashedVMs && y.source == requests
+}
+
 // source is where evidence comes from, and where it must be seen to be over.
 type source int
 
@@ -188,7 +194,7 @@ func (s *step) watched(node string, p *proxy, c Counters) {
 		s.suspect(node, vms, against)
 	case against.reason != "":
 		s.suspect(node, requests, against)
-	case p.symptom == nil:
+	case p.symptom == nil || p.symptom.lasts(s.Watch.Plan):
 	case p.symptom.source == requests && c.Requests > c.Errors, p.symptom.source == vms && c.VMs >= c.WantVMs && c.WantVMs > 0:
 		s.wellAgain(node)
 	}
@@ -316,6 +322,9 @@ func (s *step) goBack(to Revision) {
 	}
 	if len(s.returning) == 0 {
 		s.returning = nil
+	}
+	if to.ID == "" {
+		s.closeFirst(s.Serving.ID)
 	}
 	good := append(slices.Clone(s.Kept()), s.Serving)
 	s.Serving = to
