@@ -45,11 +45,12 @@ func (o *ours) loop(ctx context.Context) {
 	}
 }
 
-func (o *ours) target(id string) *snapshot.Snapshot {
+func (o *ours) target(id string) xds.Target {
+	t := xds.Target{Snapshot: o.even, Confirmed: true}
 	if number(id)%2 == 1 {
-		return o.odd
+		t.Snapshot = o.odd
 	}
-	return o.even
+	return t
 }
 
 func (o *ours) grpc() *grpc.Server {

@@ -48,6 +48,7 @@ var (
 	descPushed    = desc("pushed_bytes_total", "Bytes of resources in the responses sent to proxies.")
 	descAnswers   = desc("answers_total", "Responses that proxies accepted or rejected.", "verdict")
 	descRefused   = desc("refused_total", "Streams and requests refused or ended for a limit.", "limit")
+	descKept      = desc("listeners_kept_total", "Listeners that a revision of another fleet would have removed from a proxy that had not proven it: it keeps them.")
 	descLimit     = desc("limit", "The limits as they are set; 0 for none.", "limit")
 
 	descProxies  = desc("proxies", "Connected proxies of a fleet.", "fleet", "state")
@@ -63,7 +64,7 @@ var (
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descStreams, descUnmatched, descEvents, descInFlight, descWaiting, descTimeouts, descPushes, descPushed,
-		descAnswers, descRefused, descLimit, descProxies, descRevision, descRejected, descProblem, descDegraded, descHeldUp, descUnsaved,
+		descAnswers, descRefused, descKept, descLimit, descProxies, descRevision, descRejected, descProblem, descDegraded, descHeldUp, descUnsaved,
 	} {
 		out <- d
 	}
@@ -105,6 +106,7 @@ func (c *collector) streams(out chan<- prometheus.Metric) {
 	counter(out, descRefused, s.RefusedStreams, "max-streams")
 	counter(out, descRefused, s.RefusedRequests, "max-request-bytes")
 	counter(out, descRefused, s.RefusedUnmatched, "max-unmatched")
+	counter(out, descKept, s.RefusedRemovals)
 	gauge(out, descLimit, s.Limits.MaxStreams, "max-streams")
 	gauge(out, descLimit, s.Limits.MaxRequestBytes, "max-request-bytes")
 	gauge(out, descLimit, s.Limits.MaxUnmatched, "max-unmatched")

@@ -31,7 +31,7 @@ func TestMetrics(t *testing.T) {
 	code, got := scrape(t, xds.Stats{
 		Limits:  xds.Limits{MaxStreams: 1, MaxRequestBytes: 2, MaxUnmatched: 3, PushBudget: 4},
 		Streams: 5, Unmatched: 6, Events: 7, PushBytesInFlight: 8, PushesWaiting: 9, PushTimeouts: 10,
-		Pushes: 11, PushedBytes: 12, Accepted: 13, Rejected: 14, RefusedStreams: 15, RefusedRequests: 16, RefusedUnmatched: 17,
+		Pushes: 11, PushedBytes: 12, Accepted: 13, Rejected: 14, RefusedStreams: 15, RefusedRequests: 16, RefusedUnmatched: 17, RefusedRemovals: 21,
 	}, control.Status{
 		Fleets: []control.FleetStatus{{
 			Fleet: "edge", Serving: rollout.Revision{ID: "a", Number: 18}, Candidate: rollout.Revision{ID: "b", Number: 19},
@@ -52,6 +52,7 @@ waxwing_limit{limit="max-request-bytes"} 2
 waxwing_limit{limit="max-streams"} 1
 waxwing_limit{limit="max-unmatched"} 3
 waxwing_limit{limit="push-budget-bytes"} 4
+waxwing_listeners_kept_total 21
 waxwing_problem{fleet="edge"} 1
 waxwing_proxies{fleet="edge",state="pushing"} 1
 waxwing_proxies{fleet="edge",state="refuses"} 0

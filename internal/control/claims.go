@@ -46,6 +46,14 @@ func (s *fleetState) inForce() *fleet.Match {
 	return nil
 }
 
+// first is the match of what is served, or of a first revision that goes to all at once.
+func (s *fleetState) first() *fleet.Match {
+	if s.rollout.Rollout != nil && !s.rollout.Open() {
+		return s.next()
+	}
+	return s.inForce()
+}
+
 // claims is what counts for a proxy: for one of the fleet what is in force, for another
 // what is on its way.
 func (s *fleetState) claims(home string) *fleet.Match {
@@ -56,10 +64,15 @@ func (s *fleetState) claims(home string) *fleet.Match {
 }
 
 // claimant is the fleet that a proxy is to be of in the end, "" for none. One that runs
-// nothing has nothing to lose, and is of a fleet that serves something at once.
+// nothing has nothing to lose, and is of a fleet that serves something at once; or, if it
+// was never seen, of one whose first revision waits for just such proxies.
 func (c *Control) claimant(n *nodeState) string {
 	if !c.runs(n) {
-		if name := c.best(n.node, n.home, (*fleetState).inForce); name != "" {
+		match := (*fleetState).inForce
+		if !n.known {
+			match = (*fleetState).first
+		}
+		if name := c.best(n.node, n.home, match); name != "" {
 			return name
 		}
 	}

@@ -160,7 +160,11 @@ func (c *Control) tick() {
 			c.step(s, rollout.Tick{})
 		}
 		c.retrySaving(s)
+		if r := s.rollout.Rollout; r != nil && len(r.Members) == 0 && !s.rollout.Open() {
+			c.unsorted = true // it may be for proxies that have come to another fleet meanwhile
+		}
 	}
+	c.sort()
 }
 
 // rebuild builds again what is to be tried again.

@@ -11,6 +11,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
 // fleetState is one fleet.
@@ -108,12 +109,17 @@ func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Matc
 	again := rollout.Offered{ID: snap.ID, Plan: c.planFor(s, snap, false), Changed: changed, By: by}
 	switch {
 	case snap.ID == s.rollout.Serving.ID:
-		c.step(s, again)
+		if r != nil && !r.Move || len(changed) > 0 || s.match.String() == match.String() {
+			c.step(s, again)
+		}
 		c.rematch(s, match)
 	case r != nil && snap.ID == r.Candidate.ID:
 		if before := s.matches[snap.ID]; before.String() != match.String() {
 			s.matches[snap.ID], c.unsorted = match, true
 			c.note(s.name, MatchChanged, fmt.Sprintf("of the revision on its way, from %s to %s", before, match))
+			if len(changed) == 0 {
+				break
+			}
 		}
 		again.Plan = c.planFor(s, snap, r.Staged)
 		c.step(s, again)
@@ -238,8 +244,45 @@ func (c *Control) give(s *fleetState, n *nodeState, a rollout.Assignment) {
 		n.given = n.since
 	}
 	n.target = a
-	c.XDS.Assign(n.node.GetId(), c.compose(s, a))
+	c.XDS.Assign(n.node.GetId(), c.targetOf(s, n, a))
 	c.XDS.Probe(n.node.GetId(), c.probes(s, n, a))
+}
+
+// targetOf is an assignment for the streams, with whose it is: what a proxy runs of the
+// fleet that it comes from, or this one's.
+func (c *Control) targetOf(s *fleetState, n *nodeState, a rollout.Assignment) xds.Target {
+	t := xds.Target{Snapshot: c.compose(s, a), Fleet: s.key, Confirmed: s.rollout.Confirmed(a.Live)}
+	if _, closed := snapshot.IsClosed(a.Live); closed {
+		t.Confirmed = true // what it takes away was opened for a first revision that was rejected
+	}
+	if key, _, elsewhere := strings.Cut(a.Live, "/"); elsewhere {
+		t.Fleet, t.Confirmed = key, true // it is what the proxy is on, and goes back to
+	}
+	if home := c.fleets[n.home]; home != nil {
+		t.Home = home.key
+		t.Before = c.mayHave(s, home, n)
+	}
+	return t
+}
+
+// mayHave is what a proxy may have that has come back: what its home serves, or what it
+// runs of that, alone or with the candidate in its shadow listeners.
+func (c *Control) mayHave(s, home *fleetState, n *nodeState) []*snapshot.Snapshot {
+	var out []*snapshot.Snapshot
+	live := rollout.Assignment{Live: home.rollout.Serving.ID}
+	for _, may := range []struct {
+		fleet *fleetState
+		a     rollout.Assignment
+	}{
+		{home, live},
+		{home, rollout.Assignment{Live: live.Live, Shadow: s.candidate().ID}},
+		{s, rollout.Assignment{Live: n.base, Shadow: s.candidate().ID}},
+	} {
+		if snap := c.compose(may.fleet, may.a); may.a.Live != "" && snap != nil {
+			out = append(out, snap)
+		}
+	}
+	return out
 }
 
 // compose is what a proxy is to be given, nil for nothing: it keeps what it has then.

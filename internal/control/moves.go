@@ -195,6 +195,9 @@ func (c *Control) put(n *nodeState, home, decides, base string) {
 // beginMove gives what a fleet serves to the proxies that arrive in it, if it is not
 // about to serve something else anyway; and takes a match into force that brings none.
 func (c *Control) beginMove(s *fleetState) {
+	if r := s.rollout.Rollout; r != nil && !s.rollout.Open() && len(r.Members) == 0 {
+		c.restage(s)
+	}
 	if s.rollout.Rollout != nil || s.rollout.Serving.ID == "" {
 		return
 	}
@@ -213,6 +216,16 @@ func (c *Control) beginMove(s *fleetState) {
 		c.step(s, rollout.Offered{ID: s.rollout.Serving.ID, Plan: plan, Move: true})
 	case s.moving != nil && expected == 0:
 		c.enforce(s, *s.moving, "it moves no connected proxy")
+	}
+}
+
+// restage has a first revision that nobody waits for go to proxies of other fleets, if it
+// is for such: else it would wait for a proxy for ever.
+func (c *Control) restage(s *fleetState) {
+	id := s.candidate().ID
+	if snap := s.snapshots[id]; snap != nil && len(c.arrivals(s, s.matches[id])) > 0 {
+		c.step(s, rollout.Offered{ID: id, Plan: planOf(snap, nil), Staged: true})
+		c.unsorted = true
 	}
 }
 

@@ -28,6 +28,7 @@ type nodeState struct {
 	fresh    bool // it connected without any configuration
 	placed   bool // in a fleet, or in none
 	waits    bool // for what comes of a build
+	known    bool // a fleet had it before
 	saidKept bool
 	target   rollout.Assignment
 }
@@ -71,7 +72,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 // connected takes that a proxy has come, or come back. One that comes without any
 // configuration has nothing to lose; what another one runs is what it ran before.
 func (c *Control) connected(id string, e xds.Event) {
-	n := &nodeState{node: e.Node, fresh: e.Fresh}
+	n := &nodeState{node: e.Node, fresh: e.Fresh, known: c.away[id] != nil || c.claimedBefore(e.Node) != ""}
 	c.nodes[id] = n
 	if e.Fresh {
 		c.freshStart(id)
@@ -81,7 +82,9 @@ func (c *Control) connected(id string, e xds.Event) {
 	c.place(n)
 	c.feed.put(Record{Kind: Connected, Node: id, Fleet: n.home, Message: "Envoy " + xds.Version(e.Node)})
 	c.place(n) // what serves it is known now, and where it may go from there
-	c.unsorted = c.unsorted || n.base != ""
+	if s := c.fleets[n.fleet]; s != nil && n.base != "" && s.rollout.Rollout == nil {
+		c.unsorted = true // a move is to begin
+	}
 	c.sort()
 }
 

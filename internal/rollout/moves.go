@@ -70,6 +70,18 @@ func (s *step) beginMove(e Offered) {
 	s.startStage(0)
 }
 
+// restaged has a first revision that nobody has yet go in stages after all: proxies of
+// other fleets are the ones that it is for.
+func (s *step) restaged(e Offered) bool {
+	r := s.Rollout
+	if !e.Staged || r.Staged || s.Serving.ID != "" || len(r.Members) > 0 {
+		return false
+	}
+	r.Staged, r.Plan = true, e.Plan
+	s.startStage(0)
+	return true
+}
+
 // takes is whether the rollout is for a proxy.
 func (s *step) takes(node string) bool {
 	p := s.proxies[node]

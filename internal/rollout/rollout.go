@@ -290,6 +290,9 @@ func (s *step) offered(e Offered) {
 	s.onDisk, s.asked = e.ID, false
 	if r := s.Rollout; r != nil {
 		r.next = nil
+		if e.ID == r.Candidate.ID && s.restaged(e) {
+			return
+		}
 		if e.ID == r.Candidate.ID {
 			s.replan(e)
 			return

@@ -46,7 +46,7 @@ func (s *session) inTheWay(st *typeState, name string, add []*snapshot.Resource)
 		}
 		if !known {
 			_, stays := st.binds[r.Name]
-			return !stays && s.target.Get(st.url, name) == nil
+			return !stays && s.target.Get(st.url, name) == nil && s.mayRemove(name)
 		}
 		return anyCollide(r.Binds(), binds)
 	})

@@ -111,6 +111,11 @@ func (h *harness) expect(kind EventKind, node string) Event {
 	return e
 }
 
+// Assign gives a proxy a snapshot that is good, of the fleet that it is of.
+func (h *harness) Assign(id string, target *snapshot.Snapshot) {
+	h.Server.Assign(id, Target{Snapshot: target, Fleet: "edge", Home: "edge", Confirmed: true})
+}
+
 // start connects a proxy and brings it to a snapshot.
 func (h *harness) start(p *xdstest.Proxy, id string, target *snapshot.Snapshot) {
 	h.t.Helper()

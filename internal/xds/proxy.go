@@ -134,7 +134,7 @@ func (p *proxy) cut(why error) {
 	}
 }
 
-func (p *proxy) assign(target *snapshot.Snapshot) {
+func (p *proxy) assign(target Target) {
 	for _, session := range p.all() {
 		session.assign(target)
 	}

@@ -17,6 +17,7 @@ import (
 type push struct {
 	url      string
 	revision string
+	fleet    string // whose the real listeners in it are
 	add      []*snapshot.Resource
 	remove   []string
 	absent   []string          // what it asks for and does not exist
@@ -49,6 +50,9 @@ func (s *session) advance() {
 		if st := s.types[url]; st != nil && fleet.KindOf(url).Removed && s.send(st, s.removals(st)) {
 			return
 		}
+		if url == resource.ListenerType && s.retains() {
+			break // what it may refer to stays, too
+		}
 	}
 	s.report()
 }
@@ -77,6 +81,7 @@ func (s *session) additions(st *typeState) *push {
 	if !st.open {
 		return nil
 	}
+	s.recognize(st)
 	var add []*snapshot.Resource
 	for _, r := range s.target.All(st.url) {
 		if !st.wants(r.Name) {
@@ -100,7 +105,7 @@ func (s *session) additions(st *typeState) *push {
 	}
 	add, leave := s.handOver(st, add)
 	p := &push{
-		url: st.url, revision: s.target.ID, add: add, remove: leave, absent: absent,
+		url: st.url, revision: s.target.ID, fleet: s.licence.fleet, add: add, remove: leave, absent: absent,
 		have: with(without(st.have, leave), add),
 	}
 	if s.sotw {
@@ -133,7 +138,7 @@ func (s *session) removals(st *typeState) *push {
 	}
 	var gone []string
 	for name := range st.have {
-		if s.target.Get(st.url, name) == nil {
+		if s.target.Get(st.url, name) == nil && (st.url != resource.ListenerType || s.mayRemove(name)) {
 			gone = append(gone, name)
 		}
 	}
@@ -141,7 +146,7 @@ func (s *session) removals(st *typeState) *push {
 		return nil
 	}
 	slices.Sort(gone)
-	p := &push{url: st.url, revision: s.target.ID, remove: gone, have: without(st.have, gone)}
+	p := &push{url: st.url, revision: s.target.ID, fleet: s.licence.fleet, remove: gone, have: without(st.have, gone)}
 	if !s.sotw {
 		return p
 	}
@@ -153,9 +158,11 @@ func (s *session) removals(st *typeState) *push {
 		if s.proxy.refused(s.target, st.url, r) {
 			return nil
 		}
-		p.add = append(p.add, r)
 	}
-	p.version = versionOf(p.have)
+	if s.unsaid(st, p.have) {
+		return nil
+	}
+	p.version, p.add = versionOf(p.have), s.whole(st, p.have)
 	return p
 }
 
@@ -182,23 +189,50 @@ func without(have map[string]string, names []string) map[string]string {
 // just this set is sent nothing.
 func (s *session) stateOfTheWorld(st *typeState, p *push) *push {
 	p.version, p.remove = versionOf(p.have), nil
-	if st.resume == p.version {
-		st.have, st.acked, st.resume = p.have, p.have, ""
-		st.hold(p)
-		st.rebind(p)
+	if fullState(st.url) {
+		if s.unsaid(st, p.have) {
+			return nil
+		}
+		p.add = s.whole(st, p.have)
+	}
+	if st.resume != p.version && s.blind(st) {
 		return nil
 	}
-	if fullState(st.url) {
-		p.add = nil
-		for _, name := range slices.Sorted(maps.Keys(p.have)) {
-			if r := s.target.Get(st.url, name); r != nil {
-				p.add = append(p.add, r)
-			} else if r := st.held[name]; r != nil {
-				p.add = append(p.add, r)
-			}
-		}
+	if st.resume == p.version {
+		st.hold(p)
+		st.rebind(p)
+		st.have, st.acked, st.taken, st.resume = p.have, p.have, st.held, ""
+		return nil
 	}
 	return p
+}
+
+// unsaid is whether a set can't be told as a whole: a listener that must stay is not known
+// any more as it was.
+func (s *session) unsaid(st *typeState, have map[string]string) bool {
+	if st.url != resource.ListenerType {
+		return false
+	}
+	for name := range have {
+		if s.target.Get(st.url, name) == nil && st.held[name] == nil && !s.mayRemove(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// whole are all listeners or clusters that a proxy has: those of the target, and old ones
+// that are yet to go.
+func (s *session) whole(st *typeState, have map[string]string) []*snapshot.Resource {
+	var all []*snapshot.Resource
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		if r := s.target.Get(st.url, name); r != nil {
+			all = append(all, r)
+		} else if r := st.held[name]; r != nil {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // fullState is whether a state-of-the-world response of a type is the whole set.

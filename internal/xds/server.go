@@ -18,8 +18,6 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	healthv3 "github.com/envoyproxy/go-control-plane/envoy/service/health/v3"
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/service/metrics/v3"
-
-	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // Limits bound what proxies can take of the server.
@@ -106,9 +104,9 @@ func (s *Server) Ready() <-chan struct{} { return s.events.ready }
 // Events takes the events since the last call, in the order they happened.
 func (s *Server) Events() []Event { return s.events.take() }
 
-// Assign gives the proxies with a node id a snapshot, or none: they then keep
+// Assign gives the proxies with a node id a target, or one of nothing: they then keep
 // what they have. It returns at once; the proxies get it as fast as they take it.
-func (s *Server) Assign(nodeID string, target *snapshot.Snapshot) {
+func (s *Server) Assign(nodeID string, target Target) {
 	if p := s.proxy(nodeID); p != nil {
 		p.match(true)
 		p.assign(target)
@@ -122,7 +120,7 @@ func (s *Server) Unmatched(nodeID string) {
 	if p == nil {
 		return
 	}
-	p.assign(nil)
+	p.assign(Target{})
 	if held := p.match(false); s.limits.MaxUnmatched > 0 && held > s.limits.MaxUnmatched {
 		s.counts.refusedUnmatched.Add(1)
 		p.cut(status.Errorf(codes.ResourceExhausted, "no fleet matches node %q, and the server holds %d such nodes already", nodeID, held-1))

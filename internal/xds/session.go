@@ -32,6 +32,9 @@ type session struct {
 
 	mu       sync.Mutex
 	target   *snapshot.Snapshot // nil: keep what it has
+	licence  licence            // what the target allows; see wall.go
+	owners   map[string]string  // whose the real listeners are, as far as they were sent by this session
+	kept     map[string]bool    // listeners that a target lacks and does not remove, of which that is said
 	assigned time.Time
 	halted   atomic.Bool // the proxy refused a part of the target
 	served   bool        // the target was reported as served
@@ -61,7 +64,8 @@ type typeState struct {
 	have, acked map[string]string
 	// held are the listeners or clusters that a state-of-the-world proxy was sent:
 	// one that the next target lacks is sent along until nothing refers to it.
-	held map[string]*snapshot.Resource
+	// taken are those of the last set that it accepted.
+	held, taken map[string]*snapshot.Resource
 	// binds are the addresses of the listeners that it has, as far as they are known.
 	binds map[string][]fleet.Bind
 	// resume is the version of the whole type that a state-of-the-world proxy
@@ -134,9 +138,11 @@ func (s *session) leave(why error) {
 }
 
 // assign sets where the proxy should be.
-func (s *session) assign(target *snapshot.Snapshot) {
+func (s *session) assign(t Target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	target := t.Snapshot
+	s.licence = t.licence()
 	if target == nil || s.target == nil || target.ID != s.target.ID {
 		s.served, s.assigned = false, time.Now()
 		s.halted.Store(false)

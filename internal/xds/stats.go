@@ -6,6 +6,7 @@ import "sync/atomic"
 type counts struct {
 	pushes, pushedBytes, accepted, rejected           atomic.Int64
 	refusedStreams, refusedRequests, refusedUnmatched atomic.Int64
+	refusedRemovals                                   atomic.Int64
 }
 
 // Stats are the server's figures: what is now, and what was counted since it started.
@@ -28,6 +29,7 @@ type Stats struct {
 	RefusedStreams   int64 // past MaxStreams
 	RefusedRequests  int64 // past MaxRequestBytes
 	RefusedUnmatched int64 // past MaxUnmatched
+	RefusedRemovals  int64 // listeners that a target would have removed that must not; see wall.go
 }
 
 // Stats copies the figures.
@@ -37,7 +39,7 @@ func (s *Server) Stats() Stats {
 		Pushes: s.counts.pushes.Load(), PushedBytes: s.counts.pushedBytes.Load(),
 		Accepted: s.counts.accepted.Load(), Rejected: s.counts.rejected.Load(),
 		RefusedStreams: s.counts.refusedStreams.Load(), RefusedRequests: s.counts.refusedRequests.Load(),
-		RefusedUnmatched: s.counts.refusedUnmatched.Load(),
+		RefusedUnmatched: s.counts.refusedUnmatched.Load(), RefusedRemovals: s.counts.refusedRemovals.Load(),
 	}
 	s.mu.Lock()
 	out.Streams, out.Proxies, out.Unmatched = s.streams, len(s.proxies), s.unmatched

@@ -129,6 +129,7 @@ func (s *session) sent(st *typeState) {
 	if s.server.log.Enabled(s.stream.Context(), slog.LevelDebug) {
 		s.server.log.Debug("sent", "node", s.node.GetId(), "revision", st.awaited.revision, "resources", st.awaited.String())
 	}
+	s.owns(st, st.awaited)
 	st.have = st.awaited.have
 	st.hold(st.awaited)
 	if st.url == resource.ClusterType && s.sotw {

@@ -89,7 +89,7 @@ func TestResponseGivenUp(t *testing.T) {
 	s.ask(t, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: resource.ClusterType})
 	s.ask(t, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: resource.EndpointType, ResourceNamesSubscribe: []string{"echo"}})
 	s.ask(t, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: resource.ExtensionConfigType, ResourceNamesSubscribe: []string{"auth"}})
-	s.assign(target) // its clusters, then its endpoints are to go out: nothing has been read yet
+	s.assign(Target{Snapshot: target, Confirmed: true}) // its clusters, then its endpoints are to go out: nothing has been read yet
 	s.ask(t, &discoveryv3.DeltaDiscoveryRequest{TypeUrl: resource.EndpointType, ResourceNamesUnsubscribe: []string{"echo"}})
 	var got []string
 	for range 2 {
@@ -107,7 +107,7 @@ func TestResponseGivenUp(t *testing.T) {
 func TestStaleRequest(t *testing.T) {
 	s, stream := slow(t, true)
 	s.ask(t, &discoveryv3.DiscoveryRequest{TypeUrl: resource.ClusterType})
-	s.assign(build(t, "echo", "1"))
+	s.assign(Target{Snapshot: build(t, "echo", "1"), Confirmed: true})
 	m := (<-stream.out).(*discoveryv3.DiscoveryResponse)
 	s.ask(t, &discoveryv3.DiscoveryRequest{TypeUrl: m.GetTypeUrl(), ResponseNonce: m.GetNonce(), VersionInfo: m.GetVersionInfo()})
 	names := func() []string {

@@ -68,6 +68,9 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 	if refusal == nil {
 		s.server.counts.accepted.Add(1)
 		st.acked = p.have
+		if p.version != "" {
+			st.taken = st.held
+		}
 	} else {
 		s.server.counts.rejected.Add(1)
 		v.Message = truncate(refusal.GetMessage())
@@ -90,21 +93,29 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 	if !trouble {
 		s.proxy.refuse(st.url, versions, v.Message)
 	}
-	st.doubt(versions)
+	st.doubt(versions, p)
 	s.halted.Store(s.target != nil && s.target.ID == p.revision)
 	s.tell(Event{Kind: Rejected, Revision: p.revision, Resource: v.Resource, Message: v.Message, Trouble: trouble})
 }
 
 // doubt forgets which versions a proxy has: of a response that it refuses an Envoy
-// may have taken a part. The names stay, since they may be there to be removed, but
-// are not sent along with a whole set.
-func (st *typeState) doubt(versions map[string]string) {
-	have := maps.Clone(st.have)
+// may have taken a part. The names stay, since they may be there to be removed; with a
+// whole set goes along what it accepted before, what this one left out included.
+func (st *typeState) doubt(versions map[string]string, p *push) {
+	have, held := maps.Clone(st.have), maps.Clone(st.held)
 	for name := range versions {
 		have[name] = ""
-		delete(st.held, name)
+		delete(held, name)
 	}
-	st.have = have
+	for name, before := range st.taken {
+		if _, there := p.have[name]; !there {
+			have[name] = ""
+		}
+		if have[name] == "" {
+			held[name] = before
+		}
+	}
+	st.have, st.held = have, held
 }
 
 func (s *session) tell(e Event) {

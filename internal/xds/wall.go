@@ -1,0 +1,147 @@
+package xds
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// Which proxy gets which revision is decided elsewhere. Here stands a second wall, for
+// the one mistake that a working proxy does not survive: a real listener is taken from it
+// only by a revision that is known to be good, of the fleet that the proxy is of or of
+// the one that gave it the listener. What else would have it go leaves it there, and with
+// it all that it may refer to. Shadow listeners are ours, and come and go.
+
+// A Target is what a proxy is to have, and what it may lose for that.
+type Target struct {
+	Snapshot *snapshot.Snapshot // nil: the proxy keeps what it has
+	// Fleet is whose the real listeners are, and Home the fleet that the proxy is of: that
+	// whose revision it has proven last. They differ while it is on its way.
+	Fleet, Home string
+	// Confirmed says that the revision of the real listeners is known to be good: it is
+	// served, or other proxies have confirmed it, or it is the first of its fleet.
+	Confirmed bool
+	// Before is what the proxy may have, if it was here before. One that speaks
+	// state-of-the-world only says under which version, of all of it.
+	Before []*snapshot.Snapshot
+}
+
+// licence is what a target allows.
+type licence struct {
+	fleet, home string
+	confirmed   bool
+	before      []*snapshot.Snapshot
+}
+
+func (t Target) licence() licence { return licence{t.Fleet, t.Home, t.Confirmed, t.Before} }
+
+// mayRemove is whether the target may have a listener go that it lacks.
+func (s *session) mayRemove(name string) bool {
+	if strings.HasPrefix(name, snapshot.ShadowPrefix) {
+		return true
+	}
+	l := s.licence
+	owner, known := s.owners[name]
+	if !known {
+		owner = l.home
+	}
+	ours := l.fleet == l.home || l.fleet == owner
+	if l.confirmed && ours {
+		return true
+	}
+	s.keeps(name, owner, ours)
+	return false
+}
+
+// keeps says, once, that a listener stays that a target lacks. That is no fault where the
+// target is only yet to be confirmed.
+func (s *session) keeps(name, owner string, ours bool) {
+	if s.kept[name] {
+		return
+	}
+	if s.kept == nil {
+		s.kept = map[string]bool{}
+	}
+	s.kept[name] = true
+	log := s.server.log.With("node", s.node.GetId(), "listener", name, "of", owner, "revision", s.target.ID, "fleet", s.licence.fleet)
+	if ours {
+		log.Debug("a listener stays until the revision is confirmed that lacks it")
+		return
+	}
+	s.server.counts.refusedRemovals.Add(1)
+	log.Error("a listener is not removed: the revision that lacks it is another fleet's, which this proxy has not proven")
+}
+
+// retains is whether the proxy has a real listener that the target lacks.
+func (s *session) retains() bool {
+	st := s.types[resource.ListenerType]
+	if st == nil || s.target == nil {
+		return false
+	}
+	for name := range st.have {
+		if s.target.Get(st.url, name) == nil && !strings.HasPrefix(name, snapshot.ShadowPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// owns notes whose the listeners are that a push brings: those of the target that the
+// proxy did not have as they are. The others go along.
+func (s *session) owns(st *typeState, p *push) {
+	if st.url != resource.ListenerType {
+		return
+	}
+	if s.owners == nil {
+		s.owners = map[string]string{}
+	}
+	for _, r := range p.add {
+		if st.have[r.Name] != r.Version && s.target != nil && s.target.Get(st.url, r.Name) == r {
+			s.owners[r.Name] = p.fleet
+		}
+	}
+	maps.DeleteFunc(s.owners, func(name, _ string) bool { _, has := p.have[name]; return !has })
+}
+
+// recognize finds out which listeners a state-of-the-world proxy has that came back with
+// a set of its own: that has the name that its content gives it.
+func (s *session) recognize(st *typeState) {
+	if !s.unknown(st) {
+		return
+	}
+	for _, before := range s.licence.before {
+		view, err := before.For(s.node, nil)
+		if err != nil {
+			return // own has said so
+		}
+		have, held := map[string]string{}, map[string]*snapshot.Resource{}
+		for _, r := range view.All(st.url) {
+			have[r.Name], held[r.Name] = r.Version, r
+		}
+		if versionOf(have) == st.resume {
+			for _, r := range held {
+				st.bind(r)
+			}
+			st.have, st.acked, st.held, st.taken, st.resume = have, have, held, held, ""
+			return
+		}
+	}
+}
+
+// unknown is whether it is not known which listeners the proxy has, of which each
+// response names all: one that it left out would go.
+func (s *session) unknown(st *typeState) bool {
+	return st.url == resource.ListenerType && s.sotw && st.resume != "" && len(st.have) == 0
+}
+
+// blind is whether a response might have a listener go that must not.
+func (s *session) blind(st *typeState) bool {
+	if !s.unknown(st) || s.licence.confirmed && s.licence.fleet == s.licence.home {
+		return false
+	}
+	s.keeps("(those that it has)", s.licence.home, s.licence.fleet == s.licence.home)
+	return true
+}
