@@ -2,9 +2,11 @@ package control
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -50,7 +52,27 @@ func (c *Control) probed(s *fleetState, id string, e xds.Event) {
 	c.step(s, rollout.Probed{
 		Node: id, Of: snap.ID, Probe: rollout.Probe(parts[1]), Passed: e.Passed, Failed: strings.Join(e.Failed, ", "),
 		Checks: failedKeys(snap, e.Failed), Unsure: e.Unsure,
+		Wrong: answers(s, e.Wrong), Before: answers(s, e.Before),
 	})
+}
+
+// answers are what checks were answered, and what of it can be the service's doing.
+func answers(s *fleetState, said []xds.Answer) []rollout.CheckAnswer {
+	var out []rollout.CheckAnswer
+	for _, a := range said {
+		r := rollout.CheckAnswer{Check: a.Name, Status: a.Status, Want: a.Check.Status, Passes: a.Check.Status == a.Check.Upstream}
+		if serving := s.snapshots[s.rollout.Serving.ID]; serving != nil {
+			r.Old = slices.ContainsFunc(serving.Meta.Checks, func(c snapshot.Check) bool { return sameCheck(c.Check, a.Check) })
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// sameCheck compares two checks but for the line of the file they are in.
+func sameCheck(a, b fleet.Check) bool {
+	return a.Method == b.Method && a.Path == b.Path && a.Host == b.Host && a.Status == b.Status && a.Upstream == b.Upstream &&
+		slices.Equal(a.Headers, b.Headers)
 }
 
 // failedKeys are those of the checks that failed, by the names of their probes.

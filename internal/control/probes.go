@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -62,7 +63,42 @@ func (c *Control) probes(s *fleetState, n *nodeState, a rollout.Assignment) *xds
 			}
 		}
 	}
+	if a.Probe == rollout.ProbeShadow {
+		plan.Probes = append(plan.Probes, c.beforehand(s, n, a)...)
+	}
 	return plan
+}
+
+// beforehand are the checks of a candidate through the real listeners that the proxy has, while
+// it proves it in its shadow: what fails before the flip is no evidence after it. They have
+// the names that they will have then.
+func (c *Control) beforehand(s *fleetState, n *nodeState, a rollout.Assignment) []xds.Probe {
+	live := c.revision(s, a.Live)
+	if live == nil || live.Closes {
+		return nil
+	}
+	var out []xds.Probe
+	i := 0
+	for _, e := range s.snapshots[a.Of].Entries() {
+		if e.Shadow || e.Why != "" {
+			continue
+		}
+		now := slices.IndexFunc(live.Entries(), func(has snapshot.Entry) bool { return has.Listener == e.Listener && !has.Shadow && has.Why == "" })
+		for _, check := range s.snapshots[a.Of].Meta.Checks {
+			if !e.Has(check.Filter) {
+				continue
+			}
+			if i++; now < 0 {
+				continue
+			}
+			if address, err := c.entryAddress(s, n, a, live.Entries()[now]); err == nil {
+				p := probe(check, e, address, i-1)
+				p.Before = true
+				out = append(out, p)
+			}
+		}
+	}
+	return out
 }
 
 // probe asks one check through one listener.

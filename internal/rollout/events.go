@@ -42,6 +42,17 @@ type Limits struct {
 	Troubled    float64 `json:"troubled,omitempty"` // the share of a stage in trouble; one may be, unless it is 0
 }
 
+// A CheckAnswer is what a check was answered.
+type CheckAnswer struct {
+	Check  string // its name, for people, and the same before the flip and after it
+	Status int    // 0 for no answer
+	Want   int
+	// Passes says that the answer wanted is the service's: the filters let the request pass.
+	Passes bool
+	// Old says that what is served has the same check, and so wants the same.
+	Old bool
+}
+
 // Events: what can happen to a fleet.
 type (
 	// Offered says: a revision was built of what is on disk. By is who wants it, if
@@ -108,6 +119,8 @@ type (
 		// Unsure says that the service behind the filters may have failed them: they were
 		// answered 5xx, or not at all.
 		Unsure bool
+		Wrong  []CheckAnswer // what the failed ones were answered
+		Before []CheckAnswer // what the checks are answered in the real listener before the flip
 	}
 	// Counted says: a proxy's counters since its last report.
 	Counted struct {
@@ -185,6 +198,8 @@ const (
 	Empty             Kind = "empty stage"        // no connected proxy can be of it
 	Waits             Kind = "waits"              // something is waited for a while already
 	Unproven          Kind = "unproven"           // a proxy can't be asked the checks: its ACK must do
+	FailedBefore      Kind = "failed before"      // a check fails as it did before the candidate: it is no evidence
+	ServiceAwaited    Kind = "awaiting service"   // a first revision waits for the service behind it
 	Flipped           Kind = "flipped"            // the stage's proxies have proven it: their real listeners get it
 	Baking            Kind = "baking"             // all of the stage have confirmed it
 	Awaiting          Kind = "awaiting approval"  // the stage has baked; a person says when it ends

@@ -125,9 +125,12 @@ func (s *step) counted(e Counted) {
 	case mixed:
 	case r != nil && r.Flipped[e.Node]:
 		t.add(w)
-		if c := s.against(p, c, r.Plan); c.reason != "" {
+		// A first revision's service may be late, and there is no time before to compare with.
+		if c := s.against(p, c, r.Plan); c.reason != "" && (c.evidence != Errors || !s.first(e.Node)) {
 			s.reject(Rejected, e.Node, c.reason, "", c.facets...)
+			return
 		}
+		s.awaited(e.Node, c)
 	case t.flipped:
 		t.add(w)
 		t.hadVMs = t.hadVMs || c.WantVMs > 0 && c.VMs >= c.WantVMs

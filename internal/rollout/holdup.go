@@ -39,6 +39,7 @@ const (
 	WaitProving    Wait = "proving"           // they answer the checks there
 	WaitFlipping   Wait = "flipping"          // their real listeners take it
 	WaitConfirming Wait = "confirming"        // they answer the checks there
+	WaitService    Wait = "awaiting service"  // the service behind the filters fails
 	WaitBaking     Wait = "baking"            // the bake is not over
 	WaitApproval   Wait = "awaiting approval" // a person is to end the stage
 	WaitDisk       Wait = "disk"              // the revision is not in the state directory yet
@@ -67,6 +68,7 @@ var phaseWaits = []struct {
 	{Proving, WaitProving, "to answer the checks through the shadow listener"},
 	{Flipping, WaitFlipping, "to accept the revision in the real listeners"},
 	{Confirming, WaitConfirming, "to answer the checks through the real listeners"},
+	{AwaitingService, WaitService, "whose service fails, while the filters do what they should: it is asked again until it answers"},
 }
 
 // aWhile is how long something is waited for before people are told: most of it is
@@ -230,7 +232,7 @@ func (f *Fleet) phases(h *HoldUp) string {
 		slices.Sort(nodes)
 		h.Kind, h.Do = w.kind, doAbort
 		h.name(nodes)
-		if deadline := r.stage().Deadline; deadline > 0 {
+		if deadline := r.stage().Deadline; deadline > 0 && w.phase != AwaitingService {
 			h.Until, h.Then = h.Since.Add(deadline), "the revision is rejected"
 			if w.phase == Joining {
 				h.Then = "the stage goes on without it"

@@ -203,7 +203,7 @@ func (s *step) proveAnew(before Plan, changed []string) {
 		case checks && (p.phase == Proving || p.phase == Proven && r.Plan.Shadow):
 			s.enter(node, Proving)
 			s.settle(node)
-		case checks && (p.phase == Confirming || p.phase == Confirmed):
+		case checks && (p.phase == Confirming || p.phase == Confirmed || p.phase == AwaitingService):
 			s.enter(node, Confirming)
 			s.settle(node)
 		}

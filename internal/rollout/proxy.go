@@ -18,11 +18,14 @@ const (
 	Flipping   Phase = "flipping"   // its real listener was given the candidate
 	Confirming Phase = "confirming" // and runs it; the checks are asked
 	Confirmed  Phase = "confirmed"  // they hold
-	InTrouble  Phase = "in trouble" // it can't take what it was given, for no fault of that: its stage goes on without it
+	// AwaitingService: the service behind the filters fails, and a first revision has nothing
+	// to go back to: it is waited for.
+	AwaitingService Phase = "awaiting service"
+	InTrouble       Phase = "in trouble" // it can't take what it was given, for no fault of that: its stage goes on without it
 )
 
 // Phases are all of a member.
-var Phases = []Phase{Joining, Warming, Proving, Proven, Flipping, Confirming, Confirmed, InTrouble}
+var Phases = []Phase{Joining, Warming, Proving, Proven, Flipping, Confirming, AwaitingService, Confirmed, InTrouble}
 
 const (
 	// healthGrace is how long a proxy is waited for whose bootstrap does not say
@@ -50,10 +53,12 @@ type proxy struct {
 	good       time.Time // of the first report in a row that the checks hold
 	lastGood   time.Time
 	traffic    traffic
-	trouble    *trouble // nil for none
-	symptom    *symptom // against what is served; nil for none
-	failures   int      // of the checks, in a row, while it is watched
-	asked      int      // how often they were asked anew
+	trouble    *trouble  // nil for none
+	askedAt    time.Time // when the checks were asked anew last, for its service
+	filtering  int       // reports in a row in which only filters have answered 5xx
+	symptom    *symptom  // against what is served; nil for none
+	failures   int       // of the checks, in a row, while it is watched
+	asked      int       // how often they were asked anew
 }
 
 func (p *proxy) reset() {
@@ -321,7 +326,7 @@ func (s *step) healthChanged(e Health) {
 		}
 		return
 	}
-	if !e.Open && p.phase == Confirmed && s.Rollout.Plan.LiveChecks {
+	if !e.Open && (p.phase == Confirmed || p.phase == AwaitingService) && s.Rollout.Plan.LiveChecks {
 		s.enter(e.Node, Confirming) // it must say so again
 	}
 	s.do(Assign{e.Node})
@@ -340,18 +345,27 @@ func (s *step) probed(e Probed) {
 		return
 	}
 	inShadow := e.Probe == ProbeShadow && (p.phase == Proving || p.phase == Proven)
-	inLive := e.Probe == ProbeLive && (p.phase == Confirming || p.phase == Confirmed)
+	inLive := e.Probe == ProbeLive && (p.phase == Confirming || p.phase == Confirmed || p.phase == AwaitingService)
 	if !inShadow && !inLive {
 		return
 	}
-	if !e.Passed {
+	if inShadow {
+		s.noteBefore(e)
+	}
+	if !e.Passed && inLive && s.awaitService(e) {
+		return
+	}
+	if !e.Passed && (!inLive || !s.excused(e)) {
 		where := map[bool]string{true: "in its shadow listener (no user's request met it)", false: "in its real listener"}[inShadow]
 		s.reject(Rejected, e.Node, "a check fails "+where+": "+e.Failed, "", r.Plan.checkFacets(e.Checks)...)
+		if inLive {
+			s.blameService(r, e)
+		}
 		return
 	}
 	p.lastGood = s.now
 	switch {
-	case p.phase == Confirming:
+	case p.phase == Confirming, p.phase == AwaitingService:
 		s.enter(e.Node, Confirmed)
 	case p.phase == Proving && p.good.IsZero():
 		p.good = s.now

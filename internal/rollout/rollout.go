@@ -111,6 +111,8 @@ type Rollout struct {
 	StageAt  time.Time `json:"stage_at"` // when the stage began
 	Lost     int       `json:"lost,omitempty"`
 	Tries    int       `json:"tries,omitempty"` // how often it was rejected for its surroundings
+	// Before are the checks that fail in members' real listeners before the flip, and how.
+	Before map[string]map[string]int `json:"before,omitempty"`
 	// Move says that the candidate is what the fleet serves, and that only proxies of
 	// other fleets are given it.
 	Move bool `json:"move,omitempty"`
@@ -178,8 +180,8 @@ func (f *Fleet) Target(node string) Assignment {
 		if r.Plan.Shadow {
 			a.Shadow = f.wayBack(base)
 		}
-		if p != nil && (p.phase == Confirming || p.phase == Confirmed) && p.health && r.Plan.LiveChecks {
-			a.Probe, a.Of = ProbeLive, r.Candidate.ID
+		if p != nil && (p.phase == Confirming || p.phase == Confirmed || p.phase == AwaitingService) && p.health && r.Plan.LiveChecks {
+			a.Probe, a.Of, a.Again = ProbeLive, r.Candidate.ID, p.asked
 		}
 		return a
 	case !member || p == nil || p.at() == Idle || p.at() == Joining || !r.Plan.Shadow:

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // An EventKind says what a proxy did.
@@ -44,9 +46,18 @@ type Event struct {
 	Plan     string        // Probed: the plan's ID
 	Passed   bool          // Probed: all of them were answered as expected, each time
 	Failed   []string      // Probed: those that were not, and how
+	Wrong    []Answer      // Probed: the same ones
+	Before   []Answer      // Probed: what the checks are answered through a listener as it was
 	Unsure   bool          // Probed: the service behind the filters may have answered these
 	Counters Counters      // Counted: since the last such event that was taken
 	Elapsed  time.Duration // Served and Rejected: since the revision was assigned
+}
+
+// An Answer is what a probe was answered: 0 for nothing.
+type Answer struct {
+	Name   string
+	Check  fleet.Check
+	Status int
 }
 
 // ID is the id of the proxy's node.

@@ -149,7 +149,7 @@ func (h *healthStream) take(r *healthv3.EndpointHealthResponse) error {
 		return h.ask(newInquiry(h.asked.plan, v.latch))
 	}
 	if v.passed || len(v.failed) > 0 {
-		h.tell(Event{Kind: Probed, Plan: h.asked.plan.ID, Passed: v.passed, Failed: v.failed, Unsure: v.unsure})
+		h.tell(Event{Kind: Probed, Plan: h.asked.plan.ID, Passed: v.passed, Failed: v.failed, Wrong: v.wrong, Before: v.before, Unsure: v.unsure})
 	}
 	return nil
 }

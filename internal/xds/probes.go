@@ -45,6 +45,9 @@ type Probe struct {
 	Address *corev3.Address // the proxy's own listener: TCP on loopback, or an abstract Unix socket ("@…")
 	Check   fleet.Check
 	Extra   []fleet.Header // more headers than the check's
+	// Before says that it goes through a real listener as it is, beside those through the
+	// shadow: what comes of it is told, and does not count.
+	Before bool
 }
 
 // Names of the clusters that probes are to the proxy, and to its statistics.
@@ -85,7 +88,7 @@ func (s *Server) HealthOpen(nodeID string) bool {
 // would then not even report.
 type inquiry struct {
 	plan *ProbePlan
-	name string // what its clusters' names begin with
+	name string // what its clusters' names have in common
 	// latched says that one failure of a probe stays to be seen. A proxy
 	// acknowledges a listener a moment before its workers listen, so that a plan is
 	// sent unlatched first, and latched as soon as every probe has passed.
@@ -108,17 +111,28 @@ type progress struct {
 var nothing = &ProbePlan{Report: time.Hour}
 
 func newInquiry(plan *ProbePlan, latched bool) *inquiry {
-	prefix := probePrefix
-	if plan.Shadow {
-		prefix = shadowProbePrefix
-	}
 	return &inquiry{
 		plan: plan, latched: latched, progress: make([]progress, len(plan.Probes)),
-		name: prefix + plan.ID + "/" + rand.Text() + "/",
+		name: plan.ID + "/" + rand.Text() + "/",
 	}
 }
 
-func (q *inquiry) cluster(i int) string { return q.name + strconv.Itoa(i) }
+// cluster is the name of a probe's cluster: requests to real listeners are counted.
+func (q *inquiry) cluster(i int) string {
+	prefix := probePrefix
+	if q.plan.Shadow && !q.plan.Probes[i].Before {
+		prefix = shadowProbePrefix
+	}
+	return prefix + q.name + strconv.Itoa(i)
+}
+
+// interval is the time between two requests of a probe: a real listener has users.
+func (q *inquiry) interval(p Probe) time.Duration {
+	if p.Before {
+		return max(q.plan.Interval, 100*time.Millisecond)
+	}
+	return q.plan.Interval
+}
 
 // report is the time between two reports: shorter at first, which is over when all have passed.
 func (q *inquiry) report() time.Duration {
@@ -171,7 +185,7 @@ func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
 	if q.latched {
 		healthy = 1 << 30
 	}
-	interval := durationpb.New(q.plan.Interval)
+	interval := durationpb.New(q.interval(p))
 	check := &corev3.HealthCheck_HttpHealthCheck{
 		Host: p.Check.Host, Path: p.Check.Path,
 		Method:           corev3.RequestMethod(corev3.RequestMethod_value[p.Check.Method]),

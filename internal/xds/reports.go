@@ -24,6 +24,8 @@ const beginning = 1500 * time.Millisecond
 type reportVerdict struct {
 	passed bool     // all probes have been answered, as expected
 	failed []string // those that were not, and how
+	wrong  []Answer // the same ones
+	before []Answer // of those through a listener as it was, as far as it tells
 	unsure bool     // each of these was answered 5xx, or not at all
 	again  bool     // the plan is to be sent again
 	latch  bool     // latched
@@ -37,14 +39,20 @@ func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) repor
 	}
 	q.count(now)
 	var v reportVerdict
-	good := 0
+	good, asked := 0, 0
 	v.unsure = true
 	for i, e := range said {
+		if p := q.plan.Probes[i]; p.Before {
+			v.before = append(v.before, q.before(p, e, now)...)
+			continue
+		}
+		asked++
 		switch q.probed(i, e, now) {
 		case probeGood:
 			good++
 		case probeBad:
 			v.failed = append(v.failed, q.plan.Probes[i].Name+": "+q.describe(e, q.plan.Probes[i]))
+			v.wrong = append(v.wrong, q.answered(e, q.plan.Probes[i]))
 			v.unsure = v.unsure && serviceMay(e)
 		case probeLost:
 			v.again = true
@@ -54,12 +62,33 @@ func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) repor
 	switch {
 	case len(v.failed) > 0:
 		v.again = false
-	case good == len(said) && q.latched:
+	case good == asked && q.latched:
 		v.passed = true
-	case good == len(said):
+	case good == asked:
 		v.again, v.latch = true, true
 	}
 	return v
+}
+
+// before is what a probe through a listener as it was says; nothing while it does not tell.
+func (q *inquiry) before(p Probe, e *healthv3.EndpointHealth, now time.Time) []Answer {
+	a := q.answered(e, p)
+	switch {
+	case e.GetHealthStatus() == corev3.HealthStatus_HEALTHY:
+		a.Status = p.Check.Status
+	case a.Status == 0 && e.GetHealthStatus() != corev3.HealthStatus_TIMEOUT && !q.over(now):
+		return nil
+	}
+	return []Answer{a}
+}
+
+// answered is what a probe was answered last. A timeout's status is that of an earlier answer.
+func (q *inquiry) answered(e *healthv3.EndpointHealth, p Probe) Answer {
+	a := Answer{Name: p.Name, Check: p.Check, Status: answer(e)}
+	if e.GetHealthStatus() == corev3.HealthStatus_TIMEOUT {
+		a.Status = 0
+	}
+	return a
 }
 
 type probeState int

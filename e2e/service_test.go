@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+// stopService ends the service behind the proxies; its address stays its own.
+func (w *world) stopService() {
+	w.echo.Close()
+}
+
+// startService starts it again, at the same address.
+func (w *world) startService() {
+	w.t.Helper()
+	l, err := net.Listen("tcp", strings.TrimPrefix(w.echo.URL, "http://"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	service := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprintln(rw, "Welcome to WASM land") }))
+	service.Listener.Close()
+	service.Listener = l
+	service.Start()
+	w.t.Cleanup(service.Close)
+}
+
+// awaitsService waits until a rollout says that it waits for the service of n proxies.
+func (w *world) awaitsService(n int) {
+	w.t.Helper()
+	w.eventually("the service is waited for", func() error {
+		f, err := w.onlyFleet()
+		if err == nil && (f.WaitsFor == nil || f.WaitsFor.Kind != rollout.WaitService || f.WaitsFor.Count != n) {
+			err = fmt.Errorf("%+v, rejected: %v", f.WaitsFor, f.Rejected)
+		}
+		return err
+	})
+}
+
+// The service starts after the proxies do: the first revision waits for it, over a
+// restart of the server, also with a proxy that comes
+// meanwhile, and is served when it is there.
+func TestLateService(t *testing.T) {
+	for _, shadow := range []bool{true, false} {
+		t.Run(map[bool]string{true: "proven in the shadow", false: "told by the counters"}[shadow], func(t *testing.T) {
+			variants(t, func(t *testing.T, sotw bool) {
+				w := newWorld(t)
+				w.Variant = sotw
+				w.stopService()
+				write(t, w.fleet, w.fleetYAML(fleetOptions{Checks: checks, NoShadow: !shadow, Rollout: `{stages: [{name: all, percent: 100, deadline: 20s}]}`}))
+				write(t, w.module, gate(t, 1))
+				w.startServer()
+				p := w.startProxy("edge-0")
+				w.awaitsService(1)
+				w.endServer(syscall.SIGKILL)
+				w.startServer()
+				other := w.startProxy("edge-1")
+				w.awaitsService(2)
+				w.noneRejected()
+				w.startService()
+				w.servingRevision(2)
+				p.guards()
+				other.guards()
+				w.noneRejected()
+			})
+		})
+	}
+}
+
+// A service that is down before a revision and after it is no fault of the revision's: that
+// is served, and its history says what failed before.
+func TestServiceIsDownBeforeAndAfter(t *testing.T) {
+	w, proxies := stagedWorld(t, 3)
+	w.stopService()
+	save(t, w.module, gate(t, 2))
+	w.eventually("it is served", func() error {
+		f, err := w.onlyFleet()
+		if err == nil && f.Serving.Number != 2 {
+			err = fmt.Errorf("%+v", f.Rejected)
+		}
+		return err
+	})
+	told := false
+	for _, e := range w.history() {
+		told = told || e.Kind == rollout.FailedBefore && e.Revision.Number == 2
+	}
+	if !told {
+		t.Errorf("the history does not say what failed before: %+v", w.history())
+	}
+	w.startService()
+	for _, p := range proxies {
+		p.guards()
+	}
+}
+
+// What the filters answer by themselves is never put down to the service: a first revision
+// whose filter traps is rejected, by a check that no service answers, or by counters.
+func TestTrapIsNoLateService(t *testing.T) {
+	for name, asked := range map[string]string{
+		"a check that denies": checks,
+		"the counters":        `[{request: {headers: {token: "32323"}}, expect: {status: 200}}]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.NoPreflight = true
+			write(t, w.fleet, w.fleetYAML(fleetOptions{Checks: asked, NoShadow: true, Policy: "FAIL_CLOSED"}))
+			write(t, w.module, fault{request: "unreachable"}.module(t))
+			w.startServer()
+			p := w.startProxy("edge-0")
+			r := w.rejection(0)
+			if r.Surroundings {
+				t.Errorf("the surroundings are blamed: %+v", r)
+			}
+			p.refuses()
+		})
+	}
+}

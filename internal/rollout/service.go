@@ -1,0 +1,148 @@
+package rollout
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A check through a real listener asks more than the filters: the service behind them
+// answers those that these let pass. It may be late, or down, and that is no evidence
+// against a revision. How its failure is told from the filters':
+//
+//   - Before the flip the candidate's checks are asked through the real listener as it is,
+//     while the shadow proves it. After the flip the same wrong answer as before is no
+//     evidence, if the answer wanted is the service's; see excused.
+//   - A first revision has nothing before it. What the shadow, where the service is
+//     replaced, has proven, and the real listener answers with a failure of the service, is
+//     waited for, for as long as it takes; see awaitService.
+//
+// A check whose answer the filters give by themselves (a 403, say) is never excused: no
+// service is met by it. So a filter that traps is found by these and, with checks that only
+// let requests pass, by the proxy's counters: what it answers 5xx has not been routed.
+
+const (
+	// serviceGrace is how long the counters are waited for that tell whose a failure is,
+	// where no shadow has proven the filters. Envoy sends them each second.
+	serviceGrace = 3 * time.Second
+	// askAgain is how often the checks are asked anew while the service is waited for: one
+	// that has held for a while and then fails never passes again.
+	askAgain = 2 * time.Second
+)
+
+// noteBefore takes what checks are answered in the real listener before the flip. Those
+// that fail are kept, over a restart too.
+func (s *step) noteBefore(e Probed) {
+	if len(e.Before) == 0 {
+		return
+	}
+	failing := map[string]int{}
+	for _, a := range e.Before {
+		if a.Status != a.Want {
+			failing[a.Check] = a.Status
+		}
+	}
+	r := s.Rollout
+	switch {
+	case len(failing) == 0:
+		delete(r.Before, e.Node)
+	case r.Before == nil:
+		r.Before = map[string]map[string]int{e.Node: failing}
+	default:
+		r.Before[e.Node] = failing
+	}
+}
+
+// excused is whether each check that fails through a real listener failed there before the
+// flip, in the same way, and by the service's doing:
+//
+//   - the answer wanted is the service's, not the filters' own;
+//   - it was wrong before, and the same, or both are ways in which a service is not there;
+//   - where it is another than these (a 404), the revision before has the same check: its
+//     filters were to let that request pass, too. Else it might be an answer of theirs, and
+//     the candidate not in force.
+func (s *step) excused(e Probed) bool {
+	before := s.Rollout.Before[e.Node]
+	for _, a := range e.Wrong {
+		was, failed := before[a.Check]
+		same := was == a.Status || absent(was) && absent(a.Status)
+		if !failed || !same || !a.Passes || !absent(a.Status) && !a.Old {
+			return false
+		}
+	}
+	if len(e.Wrong) == 0 {
+		return false
+	}
+	s.once(FailedBefore, e.Node, "no evidence against it: it failed in the same way before: "+e.Failed)
+	return true
+}
+
+// absent is whether an answer, or none, is what a proxy gives for a service that is not there.
+func absent(status int) bool {
+	return status == 0 || status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// byService is whether all that fails may be the service's doing. told says that the
+// counters show failures of it: then any 5xx may.
+func byService(e Probed, told bool) bool {
+	return len(e.Wrong) > 0 && !slices.ContainsFunc(e.Wrong, func(a CheckAnswer) bool {
+		return !a.Passes || !absent(a.Status) && (!told || a.Status < http.StatusInternalServerError)
+	})
+}
+
+// first is whether a proxy has nothing that it could go back to.
+func (f *Fleet) first(node string) bool {
+	base := f.base(node)
+	return base == "" || strings.HasPrefix(base, closedMark)
+}
+
+// awaitService is whether checks that fail through a real listener of a first revision
+// are waited for: the service behind it is not there.
+func (s *step) awaitService(e Probed) bool {
+	p, plan := s.proxies[e.Node], s.Rollout.Plan
+	told := p.traffic.serviceErrors > 0
+	if !s.first(e.Node) || !byService(e, told) {
+		return false
+	}
+	proven := plan.Shadow && plan.ShadowChecks
+	if !told && !proven {
+		return p.phase == Confirming && s.now.Sub(p.since) < serviceGrace
+	}
+	if p.phase != AwaitingService {
+		s.enter(e.Node, AwaitingService)
+		s.once(ServiceAwaited, e.Node, "the service behind it fails, and what the filters do is proven: "+e.Failed)
+	}
+	if s.now.Sub(p.askedAt) >= askAgain {
+		p.askedAt = s.now
+		p.asked++
+		s.do(Assign{e.Node})
+	}
+	return true
+}
+
+// awaited takes the counters of a proxy whose service is waited for: where its requests are
+// answered 5xx, and reach no service, it is the filters that fail.
+func (s *step) awaited(node string, c Counters) {
+	p := s.proxies[node]
+	if p.phase != AwaitingService || c.Filtered == 0 || c.ServiceErrors > 0 {
+		p.filtering = 0
+		return
+	}
+	if p.filtering++; p.filtering >= 2 {
+		s.reject(Rejected, node, fmt.Sprintf("%s had a 5xx from a filter, and not from the service: none reached that", many(c.Filtered)), "")
+	}
+}
+
+// blameService says of a revision that was rejected for a check that it may be the service
+// alone, which has failed since the flip: it is tried again.
+func (s *step) blameService(r *Rollout, e Probed) {
+	if p := s.proxies[e.Node]; p != nil && p.traffic.serviceErrors > 0 && byService(e, true) {
+		s.blameSurroundings(r)
+	}
+}
+
+// copyBefore is for Copy: what is noted of a proxy is never written to.
+func (r *Rollout) copyBefore() map[string]map[string]int { return maps.Clone(r.Before) }

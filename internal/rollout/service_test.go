@@ -1,0 +1,143 @@
+package rollout
+
+import (
+	"testing"
+	"time"
+)
+
+const live = "gate #1 by ingress"
+
+// What failed before the flip excuses the same failure after it, and no other: not one of
+// the filters' own, not another wrong answer, not one that the filters before were not to
+// let through either.
+func TestOnlyWhatFailedBeforeIsExcused(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		before, after int
+		want          int
+		passes, old   bool
+		excused       bool
+	}{
+		{"the service is down before and after", 503, 503, 200, true, false, true},
+		{"in another way", 503, 504, 200, true, false, true},
+		{"it does not answer", 0, 503, 200, true, false, true},
+		{"it held before", 200, 503, 200, true, true, false},
+		{"the service has no such page", 404, 404, 200, true, true, true},
+		{"nor for the filters before, as far as is known", 404, 404, 200, true, false, false},
+		{"the filters deny it now", 503, 403, 200, true, true, false},
+		{"the filters answer as before, and should not", 403, 403, 401, false, false, false},
+		{"the filters still let it pass", 200, 200, 403, false, false, false},
+		{"the filters fail where they should deny", 503, 503, 403, false, true, false},
+		{"the service fails otherwise than before", 503, 500, 200, true, true, false},
+	} {
+		f := &Fleet{now: epoch, Rollout: newRollout(Revision{ID: "two"}, defaultPlan(), epoch)}
+		s := &step{Fleet: f}
+		s.noteBefore(Probed{Node: "a", Before: []CheckAnswer{{Check: live, Status: c.before, Want: c.want}}})
+		e := Probed{Node: "a", Wrong: []CheckAnswer{{Check: live, Status: c.after, Want: c.want, Passes: c.passes, Old: c.old}}}
+		if got := s.excused(e); got != c.excused {
+			t.Errorf("%s: excused: %v", c.name, got)
+		}
+		e.Node = "b"
+		if s.excused(e) {
+			t.Errorf("%s: another proxy's answer excuses it", c.name)
+		}
+	}
+}
+
+// opened is a fleet whose first revision proxy a has in its real listener.
+func opened(plan Plan) *Fleet {
+	f := &Fleet{}
+	f.Step(Joined{Node: "a", Health: true, Fresh: true}, epoch)
+	f.Step(Health{Node: "a", Open: true}, epoch)
+	f.Step(Offered{ID: "one", Plan: plan}, epoch)
+	f.Step(Stored{ID: "one"}, epoch)
+	f.Step(Served{Node: "a", Live: f.Target("a").Live, Shadow: f.Target("a").Shadow}, epoch)
+	for at := range 12 {
+		f.Step(Probed{Node: "a", Of: "one", Probe: ProbeShadow, Passed: true}, epoch.Add(time.Duration(at)*100*time.Millisecond))
+	}
+	f.Step(Served{Node: "a", Live: f.Target("a").Live, Shadow: f.Target("a").Shadow}, epoch.Add(1200*time.Millisecond))
+	return f
+}
+
+// failing is a report that the service, or what stands for it, answers so.
+func failing(status int, passes bool) Probed {
+	return Probed{Node: "a", Of: "one", Probe: ProbeLive, Failed: live, Wrong: []CheckAnswer{{Check: live, Status: status, Want: 200, Passes: passes}}}
+}
+
+// A first revision waits for its service past any deadline, says so, and is served when the
+// service is there.
+func TestFirstRevisionWaitsForItsService(t *testing.T) {
+	f := opened(defaultPlan())
+	now := epoch.Add(2 * time.Second)
+	for range 600 {
+		now = now.Add(time.Second)
+		f.Step(failing(503, true), now)
+		f.Step(Tick{}, now)
+		f.Step(Counted{Node: "a", Counters: Counters{At: now, Requests: 100, Errors: 100, ServiceErrors: 110}}, now)
+	}
+	if h := f.HoldUp(now); h == nil || h.Kind != WaitService || !h.Until.IsZero() || len(f.Rejected) > 0 {
+		t.Fatalf("it waits for %+v, rejected: %v", h, f.Rejected)
+	}
+	f.Step(Probed{Node: "a", Of: "one", Probe: ProbeLive, Passed: true}, now)
+	if f.Serving.ID != "one" {
+		t.Errorf("it serves %q", f.Serving.ID)
+	}
+}
+
+// What filters answer is not waited for: by a check that no service answers, by counters,
+// or where neither a shadow nor counters tell.
+func TestFirstRevisionDoesNotWaitForItsFilters(t *testing.T) {
+	bare := defaultPlan()
+	bare.Shadow, bare.ShadowChecks = false, false
+	for name, c := range map[string]struct {
+		plan   Plan
+		report Probed
+		count  Counters
+	}{
+		"a check of the filters' own": {defaultPlan(), failing(503, false), Counters{}},
+		"another answer":              {defaultPlan(), failing(403, true), Counters{}},
+		"the counters":                {defaultPlan(), failing(503, true), Counters{Filtered: 5}},
+		"nothing tells":               {bare, failing(503, true), Counters{}},
+	} {
+		f := opened(c.plan)
+		now := epoch.Add(1500 * time.Millisecond)
+		for range 5 {
+			now = now.Add(time.Second)
+			f.Step(c.report, now)
+			c.count.At = now
+			f.Step(Counted{Node: "a", Counters: c.count}, now)
+		}
+		if len(f.Rejected) != 1 || f.Rejected[0].Surroundings {
+			t.Errorf("%s: rejected: %+v, waits for %+v", name, f.Rejected, f.HoldUp(now))
+		}
+		if a := f.Target("a"); a.Live != closedMark+"one" {
+			t.Errorf("%s: it is to have %+v", name, a)
+		}
+	}
+}
+
+// Where a service fails only after the flip, and the counters say that it is the service's
+// doing, the revision is taken back, and tried again by itself.
+func TestServiceThatFailsAfterTheFlipIsTheSurroundings(t *testing.T) {
+	f := opened(defaultPlan())
+	now := epoch.Add(2 * time.Second)
+	f.Step(Probed{Node: "a", Of: "one", Probe: ProbeLive, Passed: true}, now)
+	plan := defaultPlan()
+	f.Step(Offered{ID: "two", Plan: plan}, now)
+	f.Step(Stored{ID: "two"}, now)
+	give := func() { a := f.Target("a"); f.Step(Served{Node: "a", Live: a.Live, Shadow: a.Shadow}, now) }
+	give()
+	give()
+	for range 12 {
+		now = now.Add(100 * time.Millisecond)
+		f.Step(Probed{Node: "a", Of: "two", Probe: ProbeShadow, Passed: true, Before: []CheckAnswer{{Check: live, Status: 200, Want: 200}}}, now)
+	}
+	give()
+	f.Step(Counted{Node: "a", Counters: Counters{At: now, ServiceErrors: 3}}, now)
+	report := failing(503, true)
+	report.Of = "two"
+	f.Step(report, now)
+	if len(f.Rejected) != 1 || !f.Rejected[0].Surroundings || f.Serving.ID != "one" {
+		t.Errorf("it serves %s; rejected: %+v", f.Serving.ID, f.Rejected)
+	}
+}
