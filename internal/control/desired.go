@@ -102,6 +102,7 @@ func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {
 		}
 	} else if errors.Is(change.Err, fs.ErrNotExist) {
 		f.err = fmt.Errorf("%s: the fleet file does not exist", change.Path)
+		c.forgetDraft(change.Path)
 	}
 	if f.fleet != nil {
 		if other := c.otherFile(change.Path, f.fleet.Name); other != "" {
@@ -143,6 +144,11 @@ func (c *Control) watchModules() {
 				m = &moduleFile{}
 			}
 			used[filter.Module] = m
+		}
+	}
+	for path := range c.desired.modules {
+		if used[path] == nil {
+			c.forgetDraft(path)
 		}
 	}
 	c.desired.modules = used

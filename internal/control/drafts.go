@@ -22,6 +22,14 @@ type draft struct {
 	end    context.CancelFunc
 }
 
+// forgetDraft drops the draft of a file that is gone, or of no use any more.
+func (c *Control) forgetDraft(path string) {
+	if d := c.drafts[path]; d != nil {
+		d.end()
+		delete(c.drafts, path)
+	}
+}
+
 // draft begins the preflight and the revisions of a file that may have settled.
 func (c *Control) draft(ctx context.Context, change watch.Change) {
 	if d := c.drafts[change.Path]; d != nil {

@@ -61,6 +61,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 			c.leave(n, false)
 			c.remember(n)
 			delete(c.nodes, id)
+			c.XDS.Probe(id, nil) // it is asked again when it is back
 		}
 	default:
 		if n != nil && n.fleet != "" {

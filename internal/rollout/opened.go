@@ -19,9 +19,6 @@ import (
 // closedMark begins what stands for a rejected revision; control makes it of the revision.
 const closedMark = "closed-"
 
-// maxOpened bounds the table by what has left; see keepOpened.
-const maxOpened = 10000
-
 // keepOpened notes what proxies are to have that have flipped in a rollout that ends
 // without a revision to go back to.
 func (s *step) keepOpened(r *Rollout, id string) {
@@ -39,7 +36,7 @@ func (s *step) keepOpened(r *Rollout, id string) {
 			s.Opened[node] = id
 		}
 	}
-	if len(s.Opened) > maxOpened {
+	if len(s.Opened) > s.remembers() {
 		maps.DeleteFunc(s.Opened, func(node, _ string) bool { return s.proxies[node] == nil })
 	}
 }

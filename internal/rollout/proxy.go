@@ -151,9 +151,10 @@ func (s *step) joined(e Joined) {
 	p := &proxy{attributes: e.Attributes, base: e.Base, rank: rank(e.Node), expects: e.Health, fresh: e.Fresh, since: s.now}
 	s.recount(e.Node, func() { s.proxies[e.Node] = p })
 	s.rebase(e.Node)
+	s.arrived(e.Node)
 	if e.Fresh {
 		delete(s.Opened, e.Node) // it has no listener any more
-	} else if s.Closed != "" && e.Base == "" && s.Opened[e.Node] == "" && len(s.Opened) < maxOpened {
+	} else if s.Closed != "" && e.Base == "" && s.Opened[e.Node] == "" && len(s.Opened) < s.remembers() {
 		s.opened(e.Node, s.Closed)
 	}
 	if r := s.Rollout; r != nil && e.Fresh {
@@ -163,6 +164,7 @@ func (s *step) joined(e Joined) {
 		}
 	}
 	if s.Rollout != nil {
+		s.forgetMembers()
 		s.admit(e.Node)
 	}
 	s.do(Assign{e.Node})
@@ -211,6 +213,7 @@ func (s *step) left(e Left) {
 	delete(s.troubled, e.Node)
 	s.recount(e.Node, func() { delete(s.proxies, e.Node) })
 	s.suspects(e.Node, false)
+	s.departed(e.Node)
 	s.back(e.Node)
 	if e.Moved {
 		s.disown(e.Node)
@@ -312,6 +315,7 @@ func (s *step) refuse(node string) {
 		s.refusing = map[string]bool{}
 	}
 	s.refusing[node] = true
+	s.forgetRefusals()
 }
 
 func (s *step) healthChanged(e Health) {

@@ -86,6 +86,10 @@ type Fleet struct {
 	rest      share           // what proxies outside the rollout answered lately
 	symptoms  map[string]bool // connected proxies that have evidence against what is served
 	now       time.Time       // of the newest step
+
+	peak       int            // the most proxies that were connected at once
+	leftAs     map[string]int // members that are away, in the order in which they left
+	departures int
 }
 
 // A Rollout is a revision on its way to the fleet.
@@ -374,6 +378,7 @@ func newRollout(candidate Revision, plan Plan, now time.Time) *Rollout {
 
 // end forgets the rollout and what its proxies were at.
 func (s *step) end() {
+	s.leftAs = nil
 	r := s.Rollout
 	candidate := r.Candidate
 	s.Rollout = nil

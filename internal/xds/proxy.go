@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"container/list"
 	"slices"
 	"sync"
 	"time"
@@ -18,9 +19,10 @@ type proxy struct {
 	mu        sync.Mutex
 	sessions  []*session // oldest first; the newest speaks for the proxy
 	rejected  rejections
-	unmatched bool   // no fleet has it
-	gone      bool   // off the server's table
-	software  string // of the proxy that refused it: another may accept
+	unmatched bool          // no fleet has it
+	gone      bool          // off the server's table
+	place     *list.Element // in Server.absent, while it has no session; the server's lock
+	software  string        // of the proxy that refused it: another may accept
 	ack       *Verdict
 	nack      *Verdict
 }
@@ -48,6 +50,7 @@ func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
 		s.log.Warn("another stream with this node id is open: a reconnect, or two proxies with one id",
 			"node", node.GetId(), "streams", len(p.sessions)+1)
 	}
+	s.present(p)
 	session.node, session.proxy = node, p // nobody else has the session yet
 	p.sessions = append(p.sessions, session)
 	s.events.put(Event{Kind: Connected, Node: node, Fresh: fresh})
@@ -82,6 +85,7 @@ func (s *Server) proxyOf(nodeID string) *proxy {
 
 // quit takes a session off its proxy, and the proxy off the server with the last.
 func (s *Server) quit(session *session) {
+	defer s.forgetSome()
 	p := session.proxy
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,14 +96,71 @@ func (s *Server) quit(session *session) {
 	case len(p.sessions) == 0:
 		p.setMatched(true)
 		s.events.put(Event{Kind: Disconnected, Node: session.node})
-		if p.gone = len(p.rejected) == 0; p.gone {
-			s.mu.Lock()
-			delete(s.proxies, session.node.GetId())
-			s.mu.Unlock()
-		}
+		p.gone = len(p.rejected) == 0
+		s.left(p, session.node.GetId())
 	case newest: // an older stream speaks for the proxy again
 		s.events.put(Event{Kind: Connected, Node: p.sessions[len(p.sessions)-1].node})
 	}
+}
+
+// maxAbsent is of how many proxies that have left it is remembered what they refused.
+// One that is forgotten is sent it once more if it comes back, and refuses it again.
+const maxAbsent = 5000
+
+// present notes that a proxy has a session again. Called with the proxy locked.
+func (s *Server) present(p *proxy) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.place != nil {
+		s.absent.Remove(p.place)
+		p.place = nil
+	}
+}
+
+// left takes a proxy off the table, or remembers it as absent. Called with it locked.
+func (s *Server) left(p *proxy, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.gone {
+		delete(s.proxies, id)
+		return
+	}
+	p.place = s.absent.PushBack(absent{id, p})
+}
+
+// absent is a proxy that has left, with its node id.
+type absent struct {
+	id    string
+	proxy *proxy
+}
+
+// forgetSome takes those off the table that have been away for longest, while there are
+// too many: ids may be new ones each time. Called with nothing locked.
+func (s *Server) forgetSome() {
+	for {
+		s.mu.Lock()
+		if s.absent.Len() <= maxAbsent {
+			s.mu.Unlock()
+			return
+		}
+		oldest := s.absent.Front().Value.(absent)
+		s.mu.Unlock()
+		oldest.forget()
+	}
+}
+
+func (a absent) forget() {
+	p, s := a.proxy, a.proxy.server
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.place == nil { // it has just come back, or was forgotten
+		return
+	}
+	s.absent.Remove(p.place)
+	p.place, p.gone = nil, true
+	delete(s.proxies, a.id)
 }
 
 // match notes whether a fleet has the proxy and returns, of one that none has, how

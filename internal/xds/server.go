@@ -6,6 +6,7 @@
 package xds
 
 import (
+	"container/list"
 	"log/slog"
 	"sync"
 	"time"
@@ -56,6 +57,7 @@ type Server struct {
 	streams   int
 	unmatched int
 	proxies   map[string]*proxy // by node id
+	absent    list.List         // of absent, those that left first in front
 
 	evidence evidence
 }
