@@ -1,6 +1,7 @@
 package xdstest
 
 import (
+	"container/list"
 	"reflect"
 	"strings"
 )
@@ -20,7 +21,7 @@ type tables struct {
 
 // ours is whether a type is this project's, whose fields are looked at.
 func ours(t reflect.Type) bool {
-	return t.PkgPath() == "" || strings.Contains(t.PkgPath(), "/waxwing/") || t.PkgPath() == "container/list"
+	return t.PkgPath() == "" || strings.Contains(t.PkgPath(), "/waxwing/")
 }
 
 func (t *tables) count(path string, v reflect.Value) {
@@ -31,6 +32,9 @@ func (t *tables) count(path string, v reflect.Value) {
 		}
 		t.count(path, v.Elem())
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[list.List]() {
+			t.sizes[path] += int(v.FieldByName("len").Int())
+		}
 		for i := range v.NumField() {
 			if ours(v.Type()) {
 				t.count(strings.TrimPrefix(path+"."+v.Type().Field(i).Name, "."), v.Field(i))
