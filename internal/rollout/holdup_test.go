@@ -17,7 +17,7 @@ import (
 // for something else, or is over.
 func TestNothingWaitsInSilence(t *testing.T) {
 	met := map[Wait]int{}
-	for seed := range uint64(100) {
+	for seed := range uint64(60) {
 		w := newWorld(t, seed)
 		w.labels = true
 		for range 400 {
@@ -94,7 +94,7 @@ func (w *world) timeEnds(h *HoldUp) {
 
 func (w *world) differs(f *Fleet, h *HoldUp, now time.Time, by string) {
 	after := f.HoldUp(now)
-	if after != nil && after.Kind == h.Kind && after.Stage == h.Stage && !after.Since.After(h.Since) && after.Count == h.Count {
+	if after != nil && after.Kind == h.Kind && after.Stage == h.Stage && !after.Since.After(h.Since) && after.Until.Equal(h.Until) && after.Count == h.Count {
 		w.t.Fatalf("seed %d: %s does not end this wait:\n%+v\n%+v", w.seed, by, h, after)
 	}
 }
@@ -158,6 +158,10 @@ func (w *world) changeMeta() {
 		return
 	}
 	plan := w.labelledPlan()
+	if w.f.Rollout == nil && w.r.IntN(2) == 0 {
+		w.step(Offered{ID: id, Plan: plan, Move: true})
+		return
+	}
 	plan.Checks = []string{fmt.Sprint("check", w.r.IntN(3))}
 	w.step(Offered{ID: id, Plan: plan, Changed: []string{"checks", "stages"}})
 }

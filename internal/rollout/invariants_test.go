@@ -128,7 +128,11 @@ func (w *world) join(node string, fresh bool) {
 	if w.labels {
 		attributes["label.track"] = fmt.Sprint(w.r.IntN(4))
 	}
-	w.step(Joined{Node: node, Attributes: attributes, Health: true, Fresh: fresh})
+	j := Joined{Node: node, Attributes: attributes, Health: true, Fresh: fresh}
+	if w.labels && w.r.IntN(4) == 0 {
+		j.Base = "other/x" // it comes from another fleet
+	}
+	w.step(j)
 	w.step(Health{Node: node, Open: true})
 }
 
