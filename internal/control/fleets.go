@@ -210,6 +210,9 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 		}
 		c.enforce(s, match, "it comes with revision "+short(s.rollout.Serving))
 	}
+	if serving != s.rollout.Serving.ID {
+		c.drop(s)
+	}
 	c.unsorted = c.unsorted || before != s.candidate() || serving != s.rollout.Serving.ID
 	c.saveChanges(s) // once, and after the pushes: no proxy waits for the disk
 	c.wake(s.rollout.Next(time.Now()))

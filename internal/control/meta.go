@@ -26,6 +26,8 @@ func (c *Control) takeMeta(s *fleetState, snap *snapshot.Snapshot) (changed []st
 			delete(s.saving, snap.ID)
 		}
 		clear(s.composed)
+	} else if !s.saving[snap.ID] {
+		delete(s.saving, snap.ID) // one that was served before, as it came then
 	}
 	s.snapshots[snap.ID] = snap
 	return changed
