@@ -27,12 +27,13 @@ type fleetState struct {
 	snapshots map[string]*snapshot.Snapshot // by ID: what is served, what is tried, what was served before
 	composed  map[string]*snapshot.Snapshot // of two of them, by name: shared by the proxies that are given both
 
-	attempt   int                // counts builds
-	cancel    context.CancelFunc // ends the build under way
-	busy      bool               // one is
-	busySince time.Time
-	onDisk    string  // ID of the revision that was built last
-	timings   Timings // of the newest change
+	attempt    int                // counts builds
+	cancel     context.CancelFunc // ends the build under way
+	busy       bool               // one is
+	busySince  time.Time
+	unreadable string  // ID of a revision that is to be served and can't be read
+	onDisk     string  // ID of the revision that was built last
+	timings    Timings // of the newest change
 
 	// What is on disk: see disk.go.
 	saving     map[string]bool // IDs of revisions in the state directory: true while one is being written
@@ -176,7 +177,9 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 	before, serving := s.candidate(), s.rollout.Serving.ID
 	move := s.rollout.Rollout != nil && s.rollout.Rollout.Move
 	c.depth++
-	for _, effect := range s.rollout.Step(event, time.Now()) {
+	effects := s.rollout.Step(event, time.Now())
+	c.recall(s)
+	for _, effect := range effects {
 		switch e := effect.(type) {
 		case rollout.Save:
 			s.dirty = true

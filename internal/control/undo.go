@@ -80,6 +80,21 @@ func (c *Control) bringBack(s *fleetState, command Command, read *snapshot.Snaps
 	return ""
 }
 
+// recall reads what is served, where it is on disk alone: evidence may take a fleet back
+// further than to the one before, if that was rejected since. It is the one thing that
+// the loop reads: until it has, there is nothing to give the proxies. They keep what
+// they have if it can't.
+func (c *Control) recall(s *fleetState) {
+	id := s.rollout.Serving.ID
+	if id == "" || s.snapshots[id] != nil || s.unreadable == id {
+		return
+	}
+	if err := c.restoreRevision(s, id); err != nil {
+		s.unreadable = id
+		c.Log.Error("what is to be served can't be read: proxies keep what they have", "fleet", s.name, "id", id, "error", err)
+	}
+}
+
 // restoreKept finds out which of the revisions that were served before are there, and
 // reads the previous one: it may be wanted at once.
 func (c *Control) restoreKept(s *fleetState) error {
