@@ -130,7 +130,7 @@ func (g graph) yaml(w *world, noShadow bool) []byte {
 	}{g, host, port, chain, key, strings.Repeat("A", 106) + "A="}); err != nil {
 		w.t.Fatal(err)
 	}
-	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, NoShadow: noShadow, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, deadline: 20s}]}"}))
+	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, NoShadow: noShadow, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, bake: 0s, deadline: 20s}]}"}))
 	head, _, ok := strings.Cut(fleet, "\n                route_config:")
 	_, rollout, also := strings.Cut(fleet, "\nrollout: ")
 	if !ok || !also {

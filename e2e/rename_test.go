@@ -20,7 +20,7 @@ type listenerAt struct{ name, address string }
 // listenersYAML is a fleet with listeners, each of which answers with its own name.
 func (w *world) listenersYAML(listeners []listenerAt) []byte {
 	w.t.Helper()
-	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, deadline: 20s}]}"}))
+	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, bake: 0s, deadline: 20s}]}"}))
 	head, rest, _ := strings.Cut(fleet, "    - name: ingress\n")
 	one, tail, _ := strings.Cut(rest, "  clusters:")
 	var names []string

@@ -48,7 +48,8 @@ type world struct {
 
 	envoy string // the Envoy that proxies are of, from now on
 
-	odd []struct{ name, text, why string } // see oddListeners
+	odd   []struct{ name, text, why string } // see oddListeners
+	kinds []string                           // ports: see kindsYAML
 }
 
 // newWorld prepares a world in which nothing runs but the echo service.

@@ -10,6 +10,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	runtimev3 "github.com/envoyproxy/go-control-plane/envoy/service/runtime/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 )
 
@@ -35,6 +36,11 @@ type Kind struct {
 	// not have is gone.
 	Whole bool
 
+	// Awaited says that a proxy that asks for all waits to be told where there are none.
+	Awaited bool
+	// Empty says that a proxy that asks for one which does not exist is given an empty one.
+	Empty bool
+
 	message proto.Message     // an empty one
 	name    protoreflect.Name // the field of it that is its name
 	askedBy []askedBy         // what makes a proxy ask for it by name
@@ -44,8 +50,11 @@ type Kind struct {
 type askedBy struct {
 	message protoreflect.FullName
 	source  protoreflect.Name // its field that says where from: a ConfigSource, or what has one
-	name    protoreflect.Name // its field with the name
+	name    protoreflect.Name // its field with the name; all for whatever there is
 }
+
+// all stands for all resources of a kind, in a name.
+const all = "*"
 
 // The stages. Envoy acknowledges clusters only when they are warm, and for that it
 // needs their endpoints and secrets; so may a listener need its routes. Filters come
@@ -62,7 +71,7 @@ const (
 var Kinds = []*Kind{
 	{
 		Name: "cluster", Section: "clusters", Type: resource.ClusterType, Stage: stageClusters,
-		Unasked: true, Removed: true, Whole: true,
+		Unasked: true, Removed: true, Whole: true, Awaited: true,
 		message: &clusterv3.Cluster{}, name: "name",
 	},
 	{
@@ -76,9 +85,24 @@ var Kinds = []*Kind{
 		askedBy: []askedBy{{"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig", "sds_config", "name"}},
 	},
 	{
-		Name: "filter", Type: resource.ExtensionConfigType, Stage: stageFilters,
+		// A proxy's bootstrap asks for it, as a layer of its layered_runtime, when it starts;
+		// and waits for it, so that one that the fleet does not have is empty.
+		Name: "runtime layer", Section: "runtime", Type: resource.RuntimeType, Stage: stageClusters,
+		message: &runtimev3.Runtime{}, name: "name", Empty: true,
+	},
+	{
+		// Of the file's filters, and of what has no module and needs no proof: RBAC, filters
+		// of connections, of listeners, of UDP sessions.
+		Name: "filter", Section: "extension_configs", Type: resource.ExtensionConfigType, Stage: stageFilters,
 		message: &corev3.TypedExtensionConfig{}, name: "name",
-		askedBy: []askedBy{{hcm + "HttpFilter", "config_discovery", "name"}},
+		askedBy: []askedBy{
+			{hcm + "HttpFilter", "config_discovery", "name"},
+			{"envoy.extensions.filters.http.composite.v3.DynamicConfig", "config_discovery", "name"},
+			{"envoy.config.listener.v3.Filter", "config_discovery", "name"},
+			{"envoy.config.listener.v3.ListenerFilter", "config_discovery", "name"},
+			{"envoy.config.cluster.v3.Filter", "config_discovery", "name"},
+			{"envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig.SessionFilter", "config_discovery", "name"},
+		},
 	},
 	{
 		Name: "listener", Section: "listeners", Type: resource.ListenerType, Stage: stageListeners,
@@ -90,6 +114,12 @@ var Kinds = []*Kind{
 		message: &routev3.RouteConfiguration{}, name: "name",
 		askedBy: []askedBy{{hcm + "Rds", "config_source", "route_config_name"}},
 	},
+	{
+		Name: "scoped route", Section: "scoped_routes", Type: resource.ScopedRouteType, Stage: stageListeners,
+		Removed: true, Whole: true, Awaited: true,
+		message: &routev3.ScopedRouteConfiguration{}, name: "name",
+		askedBy: []askedBy{{hcm + "ScopedRds", "scoped_rds_config_source", all}},
+	},
 }
 
 const hcm = "envoy.extensions.filters.network.http_connection_manager.v3."
@@ -99,6 +129,7 @@ var (
 	clusterKind  = KindOf(resource.ClusterType)
 	filterKind   = KindOf(resource.ExtensionConfigType)
 	listenerKind = KindOf(resource.ListenerType)
+	routeKind    = KindOf(resource.RouteType)
 )
 
 // KindOf is the kind with a type URL, or nil.
@@ -130,6 +161,13 @@ type asks struct {
 
 // new is an empty resource of a kind.
 func (k *Kind) new() proto.Message { return k.message.ProtoReflect().New().Interface() }
+
+// New is an empty resource of a kind, with a name.
+func (k *Kind) New(name string) proto.Message {
+	m := k.message.ProtoReflect().New()
+	m.Set(m.Descriptor().Fields().ByName(k.name), protoreflect.ValueOfString(name))
+	return m.Interface()
+}
 
 // NameOf is the name of one of its resources.
 func (k *Kind) NameOf(m proto.Message) string {

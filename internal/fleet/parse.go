@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -145,6 +146,8 @@ func (p *parser) filters() {
 			p.add(line, "filter %d has no name", i+1)
 		case !namePattern.MatchString(name):
 			p.add(doc.Name.line, "filter %q: a name is up to 64 letters, digits, dots, dashes and underscores", name)
+		case strings.HasPrefix(name, reserved):
+			p.add(doc.Name.line, "filter %q: names that begin with %s are the server's own", name, reserved)
 		case seen[name]:
 			p.add(doc.Name.line, "filter %q is defined twice", name)
 		}

@@ -9,6 +9,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	"go.yaml.in/yaml/v3"
@@ -25,13 +26,24 @@ func (p *parser) references() {
 		known[clusterKind][name] = true
 	}
 	for _, f := range p.fleet.Filters {
+		if known[filterKind][f.Name] {
+			p.add(lineOf(p.root, "resources", filterKind.Section), "filter %q is defined twice", f.Name)
+		}
 		known[filterKind][f.Name] = true
 	}
 	for _, r := range p.placed {
+		if scope, ok := r.msg.(*routev3.ScopedRouteConfiguration); ok {
+			if name := scope.GetRouteConfigurationName(); name != "" && !known[routeKind][name] {
+				p.add(lineOf(r.node, "route_configuration_name"), "route %q does not exist in this fleet", name)
+			}
+		}
 		visit(r.msg, r.node, func(m proto.Message, n *yaml.Node, _ bool) {
 			p.remoteCode(m, n)
+			p.source(m, n)
+			p.wasmOf(m, n)
+			p.ownStatistics(m, n)
 			for _, ref := range refsOf(m) {
-				if ref.name != "" && !known[ref.kind][ref.name] {
+				if ref.name != "" && ref.name != all && !known[ref.kind][ref.name] {
 					p.add(lineOf(n, ref.path...), "%s %q does not exist in this fleet", ref.kind.Name, ref.name)
 				}
 			}
@@ -58,7 +70,7 @@ type ref struct {
 // refsOf lists the names that one message refers to.
 func refsOf(m proto.Message) []ref {
 	r := m.ProtoReflect()
-	out := clusterRefs(r)
+	out := append(clusterRefs(r), routesOf(m)...)
 	if a, ok := asking[r.Descriptor().FullName()]; ok && isADS(sourceOf(r, a.by.source)) {
 		out = append(out, ref{a.kind, a.by.nameIn(m), []any{string(a.by.name)}})
 	}
@@ -70,8 +82,29 @@ func (by askedBy) nameIn(m proto.Message) string {
 	if c, ok := m.(*clusterv3.Cluster); ok {
 		return EndpointName(c)
 	}
+	if by.name == all {
+		return all
+	}
 	r := m.ProtoReflect()
 	return r.Get(r.Descriptor().Fields().ByName(by.name)).String()
+}
+
+// routesOf are the routes that scopes refer to: those written out in a listener go where
+// that says, those that come by themselves always to this server.
+func routesOf(m proto.Message) []ref {
+	scopes, _ := m.(*hcmv3.ScopedRoutes)
+	if !isADS(scopes.GetRdsConfigSource()) {
+		return nil
+	}
+	var out []ref
+	for i, s := range scopes.GetScopedRouteConfigurationsList().GetScopedRouteConfigurations() {
+		if name := s.GetRouteConfigurationName(); name != "" {
+			out = append(out, ref{routeKind, name, []any{
+				"scoped_route_configurations_list", "scoped_route_configurations", i, "route_configuration_name",
+			}})
+		}
+	}
+	return out
 }
 
 // sourceOf is where a field says that a resource comes from, or nil.
@@ -87,15 +120,22 @@ func sourceOf(m protoreflect.Message, name protoreflect.Name) *corev3.ConfigSour
 	return nil
 }
 
-// A Need is a resource that a proxy asks for by name because of another one.
+// A Need is a resource that a proxy asks for because of another one. The name All stands
+// for all of the kind.
 type Need struct {
 	Kind *Kind
 	Name string
 }
 
+// All reports whether it stands for all resources of its kind.
+func (n Need) All() bool { return n.Name == all }
+
 // Needs lists what a resource, or anything in it, makes a proxy ask this server for.
 func Needs(m proto.Message) []Need {
 	var out []Need
+	if scope, ok := m.(*routev3.ScopedRouteConfiguration); ok && scope.GetRouteConfigurationName() != "" && !scope.GetOnDemand() {
+		out = append(out, Need{routeKind, scope.GetRouteConfigurationName()})
+	}
 	visit(m, nil, func(m proto.Message, _ *yaml.Node, _ bool) {
 		for _, ref := range refsOf(m) {
 			if ref.kind != clusterKind && ref.name != "" {
@@ -114,7 +154,9 @@ func EndpointName(c *clusterv3.Cluster) string {
 	return c.GetName()
 }
 
-func isADS(source *corev3.ConfigSource) bool { return source.GetAds() != nil }
+func isADS(source *corev3.ConfigSource) bool {
+	return source.GetAds() != nil || source.GetSelf() != nil
+}
 
 func clusterRefs(m protoreflect.Message) []ref {
 	var out []ref

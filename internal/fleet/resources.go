@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -81,6 +82,8 @@ func (p *parser) section(k *Kind) {
 		switch {
 		case name == "":
 			p.add(n.Line, "%s %d has no name", k.Name, i+1)
+		case strings.HasPrefix(name, reserved):
+			p.add(lineOf(n, string(k.name)), "%s %q: names that begin with %s are the server's own", k.Name, name, reserved)
 		case seen[name]:
 			p.add(n.Line, "%s %q is defined twice", k.Name, name)
 		}

@@ -12,7 +12,7 @@ import (
 // one, it would let everything through.
 func TestBindIntoTypedStruct(t *testing.T) {
 	const typed = `"@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`
-	for _, name := range []string{"xds.type.v3.TypedStruct"} {
+	for _, name := range []string{"xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct"} {
 		s := build(t, "testdata/two_filters.yaml", func(text string) string {
 			head, rest, _ := strings.Cut(text, typed)
 			indent := head[strings.LastIndex(head, "\n")+1:]

@@ -100,6 +100,9 @@ func (r *Resource) readModule() error {
 	if err := r.Wire.GetResource().UnmarshalTo(&config); err != nil {
 		return err
 	}
+	if !config.GetTypedConfig().MessageIs(&wasm) {
+		return nil // an extension without a module
+	}
 	if err := config.GetTypedConfig().UnmarshalTo(&wasm); err != nil {
 		return err
 	}

@@ -88,6 +88,12 @@ func (s *Snapshot) findNeeds(other *Snapshot) error {
 			continue
 		}
 		found[n] = true
+		if n.All() {
+			for _, r := range s.All(n.Kind.Type) {
+				open = append(open, fleet.Need{Kind: n.Kind, Name: r.Name})
+			}
+			continue
+		}
 		r := s.Get(n.Kind.Type, n.Name)
 		if r == nil && other != nil {
 			if r = other.Get(n.Kind.Type, n.Name); r != nil {

@@ -134,7 +134,7 @@ func hcmOf(f *listenerv3.Filter) *hcmv3.HttpConnectionManager {
 func (s *Snapshot) filtersOf(hcm *hcmv3.HttpConnectionManager) []string {
 	var names []string
 	for _, f := range hcm.GetHttpFilters() {
-		if r := s.Get(resource.ExtensionConfigType, f.GetName()); r != nil && f.GetConfigDiscovery().GetConfigSource().GetAds() != nil {
+		if r := s.Get(resource.ExtensionConfigType, f.GetName()); r != nil && r.module != "" && f.GetConfigDiscovery().GetConfigSource().GetAds() != nil {
 			names = append(names, f.GetName())
 		}
 	}

@@ -141,6 +141,11 @@ func newResource(typeURL, name string, m proto.Message) (*Resource, error) {
 	return resourceOf(typeURL, name, hashOf(value), value), nil
 }
 
+// Empty is a resource of a kind that has a name and nothing else.
+func Empty(kind *fleet.Kind, name string) (*Resource, error) {
+	return newResource(kind.Type, name, kind.New(name))
+}
+
 func resourceOf(typeURL, name, version string, value []byte) *Resource {
 	return &Resource{Name: name, Version: version, Wire: &discoveryv3.Resource{
 		Name: name, Version: version, Resource: &anypb.Any{TypeUrl: typeURL, Value: value},

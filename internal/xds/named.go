@@ -73,6 +73,28 @@ func (s *session) complete() bool {
 	return true
 }
 
+// offered are the resources of the target of a type, and an empty one for each that the
+// proxy asks for and would wait for in vain.
+func (s *session) offered(st *typeState) []*snapshot.Resource {
+	all := s.target.All(st.url)
+	kind := fleet.KindOf(st.url)
+	if !kind.Empty {
+		return all
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.sub.SubscribedResources())) {
+		if s.target.Get(st.url, name) != nil {
+			continue
+		}
+		r, err := snapshot.Empty(kind, name)
+		if err != nil {
+			s.server.log.Error("a proxy asks for what it can't be given", "node", s.node.GetId(), "error", err)
+			continue
+		}
+		all = append(slices.Clip(all), r)
+	}
+	return all
+}
+
 // absent are the listeners and clusters that a client asks for by name and that do not
 // exist: by delta it is told so, once, rather than left to wait for them. While a first
 // revision is yet to be proven there may be some soon, and nothing is said.

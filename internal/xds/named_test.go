@@ -2,9 +2,14 @@ package xds
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	listenerservice "github.com/envoyproxy/go-control-plane/envoy/service/listener/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
@@ -94,5 +99,17 @@ func TestEnvoyWithoutClusters(t *testing.T) {
 	c.takes(resource.ExtensionConfigType, []string{"auth"}, nil)
 	if e := h.expect(Served, "a"); e.Revision != target.ID || e.Named != 0 {
 		t.Errorf("%+v", e)
+	}
+}
+
+// A stream for one kind alone is refused with what to write instead.
+func TestStreamOfItsOwn(t *testing.T) {
+	h := serve(t, Limits{})
+	stream, err := listenerservice.NewListenerDiscoveryServiceClient(h.conn).StreamListeners(h.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = stream.Recv(); status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), "write `ads: {}`") {
+		t.Errorf("it ended with %v", err)
 	}
 }

@@ -83,7 +83,7 @@ func (s *session) additions(st *typeState) *push {
 	}
 	s.recognize(st)
 	var add []*snapshot.Resource
-	for _, r := range s.target.All(st.url) {
+	for _, r := range s.offered(st) {
 		if !st.wants(r.Name) {
 			continue
 		}
@@ -100,7 +100,7 @@ func (s *session) additions(st *typeState) *push {
 		}
 	}
 	absent := s.absent(st)
-	if len(add) == 0 && len(absent) == 0 && !s.hasNoClusters(st) {
+	if len(add) == 0 && len(absent) == 0 && !s.hasNone(st) {
 		return nil
 	}
 	add, leave := s.handOver(st, add)
@@ -114,11 +114,11 @@ func (s *session) additions(st *typeState) *push {
 	return p
 }
 
-// hasNoClusters is whether a new proxy is to be told, once, that there are none:
-// else it waits for them, for initial_fetch_timeout (15 s by default), before it asks for
-// listeners. Of listeners an empty set is never sent.
-func (s *session) hasNoClusters(st *typeState) bool {
-	return st.url == resource.ClusterType && !st.answered && len(st.have) == 0 && st.resume == "" && len(s.target.All(st.url)) == 0
+// hasNone is whether a new proxy is to be told, once, that there are no clusters, or
+// scoped routes: else it waits for them, for initial_fetch_timeout (15 s by default),
+// before it goes on. Of listeners an empty set is never sent.
+func (s *session) hasNone(st *typeState) bool {
+	return fleet.KindOf(st.url).Awaited && !st.answered && len(st.have) == 0 && st.resume == "" && len(s.target.All(st.url)) == 0
 }
 
 // with is what a proxy has once it was sent resources.

@@ -60,6 +60,7 @@ type Server struct {
 	absent    list.List         // of absent, those that left first in front
 
 	evidence evidence
+	strays   strays
 }
 
 // NewServer makes a server that gives nothing to anyone until Assign says what.
@@ -79,6 +80,7 @@ func NewServer(log *slog.Logger, limits Limits) *Server {
 func (s *Server) Options() []grpc.ServerOption {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
+		grpc.UnknownServiceHandler(s.unserved),
 		// Proxies ping every 2 s, by the bootstrap, to notice a server that is
 		// gone without a word; gRPC's default would cut them off for it.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 500 * time.Millisecond, PermitWithoutStream: true}),

@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// runtimeLayer is a part of a bootstrap that asks for a runtime layer, "settings".
+const runtimeLayer = `
+layered_runtime:
+  layers:
+    - {name: from-the-server, rtds_layer: {name: settings, rtds_config: {ads: {}, resource_api_version: V3}}}
+`
+
+// kindsYAML is a fleet in which a resource of each further kind is asked for: extension
+// configs of a connection's, a listener's, an HTTP and a cluster's filter, scoped routes
+// and, where settings is not "", a runtime layer. deny turns the extension configs round.
+func (w *world) kindsYAML(scopes []string, settings string, deny bool) []byte {
+	host, port, _ := strings.Cut(strings.TrimPrefix(w.echo.URL, "http://"), ":")
+	var more strings.Builder
+	for _, scope := range scopes {
+		fmt.Fprintf(&more, "\n    - {name: %[1]s, route_configuration_name: to-%[1]s, key: {fragments: [{string_key: %[1]s}]}}", scope)
+	}
+	more.WriteString("\n  routes:")
+	for _, scope := range scopes {
+		fmt.Fprintf(&more, `
+    - {name: to-%[1]s, virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: %[1]s}}}]}]}`, scope)
+	}
+	if settings != "" {
+		fmt.Fprintf(&more, "\n  runtime: [{name: settings, layer: {colour: %s}}]", settings)
+	}
+	const ads = "config_source: {ads: {}, resource_api_version: V3}"
+	const rbac = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
+	return w.fleetYAML(fleetOptions{Checks: checks, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, bake: 0s, deadline: 20s}]}", Extra: fmt.Sprintf(`
+    - name: connections
+      address: {socket_address: {address: 127.0.0.1, port_value: %[1]s}}
+      listener_filters:
+        - {name: inspector, config_discovery: {%[3]s, type_urls: [type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector]}}
+      filter_chains:
+        - filters:
+            - {name: who, config_discovery: {%[3]s, type_urls: [type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC]}}
+            - name: tcp
+              typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: echo}
+    - name: scoped
+      address: {socket_address: {address: 127.0.0.1, port_value: %[2]s}}
+      filter_chains:
+        - filters:
+            - name: hcm
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: scoped
+                scoped_routes:
+                  name: scopes
+                  scope_key_builder: {fragments: [{header_value_extractor: {name: x-scope, element_separator: ",", index: 0}}]}
+                  rds_config_source: {ads: {}, resource_api_version: V3}
+                  scoped_rds: {scoped_rds_config_source: {ads: {}, resource_api_version: V3}}
+                http_filters:
+                  - {name: rules, config_discovery: {%[3]s, type_urls: [%[7]s]}}
+                  - name: router
+                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  clusters:
+    - name: echo
+      type: STATIC
+      load_assignment:
+        cluster_name: echo
+        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: %[4]s, port_value: %[5]s}}}}]}]
+      typed_extension_protocol_options:
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+          explicit_http_config: {http_protocol_options: {}}
+          http_filters:
+            - {name: upstream, config_discovery: {%[3]s, type_urls: [type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation]}}
+            - name: codec
+              typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec}
+  extension_configs:
+    - name: inspector
+      typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector}
+    - name: who
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC
+        stat_prefix: who
+        rules: {action: %[6]s, policies: {all: {permissions: [{any: true}], principals: [{any: true}]}}}
+    - name: rules
+      typed_config: {"@type": %[7]s, rules: {action: ALLOW, policies: {all: {permissions: [{any: true}], principals: [{any: true}]}}}}
+    - name: upstream
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation
+        mutations: {response_mutations: [{append: {header: {key: x-upstream, value: %[6]s}}}]}
+  scoped_routes:%[8]s`, w.kinds[0], w.kinds[1], ads, host, port, map[bool]string{true: "DENY", false: "ALLOW"}[deny], rbac, more.String())})
+}
+
+// Whatever a proxy asks for, it is given: also by those services that few use. None of them
+// keeps it waiting when it starts.
+func TestKindsOfResources(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		w := newWorld(t)
+		w.Variant, w.Bootstrap = sotw, runtimeLayer
+		w.kinds = []string{port(t), port(t)}
+		write(t, w.module, gate(t, 1))
+		write(t, w.fleet, w.kindsYAML([]string{"red"}, "", false))
+		w.startServer()
+		began := time.Now()
+		p := w.startProxy("edge-0")
+		p.serves(w.revisionAfter(1))
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("it took %v until it served", took)
+		}
+		w.scope("red", 200)
+		w.scope("blue", 404)
+		w.connects(true)
+
+		for i, step := range []struct {
+			scopes   []string
+			settings string
+			deny     bool
+		}{
+			{[]string{"red", "blue"}, "red", false},
+			{[]string{"blue"}, "blue", true},
+			{nil, "", false},
+			{[]string{"red"}, "green", false},
+		} {
+			saved := time.Now()
+			save(t, w.fleet, w.kindsYAML(step.scopes, step.settings, step.deny))
+			p.serves(w.revisionAfter(i + 2))
+			t.Logf("served after %d ms", time.Since(saved).Milliseconds())
+			for _, scope := range []string{"red", "blue"} {
+				w.scope(scope, map[bool]int{true: 200, false: 404}[strings.Contains(strings.Join(step.scopes, " "), scope)])
+			}
+			w.connects(!step.deny)
+			w.eventually("the runtime layer is as it is saved", func() error {
+				text, err := w.get("http://" + p.admin + "/runtime")
+				if err == nil && strings.Contains(text, `"colour"`) != (step.settings != "") || !strings.Contains(text, step.settings) {
+					err = fmt.Errorf("it is %s", text)
+				}
+				return err
+			})
+			p.eventuallyHas("x-upstream", map[bool]string{true: "DENY", false: "ALLOW"}[step.deny])
+		}
+		mustEqual(t, "fetches that timed out", p.stat("init_fetch_timeout$"), 0)
+	})
+}
+
+// scope waits until a scope's routes answer.
+func (w *world) scope(name string, status int) {
+	w.t.Helper()
+	w.eventually(fmt.Sprintf("scope %s answers %d", name, status), func() error {
+		req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+w.kinds[1]+"/", nil)
+		if err != nil {
+			return err
+		}
+		req.Header.Set("X-Scope", name)
+		a, err := do(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, req)
+		if err == nil && a.status != status {
+			err = fmt.Errorf("%d %s", a.status, a.body)
+		}
+		return err
+	})
+}
+
+// connects waits until the listener of plain connections lets them pass, or none.
+func (w *world) connects(pass bool) {
+	w.t.Helper()
+	w.eventually(fmt.Sprintf("connections pass: %t", pass), func() error {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+w.kinds[0])
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+			return err
+		}
+		n, err := conn.Read(make([]byte, 1))
+		if (n == 1) != pass {
+			return fmt.Errorf("%d bytes were answered: %w", n, err)
+		}
+		return nil
+	})
+}
+
+// eventuallyHas waits until the proxy's answers have a header.
+func (p *proxy) eventuallyHas(header, value string) {
+	p.w.t.Helper()
+	p.w.eventually(header+" is "+value, func() error {
+		a, err := p.ask("token", "32323")
+		if err == nil && a.header.Get(header) != value {
+			err = fmt.Errorf("it is %q", a.header.Get(header))
+		}
+		return err
+	})
+}

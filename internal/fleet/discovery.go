@@ -1,0 +1,108 @@
+package fleet
+
+import (
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	httpwasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"go.yaml.in/yaml/v3"
+)
+
+// What is accepted must be answered. A proxy waits for what this server does not deliver,
+// for ever or for 15 s, and then answers requests with nothing, or 404. So whatever makes a
+// proxy ask for something is a row of Kinds, is listed here, or is refused.
+
+// answered are the messages that may name this server as a source and that no row names:
+// what they ask for is asked for by name as it is needed, or by what is around them.
+var answered = map[protoreflect.FullName]bool{
+	"envoy.config.cluster.v3.Cluster":                                                  true, // lrs_server: load reports are not read
+	"envoy.config.cluster.v3.Cluster.EdsClusterConfig":                                 true, // the cluster's
+	"envoy.config.core.v3.ExtensionConfigSource":                                       true, // the extension's
+	"envoy.extensions.filters.http.on_demand.v3.OnDemandCds":                           true, // clusters
+	"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.OnDemand":                  true, // clusters
+	"envoy.extensions.transport_sockets.tls.cert_selectors.on_demand_secret.v3.Config": true, // secrets
+	hcm + "ScopedRoutes": true, // routes: see routesOf
+}
+
+// instead says what to write for what is not answered.
+var instead = map[protoreflect.FullName]string{
+	"envoy.config.endpoint.v3.LedsClusterLocalityConfig":           "write the endpoints out, under lb_endpoints",
+	"envoy.config.route.v3.Vhds":                                   "write the virtual hosts out, under virtual_hosts",
+	"envoy.config.listener.v3.Listener.FcdsConfig":                 "write the filter chains out, under filter_chains",
+	"envoy.extensions.filters.network.dubbo_proxy.v3.Drds":         "write the routes out, under multiple_route_config",
+	"envoy.extensions.filters.network.generic_proxy.v3.GenericRds": "write the routes out, under route_config",
+	"envoy.extensions.filters.network.thrift_proxy.v3.Trds":        "write the routes out, under route_config",
+}
+
+var (
+	configSource    = (&corev3.ConfigSource{}).ProtoReflect().Descriptor().FullName()
+	extensionSource = (&corev3.ExtensionConfigSource{}).ProtoReflect().Descriptor().FullName()
+)
+
+// source refuses what would make a proxy ask this server for what it does not deliver.
+func (p *parser) source(m proto.Message, n *yaml.Node) {
+	if api, ok := m.(*corev3.ApiConfigSource); ok && asksServer(api) {
+		p.add(n.Line, "a stream of its own to this server is not served: write `ads: {}` for the api_config_source, "+
+			"and the same comes by the stream that the proxy has")
+	}
+	r := m.ProtoReflect()
+	fields := r.Descriptor().Fields()
+	for i := range fields.Len() {
+		field := fields.Get(i)
+		if field.Message() == nil || field.IsList() || field.IsMap() || !r.Has(field) || served(r.Descriptor(), field) {
+			continue
+		}
+		if source := sourceOf(r, field.Name()); isADS(source) {
+			advice := instead[r.Descriptor().FullName()]
+			if advice == "" {
+				advice = "write it out, or let it come from a file (path_config_source)"
+			}
+			p.add(lineOf(n, string(field.Name())), "%s: this server does not deliver what is asked for here: %s", field.Name(), advice)
+		}
+	}
+}
+
+// served reports whether a field that may name this server as a source is one that it
+// answers.
+func served(m protoreflect.MessageDescriptor, field protoreflect.FieldDescriptor) bool {
+	if name := field.Message().FullName(); name != configSource && name != extensionSource {
+		return true
+	}
+	_, asks := asking[m.FullName()]
+	return asks || answered[m.FullName()]
+}
+
+// asksServer reports whether a source names this server's cluster.
+func asksServer(api *corev3.ApiConfigSource) bool {
+	return slices.Contains(api.GetClusterNames(), ServerCluster) ||
+		slices.ContainsFunc(api.GetGrpcServices(), func(s *corev3.GrpcService) bool {
+			return s.GetEnvoyGrpc().GetClusterName() == ServerCluster
+		})
+}
+
+// wasmOf refuses a Wasm HTTP filter among the extension configs, where nothing is proven.
+func (p *parser) wasmOf(m proto.Message, n *yaml.Node) {
+	config, ok := m.(*corev3.TypedExtensionConfig)
+	if !ok || !config.GetTypedConfig().MessageIs((*httpwasmv3.Wasm)(nil)) {
+		return
+	}
+	if slices.ContainsFunc(p.placed, func(r placed) bool { return r.msg == m }) {
+		p.add(n.Line, "filter %q: a Wasm HTTP filter is listed under filters, with its module: there it is proven", config.GetName())
+	}
+}
+
+// ownStatistics refuses a name in the statistics that the server reads as its shadow's.
+func (p *parser) ownStatistics(m proto.Message, n *yaml.Node) {
+	if h, ok := m.(*hcmv3.HttpConnectionManager); ok && strings.HasPrefix(h.GetStatPrefix(), reserved) {
+		p.add(lineOf(n, "stat_prefix"), "stat_prefix %q: names that begin with %s are the server's own", h.GetStatPrefix(), reserved)
+	}
+}
+
+// reserved begins the names that are this server's own: its cluster, the shadow listeners,
+// their filters and what they are asked.
+const reserved = "waxwing"
