@@ -51,6 +51,10 @@ func bindOf(a *corev3.Address, binds bool) (b Bind, ok bool) {
 		if ip, err := netip.ParseAddr(s.GetAddress()); err == nil && binds {
 			b.port, b.any = fmt.Sprintf("%s:%d", s.GetProtocol(), s.GetPortValue()), ip.IsUnspecified()
 		}
+		if space := s.GetNetworkNamespaceFilepath(); space != "" { // each has all ports
+			b.Name += " in " + space
+			b.port += " in " + space
+		}
 		return b, true
 	case *corev3.Address_Pipe:
 		return Bind{Name: "unix://" + a.Pipe.GetPath()}, true

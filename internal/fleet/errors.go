@@ -64,13 +64,13 @@ var (
 )
 
 // addYAML takes over an error of the YAML library: a syntax error, or a list of
-// what does not fit the document's structure, each "line N: …". Keys that are to be
-// ignored are unknown to it.
+// what does not fit the document's structure, each "line N: …". Of the keys
+// that are to be ignored it knows nothing.
 func (p *problems) addYAML(err error, ignored map[int]bool) {
 	for text := range strings.SplitSeq(err.Error(), "\n") {
 		if m := yamlLine.FindStringSubmatch(text); m != nil {
 			line, _ := strconv.Atoi(m[1]) // the pattern allows digits only
-			if !ignored[line] || !unknownField.MatchString(m[2]) {
+			if !ignored[line] {
 				p.add(line, "%s", plainYAML(m[2]))
 			}
 		} else if !strings.HasSuffix(text, "unmarshal errors:") {

@@ -53,11 +53,15 @@ func (p *parser) refuse(m proto.Message, n *yaml.Node) {
 	case *rbacv3.Principal:
 		p.cidr(n, "direct_remote_ip", m.GetDirectRemoteIp())
 		p.cidr(n, "remote_ip", m.GetRemoteIp())
-		p.cidr(n, "source_ip", m.GetSourceIp())
+		p.cidr(n, "source_ip", m.GetSourceIp()) //nolint:staticcheck // deprecated, but Envoy still reads it
 	case *rbacv3.Permission:
 		p.cidr(n, "destination_ip", m.GetDestinationIp())
 	case *clusterv3.Cluster:
 		p.cluster(m, n)
+	case *corev3.BindConfig:
+		if len(m.GetExtraSourceAddresses())+len(m.GetAdditionalSourceAddresses()) > 1 { //nolint:staticcheck // deprecated, but Envoy still reads it
+			p.add(n.Line, "a cluster binds to one source address, and one more for the other IP version")
+		}
 	case *corev3.HealthCheck_HttpHealthCheck:
 		p.statuses(n, "expected_statuses", m.GetExpectedStatuses())
 		p.statuses(n, "retriable_statuses", m.GetRetriableStatuses())
