@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -16,13 +17,15 @@ import (
 // one for Envoy, with stand-ins for files that are not here, and a fleet file, with
 // `resources` for `static_resources` and all else ignored.
 type conversion struct {
-	lines  []string
-	stand  standIns
-	both   []edit // of both texts
-	fleet  []edit // of the fleet file only
-	asks   bool   // a control plane for more: it is not static
-	seen   map[*yaml.Node]bool
-	inCode bool
+	lines []string
+	stand standIns
+	both  []edit // of both texts
+	fleet []edit // of the fleet file only
+	asks  bool   // a control plane for more: it is not static
+	seen  map[*yaml.Node]bool
+
+	listeners bool // there are any
+	ignored   int
 }
 
 // An edit replaces some bytes of a line; none are an insertion.
@@ -35,6 +38,7 @@ type edit struct {
 var errNoBootstrap = errors.New("no bootstrap with static_resources")
 
 func convert(data []byte, stand standIns) (*conversion, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // of which columns know nothing
 	var doc yaml.Node
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		return nil, err
@@ -43,15 +47,19 @@ func convert(data []byte, stand standIns) (*conversion, error) {
 		return nil, errNoBootstrap
 	}
 	c := &conversion{lines: strings.Split(string(data), "\n"), stand: stand, seen: map[*yaml.Node]bool{}}
-	root, found := doc.Content[0], false
+	root, last := doc.Content[0], -1
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if camel(root.Content[i].Value) == "staticResources" {
+			last = i // of several keys Envoy takes the last
+		}
+	}
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
-		switch camel(key.Value) {
-		case "staticResources":
-			found = true
+		switch name := camel(key.Value); {
+		case i == last:
 			c.rename(key, "resources")
 			c.resources(value)
-		case "dynamicResources":
+		case name == "dynamicResources":
 			c.asks = true
 			c.ignore(key)
 		default:
@@ -59,16 +67,18 @@ func convert(data []byte, stand standIns) (*conversion, error) {
 			c.files(value, "")
 		}
 	}
-	if !found {
+	if last < 0 {
 		return nil, errNoBootstrap
 	}
 	c.title(root)
 	return c, nil
 }
 
+// ignore has a fleet file skip a key, under a name that no other has.
 func (c *conversion) ignore(key *yaml.Node) {
 	if key.Tag != "!ignore" {
-		c.fleet = append(c.fleet, edit{key.Line - 1, key.Column - 1, 0, "!ignore "})
+		c.ignored++
+		c.rename(key, fmt.Sprintf("!ignore ignored-%d", c.ignored))
 	}
 }
 
@@ -104,6 +114,7 @@ func (c *conversion) resources(n *yaml.Node) {
 			list = list[0].Content
 		}
 		for j, listener := range list {
+			c.listeners = true
 			c.nameListener(listener, j)
 		}
 	}
@@ -169,7 +180,15 @@ func (c *conversion) standIn(value *yaml.Node, parent string) {
 }
 
 func (c *conversion) forEnvoy() string { return apply(c.lines, c.both) }
-func (c *conversion) forFleet() string { return apply(c.lines, slices.Concat(c.both, c.fleet)) }
+
+// forFleet is the fleet file; named are clusters that the proxies have from elsewhere.
+func (c *conversion) forFleet(named []string) string {
+	text := apply(c.lines, slices.Concat(c.both, c.fleet))
+	if len(named) > 0 {
+		text += fmt.Sprintf("bootstrap_clusters: [%s]\n", strings.Join(named, ", "))
+	}
+	return text
+}
 
 // apply makes edits, those at the end of a line first.
 func apply(lines []string, edits []edit) string {

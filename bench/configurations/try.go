@@ -20,6 +20,7 @@ type tried struct {
 	skipped          string // why it is not counted
 	envoy            string // why Envoy refuses it, "" where it takes it
 	check            string // the same of `xds check`
+	elsewhere        bool   // it names a cluster that is not in it
 }
 
 func try(ctx context.Context, envoyPath, file string, stand standIns) (tried, error) {
@@ -37,7 +38,9 @@ func try(ctx context.Context, envoyPath, file string, stand standIns) (tried, er
 		r.envoy, err = validate(ctx, envoyPath, string(data), stand)
 		return r, err
 	case c.asks:
-		r.skipped = "asks a control plane for more"
+		r.skipped = "asks a control plane for more: not static"
+	case !c.listeners:
+		r.skipped = "no listener, which a fleet file must have"
 	}
 	if r.skipped != "" {
 		return r, nil
@@ -45,10 +48,27 @@ func try(ctx context.Context, envoyPath, file string, stand standIns) (tried, er
 	if r.envoy, err = validate(ctx, envoyPath, c.forEnvoy(), stand); err != nil {
 		return r, err
 	}
-	if _, err := fleet.Parse(r.file, []byte(c.forFleet())); err != nil {
-		r.check = err.Error()
+	r.check = check(r.file, c, nil)
+	if names := missing.FindAllStringSubmatch(r.check, -1); names != nil && r.envoy == "" {
+		r.elsewhere = true
+		r.check = check(r.file, c, names)
 	}
 	return r, nil
+}
+
+// missing is a cluster that nothing in a fleet file defines. Where Envoy has no objection,
+// the file may say that the proxies have it from their bootstrap.
+var missing = regexp.MustCompile(`cluster "([^"]*)" does not exist in this fleet`)
+
+func check(file string, c *conversion, named [][]string) string {
+	var names []string
+	for _, m := range named {
+		names = append(names, m[1])
+	}
+	if _, err := fleet.Parse(file, []byte(c.forFleet(names))); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 var envoySays = regexp.MustCompile(`(?s)error initializing configuration '[^']*':?\s*(.*)`)
