@@ -100,12 +100,15 @@ func TestServerKilledInRollout(t *testing.T) {
 	users.end(t, "")
 }
 
-// candidateStored waits until a restart would go on with the candidate: the state
-// on the disk names it, which is written after the candidate itself. Before that,
-// in its first milliseconds, a rollout begins anew.
+// candidateStored waits until a restart would go on with the candidate, and with what
+// has happened so far: the state on the disk names it, which is written after the
+// candidate itself, and beside the loop. Before that, for milliseconds, a rollout goes
+// on from an earlier moment.
 func (w *world) candidateStored() {
 	w.t.Helper()
-	w.eventually("the state on the disk names the candidate", func() error {
+	happened := w.history()
+	last := happened[len(happened)-1].At
+	w.eventually("the state on the disk has what has happened", func() error {
 		f, err := w.onlyFleet()
 		if err != nil {
 			return err
@@ -117,6 +120,9 @@ func (w *world) candidateStored() {
 		}
 		if r := saved.Rollout.Rollout; err == nil && (r == nil || r.Candidate != f.Candidate) {
 			err = fmt.Errorf("%+v, not %+v", r, f.Candidate)
+		}
+		if h := saved.Rollout.History; err == nil && h[len(h)-1].At.Before(last) {
+			err = fmt.Errorf("its history ends with %+v", h[len(h)-1])
 		}
 		return err
 	})
