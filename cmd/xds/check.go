@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -13,7 +14,7 @@ import (
 
 func (a *app) check() *cobra.Command {
 	var s settings
-	var config, output, pluginConfig string
+	var config, output, pluginConfig, against string
 	cmd := &cobra.Command{
 		Use:   "check [fleet.yaml | folder | file.wasm]",
 		Short: "Try filters in a sandbox, as the server does before a proxy gets them",
@@ -38,6 +39,7 @@ The exit status is 1 if anything is refused.`,
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	cmd.Flags().StringVar(&pluginConfig, "plugin-config", "", "plugin configuration for a module by itself")
+	cmd.Flags().StringVar(&against, "against", "", "HOST:PORT of a running server's admin API: say which of its connected proxies would change fleets")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if output != "table" && output != "json" {
 			return usageError{fmt.Errorf("--output: %q is not one of table, json", output)}
@@ -56,8 +58,19 @@ The exit status is 1 if anything is refused.`,
 		if err := t.all(cmd.Context(), path, pluginConfig); err != nil {
 			return err
 		}
+		if against != "" {
+			var err error
+			if t.Moves, err = (client{against}).moves(cmd.Context(), t.claims); err != nil {
+				return errors.Join(append(t.wrong, err)...)
+			}
+		}
 		if err := t.print(a.stdout, output); err != nil {
 			return fmt.Errorf("printing what was tried: %w", err)
+		}
+		if against != "" && output == "table" {
+			if _, err := io.WriteString(a.stdout, movesText(t.Moves)); err != nil {
+				return fmt.Errorf("printing what would move: %w", err)
+			}
 		}
 		return errors.Join(t.wrong...)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
@@ -30,6 +31,7 @@ type settings struct {
 	MaxUnmatched    int
 	PushBudgetBytes int
 	PushTimeout     time.Duration
+	RetireGrace     time.Duration
 	KeepRevisions   int
 	LogLevel        string
 	LogFormat       string
@@ -57,6 +59,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.IntVar(&s.PushBudgetBytes, "push-budget-bytes", 1<<30, "bytes of modules sent and not yet answered, more wait their turn; 0: no limit")
 	f.DurationVar(&s.PushTimeout, "push-timeout", 2*time.Minute, "how long a proxy may take to answer a module before its stream is ended; 0: no limit")
 	f.IntVar(&s.KeepRevisions, "keep-revisions", rollout.DefaultKeep, "revisions of a fleet that were served and are kept for `xds rollout undo --to`")
+	f.DurationVar(&s.RetireGrace, "retire-grace", control.DefaultGrace, "how long the file of a fleet may be gone before the fleet is retired: it takes no more proxies then")
 	f.StringVar(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.LogFormat, "log-format", "text", "text or json")
 	s.Preflight = true

@@ -44,6 +44,7 @@ func printDiff(w io.Writer, d control.Difference) error {
 	if d.Candidate.ID == "" {
 		text = fmt.Sprintf("served: %s; nothing is on its way\n", revision(d.Serving))
 	}
+	text += movesText(d.Moves)
 	for _, c := range d.Changes {
 		text += fmt.Sprintf("\n%s: %s %s\n%s", c.Kind, c.Type, c.Name, c.Diff)
 	}

@@ -134,7 +134,7 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 		MaxStreams: s.MaxStreams, MaxRequestBytes: s.MaxRequestBytes, MaxUnmatched: s.MaxUnmatched,
 		PushBudget: s.PushBudgetBytes, PushTimeout: s.PushTimeout,
 	})
-	config := control.Config{Log: log, Fleet: s.Fleet, Watcher: watcher, XDS: server, Store: dir, KeepRevisions: s.KeepRevisions}
+	config := control.Config{Log: log, Fleet: s.Fleet, Watcher: watcher, XDS: server, Store: dir, Grace: s.RetireGrace, KeepRevisions: s.KeepRevisions}
 	if s.Preflight {
 		config.Preflight = preflight.New(s.Limits, os.LookupEnv)
 	}

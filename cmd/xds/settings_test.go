@@ -24,6 +24,7 @@ var samples = map[string][3]string{
 	"push-budget-bytes": {"1", "2", "3"},
 	"keep-revisions":    {"1", "2", "3"},
 	"push-timeout":      {"1s", "3s", "4s"},
+	"retire-grace":      {"1s", "3s", "4s"},
 	"log-level":         {"debug", "warn", "error"},
 	"log-format":        {"json", "x", "y"},
 	"preflight":         {"off", "off", "off"},

@@ -107,6 +107,9 @@ func printProblems(w io.Writer, s control.Status, now time.Time) error {
 		if f.WaitsFor != nil {
 			lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, f.WaitsFor.Text))
 		}
+		for _, notice := range f.Notices {
+			lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, notice))
+		}
 		for _, why := range f.Unproven {
 			lines = append(lines, fmt.Sprintf("fleet %s: not proven: %s", f.Fleet, why))
 		}

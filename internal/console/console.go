@@ -17,6 +17,7 @@ import (
 //	GET /v1/events  what happens from now on, a control.Record a line (NDJSON)
 //	GET /v1/history?fleet=NAME  what happened to a fleet, as a list of rollout.Entry
 //	GET /v1/diff?fleet=NAME     what its candidate changes, as control.Difference
+//	POST /v1/moves              of a list of control.Claim: which proxies would change fleets, as a list of control.Move
 //	POST /v1/commands           carries a control.Command out; 409 and why where it is refused
 //	GET /healthz    200 while the server runs
 //	GET /readyz     200 once there is a revision to serve, else 503
@@ -28,6 +29,7 @@ func Handler(log *slog.Logger, c *control.Control) http.Handler {
 	mux.HandleFunc("GET /v1/events", h.events)
 	mux.HandleFunc("GET /v1/history", h.history)
 	mux.HandleFunc("GET /v1/diff", h.diff)
+	mux.HandleFunc("POST /v1/moves", h.moves)
 	mux.HandleFunc("POST /v1/commands", h.command)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("GET /readyz", h.ready)
@@ -54,6 +56,22 @@ func (h *handler) diff(w http.ResponseWriter, r *http.Request) {
 	difference, err := h.control.Diff(r.Context(), r.URL.Query().Get("fleet"))
 	h.answer(w, difference, err)
 }
+
+// moves answers a question, and changes nothing.
+func (h *handler) moves(w http.ResponseWriter, r *http.Request) {
+	var claims []control.Claim
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxClaims))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&claims); err != nil {
+		http.Error(w, "not a list of claims: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	moves, err := h.control.Preview(r.Context(), claims)
+	h.answer(w, moves, err)
+}
+
+// maxClaims is the size of a question about moves, in bytes.
+const maxClaims = 4 << 20
 
 func (h *handler) answer(w http.ResponseWriter, value any, err error) {
 	if err != nil {

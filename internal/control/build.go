@@ -83,8 +83,8 @@ func makeRevision(f *fleet.Fleet, modules map[string]*module.Module) (*snapshot.
 
 // finished takes a build's result, unless a newer one is under way.
 func (c *Control) finished(b built) {
-	s := c.fleet(b.fleet)
-	if b.attempt != s.attempt {
+	s := c.fleets[b.fleet]
+	if s == nil || b.attempt != s.attempt {
 		return
 	}
 	s.busy = false

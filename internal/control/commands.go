@@ -60,6 +60,10 @@ func (c *Control) Do(ctx context.Context, command Command) error {
 
 // take carries a command out, in the loop, and sees to its answer.
 func (c *Control) take(r request) {
+	if slices.Contains(fleetVerbs, r.command.Verb) {
+		r.reply <- c.fleetCommand(r.command)
+		return
+	}
 	if err := c.carryOut(r.command, r.undoTo); err != nil {
 		r.reply <- err
 		return

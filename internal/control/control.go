@@ -38,9 +38,14 @@ type Config struct {
 	Store   *store.Dir
 	// KeepRevisions is how many that were served before are kept; 0 for rollout.DefaultKeep.
 	KeepRevisions int
+	// Grace is how long the file of a fleet may be gone before that is retired.
+	Grace time.Duration
 	// Preflight tries filters before any proxy has them; nil only looks at their modules.
 	Preflight *preflight.Sandbox
 }
+
+// DefaultGrace is what Config.Grace is where it is 0.
+const DefaultGrace = 30 * time.Second
 
 // Control is the loop. Create it with New, then Run it.
 type Control struct {
@@ -68,6 +73,8 @@ type Control struct {
 	timer    *time.Timer            // when a rollout wants to know that time has passed
 	wakeAt   time.Time              // zero: never
 	retries  []*fleetFile           // to be built again
+	together map[string]string      // the fleets of files that have changed together, by path
+	erasing  map[string]bool        // keys of forgotten fleets that are yet to be removed from the state directory
 	away     map[string]*awayNode   // proxies that left, by node id
 	before   map[string]fleet.Match // in force when the server started, by the fleets' keys
 	began    time.Time
@@ -85,7 +92,10 @@ func New(c Config) (*Control, error) {
 		results: results{ready: make(chan struct{}, 1)}, ended: make(chan struct{}),
 		desired: newDesired(), trials: trials{running: map[string]*trial{}}, drafts: map[string]*draft{}, makings: map[string]*making{},
 		problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
-		away: map[string]*awayNode{}, began: time.Now(),
+		away: map[string]*awayNode{}, erasing: map[string]bool{}, began: time.Now(),
+	}
+	if control.Grace == 0 {
+		control.Grace = DefaultGrace
 	}
 	var err error
 	if control.space, err = c.Store.Identity(); err != nil {
@@ -115,9 +125,7 @@ func (c *Control) Run(ctx context.Context) error {
 	for {
 		select {
 		case changes := <-c.Watcher.Changes():
-			for _, change := range changes { // a build of some of them is given up for the next
-				c.changed(ctx, change)
-			}
+			c.taken(ctx, changes)
 		case path := <-c.Watcher.Same():
 			c.savedSame(path)
 		case b := <-c.built:
@@ -154,6 +162,7 @@ func (c *Control) wake(at time.Time) {
 // the disk did not take.
 func (c *Control) tick() {
 	c.wakeAt = time.Time{}
+	c.retireGone()
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		s := c.fleets[name]
 		if !s.rollout.Next(time.Now()).IsZero() {

@@ -30,6 +30,8 @@ type fleetFile struct {
 	saved   saved
 	content string // names its bytes
 	by      string // who wants it built again
+	// twin is what it has, where that is the fleet of another file.
+	twin *fleet.Fleet
 }
 
 // moduleFile is a module as it is now; both fields are nil until it was read once.
@@ -89,12 +91,21 @@ func (d *desired) users(module string) []*fleetFile {
 }
 
 func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {
+	if errors.Is(change.Err, fs.ErrNotExist) {
+		c.fileGone(ctx, change.Path)
+		if change.Path != c.Fleet {
+			return
+		}
+	}
 	f := c.desired.files[change.Path]
 	if f == nil {
 		f = &fleetFile{}
+		if change.Path == c.Fleet {
+			f.name = c.fleetOf(change.Path)
+		}
 		c.desired.files[change.Path] = f
 	}
-	f.fleet, f.err, f.saved, f.content = nil, change.Err, saved{change.Noticed, change.Settled}, digest(change.Data)
+	f.fleet, f.twin, f.err, f.saved, f.content = nil, nil, change.Err, saved{change.Noticed, change.Settled}, digest(change.Data)
 	if change.Err == nil {
 		c.noticed(change)
 		if f.fleet = c.settled(change).fleet; f.fleet == nil {
@@ -106,19 +117,43 @@ func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {
 	}
 	if f.fleet != nil {
 		if other := c.otherFile(change.Path, f.fleet.Name); other != "" {
-			f.err = fmt.Errorf("%s: fleet %q is that of %s already", change.Path, f.fleet.Name, other)
-			f.fleet = nil
+			f.err = fmt.Errorf("%s:%d: fleet %q is that of %s:%d already",
+				change.Path, f.fleet.NameLine, f.fleet.Name, other, c.desired.files[other].fleet.NameLine)
+			f.fleet, f.twin = nil, f.fleet
 		}
 	}
+	c.read(ctx, change.Path, f)
+}
+
+// fleetOf is the fleet that had a file last.
+func (c *Control) fleetOf(path string) string {
+	for name, s := range c.fleets {
+		if s.file == path {
+			return name
+		}
+	}
+	return ""
+}
+
+// read takes what was read of a fleet file.
+func (c *Control) read(ctx context.Context, path string, f *fleetFile) {
 	if f.fleet == nil {
 		c.giveUpBuild(f.name)
-		c.problem(cmp.Or(f.name, change.Path), f.err)
+		key := cmp.Or(f.name, path)
+		if f.twin != nil {
+			key = path // it is none of the other file's fleet
+		}
+		c.problem(key, f.err)
 		return
 	}
-	c.healed(change.Path)
+	c.healed(path)
+	c.renameTo(path, f.name, f.fleet.Name)
 	f.name = f.fleet.Name
 	c.watchModules()
-	c.build(ctx, f)
+	if c.fileThere(path, f) {
+		c.sayAtSave(path, f)
+		c.build(ctx, f)
+	}
 }
 
 // otherFile finds another file with a fleet of this name.

@@ -90,6 +90,10 @@ func (c *Control) saveRevision(s *fleetState, snap *snapshot.Snapshot) {
 
 // revisionWritten tells the rollout, which lets a revision become good only then.
 func (c *Control) revisionWritten(s *fleetState, id string, err error) {
+	if s.forgotten {
+		c.erase(s)
+		return
+	}
 	again := s.rewrite[id]
 	delete(s.rewrite, id)
 	if snap := s.snapshots[id]; err == nil && again && snap != nil { // it has other checks since
@@ -149,6 +153,7 @@ func (c *Control) job(s *fleetState) stateJob {
 		Format: snapshot.Format, Match: s.match, Moving: s.moving, Matches: maps.Clone(s.matches),
 		Guests: maps.Clone(s.guests), Rollout: s.rollout.Copy(),
 	}}
+	job.state.File, job.state.Retired = s.file, s.retirement
 	if s.name != s.key {
 		job.state.Name = s.name
 	}
@@ -188,6 +193,11 @@ func (j stateJob) write(c *Control) (saveErr, removeErr error) {
 // stateWritten goes on with what has changed while the state was written.
 func (c *Control) stateWritten(s *fleetState, saveErr, removeErr error) {
 	s.writing = false
+	if s.forgotten {
+		c.answer(s)
+		c.erase(s)
+		return
+	}
 	if saveErr != nil || removeErr != nil {
 		for id := range s.removing { // they are there still
 			s.leftover = append(s.leftover, id)

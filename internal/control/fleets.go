@@ -16,16 +16,21 @@ import (
 
 // fleetState is one fleet.
 type fleetState struct {
-	name      string
-	key       string                 // of its state, and of its revisions where they are another's base; stays
-	match     fleet.Match            // of what is served
-	matches   map[string]fleet.Match // of each revision that is kept, by ID
-	moving    *fleet.Match           // one that came without another content, and is not in force yet
-	offering  *fleet.Match           // of what is about to be offered
-	guests    map[string]time.Time   // proxies of it that its match does not tell; see homes.go
-	rollout   rollout.Fleet
-	snapshots map[string]*snapshot.Snapshot // by ID: what is served, what is tried, what was served before
-	composed  map[string]*snapshot.Snapshot // of two of them, by name: shared by the proxies that are given both
+	name     string
+	key      string                 // of its state, and of its revisions where they are another's base; stays
+	match    fleet.Match            // of what is served
+	matches  map[string]fleet.Match // of each revision that is kept, by ID
+	moving   *fleet.Match           // one that came without another content, and is not in force yet
+	offering *fleet.Match           // of what is about to be offered
+	guests   map[string]time.Time   // proxies of it that its match does not tell; see homes.go
+
+	file       string      // the path of its file, or that it had last
+	gone       time.Time   // since when it has none; zero while it has one, or is retired
+	retirement *Retirement // why it takes no more proxies, nil where it does
+	forgotten  bool
+	rollout    rollout.Fleet
+	snapshots  map[string]*snapshot.Snapshot // by ID: what is served, what is tried, what was served before
+	composed   map[string]*snapshot.Snapshot // of two of them, by name: shared by the proxies that are given both
 
 	attempt    int                // counts builds
 	cancel     context.CancelFunc // ends the build under way
@@ -64,7 +69,7 @@ func (c *Control) fleet(name string) *fleetState {
 // newKey is the key of a new fleet: its name, unless one that was renamed has that.
 func (c *Control) newKey(name string) string {
 	key := name
-	for i := 2; c.keyed(key) != nil; i++ {
+	for i := 2; c.keyed(key) != nil || c.erasing[key]; i++ {
 		key = fmt.Sprintf("%s~%d", name, i) // no name has this letter
 	}
 	return key
@@ -327,7 +332,7 @@ func (c *Control) again(s *fleetState, by string) {
 }
 
 // retired is whether the fleet's file is gone, and it takes no proxies any more.
-func (s *fleetState) retired() bool { return false }
+func (s *fleetState) retired() bool { return s.retirement != nil }
 
 // planOf says how a revision is to be rolled out, and what there is to prove it by.
 func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {

@@ -39,6 +39,7 @@ type Difference struct {
 	Serving   rollout.Revision  `json:"serving"`
 	Candidate rollout.Revision  `json:"candidate"` // none: nothing is on its way
 	Changes   []snapshot.Change `json:"changes"`
+	Moves     []Move            `json:"moves"` // the connected proxies that are to change fleets
 }
 
 // Diff is what a fleet's candidate changes against what it serves.
@@ -47,6 +48,11 @@ func (c *Control) Diff(ctx context.Context, fleet string) (Difference, error) {
 	var serving, candidate *snapshot.Snapshot
 	err := c.look(ctx, fleet, func(s *fleetState) {
 		d.Serving, d.Candidate = s.rollout.Serving, s.candidate()
+		if m := s.next(); m != nil {
+			d.Moves = c.preview([]Claim{{Fleet: s.name, File: s.file, Match: *m}})
+		} else if m := c.onDiskMatch(s.name); m != nil {
+			d.Moves = c.preview([]Claim{{Fleet: s.name, File: s.file, Match: *m}})
+		}
 		serving, candidate = s.snapshots[d.Serving.ID], s.snapshots[d.Candidate.ID]
 	})
 	if err != nil || candidate == nil {

@@ -23,6 +23,8 @@ type savedFleet struct {
 	Moving  *fleet.Match           `json:"moving_match,omitempty"`
 	Matches map[string]fleet.Match `json:"matches,omitempty"` // by ID of the revision
 	Guests  map[string]time.Time   `json:"guests,omitempty"`  // by node; see homes.go
+	File    string                 `json:"file,omitempty"`    // its path
+	Retired *Retirement            `json:"retired,omitempty"`
 	Rollout rollout.Fleet          `json:"rollout"`
 }
 
@@ -142,6 +144,11 @@ func (c *Control) restoreFleet(key string) error {
 	s.rollout.Keep = c.KeepRevisions
 	maps.Copy(s.matches, saved.Matches)
 	maps.Copy(s.guests, saved.Guests)
+	s.file, s.retirement = saved.File, saved.Retired
+	if s.retirement == nil {
+		s.gone = c.began // until its file is read
+		c.wake(s.gone.Add(c.Grace))
+	}
 	// What can't be read is gone, and the rest goes on without.
 	errs := []error{c.restoreRevision(s, s.rollout.Serving.ID), c.restoreKept(s), c.restoreRevision(s, s.candidate().ID)}
 	for _, id := range s.rollout.Held() {

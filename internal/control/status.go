@@ -32,7 +32,12 @@ type FleetStatus struct {
 	Modules   []snapshot.Module   `json:"modules"` // of the candidate, or of what is served
 	Rejected  []rollout.Rejection `json:"rejected,omitempty"`
 	Problem   string              `json:"problem,omitempty"` // why what is on disk can't be served
-	Proxies   int                 `json:"proxies"`
+	Proxies   int                 `json:"proxies"`           // connected ones that it decides about
+	// File is where it is read from, or was; Retired, that it takes no more proxies.
+	File    string      `json:"file,omitempty"`
+	Retired *Retirement `json:"retired,omitempty"`
+	// Notices are what people should know of it and its proxies.
+	Notices []string `json:"notices,omitempty"`
 	// Pending says that a change on disk is settling, or in preflight: what comes of
 	// it is not known yet. OnDisk is the ID of what was built of the disk last.
 	Pending bool   `json:"pending"`
@@ -130,6 +135,7 @@ func (c *Control) fleetStatus(s *fleetState) FleetStatus {
 		Rollout:  s.rolloutStatus(c),
 		Rejected: slices.Clone(s.rollout.Rejected), Problem: c.problems[s.name], Proxies: c.count(s.name),
 		Pending: s.busy || c.Watcher.Unsettled(), OnDisk: s.onDisk, WaitsFor: c.waitsFor(s),
+		File: s.file, Retired: s.retirement, Notices: c.notices(s),
 		Unsaved: s.disk.reason, UnsavedSince: s.disk.since, Disk: c.diskStatus(s), Asked: s.rollout.AskedLast(),
 	}
 	if w := s.rollout.Watch; w != nil {

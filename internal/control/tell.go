@@ -73,7 +73,7 @@ func (c *Control) tell(s *fleetState, e rollout.Entry) {
 func (c *Control) count(fleet string) int {
 	n := 0
 	for _, node := range c.nodes {
-		if node.home == fleet {
+		if node.fleet == fleet {
 			n++
 		}
 	}

@@ -11,11 +11,14 @@ import (
 
 // A Fleet is what one fleet file says.
 type Fleet struct {
-	Name    string
-	File    string // where it was read from, for messages
-	Match   Match
-	Filters []Filter
-	Rollout Rollout
+	Name  string
+	File  string // where it was read from, for messages
+	Match Match
+	// NameLine and MatchLine are the lines of its name and of its match, or where that
+	// would be.
+	NameLine, MatchLine int
+	Filters             []Filter
+	Rollout             Rollout
 
 	Resources []Resource             // all that the file has
 	Listeners []*listenerv3.Listener // those of them that are listeners

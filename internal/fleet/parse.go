@@ -126,6 +126,10 @@ func (p *parser) decode(data []byte) bool {
 
 func (p *parser) header() {
 	p.fleet.Name, p.fleet.Match = p.doc.Fleet.value, p.doc.Match
+	p.fleet.NameLine, p.fleet.MatchLine = p.doc.Fleet.line, p.doc.Fleet.line
+	if match := child(p.root, "match"); match != nil {
+		p.fleet.MatchLine = lineOf(p.root, "match")
+	}
 	switch name := p.doc.Fleet; {
 	case name.value == "":
 		p.add(max(name.line, p.root.Line), "the fleet has no name: `fleet: NAME`")

@@ -93,6 +93,8 @@ type (
 	// Unbarred says: a proxy, "" for all, that could not be moved to the fleet may be able
 	// to now.
 	Unbarred struct{ Node string }
+	// Withdrawn says: what is on its way is to be given up, and why.
+	Withdrawn struct{ Reason string }
 	// Noted says: something happened that concerns the fleet, and was decided elsewhere.
 	Noted struct{ Entry }
 	// Served says: a proxy accepted all of what it was assigned. Unasked is why it can't

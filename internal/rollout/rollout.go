@@ -232,6 +232,10 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		s.joined(e)
 	case Left:
 		s.left(e)
+	case Withdrawn:
+		if s.Rollout != nil {
+			s.giveUp(e.Reason)
+		}
 	case Unbarred:
 		s.unbar(e.Node)
 	case Noted:
@@ -315,13 +319,18 @@ func (s *step) offered(e Offered) {
 
 // supersede gives the candidate up for what is on disk now.
 func (s *step) supersede(e Offered) {
+	s.giveUp("there is a newer one")
+	s.consider(e)
+}
+
+// giveUp ends the rollout without evidence against what it was of.
+func (s *step) giveUp(reason string) {
 	r := s.Rollout
-	s.record(Entry{Kind: Abandoned, Revision: r.Candidate, Stage: r.stage().Name, Reason: "there is a newer one"})
+	s.record(Entry{Kind: Abandoned, Revision: r.Candidate, Stage: r.stage().Name, Reason: reason})
 	s.keepOpened(r, r.Candidate.ID)
 	s.end()
 	s.do(Retarget{})
 	s.do(Save{})
-	s.consider(e)
 }
 
 // consider begins a rollout, unless the revision is no news.

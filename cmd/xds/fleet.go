@@ -1,0 +1,106 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+func (a *app) fleet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "fleet",
+		Short: "See the fleets of a running server, and take one away",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q", cmd.CommandPath()+" "+args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.fleetList(),
+		a.fleetVerb(control.Retire, "Have a fleet take no more proxies", `Have a fleet take no more proxies. What is on its way is given up. Its proxies keep what they
+run, until another fleet's match claims them; then they move there, with proof. A fleet whose
+file is gone is retired by itself, after a grace (--retire-grace of xds serve). It is taken up
+again when its file is saved with another content.`),
+		a.fleetVerb(control.Forget, "Delete all that there is of a retired fleet", `Delete all that there is of a retired fleet: its state, its revisions, its history. It is
+refused while connected proxies run what it serves.`))
+	return cmd
+}
+
+func (a *app) fleetList() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List the fleets", Args: noArgs}
+	admin := a.adminFlag(cmd)
+	output := cmd.Flags().StringP("output", "o", "table", "table or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *output != "table" && *output != "json" {
+			return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
+		}
+		status, err := admin().status(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if *output == "json" {
+			e := json.NewEncoder(a.stdout)
+			e.SetIndent("", "  ")
+			return e.Encode(status.Fleets)
+		}
+		return printFleets(a.stdout, status.Fleets)
+	}
+	return cmd
+}
+
+func printFleets(w io.Writer, fleets []control.FleetStatus) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "FLEET\tSTATE\tSERVING\tPROXIES\tFILE")
+	for _, f := range fleets {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", f.Fleet, fleetState(f), revision(f.Serving), f.Proxies, orDash(f.File))
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("printing the fleets: %w", err)
+	}
+	return nil
+}
+
+// fleetState sums a fleet up.
+func fleetState(f control.FleetStatus) string {
+	switch {
+	case f.Retired != nil:
+		return "retired"
+	case f.Rollout != nil:
+		return "rolling out"
+	case f.Serving.ID != "":
+		return "serving"
+	}
+	return "nothing to serve"
+}
+
+func (a *app) fleetVerb(verb rollout.Verb, short, long string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: string(verb) + " NAME", Short: short, Long: long,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("%s takes the name of one fleet", cmd.CommandPath())}
+			}
+			return nil
+		},
+	}
+	admin := a.adminFlag(cmd)
+	why := cmd.Flags().String("why", "", "a reason, for the history")
+	by := cmd.Flags().String("by", "", "who does it, for the history; default: the user")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if *by == "" {
+			*by = userName()
+		}
+		command := control.Command{Fleet: args[0], Verb: verb, By: *by, Why: *why}
+		return admin().call(cmd.Context(), http.MethodPost, "/v1/commands", command, nil)
+	}
+	return cmd
+}

@@ -1,0 +1,201 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/watch"
+)
+
+// Which file is which fleet's. A fleet is known by its name, and its file may be another:
+// but where a file has another name than before, and no file has the old one any more,
+// the fleet was renamed. One whose file is gone is retired, after a grace.
+
+// What is recorded of fleets and their files.
+const (
+	Renamed  rollout.Kind = "renamed"
+	FileGone rollout.Kind = "file gone"
+	Retired  rollout.Kind = "retired"  // it takes no more proxies, and those that it has keep what they run
+	TakenUp  rollout.Kind = "taken up" // its file is there again
+)
+
+// taken takes the files that have changed together: those first that are gone, so that
+// a fleet may go from one file to another.
+func (c *Control) taken(ctx context.Context, changes []watch.Change) {
+	slices.SortStableFunc(changes, func(a, b watch.Change) int { return order(a) - order(b) })
+	c.together = map[string]string{}
+	for _, change := range changes {
+		if change.Draft || change.Err != nil || c.desired.modules[change.Path] != nil {
+			continue
+		}
+		if f, err := fleet.Parse(change.Path, change.Data); err == nil {
+			c.together[change.Path] = f.Name
+		}
+	}
+	for _, change := range changes { // a build of some of them is given up for the next
+		c.changed(ctx, change)
+	}
+	c.together = nil
+}
+
+func order(change watch.Change) int {
+	if errors.Is(change.Err, fs.ErrNotExist) {
+		return 0
+	}
+	return 1
+}
+
+// onDisk is whether a file has a fleet, those included that have changed together.
+func (c *Control) onDisk(name string) bool {
+	for path, f := range c.desired.files {
+		if _, changed := c.together[path]; !changed && f.fleet != nil && f.fleet.Name == name {
+			return true
+		}
+	}
+	return slices.Contains(slices.Collect(maps.Values(c.together)), name)
+}
+
+// renameTo finds the fleet that a file had, if it has another name for it now: state,
+// history, rejections and proxies go along. A name that there was before stays with what
+// it is the name of.
+func (c *Control) renameTo(path, before, name string) {
+	if before == "" {
+		for _, s := range c.fleets {
+			if s.file == path {
+				before = s.name // it was renamed while no server ran
+			}
+		}
+	}
+	s := c.fleets[before]
+	if s == nil || before == name || c.onDisk(before) {
+		return
+	}
+	if other := c.fleets[name]; other != nil && !other.blank() {
+		c.note(before, FileGone, fmt.Sprintf("its file %s has fleet %s now, which there is already: it is none of this one", path, name))
+		return
+	}
+	c.rename(s, name)
+}
+
+// blank is whether there is nothing of a fleet but its name.
+func (s *fleetState) blank() bool {
+	return s.rollout.Serving.ID == "" && s.rollout.Rollout == nil && len(s.rollout.History) == 0
+}
+
+func (c *Control) rename(s *fleetState, name string) {
+	before := s.name
+	c.giveUpBuild(before)
+	delete(c.fleets, before)
+	delete(c.problems, before)
+	delete(c.makings, before)
+	s.name, c.fleets[name] = name, s
+	for _, n := range c.nodes {
+		if n.home == before {
+			n.home = name
+		}
+		if n.fleet == before {
+			n.fleet = name
+		}
+	}
+	for _, away := range c.away {
+		if away.home == before {
+			away.home = name
+		}
+	}
+	c.note(name, Renamed, fmt.Sprintf("from %s to %s: its proxies, its history and what was rejected go along", before, name))
+}
+
+// fileThere notes that a fleet has its file, and reports whether it is to be built: not
+// one that a person retired with this content.
+func (c *Control) fileThere(path string, f *fleetFile) bool {
+	s := c.fleet(f.name)
+	if s.file != path {
+		s.file, s.dirty = path, true
+	}
+	s.gone = time.Time{}
+	if s.retirement == nil {
+		return true
+	}
+	if s.retirement.Content == f.content {
+		return false
+	}
+	s.retirement, s.dirty, c.unsorted = nil, true, true
+	c.note(s.name, TakenUp, fmt.Sprintf("by %s: it is retired no more", path))
+	return true
+}
+
+// fileGone takes that a file is no more, and with it what was wrong in it.
+func (c *Control) fileGone(ctx context.Context, path string) {
+	f := c.desired.files[path]
+	if f == nil {
+		return
+	}
+	delete(c.desired.files, path)
+	delete(c.problems, path)
+	c.giveUpBuild(f.name)
+	for _, other := range slices.Sorted(maps.Keys(c.desired.files)) {
+		if o := c.desired.files[other]; o.twin != nil && o.twin.Name == f.name {
+			o.fleet, o.twin, o.err = o.twin, nil, nil
+			c.read(ctx, other, o)
+			return
+		}
+	}
+	s := c.fleets[f.name]
+	if s == nil || s.file != path || c.onDisk(f.name) {
+		return
+	}
+	if path != c.Fleet { // that one is asked for: it is missed
+		delete(c.problems, s.name)
+	}
+	if s.blank() {
+		delete(c.fleets, s.name)
+		return
+	}
+	if s.retirement == nil {
+		s.gone = time.Now()
+		c.note(s.name, FileGone, fmt.Sprintf("%s: it is retired in %s unless it comes back", path, c.Grace))
+		c.wake(s.gone.Add(c.Grace))
+	}
+	c.watchModules()
+}
+
+// retireGone retires fleets whose files are gone for long enough.
+func (c *Control) retireGone() {
+	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
+		s := c.fleets[name]
+		switch left := c.Grace - time.Since(s.gone); {
+		case s.gone.IsZero() || s.retirement != nil:
+		case left <= 0:
+			c.retire(s, "", "its file is gone for "+c.Grace.String())
+		default:
+			c.wake(time.Now().Add(left))
+		}
+	}
+}
+
+// A Retirement is why a fleet takes no more proxies.
+type Retirement struct {
+	At      time.Time `json:"at"`
+	By      string    `json:"by,omitempty"`      // a person, or "" for the server
+	Content string    `json:"content,omitempty"` // of the file that it has all the same
+}
+
+// retire has a fleet take no more proxies. What was on its way is given up; its proxies
+// keep what they run, until another fleet claims them.
+func (c *Control) retire(s *fleetState, by, why string) {
+	s.retirement = &Retirement{At: time.Now(), By: by}
+	if _, f := c.fileOf(s.name); f != nil && f.fleet != nil {
+		s.retirement.Content = f.content
+	}
+	c.giveUpBuild(s.name)
+	s.gone, s.moving, s.dirty, c.unsorted = time.Time{}, nil, true, true
+	c.step(s, rollout.Withdrawn{Reason: "the fleet is retired"})
+	c.step(s, rollout.Noted{Entry: rollout.Entry{Kind: Retired, Revision: s.rollout.Serving, By: by, Reason: why + ": its proxies keep what they run"}})
+}

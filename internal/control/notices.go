@@ -1,0 +1,150 @@
+package control
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+// Notice is the kind of Record of something about a fleet that is no error, and seldom
+// what is meant.
+const Notice = "notice"
+
+// onDiskMatch is the match in a fleet's file, nil for none.
+func (c *Control) onDiskMatch(name string) *fleet.Match {
+	if _, f := c.fileOf(name); f != nil && f.fleet != nil {
+		return &f.fleet.Match
+	}
+	return nil
+}
+
+// wouldHave are the connected proxies that a fleet is to have by what its file says.
+func (c *Control) wouldHave(s *fleetState) []string {
+	var out []string
+	m := c.onDiskMatch(s.name)
+	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+		n := c.nodes[id]
+		name := c.best(n.node, n.home, func(other *fleetState) *fleet.Match {
+			if other == s && m != nil {
+				return m
+			}
+			return other.claims(n.home)
+		})
+		if name == s.name {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// sayAtSave says what is seldom meant of a file that was saved.
+func (c *Control) sayAtSave(path string, f *fleetFile) {
+	s := c.fleet(f.name)
+	for _, text := range c.ties(path, f) {
+		c.sayNotice(s, text)
+	}
+	now := len(c.wouldHave(s))
+	if had := c.count(s.name); now == 0 && had > 0 {
+		c.sayNotice(s, fmt.Sprintf("%s:%d: match: %s matches no connected proxy any more: by this edit it loses its last, %d of them",
+			path, f.fleet.MatchLine, f.fleet.Match, had))
+	}
+}
+
+func (c *Control) sayNotice(s *fleetState, text string) {
+	c.Log.Warn(text, "fleet", s.name)
+	c.feed.put(Record{Kind: Notice, Fleet: s.name, Message: text})
+}
+
+// ties are the files whose fleets claim the same proxies with as many criteria: who has
+// them keeps them, and a new one goes by the fleets' names.
+func (c *Control) ties(path string, f *fleetFile) []string {
+	var out []string
+	mine := f.fleet.Match
+	for _, other := range slices.Sorted(maps.Keys(c.desired.files)) {
+		o := c.desired.files[other]
+		if other == path || o.fleet == nil || o.fleet.Match.Criteria() != mine.Criteria() {
+			continue
+		}
+		both := c.matchedByBoth(mine, o.fleet.Match)
+		if len(both) == 0 && mine.String() != o.fleet.Match.String() {
+			continue
+		}
+		text := fmt.Sprintf("%s:%d: fleet %s %s and %s:%d: fleet %s %s claim the same proxies with equally many criteria (%d)",
+			path, f.fleet.MatchLine, f.fleet.Name, mine, other, o.fleet.MatchLine, o.fleet.Name, o.fleet.Match, mine.Criteria())
+		if len(both) > 0 {
+			text += ", " + named(both) + " now"
+		}
+		out = append(out, text+": each stays where it is, and one that is new goes to the first by name; give one of them another criterion")
+	}
+	return out
+}
+
+func (c *Control) matchedByBoth(a, b fleet.Match) []string {
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+		if n := c.nodes[id]; a.Matches(n.node) && b.Matches(n.node) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// notices are what people should know of a fleet and its proxies.
+func (c *Control) notices(s *fleetState) []string {
+	var out []string
+	switch path, f := c.fileOf(s.name); {
+	case s.retired():
+		out = append(out, "it is retired since "+s.retirement.At.Format(time.DateTime)+": its proxies keep what they run until another fleet's match claims them")
+	case !s.gone.IsZero():
+		out = append(out, fmt.Sprintf("its file %s is gone: it is retired in %s", s.file, max(0, c.Grace-time.Since(s.gone)).Round(time.Second)))
+	case f != nil && f.fleet != nil:
+		out = append(out, c.ties(path, f)...)
+		if len(c.wouldHave(s)) == 0 {
+			out = append(out, fmt.Sprintf("%s:%d: no connected proxy matches it: %s", path, f.fleet.MatchLine, f.fleet.Match))
+		}
+	}
+	return append(out, c.movements(s)...)
+}
+
+// movements are the proxies that are not where they are to be, and why.
+func (c *Control) movements(s *fleetState) []string {
+	var kept []string
+	held := map[string][]string{}
+	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+		n := c.nodes[id]
+		switch to := c.claimant(n); {
+		case n.home == s.name && n.fleet == "" && n.base != "":
+			kept = append(kept, id)
+		case to == s.name && n.fleet != s.name && n.fleet != "":
+			held[n.fleet] = append(held[n.fleet], id)
+		}
+	}
+	var out []string
+	for _, from := range slices.Sorted(maps.Keys(held)) {
+		out = append(out, fmt.Sprintf("%s of fleet %s match it, and are moved when the rollout of that has ended", named(held[from]), from))
+	}
+	if len(kept) > 0 {
+		out = append(out, named(kept)+": no fleet's match claims them any more: they keep what they run")
+	}
+	return append(out, c.refusedMoves(s)...)
+}
+
+func (c *Control) refusedMoves(s *fleetState) []string {
+	why := map[rollout.Unmoved][]string{}
+	for _, id := range slices.Sorted(maps.Keys(s.rollout.Unmoved)) {
+		if u, barred := s.rollout.Barred(id); barred {
+			u.At = time.Time{}
+			why[u] = append(why[u], id)
+		}
+	}
+	var out []string
+	for u, ids := range why {
+		out = append(out, fmt.Sprintf("%s were not moved to it, and stay where they were: %s (again with `xds rollout retry --fleet %s`)", named(ids), u.Reason, s.name))
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,112 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+// What a person can do to a fleet itself, as verbs of a Command.
+const (
+	Retire rollout.Verb = "retire" // it takes no more proxies
+	Forget rollout.Verb = "forget" // a retired fleet that no proxy runs any more: all of it is deleted
+)
+
+var fleetVerbs = []rollout.Verb{Retire, Forget}
+
+// fleetCommand carries out what is to be done to a fleet itself.
+func (c *Control) fleetCommand(command Command) error {
+	s := c.fleets[command.Fleet]
+	if s == nil {
+		return fmt.Errorf("%w: there is no fleet %q", ErrRefused, command.Fleet)
+	}
+	if command.Verb == Forget {
+		return c.forget(s)
+	}
+	if s.retired() {
+		return fmt.Errorf("%w: fleet %s is retired already", ErrRefused, s.name)
+	}
+	why := "by " + command.By
+	if command.Why != "" {
+		why += ": " + command.Why
+	}
+	c.retire(s, command.By, why)
+	return nil
+}
+
+// forget deletes what there is of a fleet.
+func (c *Control) forget(s *fleetState) error {
+	if !s.retired() {
+		return fmt.Errorf("%w: fleet %s is not retired (`xds fleet retire %s`)", ErrRefused, s.name, s.name)
+	}
+	if path, f := c.fileOf(s.name); f != nil && f.fleet != nil {
+		return fmt.Errorf("%w: fleet %s has a file, %s: remove that first", ErrRefused, s.name, path)
+	}
+	if run := c.running(s); len(run) > 0 {
+		return fmt.Errorf("%w: %s run what fleet %s serves, and would be left with it for good: have another fleet's match claim them, or end them",
+			ErrRefused, named(run), s.name)
+	}
+	delete(c.fleets, s.name)
+	delete(c.problems, s.name)
+	for id, away := range c.away {
+		if away.home == s.name {
+			delete(c.away, id)
+		}
+	}
+	s.forgotten = true
+	c.erasing[s.key] = true
+	c.Log.Info("a fleet is forgotten", "fleet", s.name)
+	c.feed.put(Record{Kind: string(Forgotten), Fleet: s.name})
+	if !s.writing {
+		c.erase(s)
+	}
+	return nil
+}
+
+// Forgotten is the kind of Record of a fleet that is no more.
+const Forgotten rollout.Kind = "forgotten"
+
+// running are the connected proxies that run a revision of a fleet, and those that a
+// rollout elsewhere would put back on one.
+func (c *Control) running(s *fleetState) []string {
+	run := map[string]bool{}
+	for id, n := range c.nodes {
+		if n.home == s.name || strings.HasPrefix(n.base, s.key+"/") {
+			run[id] = true
+		}
+	}
+	for _, other := range c.fleets {
+		if r := other.rollout.Rollout; r != nil {
+			for id, base := range r.Bases {
+				if strings.HasPrefix(base, s.key+"/") {
+					run[id] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(run))
+}
+
+// erase removes a forgotten fleet from the state directory, the state first: without it
+// nothing names the rest.
+func (c *Control) erase(s *fleetState) {
+	key := s.key
+	c.writing.Go(func() {
+		err := c.Store.Remove(fleetFileName(key))
+		names, listErr := c.Store.List(revisionFolder(key))
+		err = errors.Join(err, listErr)
+		for _, name := range names {
+			err = errors.Join(err, c.Store.Remove(revisionFolder(key)+"/"+name))
+		}
+		c.results.put(func() {
+			delete(c.erasing, key)
+			if err != nil {
+				c.Log.Error("something of a forgotten fleet stays in the state directory", "fleet", s.name, "error", err)
+			}
+		})
+	})
+}
