@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/control"
@@ -21,7 +24,7 @@ func fleetsWorld(t *testing.T, change ...func(*world)) (*world, []*proxy) {
 		c(w)
 	}
 	mkdir(t, filepath.Join(w.dir, "fleets"))
-	write(t, w.file("edge"), w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}))
+	write(t, w.file("edge"), w.fleetYAML(fleetOptions{Rollout: prompt, Checks: checks}))
 	write(t, w.module, gate(t, 1))
 	w.startServer()
 	return w, w.proxies(2)
@@ -38,7 +41,7 @@ func (w *world) moduleFile(name string, module []byte) string {
 
 // canaries is a fleet file that claims one of the proxies of edge.
 func (w *world) canaries(o fleetOptions) []byte {
-	o.Name, o.Match, o.Rollout = "canaries", "{cluster: edge, id: edge-0}", staged
+	o.Name, o.Match, o.Rollout = "canaries", "{cluster: edge, id: edge-0}", prompt
 	if o.Checks == "" {
 		o.Checks = checks
 	}
@@ -87,8 +90,9 @@ func (l *load) unharmed(t *testing.T) {
 }
 
 // A proxy that another file claims keeps what it runs until it has proven that fleet's
-// revision, and is given back when the file is gone; one that fails keeps it for good.
+// revision, and is given back when the file is gone.
 func TestClaimedProxy(t *testing.T) {
+	t.Setenv("XDS_RETIRE_GRACE", "300ms")
 	variants(t, func(t *testing.T, sotw bool) {
 		w, proxies := fleetsWorld(t, func(w *world) { w.Variant = sotw })
 		l := w.startLoad(proxies, 2, "")
@@ -106,9 +110,214 @@ func TestClaimedProxy(t *testing.T) {
 		proxies[1].isOf("edge")
 		w.told("canaries", rollout.MovedIn, "edge-0")
 		w.told("edge", rollout.MovedOut, "edge-0")
-		l.unharmed(t)
+
 		if err := os.Remove(w.file("canaries")); err != nil {
 			t.Fatal(err)
 		}
+		proxies[0].runs("x-build", build(1))
+		proxies[0].isOf("edge")
+		w.told("canaries", control.Retired, "file is gone")
+		w.told("canaries", rollout.MovedOut, "edge-0")
+		w.told("edge", rollout.MovedIn, "edge-0")
+		l.unharmed(t)
 	})
+}
+
+// A proxy that can't take what it would have to stays where it was, and so it does after a
+// restart of the server.
+func TestClaimThatAProxyRefuses(t *testing.T) {
+	w, proxies := fleetsWorld(t, func(w *world) { w.NoPreflight = true })
+	l := w.startLoad(proxies, 2, "")
+	bad := w.moduleFile("bad", fault{name: "forbids all", request: "(return (call $deny))"}.module(t))
+	save(t, w.file("canaries"), w.canaries(fleetOptions{Module: bad}))
+	w.told("canaries", rollout.Rejected, "in its shadow listener")
+	w.told("edge", rollout.MoveRefused, "edge-0")
+	proxies[0].isOf("edge")
+	w.endServer(syscall.SIGKILL)
+	w.startServer()
+	for _, p := range proxies {
+		p.isOf("edge")
+		p.runs("x-build", build(1))
+	}
+	l.unharmed(t)
+}
+
+// The match of what is served is edited, there and back: the proxies go where it says,
+// each with proof, and one that no fleet claims any more keeps what it runs.
+func TestMatchEdited(t *testing.T) {
+	w, proxies := fleetsWorld(t)
+	o := fleetOptions{Module: w.moduleFile("other", gate(t, 101))}
+	save(t, w.file("canaries"), w.canaries(o))
+	proxies[0].isOf("canaries")
+	l := w.startLoad(proxies, 2, "")
+	first := string(w.canaries(o))
+	second := strings.Replace(first, "edge-0", "edge-1", 1)
+	save(t, w.file("canaries"), []byte(second))
+	proxies[1].isOf("canaries")
+	proxies[0].isOf("edge")
+	proxies[1].runs("x-build", build(101))
+	proxies[0].runs("x-build", build(1))
+	w.told("canaries", control.MatchChanged, "edge-1")
+	save(t, w.file("canaries"), []byte(first))
+	proxies[0].isOf("canaries")
+	proxies[1].isOf("edge")
+
+	save(t, w.file("edge"), w.fleetYAML(fleetOptions{Rollout: prompt, Checks: checks, Match: "{cluster: elsewhere}"}))
+	w.eventually("edge-1 is kept", func() error {
+		s, err := proxies[1].statusOf()
+		if err == nil && s.State != control.StateKept {
+			err = fmt.Errorf("it is %s", s.State)
+		}
+		return err
+	})
+	w.notice("edge", "no connected proxy matches it")
+	w.notice("edge", "keep what they run")
+	proxies[1].runs("x-build", build(1))
+	l.unharmed(t)
+}
+
+// The server is killed while a proxy is on its way: it goes on from there.
+func TestMoveGoesOnAfterRestart(t *testing.T) {
+	w, proxies := fleetsWorld(t)
+	l := w.startLoad(proxies, 2, "")
+	canaries := w.canaries(fleetOptions{Module: w.moduleFile("other", gate(t, 101))})
+	canaries = []byte(strings.Replace(string(canaries), "bake: 500ms", "bake: 3s", 1))
+	save(t, w.file("canaries"), canaries)
+	w.told("canaries", rollout.Flipped, "1 proxy")
+	w.eventually("the flip is on the disk", func() error {
+		state, err := os.ReadFile(filepath.Join(w.dir, "state", "fleets", "canaries.json"))
+		if err == nil && !strings.Contains(string(state), `"released": true`) {
+			err = errors.New("it is not")
+		}
+		return err
+	})
+	w.endServer(syscall.SIGKILL)
+	w.startServer()
+	s, err := proxies[0].statusOf()
+	for err != nil {
+		s, err = proxies[0].statusOf()
+	}
+	if s.Fleet != "edge" || s.Arriving != "canaries" {
+		t.Errorf("after the restart it is of %q, on its way to %q", s.Fleet, s.Arriving)
+	}
+	proxies[0].isOf("canaries")
+	proxies[0].runs("x-build", build(101))
+	proxies[1].isOf("edge")
+	l.unharmed(t)
+}
+
+// A fleet that is called something else in the same file is the same fleet: no proxy is
+// sent anything, and what was there is there under the new name, after a restart too.
+func TestFleetRenamed(t *testing.T) {
+	w, proxies := fleetsWorld(t)
+	l := w.startLoad(proxies, 2, "")
+	before := []int{proxies[0].updates(), proxies[1].updates()}
+	renamed := func(name string) {
+		save(t, w.file("edge"), w.fleetYAML(fleetOptions{Name: name, Rollout: prompt, Checks: checks}))
+	}
+	renamed("web")
+	for i, p := range proxies {
+		p.isOf("web")
+		mustEqual(t, p.Node+": updates since the fleet was renamed", p.updates()-before[i], 0)
+	}
+	w.told("web", control.Renamed, "from edge to web")
+	w.told("web", rollout.Serving, "")
+	w.endServer(syscall.SIGKILL)
+	renamed("shop") // while no server runs
+	w.startServer()
+	for _, p := range proxies {
+		p.isOf("shop")
+	}
+	save(t, w.module, gate(t, 2))
+	for _, p := range proxies {
+		p.runs("x-build", build(2))
+	}
+	renamed("edge") // in the rollout of the second revision
+	for _, p := range proxies {
+		p.isOf("edge")
+	}
+	w.eventually("the second revision is served", func() error {
+		s, err := w.status()
+		if err == nil && (len(s.Fleets) != 1 || s.Fleets[0].Serving.Number != 2) {
+			err = fmt.Errorf("%+v", s.Fleets)
+		}
+		return err
+	})
+	l.unharmed(t)
+}
+
+// notice waits until the status says something of a fleet.
+func (w *world) notice(fleet, what string) {
+	w.t.Helper()
+	w.eventually(fmt.Sprintf("the status says %q of %s", what, fleet), func() error {
+		s, err := w.status()
+		for _, f := range s.Fleets {
+			if f.Fleet == fleet && slices.ContainsFunc(f.Notices, func(n string) bool { return strings.Contains(n, what) }) {
+				return nil
+			}
+		}
+		return errors.Join(fmt.Errorf("%+v", s.Fleets), err)
+	})
+}
+
+// What is seldom meant is said: two files that claim the same proxies alike, one that no
+// proxy is for; and which proxies a file would move, before it is saved.
+func TestMovesAreSaidBeforehand(t *testing.T) {
+	t.Setenv("XDS_RETIRE_GRACE", "300ms")
+	w, proxies := fleetsWorld(t)
+	other := w.moduleFile("other", gate(t, 101))
+	draft := filepath.Join(w.dir, "draft.yaml")
+	write(t, draft, w.canaries(fleetOptions{Module: other}))
+	out, err := exec.Command(xdsPath, "check", "--against", w.admin, draft).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "moves: 1 connected proxies of fleet edge to fleet canaries (edge-0)") {
+		t.Errorf("xds check says %s%v", out, err)
+	}
+
+	save(t, w.file("twin"), w.fleetYAML(fleetOptions{Name: "twin", Rollout: prompt, Checks: checks, Module: other}))
+	tie := w.file("twin") + ":2: fleet twin {cluster: edge} and " + w.file("edge") + ":2: fleet edge {cluster: edge} claim the same proxies"
+	w.notice("twin", tie)
+	w.notice("twin", "no connected proxy matches it")
+	if !strings.Contains(w.log.String(), "claim the same proxies with equally many criteria") {
+		t.Error("the log does not say so")
+	}
+	for _, p := range proxies {
+		p.isOf("edge")
+	}
+	// A second file with the same fleet is an error, until the first is gone.
+	save(t, w.file("again"), w.fleetYAML(fleetOptions{Name: "twin", Rollout: prompt, Checks: checks, Module: other}))
+	w.eventually("both files are named", func() error {
+		s, err := w.status()
+		if want := w.file("again") + ":1: fleet \"twin\" is that of " + w.file("twin") + ":1 already"; err == nil && !strings.Contains(fmt.Sprint(s.Problems), want) {
+			err = fmt.Errorf("%v, want %s", s.Problems, want)
+		}
+		return err
+	})
+	for _, name := range []string{"again", "twin"} {
+		if err := os.Remove(w.file(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.notice("twin", "it is retired since")
+	for _, command := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"list"}, "twin   retired"},
+		{[]string{"forget", "edge"}, "is not retired"},
+		{[]string{"forget", "twin"}, ""},
+		{[]string{"retire", "edge"}, ""},
+		{[]string{"forget", "edge"}, "has a file"},
+	} {
+		out, _ := exec.Command(xdsPath, append(append([]string{"fleet"}, command.args...), "--admin", w.admin)...).CombinedOutput()
+		if !strings.Contains(string(out), command.want) || command.want == "" && len(out) > 0 {
+			t.Errorf("xds fleet %v says %s", command.args, out)
+		}
+	}
+	s, err := w.status()
+	if err != nil || len(s.Fleets) != 1 || s.Fleets[0].Retired == nil || len(s.Problems) > 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, p := range proxies {
+		p.runs("x-build", build(1))
+	}
 }
