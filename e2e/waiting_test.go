@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	labelled = `{stages: [{name: canary, proxies: 1, bake: 100ms, deadline: 2s, match: {labels: {track: canary}}}, {name: all, percent: 100}]}`
-	slow     = `{stages: [{name: canary, proxies: 1, bake: 1h}, {name: all, percent: 100}]}`
+	labelled = `{stages: [{name: canary, proxies: 1, bake: 100ms, deadline: 2s, match: {labels: {track: canary}}}, {name: all, percent: 100, bake: 100ms}]}`
+	quick    = `{stages: [{name: canary, proxies: 1, bake: 100ms}, {name: all, percent: 100, bake: 100ms}]}`
+	slow     = `{stages: [{name: canary, proxies: 1, bake: 1h}, {name: all, percent: 100, bake: 100ms}]}`
 )
 
 // saying waits until `xds ARGS` says something.
@@ -120,7 +121,7 @@ const (
 // Checks, stages and shadows that change alone are taken, whatever the revision that
 // they come with is at: rejected by them, on its way, or served.
 func TestChangesOfOnlyWhatComesWithARevision(t *testing.T) {
-	w, proxies := following(t, 2, fleetOptions{Rollout: staged, Checks: checks})
+	w, proxies := following(t, 2, fleetOptions{Rollout: quick, Checks: checks})
 	first := w.servingRevision(2)
 	stop := users(proxies)
 
@@ -147,7 +148,7 @@ func TestChangesOfOnlyWhatComesWithARevision(t *testing.T) {
 	w.save(func(o *fleetOptions) { o.Rollout = slow })
 	save(t, w.module, gate(t, 3))
 	w.saying("in 1h0m0s the next stage begins", "rollout", "status")
-	w.save(func(o *fleetOptions) { o.Rollout = staged })
+	w.save(func(o *fleetOptions) { o.Rollout = quick })
 	w.wants(0, "serving", "status", "--wait")
 	third := w.servingRevision(2)
 	w.toldLast(rollout.Replanned, "on disk only stages changed: it goes on by that, in stage 1 of 2")
@@ -187,7 +188,7 @@ func (w *world) shadows(proxies []*proxy, want bool) {
 // --wait waits for this save, over a restart of the server, and its exit status
 // tells how it ended.
 func TestWaitTellsHowASaveEnded(t *testing.T) {
-	w, proxies := following(t, 1, fleetOptions{Rollout: staged, Checks: checks})
+	w, proxies := following(t, 1, fleetOptions{Rollout: quick, Checks: checks})
 	first := w.servingRevision(1)
 	w.wants(0, first[:8], "status", "--wait")
 
@@ -212,7 +213,7 @@ func TestWaitTellsHowASaveEnded(t *testing.T) {
 	w.wants(6, "no xds answers", "status", "--wait", "--timeout", "300ms")
 	w.startServer()
 	w.saying("bakes", "rollout", "status")
-	w.save(func(o *fleetOptions) { o.Rollout = staged })
+	w.save(func(o *fleetOptions) { o.Rollout = quick })
 	ends(8, "a newer save")
 	w.wants(0, "serving", "status", "--wait")
 	w.servingRevision(1)
@@ -225,7 +226,7 @@ func TestWaitTellsHowASaveEnded(t *testing.T) {
 // What was served before is gone back to by its number, also after a restart; and
 // what is on disk meanwhile is said.
 func TestUndoTo(t *testing.T) {
-	w, proxies := following(t, 1, fleetOptions{Rollout: staged, Checks: checks})
+	w, proxies := following(t, 1, fleetOptions{Rollout: quick, Checks: checks})
 	for i := range 3 {
 		if i > 0 {
 			save(t, w.module, gate(t, i+1))
