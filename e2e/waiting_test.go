@@ -127,7 +127,7 @@ func TestChangesOfOnlyWhatComesWithARevision(t *testing.T) {
 
 	// Served: asked of every proxy, and nothing is taken back.
 	w.save(func(o *fleetOptions) { o.Checks = otherCheck })
-	w.toldLast(rollout.Asked, "hold on 2 proxies")
+	w.wants(0, "the changed checks hold on 2 proxies", "status", "--wait")
 	w.save(func(o *fleetOptions) { o.Checks = wrongCheck })
 	w.toldLast(rollout.Asked, "fail on edge-0: gate #1")
 	w.saying("they fail on edge-1", "status")

@@ -129,7 +129,9 @@ func (w *waiter) outcome(s control.FleetStatus, now time.Time) (outcome error, o
 	case s.Disk.Content != w.awaited:
 		return exitError{exitReplaced, errors.New("a newer save has taken its place")}, true
 	case s.Disk.State == control.DiskServed && s.Proxies > 0:
-		return nil, true
+		// What changed checks show is printed with it, if there is time.
+		asking := s.WaitsFor != nil && s.WaitsFor.Kind == rollout.WaitAsking
+		return nil, !asking || *w.flags.timeout > 0 && now.Sub(w.began) >= *w.flags.timeout
 	case s.Disk.State == control.DiskServed || s.Disk.State == control.DiskTried:
 		if s.Proxies == 0 && w.out(now, w.nobody, proxyPatience) {
 			return exitError{exitNobody, fmt.Errorf("it is not served: no proxy of fleet %s is connected", s.Fleet)}, true

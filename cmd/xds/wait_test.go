@@ -48,6 +48,9 @@ func TestWait(t *testing.T) {
 	reading, served := says(disk(control.DiskReading, "", 1)), says(disk(control.DiskServed, "new", 1))
 	older := disk(control.DiskServed, "new", 1)
 	older.Rejected = []rollout.Rejection{{Reason: "an older one"}}
+	asked := disk(control.DiskServed, "new", 1)
+	asked.WaitsFor = &rollout.HoldUp{Kind: rollout.WaitAsking}
+	asking := says(asked)
 	unread := look{status: control.Status{Unsettled: true}}
 	for _, c := range []struct {
 		name    string
@@ -62,6 +65,8 @@ func TestWait(t *testing.T) {
 		{"read, tried, served", 0, []look{reading, reading, held(rollout.WaitWarming, 1), served}, exitOK, "", 2 * time.Second},
 		{"noticed a moment later", 0, []look{says(disk(control.DiskServed, "old", 1)), reading, served}, exitOK, "", time.Second},
 		{"the first fleet of a new server", 0, []look{unread, unread, served}, exitOK, "", time.Second},
+		{"served, when its checks were asked", 0, []look{asking, asking, asking, served}, exitOK, "", time.Second},
+		{"served, and its checks are asked still", time.Second, []look{asking}, exitOK, "", 2 * time.Second},
 		{"refused", 0, []look{reading, says(disk(control.DiskRefused, "new", 1))}, exitRejected, "because of this save", time.Second},
 		{"rejected", 0, []look{held(rollout.WaitProving, 1), held(rollout.WaitProving, 1), says(disk(control.DiskRejected, "new", 1))}, exitRejected, "because of this save", time.Second},
 		{"aborted", 0, []look{says(disk(control.DiskAborted, "new", 1))}, exitRejected, "aborted", time.Second},

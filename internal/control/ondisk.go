@@ -64,8 +64,11 @@ func (c *Control) diskStatus(s *fleetState) DiskStatus {
 // read and tried.
 func (c *Control) waitsFor(s *fleetState) *rollout.HoldUp {
 	now := time.Now()
-	if h := s.rollout.HoldUp(now); h != nil || !s.busy {
+	if h := s.rollout.HoldUp(now); h != nil {
 		return h
+	}
+	if !s.busy {
+		return s.rollout.Between(now)
 	}
 	return &rollout.HoldUp{
 		Kind: WaitReading, Since: s.busySince,
@@ -101,6 +104,9 @@ func (s *fleetState) cameOf(id string) (state DiskState, why string) {
 	case rollout.Aborted:
 		return DiskAborted, r.Reason
 	default:
+		if r.Surroundings {
+			return DiskRejected, r.Reason + "; it is tried again by itself"
+		}
 		if r.Node != "" {
 			return DiskRejected, fmt.Sprintf("by %s: %s", r.Node, r.Reason)
 		}

@@ -196,3 +196,13 @@ func (w *world) label() map[string]string {
 	}
 	return map[string]string{"label.track": fmt.Sprint(w.r.IntN(3))}
 }
+
+// What was rejected for its surroundings says when it is tried again.
+func TestRetryIsSaid(t *testing.T) {
+	f := &Fleet{onDisk: "x", Rejected: []Rejection{{Revision: Revision{ID: "x", Number: 2}, Reason: "ports are in use", Surroundings: true, Tries: 3, At: epoch}}}
+	h := f.Between(epoch.Add(time.Second))
+	want := "revision 2 was rejected only for what is around it (ports are in use), for 1s now; in 7s it is tried again; `xds rollout retry` tries it now"
+	if h == nil || h.Text != want || h.Kind != WaitRetry {
+		t.Errorf("it is said: %+v, want %q", h, want)
+	}
+}

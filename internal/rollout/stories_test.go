@@ -93,6 +93,9 @@ func (s *story) tell(d *datadriven.TestData) string {
 		if h := s.f.HoldUp(s.now); h != nil {
 			return h.Text + "\n"
 		}
+		if h := s.f.Between(s.now); h != nil {
+			return "between: " + h.Text + "\n"
+		}
 		return "none\n"
 	case "wait":
 		return s.wait(d)
