@@ -37,7 +37,7 @@ func (p *parser) listenAddresses(l *listenerv3.Listener, n *yaml.Node) {
 	switch {
 	case l.GetInternalListener() != nil && l.GetAddress() != nil:
 		p.add(lineOf(n, "address"), "listener %q is an internal one: it has no address", l.GetName())
-	case l.GetInternalListener() != nil:
+	case l.GetInternalListener() != nil || l.GetApiListener() != nil: // of gRPC clients, which need none
 	case l.GetAddress() == nil:
 		p.add(n.Line, "listener %q has no address", l.GetName())
 	}

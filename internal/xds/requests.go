@@ -83,7 +83,7 @@ func (s *session) sotwRequest(req *discoveryv3.DiscoveryRequest) error {
 // nameless reports whether a proxy that names nothing of a type asks for all of it. Of
 // other types an Envoy of state-of-the-world names nothing when nothing in it needs any,
 // with the version that it had when something did.
-func nameless(url string) bool { return fleet.KindOf(url).Unasked }
+func nameless(url string) bool { return fleet.KindOf(url).Unasked || fleet.KindOf(url).Awaited }
 
 // unwanted are the resources that a proxy was sent and does not ask for any more.
 func (st *typeState) unwanted() []string {
