@@ -100,6 +100,7 @@ func (w *world) fault() {
 		{"proxies that refuse", 1, func() { w.some(1, refuses) }},
 		{"modules that are none", 2, func() { w.must(w.write("filter.wasm", []byte("not a module"))) }},
 		{"saves on top of each other", 2, func() { w.save(); w.save() }},
+		{fmt.Sprintf("crowds of %d that were never seen, refuse and leave", manyStrangers), 2, w.strangers},
 		{"Envoys killed", 1, w.killEnvoy},
 	}
 	total := 0

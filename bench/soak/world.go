@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,6 +39,7 @@ type world struct {
 	cancel        context.CancelFunc // ends the simulated proxies
 	stayed        chan struct{}      // closed when they have
 	counts        map[string]int     // what was done
+	strange       atomic.Int64       // proxies that came once
 }
 
 // realProxy is an Envoy and the address of its listener.
