@@ -133,7 +133,7 @@ func printProblems(w io.Writer, s control.Status, now time.Time) error {
 				p.Node, strings.Join(p.Missing, " and ")))
 		}
 		if p.Streams > 1 {
-			lines = append(lines, fmt.Sprintf("%s has %d streams: a reconnect, or proxies with one id", p.Node, p.Streams))
+			lines = append(lines, fmt.Sprintf("the node id %s is shared by %d processes (or one has just come back): each is served, and a revision must hold on all of them", p.Node, p.Streams))
 		}
 	}
 	if len(lines) == 0 {

@@ -59,7 +59,9 @@ func (c *Control) probes(s *fleetState, n *nodeState, a rollout.Assignment) *xds
 		}
 		for _, check := range of.Meta.Checks {
 			if e.Has(check.Filter) {
-				plan.Probes = append(plan.Probes, probe(check, e, address, len(plan.Probes)))
+				p := probe(check, e, address, len(plan.Probes))
+				p.InSlot = c.inSlot(s, n, a, e)
+				plan.Probes = append(plan.Probes, p)
 			}
 		}
 	}
@@ -101,6 +103,15 @@ func (c *Control) beforehand(s *fleetState, n *nodeState, a rollout.Assignment) 
 	return out
 }
 
+// inSlot is where another process of the node id has a shadow listener. Streams call it.
+func (c *Control) inSlot(s *fleetState, n *nodeState, a rollout.Assignment, e snapshot.Entry) func(int) (*corev3.Address, error) {
+	if !e.Shadow {
+		return nil
+	}
+	snap, node, listener := c.compose(s, a), n.node, e.Listener
+	return func(slot int) (*corev3.Address, error) { return snap.ShadowAddress(listener, node, slot) }
+}
+
 // probe asks one check through one listener.
 func probe(check snapshot.Check, e snapshot.Entry, address *corev3.Address, i int) xds.Probe {
 	p := xds.Probe{
@@ -117,7 +128,7 @@ func probe(check snapshot.Check, e snapshot.Entry, address *corev3.Address, i in
 // entryAddress is where a proxy reaches a listener of its own.
 func (c *Control) entryAddress(s *fleetState, n *nodeState, a rollout.Assignment, e snapshot.Entry) (*corev3.Address, error) {
 	if e.Shadow {
-		return c.compose(s, a).ShadowAddress(e.Listener, n.node)
+		return c.compose(s, a).ShadowAddress(e.Listener, n.node, 0)
 	}
 	address := e.Address
 	asked, err := fleet.ListenAddresses(n.node)

@@ -22,6 +22,9 @@ type Options struct {
 	Dir         string // its working directory; its log is NODE.log in it
 	Concurrency int    // worker threads, 0 for 2
 	LogLevel    string // "" for warning
+	// BaseID and Epoch are for hot restart: processes with one BaseID, each with the next
+	// Epoch, hand their sockets over. 0 for none.
+	BaseID, Epoch int
 }
 
 // A Proxy is a running Envoy.
@@ -78,8 +81,14 @@ func arguments(o Options, p *Proxy) []string {
 		level = "warning"
 	}
 	args := []string{
-		"--config-path", o.Bootstrap, "--disable-hot-restart", "--admin-address-path", p.admin,
+		"--config-path", o.Bootstrap, "--admin-address-path", p.admin,
 		"--concurrency", strconv.Itoa(concurrency), "--log-level", level,
+	}
+	if o.BaseID == 0 {
+		args = append(args, "--disable-hot-restart")
+	} else {
+		args = append(args, "--base-id", strconv.Itoa(o.BaseID), "--restart-epoch", strconv.Itoa(o.Epoch),
+			"--drain-time-s", "1", "--parent-shutdown-time-s", "4", "--socket-path", "@envoy_waxwing_test")
 	}
 	if o.NodeID != "" {
 		args = append(args, "--service-node", o.NodeID)

@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -23,15 +25,16 @@ import (
 // address of their own, and real ones at other addresses where the proxy asks for
 // that. It is the same revision; all but those listeners is shared with s. What
 // the same proxy was given before, if anything, is looked at for listeners that
-// are as they were: to make one is more work than to push it.
-func (s *Snapshot) For(node *corev3.Node, before *Snapshot) (*Snapshot, error) {
+// are as they were: to make one is more work than to push it. slot tells processes of one
+// node id apart; see ShadowAddress.
+func (s *Snapshot) For(node *corev3.Node, slot int, before *Snapshot) (*Snapshot, error) {
 	addresses, err := fleet.ListenAddresses(node)
 	if err != nil {
 		return nil, err
 	}
 	return s.view(func(r *Resource) (*Resource, error) {
 		if r.shadow {
-			return s.shadowFor(r, node)
+			return s.shadowFor(r, node, slot)
 		}
 		if before != nil {
 			if own := before.Get(resource.ListenerType, r.Name); own != nil && own.moved == r.Version {
@@ -105,10 +108,10 @@ func (r *Resource) at(address *corev3.Address) (*Resource, error) {
 var addressField = (&listenerv3.Listener{}).ProtoReflect().Descriptor().Fields().ByName("address").Number()
 
 // shadowFor is a shadow listener with its address, which is put behind the shared
-// bytes: fields of a message may come in any order. The version needs no change:
-// a proxy's address is always the same.
-func (s *Snapshot) shadowFor(r *Resource, node *corev3.Node) (*Resource, error) {
-	address, err := s.ShadowAddress(r.Name, node)
+// bytes: fields of a message may come in any order. A proxy's address is always the
+// same, so that the version tells it by the slot alone.
+func (s *Snapshot) shadowFor(r *Resource, node *corev3.Node, slot int) (*Resource, error) {
+	address, err := s.ShadowAddress(r.Name, node, slot)
 	if err != nil {
 		return nil, err
 	}
@@ -120,18 +123,40 @@ func (s *Snapshot) shadowFor(r *Resource, node *corev3.Node) (*Resource, error) 
 	value = protowire.AppendBytes(value, text)
 	own := *r
 	own.binds = fleet.BindOf(address)
+	own.Version = InSlot(r.Version, slot)
 	own.Wire = &discoveryv3.Resource{
-		Name: r.Name, Version: r.Version,
+		Name: r.Name, Version: own.Version,
 		Resource: &anypb.Any{TypeUrl: r.typeURL(), Value: value},
 	}
 	return &own, nil
 }
 
+// InSlot is the version of something that is different for each process of a node id.
+func InSlot(version string, slot int) string {
+	if slot == 0 {
+		return version
+	}
+	return version + "/" + strconv.Itoa(slot)
+}
+
+// SlotOf takes such a version apart.
+func SlotOf(version string) (of string, slot int) {
+	of, number, ok := strings.Cut(version, "/")
+	if n, err := strconv.Atoi(number); ok && err == nil && n > 0 {
+		return of, n
+	}
+	return version, 0
+}
+
+// slotPorts is how far apart the shadow ports of two processes of one node id are.
+const slotPorts = 10
+
 // ShadowAddress is where a proxy has a shadow listener: an abstract Unix socket,
 // which takes no port and can't be reached from elsewhere, or a port of the
-// loopback interface where its bootstrap says so.
+// loopback interface where its bootstrap says so. Of processes that share a node id, on
+// purpose or while one is restarted, each has a slot, and so sockets of its own.
 // https://man7.org/linux/man-pages/man7/unix.7.html
-func (s *Snapshot) ShadowAddress(listener string, node *corev3.Node) (*corev3.Address, error) {
+func (s *Snapshot) ShadowAddress(listener string, node *corev3.Node, slot int) (*corev3.Address, error) {
 	address, err := fleet.ShadowAddress(node)
 	if err != nil {
 		return nil, err
@@ -143,13 +168,13 @@ func (s *Snapshot) ShadowAddress(listener string, node *corev3.Node) (*corev3.Ad
 				i++
 			}
 		}
-		socket.PortSpecifier = &corev3.SocketAddress_PortValue{PortValue: socket.GetPortValue() + i}
+		socket.PortSpecifier = &corev3.SocketAddress_PortValue{PortValue: socket.GetPortValue() + i + uint32(slot*slotPorts)}
 		return address, nil
 	}
 	// Proxies of one host share the name space, so that the server and the node are
 	// in it; and it is hashed, because the whole must be shorter than 108 bytes.
 	h := fnv.New128a()
-	h.Write([]byte(s.space + "\x00" + node.GetId() + "\x00" + listener))
+	h.Write([]byte(s.space + "\x00" + node.GetId() + "\x00" + InSlot(listener, slot)))
 	return &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{
 		Path: "@waxwing/" + hex.EncodeToString(h.Sum(nil)),
 	}}}, nil

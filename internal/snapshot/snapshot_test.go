@@ -223,7 +223,7 @@ func TestForOneProxy(t *testing.T) {
 	}
 	node := &corev3.Node{Id: "edge-1", Metadata: metadata}
 	own := func(change func(string) string, before *Snapshot) (*Snapshot, *Resource) {
-		s, err := build(t, "testdata/two_filters.yaml", change).For(node, before)
+		s, err := build(t, "testdata/two_filters.yaml", change).For(node, 0, before)
 		if err != nil {
 			t.Fatal(err)
 		}

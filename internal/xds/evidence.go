@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +45,15 @@ func (e *evidence) prune(node string) {
 	if w := e.nodes[node]; w != nil && w.plan == nil && len(w.health) == 0 && w.metrics == 0 {
 		delete(e.nodes, node)
 	}
+}
+
+// lostVoice is for how long a stream counts that says nothing: it may be one of a proxy that
+// has come back, which is still to be noticed as gone.
+const lostVoice = 5 * time.Second
+
+// waitsFor is whether a process of the node is yet to say that the checks hold.
+func (w *witness) waitsFor(plan string, now time.Time) bool {
+	return slices.ContainsFunc(w.health, func(h *healthStream) bool { return h.passed != plan && now.Sub(h.heard) < lostVoice })
 }
 
 // newest is the health discovery stream that speaks for the node, or nil.

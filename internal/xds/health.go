@@ -19,6 +19,11 @@ type healthStream struct {
 	stream healthv3.HealthDiscoveryService_StreamHealthCheckServer
 	news   chan struct{} // holds a token when there may be another plan
 	asked  *inquiry      // nil until something was sent
+	peer   string        // the address of its connection
+
+	// Written with the lock of evidence.
+	heard  time.Time // when it last reported, or was opened
+	passed string    // the ID of the plan that its last verdict was good for
 }
 
 func (h *healthStream) wake() {
@@ -42,7 +47,7 @@ func (s *Server) StreamHealthCheck(stream healthv3.HealthDiscoveryService_Stream
 	if err != nil {
 		return err
 	}
-	h := &healthStream{server: s, node: node, stream: stream, news: make(chan struct{}, 1)}
+	h := &healthStream{server: s, node: node, stream: stream, news: make(chan struct{}, 1), peer: peerOf(stream.Context()), heard: time.Now()}
 	s.healthOpened(h)
 	defer s.healthClosed(h)
 	reports, ended := make(chan *healthv3.EndpointHealthResponse), make(chan error, 1)
@@ -111,15 +116,16 @@ func (s *Server) healthClosed(h *healthStream) {
 func (h *healthStream) send() error {
 	h.server.evidence.mu.Lock()
 	w := h.server.evidence.open(h.node.GetId())
-	plan := w.plan
+	plan, index := w.plan, slices.Index(w.health, h)
 	h.server.evidence.mu.Unlock()
+	slot := h.server.slotOf(h.node.GetId(), h.peer, max(index, 0))
 	if plan == nil {
 		plan = nothing
 	}
-	if h.asked != nil && h.asked.plan == plan {
+	if h.asked != nil && h.asked.plan == plan && h.asked.slot == slot {
 		return nil
 	}
-	return h.ask(newInquiry(plan, false))
+	return h.ask(newInquiry(plan, slot, false))
 }
 
 func (h *healthStream) ask(q *inquiry) error {
@@ -128,7 +134,7 @@ func (h *healthStream) ask(q *inquiry) error {
 	if err != nil {
 		h.server.log.Error("a proxy can't be asked the checks", "node", h.node.GetId(), "error", err)
 		h.tell(Event{Kind: Probed, Plan: q.plan.ID, Failed: []string{err.Error()}})
-		if specifier, err = newInquiry(nothing, false).specifier(); err != nil {
+		if specifier, err = newInquiry(nothing, 0, false).specifier(); err != nil {
 			return err
 		}
 	}
@@ -140,13 +146,14 @@ func (h *healthStream) take(r *healthv3.EndpointHealthResponse) error {
 	now := time.Now()
 	h.server.evidence.mu.Lock()
 	h.server.evidence.open(h.node.GetId()).healthAt = now
+	h.heard = now
 	h.server.evidence.mu.Unlock()
 	if h.asked == nil {
 		return nil
 	}
 	v := h.asked.judge(r, now)
 	if v.again {
-		return h.ask(newInquiry(h.asked.plan, v.latch))
+		return h.ask(newInquiry(h.asked.plan, h.asked.slot, v.latch))
 	}
 	if v.passed || len(v.failed) > 0 {
 		h.tell(Event{Kind: Probed, Plan: h.asked.plan.ID, Passed: v.passed, Failed: v.failed, Wrong: v.wrong, Before: v.before, Unsure: v.unsure})
@@ -154,16 +161,33 @@ func (h *healthStream) take(r *healthv3.EndpointHealthResponse) error {
 	return nil
 }
 
-// tell passes on a verdict, if it is of the node's newest stream and of its plan.
+// tell passes on a verdict, if it is of the node's plan: one that is good when each process
+// of the node has given one, a bad one at once.
 func (h *healthStream) tell(e Event) {
 	h.server.evidence.mu.Lock()
 	defer h.server.evidence.mu.Unlock()
 	w := h.server.evidence.open(h.node.GetId())
-	if w.newest() != h || w.plan == nil || w.plan.ID != e.Plan {
+	if w.plan == nil || w.plan.ID != e.Plan {
 		return
+	}
+	h.passed = ""
+	if !e.Passed && w.newest() != h && unanswered(e.Wrong) {
+		return
+	}
+	if e.Passed {
+		h.passed = e.Plan
+		if w.waitsFor(e.Plan, time.Now()) {
+			return
+		}
 	}
 	e.Node = h.node
 	h.server.events.merge(e, mergeProbed)
+}
+
+// unanswered is whether no check was answered at all. Of a process beside a newer one it says
+// only that it is on its way out, and listens no more.
+func unanswered(wrong []Answer) bool {
+	return len(wrong) > 0 && !slices.ContainsFunc(wrong, func(a Answer) bool { return a.Status != 0 })
 }
 
 // mergeProbed keeps a failure until it is taken.

@@ -273,7 +273,8 @@ func TestHealthIdentity(t *testing.T) {
 	}
 }
 
-// Of two streams of a node both are told, and the newer one is heard.
+// Of two streams of a node both are told and both are heard: they may be of two processes.
+// A check holds when it does on both, and fails when it does on one.
 func TestTwoHealthStreams(t *testing.T) {
 	h := serve(t, Limits{})
 	older := h.health("a")
@@ -283,9 +284,14 @@ func TestTwoHealthStreams(t *testing.T) {
 	h.told(older, 1)
 	h.told(newer, 1)
 	h.Probe("a", plan("r1/live", "x"))
-	h.report(older, h.latched(older, 2, good), wrong)
+	asked := h.latched(older, 2, good)
+	h.report(older, asked, good)
 	h.report(newer, h.latched(newer, 2, good), good)
 	if e := h.expect(Probed, "a"); !e.Passed {
+		t.Errorf("%+v", e)
+	}
+	h.report(older, asked, wrong)
+	if e := h.expect(Probed, "a"); e.Passed || len(e.Wrong) != 1 {
 		t.Errorf("%+v", e)
 	}
 	newer.Close()
@@ -345,7 +351,7 @@ func TestProbesThatWouldAbort(t *testing.T) {
 	} {
 		plan := plan("a", "probe")
 		change(&plan.Probes[0])
-		if s, err := newInquiry(plan, false).specifier(); err == nil {
+		if s, err := newInquiry(plan, 0, false).specifier(); err == nil {
 			t.Errorf("%s: it would be sent %v", name, s)
 		}
 	}

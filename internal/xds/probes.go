@@ -43,8 +43,10 @@ type ProbePlan struct {
 type Probe struct {
 	Name    string          // for people; it has no header's value
 	Address *corev3.Address // the proxy's own listener: TCP on loopback, or an abstract Unix socket ("@…")
-	Check   fleet.Check
-	Extra   []fleet.Header // more headers than the check's
+	// InSlot is that of another process with the node id than the first, nil for the same.
+	InSlot func(slot int) (*corev3.Address, error)
+	Check  fleet.Check
+	Extra  []fleet.Header // more headers than the check's
 	// Before says that it goes through a real listener as it is, beside those through the
 	// shadow: what comes of it is told, and does not count.
 	Before bool
@@ -88,6 +90,7 @@ func (s *Server) HealthOpen(nodeID string) bool {
 // would then not even report.
 type inquiry struct {
 	plan *ProbePlan
+	slot int    // of the process that is asked
 	name string // what its clusters' names have in common
 	// latched says that one failure of a probe stays to be seen. A proxy
 	// acknowledges a listener a moment before its workers listen, so that a plan is
@@ -110,9 +113,9 @@ type progress struct {
 // nothing is a plan without probes.
 var nothing = &ProbePlan{Report: time.Hour}
 
-func newInquiry(plan *ProbePlan, latched bool) *inquiry {
+func newInquiry(plan *ProbePlan, slot int, latched bool) *inquiry {
 	return &inquiry{
-		plan: plan, latched: latched, progress: make([]progress, len(plan.Probes)),
+		plan: plan, slot: slot, latched: latched, progress: make([]progress, len(plan.Probes)),
 		name: plan.ID + "/" + rand.Text() + "/",
 	}
 }
@@ -148,6 +151,13 @@ func (q *inquiry) report() time.Duration {
 func (q *inquiry) specifier() (*healthv3.HealthCheckSpecifier, error) {
 	out := &healthv3.HealthCheckSpecifier{Interval: durationpb.New(q.report())}
 	for i, p := range q.plan.Probes {
+		if p.InSlot != nil && q.slot > 0 {
+			address, err := p.InSlot(q.slot)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", p.Name, err)
+			}
+			p.Address = address
+		}
 		if corev3.RequestMethod_value[p.Check.Method] == 0 {
 			return nil, fmt.Errorf("%s: Envoy's health checks have no method %s", p.Name, p.Check.Method)
 		}

@@ -23,6 +23,8 @@ type proxy struct {
 	gone      bool          // off the server's table
 	place     *list.Element // in Server.absent, while it has no session; the server's lock
 	software  string        // of the proxy that refused it: another may accept
+	target    string        // the ID of what it is to have
+	told      string        // the ID of the target that all sessions were last told to serve
 	ack       *Verdict
 	nack      *Verdict
 }
@@ -52,7 +54,11 @@ func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
 	}
 	s.present(p)
 	session.node, session.proxy = node, p // nobody else has the session yet
+	session.slot = p.freeSlot(0)
+	// Beside another process of its id it is none that has lost what it had.
+	fresh = fresh && len(p.sessions) == 0
 	p.sessions = append(p.sessions, session)
+	p.told = ""
 	s.events.put(Event{Kind: Connected, Node: node, Fresh: fresh})
 }
 
@@ -87,6 +93,15 @@ func (s *Server) proxyOf(nodeID string) *proxy {
 func (s *Server) quit(session *session) {
 	defer s.forgetSome()
 	p := session.proxy
+	s.takeOff(session)
+	s.wakeHealth(session.node.GetId())
+	for _, other := range p.all() {
+		other.sibling() // what was in the way of another may be free now
+	}
+}
+
+func (s *Server) takeOff(session *session) {
+	p := session.proxy
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.Index(p.sessions, session)
@@ -99,7 +114,10 @@ func (s *Server) quit(session *session) {
 		p.gone = len(p.rejected) == 0
 		s.left(p, session.node.GetId())
 	case newest: // an older stream speaks for the proxy again
+		p.told = ""
 		s.events.put(Event{Kind: Connected, Node: p.sessions[len(p.sessions)-1].node})
+	default:
+		p.report()
 	}
 }
 
@@ -196,8 +214,25 @@ func (p *proxy) cut(why error) {
 }
 
 func (p *proxy) assign(target Target) {
+	p.wants(target.Snapshot)
 	for _, session := range p.all() {
 		session.assign(target)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report()
+}
+
+// wants notes which target it is to be told of that all have accepted it.
+func (p *proxy) wants(target *snapshot.Snapshot) {
+	id := ""
+	if target != nil {
+		id = target.ID
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if id != p.target {
+		p.target, p.told = id, ""
 	}
 }
 
@@ -208,11 +243,11 @@ func (p *proxy) all() []*session {
 	return slices.Clone(p.sessions)
 }
 
-// tell passes on evidence, if it comes from the session that speaks for the proxy.
+// tell passes on evidence of any process of the node id.
 func (p *proxy) tell(session *session, e Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.sessions) > 0 && p.sessions[len(p.sessions)-1] == session {
+	if slices.Contains(p.sessions, session) {
 		p.server.events.put(e)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
@@ -252,6 +253,9 @@ func versionOf(have map[string]string) string {
 func (s *session) report() {
 	if !s.served {
 		s.served = true
-		s.tell(Event{Kind: Served, Revision: s.target.ID, Named: s.names()})
+		s.serves.Store(&Event{Kind: Served, Node: s.node, Revision: s.target.ID, Named: s.names(), Elapsed: time.Since(s.assigned)})
+		s.proxy.mu.Lock()
+		defer s.proxy.mu.Unlock()
+		s.proxy.report()
 	}
 }

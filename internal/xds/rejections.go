@@ -47,11 +47,25 @@ func blamed(versions map[string]string, message string) map[string]string {
 func named(versions map[string]string, message string) map[string]string {
 	some := map[string]string{}
 	for name, version := range versions {
-		if strings.Contains(message, name+": ") {
+		if names(message, name+": ") {
 			some[name] = version
 		}
 	}
 	return some
+}
+
+// names is whether a message has a name that is not the end of a longer one.
+func names(message, name string) bool {
+	for rest := message; ; {
+		i := strings.Index(rest, name)
+		if i < 0 {
+			return false
+		}
+		if i == 0 || strings.ContainsRune(" \n,", rune(rest[i-1])) {
+			return true
+		}
+		rest = rest[i+1:]
+	}
 }
 
 // hold reports whether a resource of a target was refused, alone or together with

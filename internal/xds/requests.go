@@ -32,6 +32,7 @@ func (s *session) deltaRequest(req *discoveryv3.DeltaDiscoveryRequest) error {
 	if st == nil {
 		st = s.begin(url)
 		st.sub = stream.NewDeltaSubscription(subscribe, unsubscribe, nil, nameless(url))
+		s.claimVersions(url, req.GetInitialResourceVersions())
 		st.have = maps.Clone(req.GetInitialResourceVersions())
 		st.acked = st.have
 	} else {
@@ -64,6 +65,7 @@ func (s *session) sotwRequest(req *discoveryv3.DiscoveryRequest) error {
 		st.sub = stream.NewSotwSubscription(req.GetResourceNames(), nameless(url))
 		if req.GetResponseNonce() == "" {
 			st.resume = req.GetVersionInfo()
+			s.claimSet(st)
 			s.recall(st)
 		}
 	case st.awaited != nil:

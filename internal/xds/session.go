@@ -32,12 +32,18 @@ type session struct {
 
 	mu       sync.Mutex
 	target   *snapshot.Snapshot // nil: keep what it has
+	given    *snapshot.Snapshot // the same, as it is for every proxy
+	slot     int                // see slots.go; written with the proxy's lock, too
+	claimed  bool               // the proxy has said which, or that it has none
+	peer     string             // the address of its connection
 	licence  licence            // what the target allows; see wall.go
 	owners   map[string]string  // whose the real listeners are, as far as they were sent by this session
 	kept     map[string]bool    // listeners that a target lacks and does not remove, of which that is said
 	assigned time.Time
-	halted   atomic.Bool // the proxy refused a part of the target
-	served   bool        // the target was reported as served
+	halted   atomic.Bool           // the proxy refused a part of the target
+	served   bool                  // the target was reported as served
+	serves   atomic.Pointer[Event] // says that the proxy has accepted the target; nil before
+	troubled atomic.Bool           // what it refused it could not take, for trouble of its own
 	types    map[string]*typeState
 
 	nonce    int64        // of the last response
@@ -84,7 +90,7 @@ func newSession(stream grpc.ServerStream, s *Server, sotw bool) (*session, error
 	transport, err := transportOf(stream.Context())
 	return &session{
 		stream: stream, transport: transport,
-		server: s, sotw: sotw, opened: time.Now(), types: map[string]*typeState{},
+		server: s, sotw: sotw, opened: time.Now(), types: map[string]*typeState{}, peer: peerOf(stream.Context()),
 	}, err
 }
 
@@ -145,9 +151,10 @@ func (s *session) assign(t Target) {
 	s.licence = t.licence()
 	if target == nil || s.target == nil || target.ID != s.target.ID {
 		s.served, s.assigned = false, time.Now()
+		s.serves.Store(nil)
 		s.halted.Store(false)
 	}
-	s.target = s.own(target)
+	s.given, s.target = target, s.own(target)
 	s.advance()
 }
 
@@ -156,7 +163,7 @@ func (s *session) own(target *snapshot.Snapshot) *snapshot.Snapshot {
 	if target == nil {
 		return nil
 	}
-	view, err := target.For(s.node, s.target)
+	view, err := target.For(s.node, s.slot, s.target)
 	if err != nil {
 		s.server.log.Error("a proxy's listeners can't be moved: it keeps what it has", "node", s.node.GetId(), "error", err)
 		return nil

@@ -144,7 +144,7 @@ func (s *session) sent(st *typeState) {
 // message around them is made for this proxy.
 func (s *session) message(p *push, nonce string) proto.Message {
 	if s.sotw {
-		m := &discoveryv3.DiscoveryResponse{TypeUrl: p.url, VersionInfo: p.version, Nonce: nonce}
+		m := &discoveryv3.DiscoveryResponse{TypeUrl: p.url, VersionInfo: s.versioned(p), Nonce: nonce}
 		for _, r := range p.add {
 			m.Resources = append(m.Resources, r.Wire.GetResource())
 		}

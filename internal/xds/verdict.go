@@ -90,6 +90,10 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 		}
 	}
 	trouble := isTrouble(st.url, versions, v.Message)
+	if trouble && s.evade(st, versions, v.Message, p) {
+		return
+	}
+	s.troubled.Store(trouble)
 	if !trouble {
 		s.proxy.refuse(st.url, versions, v.Message)
 	}

@@ -113,7 +113,7 @@ func (s *session) recognize(st *typeState) {
 		return
 	}
 	for _, before := range s.licence.before {
-		view, err := before.For(s.node, nil)
+		view, err := before.For(s.node, s.slot, nil)
 		if err != nil {
 			return // own has said so
 		}
