@@ -25,11 +25,11 @@ func (s *step) noteAbsence() {
 	connected := len(s.proxies) > 0
 	s.clock(&r.loneAt, !connected)
 	s.clock(&r.vacantAt, connected && r.members == 0 && s.troubledMembers() == 0)
-	switch {
-	case !connected || r.members > r.joining:
-		r.emptyAt = time.Time{}
-	case s.isEmpty() && r.emptyAt.IsZero():
+	switch empty := s.isEmpty(); {
+	case empty && r.emptyAt.IsZero():
 		r.emptyAt = s.now
+	case !connected || !empty && r.members > r.joining:
+		r.emptyAt = time.Time{}
 	}
 }
 
@@ -44,8 +44,19 @@ func (s *step) clock(since *time.Time, is bool) {
 }
 
 // isEmpty is whether proxies are connected and none of them can be of the stage.
-func (s *step) isEmpty() bool {
-	return len(s.proxies) > 0 && len(s.Rollout.Members) == 0
+// Members that earlier stages brought in are none of it if it does not match them: a
+// stage of one region is not passed because another has the revision.
+func (f *Fleet) isEmpty() bool {
+	r := f.Rollout
+	if len(f.proxies) == 0 || len(r.Members) == 0 || r.pool == nil || r.pool.seats > 0 {
+		return len(f.proxies) > 0 && len(r.Members) == 0
+	}
+	for _, at := range r.Members {
+		if at == r.Stage {
+			return false // it has trouble of its own, say
+		}
+	}
+	return true
 }
 
 // vacant takes other proxies where all of a stage are gone for long, and gives the
@@ -67,6 +78,11 @@ func (s *step) vacant() {
 		}
 		return
 	}
+	if s.isEmpty() && r.pool != nil {
+		s.fillUp()
+		s.sayEmpty()
+		return
+	}
 	if r.members > 0 || len(s.proxies) == 0 || s.troubledMembers() > 0 {
 		return
 	}
@@ -77,6 +93,13 @@ func (s *step) vacant() {
 	if s.Rollout != nil {
 		s.recruit()
 		s.sayEmpty()
+	}
+}
+
+// fillUp takes proxies into the stage that can be of it now.
+func (s *step) fillUp() {
+	for _, enlisted := range s.Rollout.pool.fill(s) {
+		s.place(enlisted)
 	}
 }
 

@@ -113,7 +113,7 @@ func (f *Fleet) HoldUp(now time.Time) *HoldUp {
 		what, does = h.paused(r)
 	case r.next != nil:
 		what, does = h.newer(r)
-	case r.members == 0:
+	case r.members == 0 || f.isEmpty():
 		what, does = f.nobody(&h)
 	case r.waiting > 0:
 		what, does = f.phases(&h), "gives the revision up"
@@ -158,7 +158,7 @@ func (f *Fleet) nobody(h *HoldUp) (what, does string) {
 	case len(f.proxies) == 0:
 		h.Kind, h.Since = WaitNoProxy, cmp.Or(r.loneAt, r.StageAt)
 		return fmt.Sprintf("stage %q waits for a proxy: none of the fleet is connected", h.Stage), "gives the revision up"
-	case len(r.Members) == 0:
+	case f.isEmpty():
 		h.Kind, h.Since = WaitEmpty, cmp.Or(r.emptyAt, r.StageAt)
 		if stage.Deadline > 0 {
 			h.Until, h.Then = h.Since.Add(stage.Deadline), "the revision is rejected"

@@ -144,8 +144,12 @@ func (st Stage) matches(attributes map[string]string) bool {
 
 // advance takes the steps that are due.
 func (s *step) advance() {
-	if r := s.Rollout; r == nil || r.Paused {
+	r := s.Rollout
+	if r == nil || r.Paused {
 		return
+	}
+	if r.pool == nil && !r.stage().whole() && len(s.proxies) > 0 {
+		s.recruit() // after a restart, or when a proxy became another fleet's
 	}
 	for s.Rollout != nil && s.turn() {
 	}
@@ -255,10 +259,10 @@ func (s *step) settles(p *proxy) (next Phase, checks, settles bool) {
 func (s *step) turn() bool {
 	r := s.Rollout
 	switch {
-	case r.Move && len(r.Members) == 0 && r.Stage < len(r.Plan.Stages)-1:
+	case r.Move && s.isEmpty() && r.Stage < len(r.Plan.Stages)-1:
 		s.startStage(r.Stage + 1) // none that is to be moved is of it, and the others serve it already
 		return true
-	case r.members == 0 || r.unproven > 0:
+	case r.members == 0 || r.unproven > 0 || s.isEmpty():
 		return false
 	case !r.Released:
 		s.release()
