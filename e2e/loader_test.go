@@ -126,7 +126,7 @@ var loaderFields = []struct {
 	{"bool", "CLUSTER", "respect_dns_ttl: V", []string{`yes`, `Off`, `yEs`, `"yes"`, `"on"`, `"True"`, `y`, `N`, `null`, `1`, `"1"`, `tr`, `[yes]`}},
 	{"enum", "CLUSTER", "dns_lookup_family: V", []string{`v4_only`, `Auto`, `V4-ONLY`, `1`, `"1"`, `" 1"`, `99`, `1.0`, `null`, `""`, `[AUTO]`}},
 	{"port", "LISTENER", "additional_addresses: [{address: {socket_address: {address: 127.0.0.1, port_value: V}}}]",
-		[]string{`"5"`, `" 5"`, `+5`, `5.0`, `5.5`, `1e1`, `0x10`, `"0x10"`, `010`, `0o10`, `08`, `5_0`, `0b1`, `-1`, `yes`, `3000000000`, `30000000000000000000`, `http`}},
+		[]string{`"5"`, `" 5"`, `+5`, `5.5`, `0x10`, `010`, `0o10`, `08`, `5_0`, `0b1`, `-1`, `yes`, `3000000000`, `30000000000000000000`, `http`}},
 	{"wrapped", "CLUSTER", "per_connection_buffer_limit_bytes: V", []string{`5`, `"5"`, `{value: 5}`, `{}`, `null`, `[5]`, `3000000000`, `5.5`}},
 	{"wrappedbool", "CLUSTER", "outlier_detection: {always_eject_one_host: V}", []string{`on`, `"y"`, `{value: "no"}`, `1`}},
 	{"double", "HCM", "tracing: {client_sampling: {value: V}}", []string{`5`, `5.5`, `"5.5"`, `" 5"`, `1e1`, `0x10`, `"NaN"`, `.5`, `abc`, `yes`}},
