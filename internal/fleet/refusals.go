@@ -3,11 +3,13 @@ package fleet
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -177,5 +179,14 @@ func (p *parser) removedHeaders(r protoreflect.Message, n *yaml.Node) {
 		for i := range r.Get(field).List().Len() {
 			p.changedHeader(r.Get(field).List().Get(i).String(), lineOf(n, string(name), i))
 		}
+	}
+}
+
+// period reports a duration of less than nothing, of which no field of Envoy's takes
+// one, where no rule of the API has done so.
+func (p *parser) period(d *durationpb.Duration, n *yaml.Node) {
+	reported := slices.ContainsFunc(p.list, func(e *Error) bool { return e.Line == n.Line })
+	if d.AsDuration() < 0 && !reported {
+		p.add(n.Line, "a duration can't be negative")
 	}
 }

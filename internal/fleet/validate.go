@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 
@@ -22,6 +23,9 @@ func (p *parser) validate() {
 				p.rules(m, n)
 			}
 			p.refuse(m, n)
+			if d, ok := m.(*durationpb.Duration); ok && !inAny {
+				p.period(d, n)
+			}
 		})
 		if a, ok := r.msg.(*endpointv3.ClusterLoadAssignment); ok {
 			p.fixedEndpoints(a, r.node, "")
