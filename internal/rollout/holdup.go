@@ -124,6 +124,10 @@ func (f *Fleet) HoldUp(now time.Time) *HoldUp {
 		h.Then = strings.Replace(h.Then, "the revision is rejected", "its proxies stay with their fleet", 1)
 		does = strings.Replace(does, "the revision up", "the move up", 1)
 	}
+	if r.Move { // the revision is served, and stays that
+		h.Then = strings.Replace(h.Then, "the revision is rejected", "the move is given up", 1)
+		does = strings.Replace(does, "the revision", "the move", 1)
+	}
 	h.Text = h.sentence(what, does, now)
 	return &h
 }
