@@ -122,7 +122,12 @@ func (c *Control) fleetChanged(ctx context.Context, change watch.Change) {
 			f.fleet, f.twin = nil, f.fleet
 		}
 	}
+	delete(c.together, change.Path)
+	had := f.name
 	c.read(ctx, change.Path, f)
+	if had != f.name {
+		c.freed(ctx, had)
+	}
 }
 
 // fleetOf is the fleet that had a file last.
@@ -159,7 +164,9 @@ func (c *Control) read(ctx context.Context, path string, f *fleetFile) {
 // otherFile finds another file with a fleet of this name.
 func (c *Control) otherFile(path, name string) string {
 	for _, other := range slices.Sorted(maps.Keys(c.desired.files)) {
-		if f := c.desired.files[other]; other != path && f.fleet != nil && f.fleet.Name == name {
+		f := c.desired.files[other]
+		next, changes := c.together[other] // to be read after this one
+		if other != path && f.fleet != nil && f.fleet.Name == name && (!changes || next == name) {
 			return other
 		}
 	}

@@ -140,12 +140,8 @@ func (c *Control) fileGone(ctx context.Context, path string) {
 	delete(c.desired.files, path)
 	delete(c.problems, path)
 	c.giveUpBuild(f.name)
-	for _, other := range slices.Sorted(maps.Keys(c.desired.files)) {
-		if o := c.desired.files[other]; o.twin != nil && o.twin.Name == f.name {
-			o.fleet, o.twin, o.err = o.twin, nil, nil
-			c.read(ctx, other, o)
-			return
-		}
+	if c.freed(ctx, f.name) {
+		return
 	}
 	s := c.fleets[f.name]
 	if s == nil || s.file != path || c.onDisk(f.name) {
@@ -164,6 +160,18 @@ func (c *Control) fileGone(ctx context.Context, path string) {
 		c.wake(s.gone.Add(c.Grace))
 	}
 	c.watchModules()
+}
+
+// freed has a file take a fleet that another one had until now.
+func (c *Control) freed(ctx context.Context, name string) bool {
+	for _, path := range slices.Sorted(maps.Keys(c.desired.files)) {
+		if f := c.desired.files[path]; f.twin != nil && f.twin.Name == name && c.otherFile(path, name) == "" {
+			f.fleet, f.twin, f.err = f.twin, nil, nil
+			c.read(ctx, path, f)
+			return true
+		}
+	}
+	return false
 }
 
 // retireGone retires fleets whose files are gone for long enough.

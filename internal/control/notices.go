@@ -22,12 +22,10 @@ func (c *Control) onDiskMatch(name string) *fleet.Match {
 	return nil
 }
 
-// wouldHave are the connected proxies that a fleet is to have by what its file says.
-func (c *Control) wouldHave(s *fleetState) []string {
-	var out []string
+// matchesNone is whether a fleet is to have no connected proxy by what its file says.
+func (c *Control) matchesNone(s *fleetState) bool {
 	m := c.onDiskMatch(s.name)
-	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
-		n := c.nodes[id]
+	for _, n := range c.nodes {
 		name := c.best(n.node, n.home, func(other *fleetState) *fleet.Match {
 			if other == s && m != nil {
 				return m
@@ -35,10 +33,10 @@ func (c *Control) wouldHave(s *fleetState) []string {
 			return other.claims(n.home)
 		})
 		if name == s.name {
-			out = append(out, id)
+			return false
 		}
 	}
-	return out
+	return true
 }
 
 // sayAtSave says what is seldom meant of a file that was saved.
@@ -47,8 +45,7 @@ func (c *Control) sayAtSave(path string, f *fleetFile) {
 	for _, text := range c.ties(path, f) {
 		c.sayNotice(s, text)
 	}
-	now := len(c.wouldHave(s))
-	if had := c.count(s.name); now == 0 && had > 0 {
+	if had := c.count(s.name); had > 0 && c.matchesNone(s) {
 		c.sayNotice(s, fmt.Sprintf("%s:%d: match: %s matches no connected proxy any more: by this edit it loses its last, %d of them",
 			path, f.fleet.MatchLine, f.fleet.Match, had))
 	}
@@ -103,7 +100,7 @@ func (c *Control) notices(s *fleetState) []string {
 		out = append(out, fmt.Sprintf("its file %s is gone: it is retired in %s", s.file, max(0, c.Grace-time.Since(s.gone)).Round(time.Second)))
 	case f != nil && f.fleet != nil:
 		out = append(out, c.ties(path, f)...)
-		if len(c.wouldHave(s)) == 0 {
+		if c.matchesNone(s) {
 			out = append(out, fmt.Sprintf("%s:%d: no connected proxy matches it: %s", path, f.fleet.MatchLine, f.fleet.Match))
 		}
 	}
@@ -114,17 +111,19 @@ func (c *Control) notices(s *fleetState) []string {
 func (c *Control) movements(s *fleetState) []string {
 	var kept []string
 	held := map[string][]string{}
-	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
-		n := c.nodes[id]
-		switch to := c.claimant(n); {
-		case n.home == s.name && n.fleet == "" && n.base != "":
+	for id, n := range c.nodes {
+		switch {
+		case n.fleet == s.name: // as nearly all of them
+		case n.fleet == "" && n.home == s.name && n.base != "":
 			kept = append(kept, id)
-		case to == s.name && n.fleet != s.name && n.fleet != "":
+		case n.fleet != "" && c.claimant(n) == s.name:
 			held[n.fleet] = append(held[n.fleet], id)
 		}
 	}
+	slices.Sort(kept)
 	var out []string
 	for _, from := range slices.Sorted(maps.Keys(held)) {
+		slices.Sort(held[from])
 		out = append(out, fmt.Sprintf("%s of fleet %s match it, and are moved when the rollout of that has ended", named(held[from]), from))
 	}
 	if len(kept) > 0 {
