@@ -160,6 +160,32 @@ func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 	}
 }
 
+// A filter that answers rightly for as long as its stages last, and lets all pass
+// later, fails its checks, which are asked on: it is taken back.
+func TestFilterThatWearsOut(t *testing.T) {
+	w := newWorld(t)
+	write(t, w.fleet, w.fleetYAML(fleetOptions{
+		Rollout: noStages,
+		Checks:  `[{request: {headers: {token: "32323"}}, expect: {status: 200}}, {request: {headers: {token: "432323"}}, expect: {status: 403}}]`,
+	}))
+	write(t, w.module, gate(t, 1))
+	w.startServer()
+	p := w.proxies(1)[0]
+	save(t, w.module, assemble(t, "wears_out"))
+	w.happened(rollout.Serving, 2)
+	for range 900 { // on two workers
+		if a, err := p.ask("token", "432323"); err != nil || a.status == http.StatusOK {
+			break
+		}
+	}
+	_, passes, _ := p.asksUntil(http.StatusOK, "432323")
+	back := w.happened(rollout.TakenBack, 2)
+	t.Logf("degraded %s and taken back %s after it let a request pass: %s",
+		w.happened(rollout.DegradedNow, 2).At.Sub(passes).Round(time.Millisecond), back.At.Sub(passes).Round(time.Millisecond), back.Reason)
+	p.runs("x-build", build(1))
+	p.wants(403, forbidden, "token", "432323")
+}
+
 // The service behind a good filter fails for a while: the fleet is degraded, which
 // the status and the metric say at once, and nothing is taken back for it; then it
 // is well again.
