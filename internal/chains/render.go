@@ -190,6 +190,9 @@ func (l Listener) downstream(s Setting) object {
 	if l.CA != "" {
 		common["validation_context_sds_secret_config"] = bySDS(l.CA)
 	}
+	if l.Kind == HTTP2 {
+		common["alpn_protocols"] = list{"h2"} // or a client begins with HTTP/1
+	}
 	out := object{"common_tls_context": common}
 	if l.Tickets != "" {
 		out["session_ticket_keys_sds_secret_config"] = bySDS(l.Tickets)

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"strings"
 	"time"
 )
@@ -102,4 +103,9 @@ func (k *Keys) Content(kind SecretKind, turn int) any {
 	default:
 		return object{"generic_secret": object{"secret": inline(fmt.Sprintf("credential-%d", turn))}}
 	}
+}
+
+// listener is one with TLS, for a service.
+func (k *Keys) listener(l net.Listener) net.Listener {
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{k.Service}, MinVersion: tls.VersionTLS12})
 }

@@ -1,0 +1,30 @@
+package e2e
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/waxwing-xds/waxwing/internal/chains"
+)
+
+// Ten random changes, one after another, of an Envoy under load: each ends in serving, and
+// no request fails that the change does not explain. `make chains` makes more of them.
+func TestChainOfChanges(t *testing.T) {
+	for i, sotw := range []bool{false, true} {
+		seed := uint64(i + 1) //nolint:gosec // small
+		r, err := chains.NewReal(t.Context(), chains.RealOptions{
+			Log: slog.New(slog.NewTextHandler(t.Output(), nil)), XDS: xdsPath, Envoy: envoyPath, Dir: t.TempDir(), SotW: sotw,
+		})
+		if r != nil {
+			t.Cleanup(r.End)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		count, err := r.Play(t.Context(), chains.NewGenerator(seed).NewChain(seed, 5))
+		t.Logf("state-of-the-world: %t, seed %d: %+v", sotw, seed, count)
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
