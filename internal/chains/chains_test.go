@@ -1,8 +1,10 @@
 package chains
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -104,20 +106,45 @@ func TestChains(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			chain := testChain(seed)
-			synctest.Test(t, func(t *testing.T) {
-				if err := play(t, chain, setting, modules); err != nil {
-					t.Errorf("seed %d: %v", seed, err)
-				}
+			err := playAlone(t, chain, setting, modules)
+			if err == nil {
+				return
+			}
+			small := Shrink(chain, 60, func(c Chain) bool {
+				other := playAlone(t, c, setting, modules)
+				return other != nil && kind(other) == kind(err)
 			})
+			report, wrong := small.Report(setting)
+			t.Errorf("seed %d: %v\nTo see it again: go test ./internal/chains -run TestChains -chains 1 -seed %d -v\nMade smaller, it fails with %v:\n%s",
+				seed, errors.Join(err, wrong), seed, playAlone(t, small, setting, modules), report)
 		})
 	}
 }
 
+// playAlone plays a chain in a bubble of its own.
+func playAlone(t *testing.T, c Chain, setting Setting, modules [2][]byte) (err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { err = play(t, c, setting, modules) })
+	return err
+}
+
+// kind is what failed, without names and numbers: what fails otherwise is another fault.
+func kind(err error) string {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	if _, after, ok := strings.Cut(text, "): "); ok && strings.HasPrefix(text, "step") {
+		text = after
+	}
+	text = named.ReplaceAllString(text, "#")
+	return text[:min(len(text), 80)]
+}
+
+var named = regexp.MustCompile(`[a-z.]*[0-9]+`)
+
 // testChain is the chain of a seed.
 func testChain(seed uint64) Chain {
 	g := NewGenerator(seed)
-	g.Listeners = slices.DeleteFunc(slices.Clone(AllListeners), func(k ListenerKind) bool { return k == HTTP2 })
-	g.Without = []string{"swap ports"}
+
+	g.Without = nil
 	c := g.NewChain(seed, 6)
 	c.Noise = true
 	return c
