@@ -117,7 +117,7 @@ func probe(check snapshot.Check, e snapshot.Entry, address *corev3.Address, i in
 	p := xds.Probe{
 		Name: fmt.Sprintf("%s #%d (line %d: %s %s expects %d) by %s", check.Filter, i+1, check.Line, check.Method,
 			filepath.Clean(check.Path), check.Status, e.Listener),
-		Address: address, Check: check.Check,
+		Address: address, Check: check.Check, HTTP2: e.HTTP2,
 	}
 	if e.Shadow && check.Upstream != http.StatusOK {
 		p.Extra = []fleet.Header{{Name: snapshot.UpstreamHeader, Value: strconv.Itoa(check.Upstream)}}

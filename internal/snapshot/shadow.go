@@ -42,6 +42,7 @@ type Entry struct {
 	Filters  []string        // those of the fleet file in its chain
 	Address  *corev3.Address // of a real listener
 	Shadow   bool
+	HTTP2    bool   // it understands nothing else
 	Why      string // why it can't be asked; "" if it can
 }
 
@@ -99,6 +100,8 @@ func (out *shadows) listener(s *Snapshot, l *listenerv3.Listener, used map[strin
 					real.Filters = append(real.Filters, name)
 				}
 			}
+			// The shadow's own codec finds out by itself what it is spoken to.
+			real.HTTP2 = real.HTTP2 || hcm.GetCodecType() == hcmv3.HttpConnectionManager_HTTP2
 			if chain.GetTransportSocket() != nil && real.Why == "" {
 				real.Why = "its connections are encrypted (TLS): health discovery does not ask through them"
 			}

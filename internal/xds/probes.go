@@ -47,6 +47,7 @@ type Probe struct {
 	InSlot func(slot int) (*corev3.Address, error)
 	Check  fleet.Check
 	Extra  []fleet.Header // more headers than the check's
+	HTTP2  bool           // the listener understands nothing else
 	// Before says that it goes through a real listener as it is, beside those through the
 	// shadow: what comes of it is told, and does not count.
 	Before bool
@@ -196,8 +197,13 @@ func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
 		healthy = 1 << 30
 	}
 	interval := durationpb.New(q.interval(p))
+	codec := typev3.CodecClientType_HTTP1
+	if p.HTTP2 {
+		codec = typev3.CodecClientType_HTTP2
+	}
 	check := &corev3.HealthCheck_HttpHealthCheck{
-		Host: p.Check.Host, Path: p.Check.Path,
+		CodecClientType: codec,
+		Host:            p.Check.Host, Path: p.Check.Path,
 		Method:           corev3.RequestMethod(corev3.RequestMethod_value[p.Check.Method]),
 		ExpectedStatuses: []*typev3.Int64Range{{Start: int64(p.Check.Status), End: int64(p.Check.Status) + 1}},
 	}
