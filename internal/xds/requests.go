@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/stream/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
@@ -35,6 +36,9 @@ func (s *session) deltaRequest(req *discoveryv3.DeltaDiscoveryRequest) error {
 		s.claimVersions(url, req.GetInitialResourceVersions())
 		st.have = maps.Clone(req.GetInitialResourceVersions())
 		st.acked = st.have
+		if url == resource.ListenerType {
+			s.recallBinds(st)
+		}
 	} else {
 		st.sub.UpdateResourceSubscriptions(subscribe, unsubscribe)
 		// What a proxy gave up it has forgotten, and what it subscribes to again,

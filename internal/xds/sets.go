@@ -1,65 +1,112 @@
 package xds
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
-// A state-of-the-world proxy that connects again says the version of the clusters that it
-// has, not which. Of a set that leaves one out it drops that one at once, while a listener
-// that is yet to be replaced sends requests there: they are answered 503. So the server
-// remembers the sets that it sent, by version, and such a proxy is treated as one that
-// never went away.
+// What a proxy says of what it has when it connects again is less than the server needs
+// to know. A state-of-the-world proxy says the version of its clusters, not which: of a
+// set that leaves one out it drops that one at once, while a listener that is yet to be
+// replaced sends requests there, which are answered 503. No proxy says where its listeners
+// are: what comes to the address of one that moves is refused. So the server remembers
+// what it sent, by version, and treats such a proxy as one that never went away.
 
-// maxSets is how many are remembered. A proxy that comes back is on one of the last few.
-const maxSets = 64
+// How much is remembered. A proxy that comes back is on one of the last few.
+const (
+	maxSets  = 64
+	maxBinds = 1024
+)
 
-// sets are whole sets of clusters by version. Their resources are shared.
+// sets are whole sets of clusters or listeners, and where listeners are, by version. Their
+// resources are shared.
 type sets struct {
-	mu        sync.Mutex
-	byVersion map[string][]*snapshot.Resource
-	order     []string // oldest first
+	mu    sync.Mutex
+	whole recent[[]*snapshot.Resource]
+	binds recent[[]fleet.Bind]
 }
 
-func (m *sets) put(version string, all []*snapshot.Resource) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.byVersion == nil {
-		m.byVersion = map[string][]*snapshot.Resource{}
+// recent keeps what was put into it last, by key.
+type recent[T any] struct {
+	byKey map[string]T
+	order []string // oldest first
+}
+
+func (r *recent[T]) put(key string, value T, most int) {
+	if r.byKey == nil {
+		r.byKey = map[string]T{}
 	}
-	if _, known := m.byVersion[version]; known {
+	if _, known := r.byKey[key]; known {
 		return
 	}
-	m.byVersion[version], m.order = all, append(m.order, version)
-	if len(m.order) > maxSets {
-		delete(m.byVersion, m.order[0])
-		m.order = m.order[1:]
+	r.byKey[key], r.order = value, append(r.order, key)
+	if len(r.order) > most {
+		delete(r.byKey, r.order[0])
+		r.order = r.order[1:]
 	}
 }
 
-func (m *sets) get(version string) []*snapshot.Resource {
+// put remembers a set, if version names one, and where the listeners in it are.
+func (m *sets) put(url, version string, all []*snapshot.Resource) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.byVersion[version]
+	if version != "" {
+		m.whole.put(url+version, all, maxSets)
+	}
+	for _, r := range all {
+		if ownPlace(r.Name) && len(r.Binds()) > 0 {
+			m.binds.put(r.Version, r.Binds(), maxBinds)
+		}
+	}
 }
+
+// ownPlace is whether a listener's version says where it is. A shadow is elsewhere on each
+// proxy, and stays there.
+func ownPlace(listener string) bool { return !strings.HasPrefix(listener, snapshot.ShadowPrefix) }
 
 // Remember says that proxies may be on this snapshot that the server did not send it to:
 // after a restart.
 func (s *Server) Remember(snap *snapshot.Snapshot) {
-	all := snap.All(resource.ClusterType)
-	s.sets.put(versionOf(with(nil, all)), all)
+	for _, url := range []string{resource.ClusterType, resource.ListenerType} {
+		all := snap.All(url)
+		s.sets.put(url, versionOf(with(nil, all)), all)
+	}
 }
 
-// recall finds out which clusters a proxy has that says the version of them.
+// recall finds out what a proxy has that says the version of its clusters or listeners.
 func (s *session) recall(st *typeState) {
-	all := s.server.sets.get(st.resume)
-	if st.url != resource.ClusterType || all == nil {
+	s.server.sets.mu.Lock()
+	all := s.server.sets.whole.byKey[st.url+st.resume]
+	s.server.sets.mu.Unlock()
+	if all == nil {
 		return
 	}
-	st.hold(&push{add: all, version: st.resume})
 	st.have = with(nil, all)
 	st.acked, st.resume = st.have, ""
+	st.held = map[string]*snapshot.Resource{}
+	for _, r := range all {
+		if ownPlace(r.Name) {
+			st.held[r.Name] = r
+			st.bind(r)
+		}
+	}
+}
+
+// recallBinds finds out where the listeners are that a proxy says it has.
+func (s *session) recallBinds(st *typeState) {
+	s.server.sets.mu.Lock()
+	defer s.server.sets.mu.Unlock()
+	for name, version := range st.have {
+		if binds := s.server.sets.binds.byKey[version]; binds != nil && ownPlace(name) {
+			if st.binds == nil {
+				st.binds = map[string][]fleet.Bind{}
+			}
+			st.binds[name] = binds
+		}
+	}
 }

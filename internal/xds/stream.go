@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 )
 
 // A stream has one goroutine of its own, which receives. Responses are written by
@@ -132,8 +131,8 @@ func (s *session) sent(st *typeState) {
 	s.owns(st, st.awaited)
 	st.have = st.awaited.have
 	st.hold(st.awaited)
-	if st.url == resource.ClusterType && s.sotw {
-		s.server.sets.put(st.awaited.version, st.awaited.add)
+	if fullState(st.url) {
+		s.server.sets.put(st.url, st.awaited.version, st.awaited.add)
 	}
 	st.rebind(st.awaited)
 	st.tell(st.awaited)
