@@ -4,13 +4,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	_ "github.com/waxwing-xds/waxwing/internal/extensions" // every message of Envoy's API
 
@@ -41,17 +39,9 @@ func abstract(t *testing.T) Setting {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Setting{
-		Port: func(place int) int { return 10000 + place },
-		Path: func(place int) string { return fmt.Sprintf("@chains/%d", place) },
-		Backend: func(service int, tls bool) int {
-			if tls {
-				return 9100 + service
-			}
-			return 9000 + service
-		},
-		Modules: [2]string{"gate-403.wasm", "gate-401.wasm"}, Content: k.Content, Deadline: 30 * time.Second,
-	}
+	s := Example()
+	s.Content = k.Content
+	return s
 }
 
 // Every fleet and every change of the generator is a valid fleet file.
@@ -112,7 +102,7 @@ func TestChains(t *testing.T) {
 			}
 			small := Shrink(chain, 60, func(c Chain) bool {
 				other := playAlone(t, c, setting, modules)
-				return other != nil && kind(other) == kind(err)
+				return other != nil && Kind(other) == Kind(err)
 			})
 			report, wrong := small.Report(setting)
 			t.Errorf("seed %d: %v\nTo see it again: go test ./internal/chains -run TestChains -chains 1 -seed %d -v\nMade smaller, it fails with %v:\n%s",
@@ -127,18 +117,6 @@ func playAlone(t *testing.T, c Chain, setting Setting, modules [2][]byte) (err e
 	synctest.Test(t, func(t *testing.T) { err = play(t, c, setting, modules) })
 	return err
 }
-
-// kind is what failed, without names and numbers: what fails otherwise is another fault.
-func kind(err error) string {
-	text, _, _ := strings.Cut(err.Error(), "\n")
-	if _, after, ok := strings.Cut(text, "): "); ok && strings.HasPrefix(text, "step") {
-		text = after
-	}
-	text = named.ReplaceAllString(text, "#")
-	return text[:min(len(text), 80)]
-}
-
-var named = regexp.MustCompile(`[a-z.]*[0-9]+`)
 
 // testChain is the chain of a seed.
 func testChain(seed uint64) Chain {

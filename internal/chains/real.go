@@ -194,6 +194,15 @@ type Count struct {
 	Failed   int // not explained
 }
 
+// Add adds another chain's.
+func (c *Count) Add(other Count) {
+	c.Changes += other.Changes
+	c.Requests += other.Requests
+	c.Between += other.Between
+	c.Refused += other.Refused
+	c.Failed += other.Failed
+}
+
 // Play saves one state after another, each when the one before is served, under load. It
 // stops at the first that does not end in serving or fails a request.
 func (r *Real) Play(ctx context.Context, c Chain) (Count, error) {

@@ -18,6 +18,22 @@ type Setting struct {
 	Deadline time.Duration                       // of a stage
 }
 
+// Example is a setting for people to read, and for simulated proxies, which open no port.
+// The contents of its secrets are no keys.
+func Example() Setting {
+	return Setting{
+		Port: func(place int) int { return 10000 + place },
+		Path: func(place int) string { return fmt.Sprintf("@chains/%d", place) },
+		Backend: func(service int, tls bool) int {
+			if tls {
+				return 9100 + service
+			}
+			return 9000 + service
+		},
+		Modules: [2]string{"keys-403.wasm", "keys-401.wasm"}, Content: (&Keys{others: make([]string, Turns)}).Content, Deadline: 30 * time.Second,
+	}
+}
+
 type (
 	object = map[string]any
 	list   = []any

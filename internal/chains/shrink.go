@@ -2,6 +2,7 @@ package chains
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -172,3 +173,15 @@ func (c Chain) Report(s Setting) (string, error) {
 	}
 	return b.String(), nil
 }
+
+// Kind is what failed, without names and numbers: what fails otherwise is another fault.
+func Kind(err error) string {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	if _, after, ok := strings.Cut(text, "): "); ok && strings.Contains(text, "step ") {
+		text = after
+	}
+	text = numbered.ReplaceAllString(text, "#")
+	return text[:min(len(text), 60)]
+}
+
+var numbered = regexp.MustCompile(`[a-z.]*[0-9]+`)
