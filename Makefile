@@ -65,6 +65,11 @@ soak: build ## half an hour of saves and faults, 2,000 simulated proxies and thr
 	$(GO) build -o bin/soak ./bench/soak
 	bin/soak
 
+.PHONY: chains
+chains: build ## a hundred random changes of a real Envoy under load; what fails is made smaller
+	$(GO) build -o bin/chains ./bench/chains
+	bin/chains
+
 .PHONY: bench-filter
 bench-filter: build ## what the filter costs a request, in both languages, beside a floor
 	$(GO) build -o bin/bench-filter ./bench/filter

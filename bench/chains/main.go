@@ -70,9 +70,7 @@ func (o options) play(ctx context.Context, c chains.Chain) (chains.Count, error)
 	}
 	log := slog.New(slog.NewTextHandler(os.Stdout, nil)).With("seed", c.Seed)
 	r, err := chains.NewReal(ctx, chains.RealOptions{Log: log, XDS: o.xds, Envoy: o.envoy, Dir: dir, SotW: c.Seed%2 == 1})
-	if r != nil {
-		defer r.End()
-	}
+	defer r.End()
 	if err != nil {
 		return chains.Count{}, err
 	}

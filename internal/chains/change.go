@@ -207,6 +207,11 @@ func otherKind(g *Generator, f *Fleet) bool {
 	if l.Kind != Plain {
 		l.Also = 0
 	}
+	// Envoy keeps the socket of a listener that stays at its address, and so one that is
+	// not bound.
+	if l.Kind == Unbound || before.Kind == Unbound {
+		l.Port = g.place(f)
+	}
 	return l.Kind != before.Kind
 }
 

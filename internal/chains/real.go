@@ -54,11 +54,11 @@ const internalListeners = `bootstrap_extensions:
     typed_config: {"@type": type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener}
 `
 
-// NewReal starts everything, with nothing to serve yet. End it.
+// NewReal starts everything, with nothing to serve yet. End it, also after an error.
 func NewReal(ctx context.Context, o RealOptions) (*Real, error) {
 	r := &Real{log: o.Log, dir: o.Dir, xds: o.XDS}
 	if err := r.prepare(ctx); err != nil {
-		return nil, err
+		return r, err
 	}
 	if err := r.startServer(); err != nil {
 		return r, err
@@ -172,9 +172,9 @@ func (r *Real) End() {
 	for _, p := range r.proxies {
 		p.Stop()
 	}
-	if r.server != nil && r.server.Process != nil {
+	if r.exited != nil {
 		_ = r.server.Process.Signal(syscall.SIGTERM) // it may have ended
-		<-r.exited
+		<-r.exited //nolint:errcheck // it was told to end
 	}
 	for _, of := range r.backend {
 		for _, s := range of {
@@ -206,7 +206,7 @@ func (c *Count) Add(other Count) {
 // Play saves one state after another, each when the one before is served, under load. It
 // stops at the first that does not end in serving or fails a request.
 func (r *Real) Play(ctx context.Context, c Chain) (Count, error) {
-	r.load.begin()
+	r.load.begin() //nolint:contextcheck // requests have an end of their own
 	for i, step := range c.Steps {
 		if err := r.save(ctx, c.Steps, i); err != nil {
 			return r.load.count(i), fmt.Errorf("step %d (%s): %w", i, step.What, err)
@@ -238,7 +238,7 @@ func (r *Real) save(ctx context.Context, steps []Step, i int) error {
 	if err := r.until(ctx, func() error { return r.serves(saved) }); err != nil {
 		return err
 	}
-	if err := r.until(ctx, func() error { return r.load.settled(after) }); err != nil {
+	if err := r.until(ctx, func() error { return r.load.settled(after) }); err != nil { //nolint:contextcheck // as above
 		return err
 	}
 	r.load.between(Transition{after, after})
