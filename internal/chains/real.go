@@ -174,7 +174,7 @@ func (r *Real) End() {
 	}
 	if r.exited != nil {
 		_ = r.server.Process.Signal(syscall.SIGTERM) // it may have ended
-		<-r.exited //nolint:errcheck // it was told to end
+		<-r.exited                                   //nolint:errcheck // it was told to end
 	}
 	for _, of := range r.backend {
 		for _, s := range of {
