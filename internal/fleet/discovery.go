@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	httpwasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"go.yaml.in/yaml/v3"
@@ -32,7 +33,6 @@ var answered = map[protoreflect.FullName]bool{
 // instead says what to write for what is not answered.
 var instead = map[protoreflect.FullName]string{
 	"envoy.config.endpoint.v3.LedsClusterLocalityConfig":           "write the endpoints out, under lb_endpoints",
-	"envoy.config.route.v3.Vhds":                                   "write the virtual hosts out, under virtual_hosts",
 	"envoy.config.listener.v3.Listener.FcdsConfig":                 "write the filter chains out, under filter_chains",
 	"envoy.extensions.filters.network.dubbo_proxy.v3.Drds":         "write the routes out, under multiple_route_config",
 	"envoy.extensions.filters.network.generic_proxy.v3.GenericRds": "write the routes out, under route_config",
@@ -93,6 +93,33 @@ func (p *parser) wasmOf(m proto.Message, n *yaml.Node) {
 	}
 	if slices.ContainsFunc(p.placed, func(r placed) bool { return r.msg == m }) {
 		p.add(n.Line, "filter %q: a Wasm HTTP filter is listed under filters, with its module: there it is proven", config.GetName())
+	}
+}
+
+// hosts refuses virtual hosts that no route has, since a proxy would not know whose they
+// are, and routes that have none.
+func (p *parser) hosts() {
+	routes, have := map[string]bool{}, map[string]bool{}
+	for _, r := range p.placed {
+		if route, ok := r.msg.(*routev3.RouteConfiguration); ok && isADS(route.GetVhds().GetConfigSource()) {
+			routes[r.name], have[r.name] = true, len(route.GetVirtualHosts()) > 0
+		}
+	}
+	for _, r := range p.placed {
+		if r.kind != hostKind {
+			continue
+		}
+		route, _, named := strings.Cut(r.name, "/")
+		have[route] = true
+		if !routes[route] || !named {
+			p.add(lineOf(r.node, "name"), "virtual host %q: its name is ROUTE/NAME, with a route of this fleet that has `vhds` with `ads: {}`", r.name)
+		}
+	}
+	for _, r := range p.placed {
+		if r.kind == routeKind && routes[r.name] && !have[r.name] {
+			p.add(lineOf(r.node, "vhds"), "route %q has no virtual host, so that every request would be answered 404: "+
+				"list them under virtual_hosts, each named %s/NAME", r.name, r.name)
+		}
 	}
 }
 

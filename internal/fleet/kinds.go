@@ -115,6 +115,14 @@ var Kinds = []*Kind{
 		askedBy: []askedBy{{hcm + "Rds", "config_source", "route_config_name"}},
 	},
 	{
+		// Named ROUTE/NAME, by which a proxy knows whose they are. By delta only: an Envoy
+		// that speaks state-of-the-world refuses the route.
+		Name: "virtual host", Section: "virtual_hosts", Type: resource.VirtualHostType, Stage: stageListeners,
+		Removed: true, Awaited: true,
+		message: &routev3.VirtualHost{}, name: "name",
+		askedBy: []askedBy{{"envoy.config.route.v3.Vhds", "config_source", all}},
+	},
+	{
 		Name: "scoped route", Section: "scoped_routes", Type: resource.ScopedRouteType, Stage: stageListeners,
 		Removed: true, Whole: true, Awaited: true,
 		message: &routev3.ScopedRouteConfiguration{}, name: "name",
@@ -130,6 +138,7 @@ var (
 	filterKind   = KindOf(resource.ExtensionConfigType)
 	listenerKind = KindOf(resource.ListenerType)
 	routeKind    = KindOf(resource.RouteType)
+	hostKind     = KindOf(resource.VirtualHostType)
 )
 
 // KindOf is the kind with a type URL, or nil.

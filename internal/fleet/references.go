@@ -22,6 +22,7 @@ const ServerCluster = "waxwing"
 // proxy would have to fetch by itself.
 func (p *parser) references() {
 	known := p.defined()
+	p.hosts()
 	for _, name := range append(p.doc.BootstrapClusters, ServerCluster) {
 		known[clusterKind][name] = true
 	}

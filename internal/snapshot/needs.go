@@ -31,6 +31,11 @@ func (s *Snapshot) EndpointsOf(cluster string) string {
 	return ""
 }
 
+// Asks reports whether it makes a proxy ask for resources of a type.
+func (r *Resource) Asks(typeURL string) bool {
+	return slices.ContainsFunc(r.asks, func(n fleet.Need) bool { return n.Kind.Type == typeURL })
+}
+
 // Binds are a listener's addresses.
 func (r *Resource) Binds() []fleet.Bind { return r.binds }
 

@@ -38,6 +38,26 @@ func (s *session) endpointsAgain(p *push) {
 	}
 }
 
+// hostsAgain forgets that the proxy has the virtual hosts of routes that it has taken: it
+// asks for all there are, once, and of those that came before their route it took no notice.
+func (s *session) hostsAgain(p *push) {
+	hosts := s.types[resource.VirtualHostType]
+	if p.url != resource.RouteType || hosts == nil {
+		return
+	}
+	var again []string
+	for _, r := range p.add {
+		for name := range hosts.have {
+			if r.Asks(resource.VirtualHostType) && strings.HasPrefix(name, r.Name+"/") {
+				again = append(again, name)
+			}
+		}
+	}
+	if len(again) > 0 {
+		hosts.have = without(hosts.have, again)
+	}
+}
+
 // hold keeps a state-of-the-world set of listeners or clusters.
 func (st *typeState) hold(p *push) {
 	if p.version == "" || !fullState(st.url) {
@@ -68,6 +88,7 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 	if refusal == nil {
 		s.server.counts.accepted.Add(1)
 		st.acked = p.have
+		s.hostsAgain(p)
 		if p.version != "" {
 			st.taken = st.held
 		}
