@@ -321,3 +321,23 @@ func TestMovesAreSaidBeforehand(t *testing.T) {
 		p.runs("x-build", build(1))
 	}
 }
+
+// What another fleet serves may be, to the byte, what the proxy runs already: it is proven
+// all the same, and it is that fleet's then.
+func TestClaimedByAFleetOfTheSameContent(t *testing.T) {
+	t.Setenv("XDS_RETIRE_GRACE", "300ms")
+	variants(t, func(t *testing.T, sotw bool) {
+		w, proxies := fleetsWorld(t, func(w *world) { w.Variant = sotw })
+		l := w.startLoad(proxies, 2, "")
+		before := proxies[1].updates()
+		save(t, w.file("canaries"), w.canaries(fleetOptions{}))
+		proxies[0].isOf("canaries")
+		w.told("edge", rollout.MovedOut, "edge-0")
+		if err := os.Remove(w.file("canaries")); err != nil {
+			t.Fatal(err)
+		}
+		proxies[0].isOf("edge")
+		mustEqual(t, "updates of the other proxy", proxies[1].updates()-before, 0)
+		l.unharmed(t)
+	})
+}
