@@ -43,7 +43,7 @@ func (p *proxy) asksUntil(status int, token string) (first, last time.Time, othe
 			return nil
 		}
 		others++
-		return fmt.Errorf("%d, %v", a.status, err)
+		return fmt.Errorf("%d, %w", a.status, err)
 	})
 	return first, last, others
 }
@@ -91,7 +91,7 @@ func (p *proxy) settlesDown() {
 		p.w.eventually("it sends counters", func() error {
 			s, err := p.w.status()
 			if err != nil || len(s.Proxies) != 1 {
-				return fmt.Errorf("%d proxies, %v", len(s.Proxies), err)
+				return fmt.Errorf("%d proxies, %w", len(s.Proxies), err)
 			}
 			if !s.Proxies[0].Counted.After(at) {
 				return fmt.Errorf("none since %s", at)
