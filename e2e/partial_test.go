@@ -9,7 +9,7 @@ import (
 )
 
 // clustersYAML has the echo's cluster and two more, one of which Envoy refuses
-// while its authorities' file is missing.
+// while its authorities are none.
 func (w *world) clustersYAML(timeout, authorities string) []byte {
 	host, port, _ := strings.Cut(strings.TrimPrefix(w.echo.URL, "http://"), ":")
 	return w.fleetYAML(fleetOptions{Extra: fmt.Sprintf(`
@@ -45,7 +45,7 @@ func TestOneOfTwoRefused(t *testing.T) {
 		good := w.servingRevision(1)
 		l := w.startLoad([]*proxy{p}, 2, "x-build")
 
-		write(t, w.fleet, w.clustersYAML("2s", "filename: "+w.dir+"/missing.pem"))
+		write(t, w.fleet, w.clustersYAML("2s", `inline_string: "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n"`))
 		w.eventually("it is rejected", func() error {
 			s, err := p.statusOf()
 			if err == nil && (s.LastNACK == nil || s.Served.ID != good || s.State != control.StateServing) {

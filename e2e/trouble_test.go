@@ -91,7 +91,9 @@ func TestBusyPort(t *testing.T) {
 // One of three proxies has its port taken when it is started again: the fleet goes on to
 // the next revision without it, and it gets that as soon as it can listen.
 func TestRolloutGoesOnWithoutAProxyInTrouble(t *testing.T) {
-	w, proxies := stagedWorld(t, 3)
+	w, proxies := stagedWorld(t, 3, func(_ *world, o *fleetOptions) {
+		o.Rollout = `{stages: [{name: canary, proxies: 1, bake: 500ms}, {name: all, percent: 100, bake: 500ms}]}`
+	})
 	p := proxies[0]
 	p.Stop()
 	busy := occupy(t, p.address)
