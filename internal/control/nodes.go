@@ -132,6 +132,7 @@ func wantsError(c snapshot.Check) bool { return c.Status >= http.StatusInternalS
 func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.Counters {
 	out := rollout.Counters{
 		At: e.At, Requests: e.Requests - min(e.Probes, e.Requests), Errors: e.Errors,
+		Begun: e.Begun - min(e.Probes, e.Begun), Active: e.Active,
 		VMs: e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
 		ServiceErrors: e.ServiceErrors + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too
 	}

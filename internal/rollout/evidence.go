@@ -9,6 +9,8 @@ import (
 type Counters struct {
 	At       time.Time
 	Requests uint64 // completed, of its real listeners; its own probes are none of them
+	Begun    uint64 // those that began, of the same
+	Active   int    // those that have not ended, streams among them
 	Errors   uint64 // those answered 5xx
 	Filtered uint64 // those of them that a filter answered so, and not the service behind it
 	// ServiceErrors are requests that the service behind the filters answered 5xx, or
@@ -28,8 +30,9 @@ type share struct {
 
 // window is one report.
 type window struct {
-	requests, errors, filtered uint64
-	span                       time.Duration
+	requests, errors, filtered, begun uint64
+	active                            int
+	span                              time.Duration
 }
 
 func (s *share) add(w window) {
@@ -45,9 +48,22 @@ func (s *share) last(n int) window {
 		sum.requests += w.requests
 		sum.errors += w.errors
 		sum.filtered += w.filtered
+		sum.begun += w.begun
 		sum.span += w.span
 	}
 	return sum
+}
+
+// leastActive are the requests that were in flight at each of the last n reports: streams, and
+// those that do not end.
+func (s *share) leastActive(n int) int {
+	least := 0
+	for i := range min(n, s.next, len(s.windows)) {
+		if w := s.windows[(s.next-1-i)%len(s.windows)]; i == 0 || w.active < least {
+			least = w.active
+		}
+	}
+	return least
 }
 
 // errorShare is the share of 5xx, where there are enough requests to speak of one.
@@ -83,6 +99,7 @@ type traffic struct {
 	wrong         uint64 // those that a filter answered 5xx
 	serviceErrors uint64 // of the last two reports
 	olderErrors   uint64 // of the last one of them
+	unended       int64  // requests that began since the flip, less those that ended
 }
 
 // flip is to another revision. What it is judged by is the time before: that of the
@@ -92,7 +109,7 @@ func (t *traffic) flip() {
 		t.before = t.after
 	}
 	t.flipped, t.mixed, t.after, t.reports, t.fewVMs = true, true, share{}, 0, 0
-	t.right, t.wrong = false, 0
+	t.right, t.wrong, t.unended = false, 0, 0
 }
 
 func (t *traffic) unflip() {
@@ -110,11 +127,12 @@ func (s *step) counted(e Counted) {
 		return
 	}
 	t := &p.traffic
-	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests)}
+	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests), begun: c.Begun, active: c.Active}
 	if !t.last.IsZero() {
 		w.span = c.At.Sub(t.last)
 	}
 	t.last = c.At
+	t.unended += int64(c.Begun) - int64(c.Requests) //nolint:gosec // requests
 	t.serviceErrors, t.olderErrors = t.olderErrors+c.ServiceErrors, c.ServiceErrors
 	if t.flipped && p.phase == Flipping {
 		return // the old one answers still, or the new one already
@@ -265,19 +283,33 @@ func (s *step) tooManyErrors(t *traffic, limits Limits) string {
 	return ""
 }
 
-// quiet tells of requests that never end: they are not counted, and no error is.
+// quiet tells of requests that do not end: no error of them is counted. Users who have
+// stopped sending any are no evidence, however many there were before.
 func (s *step) quiet(t *traffic) string {
-	const reports = 3
-	before, now := t.before.last(len(t.before.windows)), t.after.last(reports)
-	if t.reports < reports || now.span < 3*time.Second || before.rate() < 5 {
+	before, now := t.before.last(len(t.before.windows)), t.after.last(hangs)
+	if t.reports < hangs || now.span < 3*time.Second || before.rate() < 5 {
 		return ""
 	}
 	// Not none at all: a probe is counted as it begins, a request as it ends.
-	if now.rate() > before.rate()/20 {
+	if now.rate() > before.rate()/20 || !t.hangs() {
 		return ""
 	}
 	if rest := s.rest.last(len(s.rest.windows)); rest.span > 0 && rest.rate() == 0 {
 		return "" // no one sends any
 	}
-	return fmt.Sprintf("it answers %.1f requests a second, its probes not counted, and answered %.1f before", now.rate(), before.rate())
+	return fmt.Sprintf("it answers %.1f requests a second, its probes not counted, and answered %.1f before; %d have begun since it has the revision that were not answered",
+		now.rate(), before.rate(), max(t.unended, 1))
+}
+
+// hangs is in how many reports in a row requests must not end.
+const hangs = 3
+
+// hangs is whether requests begin that do not end. Those of users who give up, or are many,
+// go on beginning. Users who wait, and send no other meanwhile, leave theirs in flight: more
+// than there were at any time before, and none is of an answer that streams, since that is
+// counted as answered when it begins.
+func (t *traffic) hangs() bool {
+	now := t.after.last(hangs)
+	left := now.begun - min(now.requests, now.begun)
+	return left >= 3 && 2*left >= now.begun || t.unended > 0 && t.after.leastActive(hangs) > t.before.leastActive(len(t.before.windows))
 }

@@ -26,7 +26,7 @@ import (
 
 const (
 	// serviceGrace is how long the counters are waited for that tell whose a failure is,
-	// where no shadow has proven the filters. Envoy sends them each second.
+	// where no shadow has proven the filters, or the answer (a 500) may be theirs, too. Envoy sends them each second.
 	serviceGrace = 3 * time.Second
 	// askAgain is how often the checks are asked anew while the service is waited for: one
 	// that has held for a while and then fails never passes again.
@@ -103,11 +103,11 @@ func (f *Fleet) first(node string) bool {
 // are waited for: the service behind it is not there.
 func (s *step) awaitService(e Probed) bool {
 	p, plan := s.proxies[e.Node], s.Rollout.Plan
-	told := p.traffic.serviceErrors > 0
-	if !s.first(e.Node) || !byService(e, told) {
+	told := p.traffic.serviceErrors > 0 || p.phase == AwaitingService
+	if !s.first(e.Node) || !byService(e, true) {
 		return false
 	}
-	proven := plan.Shadow && plan.ShadowChecks
+	proven := plan.Shadow && plan.ShadowChecks && byService(e, false)
 	if !told && !proven {
 		return p.phase == Confirming && s.now.Sub(p.since) < serviceGrace
 	}

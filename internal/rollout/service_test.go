@@ -69,9 +69,10 @@ func failing(status int, passes bool) Probed {
 func TestFirstRevisionWaitsForItsService(t *testing.T) {
 	f := opened(defaultPlan())
 	now := epoch.Add(2 * time.Second)
+	f.Step(failing(500, true), now) // its own, which only counters tell from the filters'
 	for range 600 {
 		now = now.Add(time.Second)
-		f.Step(failing(503, true), now)
+		f.Step(failing(500+3*(now.Second()%2), true), now)
 		f.Step(Tick{}, now)
 		f.Step(Counted{Node: "a", Counters: Counters{At: now, Requests: 100, Errors: 100, ServiceErrors: 110}}, now)
 	}
@@ -96,6 +97,8 @@ func TestFirstRevisionDoesNotWaitForItsFilters(t *testing.T) {
 	}{
 		"a check of the filters' own": {defaultPlan(), failing(503, false), Counters{}},
 		"another answer":              {defaultPlan(), failing(403, true), Counters{}},
+		"a 500, and no counters":      {defaultPlan(), failing(500, true), Counters{}},
+		"a 500, and its filters'":     {defaultPlan(), failing(500, true), Counters{Filtered: 5}},
 		"the counters":                {defaultPlan(), failing(503, true), Counters{Filtered: 5}},
 		"nothing tells":               {bare, failing(503, true), Counters{}},
 	} {

@@ -223,6 +223,7 @@ func (s *story) number(d *datadriven.TestData) int {
 func (s *story) counters(d *datadriven.TestData) Counters {
 	s.now = s.now.Add(time.Second)
 	c := Counters{At: s.now}
+	began := false
 	for _, a := range d.CmdArgs[1:] {
 		n, err := strconv.Atoi(a.Vals[0])
 		if err != nil {
@@ -231,6 +232,13 @@ func (s *story) counters(d *datadriven.TestData) Counters {
 		switch a.Key {
 		case "requests":
 			c.Requests = uint64(n)
+			if !began {
+				c.Begun = c.Requests
+			}
+		case "begun":
+			c.Begun, began = uint64(n), true
+		case "active":
+			c.Active = n
 		case "errors":
 			c.Errors = uint64(n)
 		case "vms":

@@ -23,6 +23,10 @@ type Counters struct {
 	// Probes are the requests among these that the proxy sent itself, by a plan.
 	// They are counted as they begin, the others as they end.
 	Probes uint64
+	// Begun are the requests of the same listeners that began, each counted before anything
+	// else of it, and Active those that have not ended; an answer that streams is both.
+	Begun  uint64 // downstream_rq_total
+	Active int    // downstream_rq_active
 	// Routed are the requests that reached a router, and ServiceErrors those that the
 	// service behind it answered 5xx, or that could not be brought to it (and direct
 	// responses of any status): the others that were answered 5xx a filter answered so,
@@ -49,6 +53,7 @@ func (c *Counters) FilterErrors() uint64 {
 func (c *Counters) add(f *flush) {
 	c.Requests += f.counts[statRequest] + f.counts[statError]
 	c.Errors += f.counts[statError]
+	c.Begun += f.counts[statBegun]
 	c.Probes += f.counts[statProbe]
 	c.ConfigFails += f.counts[statConfigFail]
 	c.Crashes += f.counts[statCrash]
@@ -59,6 +64,9 @@ func (c *Counters) add(f *flush) {
 	}
 	if f.seen[statVMs] {
 		c.VMs = int(f.counts[statVMs])
+	}
+	if f.seen[statActive] {
+		c.Active = int(f.counts[statActive])
 	}
 }
 
@@ -76,6 +84,8 @@ const (
 	statCrash
 	statRouted
 	statServiceError
+	statBegun
+	statActive
 	stats
 )
 
@@ -117,6 +127,10 @@ func responseOf(name []byte) stat {
 		return statError
 	case "downstream_rq_1xx", "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx":
 		return statRequest
+	case "downstream_rq_total":
+		return statBegun
+	case "downstream_rq_active":
+		return statActive
 	case "rq_total":
 		return statRouted
 	case "rq_direct_response", "no_cluster":

@@ -42,11 +42,16 @@ func decoded(t testing.TB, b []byte) Counters {
 		t.Fatal(err)
 	}
 	requests := regexp.MustCompile(`^http\.(.+)\.downstream_rq_([1-5])xx$`)
+	ours := regexp.MustCompile(`^http\.(?:[^aw]|w[^a]).*\.downstream_rq_(total|active)$`)
 	var c Counters
 	for _, family := range m.GetEnvoyMetrics() {
 		name, n := family.GetName(), uint64(family.GetMetric()[0].GetCounter().GetValue())
 		match := requests.FindStringSubmatch(name)
 		switch {
+		case ours.MatchString(name) && strings.HasSuffix(name, "total"):
+			c.Begun += n
+		case ours.MatchString(name):
+			c.Active += int(family.GetMetric()[0].GetGauge().GetValue())
 		case match != nil && match[1] != "admin" && !strings.HasPrefix(match[1], "waxwing_shadow"):
 			c.Requests += n
 			if match[2] == "5" {
@@ -73,7 +78,7 @@ func decoded(t testing.TB, b []byte) Counters {
 }
 
 func TestScanOfARealFlush(t *testing.T) {
-	want := Counters{Requests: 37, Errors: 12, Probes: 19, Routed: 31, ServiceErrors: 31, Workers: 2, VMs: 12, Crashes: 4}
+	want := Counters{Requests: 37, Errors: 12, Probes: 19, Begun: 37, Routed: 31, ServiceErrors: 31, Workers: 2, VMs: 12, Crashes: 4}
 	if got := scan(t, realFlush); got != want {
 		t.Errorf("scanned %+v, want %+v", got, want)
 	}
@@ -98,15 +103,16 @@ func TestScanNames(t *testing.T) {
 		counter("extension_config_discovery.http_filter.auth.config_fail", 8), counter("wasm.auth.vm_reload_failure", 16),
 		counter("cluster.waxwing-probe/x/live/1/0.health_check.attempt", 32), xdstest.Gauge("server.concurrency", 64),
 		xdstest.Gauge("wasm.envoy.wasm.runtime.v8.active", 128),
+		counter("http.ingress.downstream_rq_total", 256), xdstest.Gauge("http.ingress.downstream_rq_active", 512),
 		// None of these counts.
 		counter("http.admin.downstream_rq_2xx", 1e6), counter("http.waxwing_shadow.downstream_rq_5xx", 1e6),
 		counter("http.waxwing_shadow_2.downstream_rq_2xx", 1e6), counter("http.ingress.downstream_rq_6xx", 1e6),
-		counter("http.ingress.downstream_rq_total", 1e6), counter("http..downstream_rq_2x", 1e6), counter("http.downstream_rq_2xx", 1e6),
+		counter("http.admin.downstream_rq_total", 1e6), xdstest.Gauge("http.waxwing_shadow.downstream_rq_active", 1e6), counter("http..downstream_rq_2x", 1e6), counter("http.downstream_rq_2xx", 1e6),
 		counter("listener.0.0.0.0_80.http.ingress.downstream_rq_2xx", 1e6), counter("downstream_rq_2xx", 1e6), counter("http.", 1e6),
 		counter("cluster.waxwing-shadow-probe/x/shadow/1/0.health_check.attempt", 1e6), counter("cluster.echo.health_check.attempt", 1e6),
 		counter("cluster.waxwing-probe/x/live/1/0.health_check.success", 1e6), counter("", 1e6),
 	)
-	want := Counters{Requests: 7, Errors: 4, ConfigFails: 8, Crashes: 16, Probes: 32, Workers: 64, VMs: 128}
+	want := Counters{Requests: 7, Errors: 4, ConfigFails: 8, Crashes: 16, Probes: 32, Workers: 64, VMs: 128, Begun: 256, Active: 512}
 	if got := scan(t, b); got != want {
 		t.Errorf("scanned %+v, want %+v", got, want)
 	}

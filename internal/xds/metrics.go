@@ -124,7 +124,7 @@ func (s *Server) StreamMetrics(stream metricsv3.MetricsService_StreamMetricsServ
 
 // counted tells of a flush, and returns it, for its gauges.
 func (s *Server) counted(node *corev3.Node, before Counters, f *flush) Counters {
-	c := Counters{At: time.Now(), Workers: before.Workers, VMs: before.VMs}
+	c := Counters{At: time.Now(), Workers: before.Workers, VMs: before.VMs, Active: before.Active}
 	c.add(f)
 	s.evidence.mu.Lock()
 	s.evidence.open(node.GetId()).metricsAt = c.At
@@ -141,6 +141,7 @@ func mergeCounted(older, newer Event) Event {
 	sum.Requests += older.Counters.Requests
 	sum.Errors += older.Counters.Errors
 	sum.Probes += older.Counters.Probes
+	sum.Begun += older.Counters.Begun
 	sum.ConfigFails += older.Counters.ConfigFails
 	sum.Crashes += older.Counters.Crashes
 	sum.Routed += older.Counters.Routed
