@@ -43,7 +43,7 @@ type harness struct {
 
 func serve(t testing.TB, limits Limits) *harness {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	s := NewServer(slog.New(slog.DiscardHandler), limits)
 	g := grpc.NewServer(s.Options()...)
