@@ -2,6 +2,7 @@ package xds
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -56,8 +57,8 @@ func (s *session) mayRemove(name string) bool {
 	return false
 }
 
-// keeps says, once, that a listener stays that a target lacks. That is no fault where the
-// target is only yet to be confirmed.
+// keeps says, once, that a listener stays that a target lacks. That is no fault: the target
+// is yet to be confirmed or, of a proxy on its way to another fleet, to be proven by it.
 func (s *session) keeps(name, owner string, ours bool) {
 	if s.kept[name] {
 		return
@@ -72,7 +73,7 @@ func (s *session) keeps(name, owner string, ours bool) {
 		return
 	}
 	s.server.counts.refusedRemovals.Add(1)
-	log.Error("a listener is not removed: the revision that lacks it is another fleet's, which this proxy has not proven")
+	log.Info("a listener stays until the proxy has proven the revision that lacks it, which is another fleet's")
 }
 
 // retains is whether the proxy has a real listener that the target lacks.
@@ -106,22 +107,23 @@ func (s *session) owns(st *typeState, p *push) {
 	maps.DeleteFunc(s.owners, func(name, _ string) bool { _, has := p.have[name]; return !has })
 }
 
-// recognize finds out which listeners a state-of-the-world proxy has that came back with
-// a set of its own: that has the name that its content gives it.
+// recognize finds out which listeners or clusters a state-of-the-world proxy has that came
+// back with a set of its own: that has the name that its content gives it.
 func (s *session) recognize(st *typeState) {
-	if !s.unknown(st) {
+	if !s.undisclosed(st) {
 		return
 	}
+	views := []*snapshot.Snapshot{s.target}
 	for _, before := range s.licence.before {
 		view, err := before.For(s.node, s.slot, nil)
 		if err != nil {
 			return // own has said so
 		}
-		have, held := map[string]string{}, map[string]*snapshot.Resource{}
-		for _, r := range view.All(st.url) {
-			have[r.Name], held[r.Name] = r.Version, r
-		}
-		if versionOf(have) == st.resume {
+		views = append(views, view)
+	}
+	for _, held := range mayBe(st.url, views) {
+		have := with(nil, slices.Collect(maps.Values(held)))
+		if len(have) > 0 && versionOf(have) == st.resume {
 			for _, r := range held {
 				st.bind(r)
 			}
@@ -131,10 +133,52 @@ func (s *session) recognize(st *typeState) {
 	}
 }
 
-// unknown is whether it is not known which listeners the proxy has, of which each
-// response names all: one that it left out would go.
+// mayBe are the sets that a proxy may have which is on its way between some revisions: what
+// one of them has, with what stays of another, and the shadow listeners of any or none.
+func mayBe(url string, views []*snapshot.Snapshot) []map[string]*snapshot.Resource {
+	var out []map[string]*snapshot.Resource
+	shadows := []map[string]*snapshot.Resource{{}}
+	for _, view := range views {
+		_, shadow := parts(url, view)
+		shadows = append(shadows, shadow)
+	}
+	for _, view := range views {
+		for _, stays := range views {
+			set, _ := parts(url, stays)
+			newer, _ := parts(url, view)
+			maps.Copy(set, newer)
+			for _, shadow := range shadows {
+				both := maps.Clone(set)
+				maps.Copy(both, shadow)
+				out = append(out, both)
+			}
+		}
+	}
+	return out
+}
+
+// parts are the resources of a type by name, the shadow listeners apart.
+func parts(url string, view *snapshot.Snapshot) (served, shadow map[string]*snapshot.Resource) {
+	served, shadow = map[string]*snapshot.Resource{}, map[string]*snapshot.Resource{}
+	for _, r := range view.All(url) {
+		if strings.HasPrefix(r.Name, snapshot.ShadowPrefix) && url == resource.ListenerType {
+			shadow[r.Name] = r
+		} else {
+			served[r.Name] = r
+		}
+	}
+	return served, shadow
+}
+
+// undisclosed is whether it is not known what the proxy has of a type, of which each response
+// names all: one that it left out would go.
+func (s *session) undisclosed(st *typeState) bool {
+	return fullState(st.url) && s.sotw && st.resume != "" && len(st.have) == 0
+}
+
+// unknown is whether it is not known which listeners the proxy has.
 func (s *session) unknown(st *typeState) bool {
-	return st.url == resource.ListenerType && s.sotw && st.resume != "" && len(st.have) == 0
+	return st.url == resource.ListenerType && s.undisclosed(st)
 }
 
 // blind is whether a response might have a listener go that must not.
