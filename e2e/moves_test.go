@@ -143,7 +143,7 @@ func TestClaimThatAProxyRefuses(t *testing.T) {
 }
 
 // The match of what is served is edited, there and back: the proxies go where it says,
-// each with proof, and one that no fleet claims any more keeps what it runs.
+// each with proof, and one that no fleet claims any more keeps what it runs until one does.
 func TestMatchEdited(t *testing.T) {
 	w, proxies := fleetsWorld(t)
 	o := fleetOptions{Module: w.moduleFile("other", gate(t, 101))}
@@ -173,6 +173,9 @@ func TestMatchEdited(t *testing.T) {
 	w.notice("edge", "no connected proxy matches it")
 	w.notice("edge", "keep what they run")
 	proxies[1].runs("x-build", build(1))
+	save(t, w.file("rest"), w.fleetYAML(fleetOptions{Name: "rest", Rollout: prompt, Checks: checks, Module: w.moduleFile("rest", gate(t, 102))}))
+	proxies[1].isOf("rest")
+	proxies[1].runs("x-build", build(102))
 	l.unharmed(t)
 }
 

@@ -179,7 +179,11 @@ func (c *Control) enter(n *nodeState) {
 	id := n.node.GetId()
 	switch {
 	case n.fleet != "":
+		before := n.target
 		c.joined(n)
+		if n.target.Live+n.target.Shadow != "" && n.target.Live == before.Live && n.target.Shadow == before.Shadow {
+			c.XDS.SayAgain(id) // it is sent nothing, and so would not answer
+		}
 	case n.base != "":
 		c.give(c.fleets[n.home], n, rollout.Assignment{Live: n.base})
 	case n.waits:

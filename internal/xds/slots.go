@@ -144,6 +144,17 @@ func (p *proxy) report() {
 	}
 }
 
+// SayAgain has it said once more that the proxies with a node id serve what they are to
+// have, if they do: whoever decides about them now has not heard it.
+func (s *Server) SayAgain(nodeID string) {
+	if p := s.proxy(nodeID); p != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.told = ""
+		p.report()
+	}
+}
+
 // peerOf is the address that a stream comes from, "" where it is not known. The streams of
 // one Envoy to one endpoint share a connection, and so tell which of them belong together.
 func peerOf(ctx context.Context) string {
