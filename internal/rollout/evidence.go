@@ -297,8 +297,8 @@ func (s *step) quiet(t *traffic) string {
 	if rest := s.rest.last(len(s.rest.windows)); rest.span > 0 && rest.rate() == 0 {
 		return "" // no one sends any
 	}
-	return fmt.Sprintf("it answers %.1f requests a second, its probes not counted, and answered %.1f before; %d have begun since it has the revision that were not answered",
-		now.rate(), before.rate(), max(t.unended, 1))
+	return fmt.Sprintf("it answers %.1f requests a second, its probes not counted, and answered %.1f before; begun since it has the revision and not answered: %s",
+		now.rate(), before.rate(), many(uint64(max(t.unended, 1)))) //nolint:gosec // it is more than 0
 }
 
 // hangs is in how many reports in a row requests must not end.
