@@ -134,7 +134,7 @@ func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.
 		At: e.At, Requests: e.Requests - min(e.Probes, e.Requests), Errors: e.Errors,
 		Begun: e.Begun - min(e.Probes, e.Begun), Active: e.Active,
 		VMs: e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
-		ServiceErrors: e.ServiceErrors + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too
+		ServiceErrors: e.ServiceErrors + e.Unanswered + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too
 	}
 	if snap := s.snapshots[n.target.Live]; snap != nil && slices.ContainsFunc(snap.Meta.Checks, wantsError) {
 		out.Filtered = 0 // the proxy's own probes may be these

@@ -58,6 +58,7 @@ type proxy struct {
 	filtering  int       // reports in a row in which only filters have answered 5xx
 	symptom    *symptom  // against what is served; nil for none
 	failures   int       // of the checks, in a row, while it is watched
+	failedAt   time.Time // the first of them
 	asked      int       // how often they were asked anew
 }
 

@@ -296,13 +296,17 @@ func (s *step) watchedProbe(e Probed) {
 		s.watchedPass(e.Node)
 		return
 	}
-	p.failures++
+	if p.failures++; p.failures == 1 {
+		p.failedAt = s.now
+	}
 	p.asked++ // another inquiry: one that has failed never passes again
 	s.do(Assign{e.Node})
 	c := charge{FailingChecks, "a check fails: " + e.Failed, w.Plan.checkFacets(e.Checks)}
 	switch {
 	case p.failures < 2:
 		c.evidence, c.reason = Errors, "a check fails (it is asked anew): "+e.Failed
+	case e.Unsure && s.now.Sub(p.failedAt) < serviceGrace && !p.traffic.last.IsZero():
+		c.evidence, c.reason = Errors, "a check fails (its counters are to say whether it is the service): "+e.Failed
 	case e.Unsure && p.traffic.serviceErrors > 0:
 		c.evidence, c.reason = Errors, "a check fails, and the service behind the filters answers 5xx, or not at all: "+e.Failed
 	}

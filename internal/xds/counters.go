@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -32,9 +33,12 @@ type Counters struct {
 	// responses of any status): the others that were answered 5xx a filter answered so,
 	// one whose VM has crashed say.
 	Routed, ServiceErrors uint64
-	Workers               int    // server.concurrency; 0 where no flush has said yet
-	VMs                   int    // wasm.envoy.wasm.runtime.v8.active
-	ConfigFails           uint64 // extension_config_discovery.….config_fail
+	// Unanswered are those that were given up while the service had them, or was yet to have
+	// them: by a user, or a probe, for which it was too slow, say.
+	Unanswered  uint64 // upstream_cx_destroy_local_with_active_rq (HTTP/1), upstream_rq_tx_reset (HTTP/2), upstream_rq_cancelled
+	Workers     int    // server.concurrency; 0 where no flush has said yet
+	VMs         int    // wasm.envoy.wasm.runtime.v8.active
+	ConfigFails uint64 // extension_config_discovery.….config_fail
 	// Crashes are the requests that found their VM crashed, and what was tried then:
 	// wasm.….vm_reload_success, _failure and _backoff. Only FAIL_RELOAD counts these;
 	// a crash under FAIL_CLOSED or FAIL_OPEN changes no statistic of Wasm's, and
@@ -59,6 +63,7 @@ func (c *Counters) add(f *flush) {
 	c.Crashes += f.counts[statCrash]
 	c.Routed += f.counts[statRouted]
 	c.ServiceErrors += f.counts[statServiceError]
+	c.Unanswered += f.counts[statUnanswered]
 	if f.seen[statWorkers] {
 		c.Workers = int(f.counts[statWorkers])
 	}
@@ -84,6 +89,7 @@ const (
 	statCrash
 	statRouted
 	statServiceError
+	statUnanswered
 	statBegun
 	statActive
 	stats
@@ -97,6 +103,9 @@ func statOf(name []byte) stat {
 	case bytes.HasPrefix(name, []byte("cluster.")) && (bytes.HasSuffix(name, []byte(".external.upstream_rq_5xx")) ||
 		bytes.HasSuffix(name, []byte(".internal.upstream_rq_5xx"))): // each answer is one of these
 		return statServiceError
+	case bytes.HasPrefix(name, []byte("cluster.")) && !bytes.HasPrefix(name, []byte("cluster."+fleet.ServerCluster+".")) &&
+		(bytes.HasSuffix(name, []byte(".upstream_cx_destroy_local_with_active_rq")) || bytes.HasSuffix(name, []byte(".upstream_rq_tx_reset")) || bytes.HasSuffix(name, []byte(".upstream_rq_cancelled"))):
+		return statUnanswered
 	case bytes.HasPrefix(name, []byte("cluster."+probePrefix)) && bytes.HasSuffix(name, []byte(".health_check.attempt")):
 		return statProbe
 	case string(name) == "server.concurrency":

@@ -62,6 +62,8 @@ func decoded(t testing.TB, b []byte) Counters {
 		case regexp.MustCompile(`^http\.(.+)\.(rq_direct_response|no_cluster)$`).MatchString(name) && !strings.HasPrefix(name, "http.waxwing_shadow"),
 			regexp.MustCompile(`^cluster\.(.+)\.(in|ex)ternal\.upstream_rq_5xx$`).MatchString(name):
 			c.ServiceErrors += n
+		case regexp.MustCompile(`^cluster\.(.+)\.upstream_(cx_destroy_local_with_active_rq|rq_tx_reset|rq_cancelled)$`).MatchString(name) && !strings.HasPrefix(name, "cluster.waxwing."):
+			c.Unanswered += n
 		case regexp.MustCompile(`^cluster\.waxwing-probe/.*\.health_check\.attempt$`).MatchString(name):
 			c.Probes += n
 		case regexp.MustCompile(`^wasm\..+\.vm_reload_(success|failure|backoff)$`).MatchString(name):
@@ -112,7 +114,10 @@ func TestScanNames(t *testing.T) {
 		counter("cluster.waxwing-shadow-probe/x/shadow/1/0.health_check.attempt", 1e6), counter("cluster.echo.health_check.attempt", 1e6),
 		counter("cluster.waxwing-probe/x/live/1/0.health_check.success", 1e6), counter("", 1e6),
 	)
-	want := Counters{Requests: 7, Errors: 4, ConfigFails: 8, Crashes: 16, Probes: 32, Workers: 64, VMs: 128, Begun: 256, Active: 512}
+	b = append(b, marshal(t, counter("cluster.echo.upstream_rq_tx_reset", 1024), counter("cluster.echo.upstream_rq_cancelled", 2048),
+		counter("cluster.echo.upstream_cx_destroy_local_with_active_rq", 4096), counter("cluster.echo.upstream_cx_destroy_with_active_rq", 1e6),
+		counter("cluster.waxwing.upstream_rq_tx_reset", 1e6), counter("cluster.echo.upstream_rq_rx_reset", 1e6))...)
+	want := Counters{Unanswered: 7168, Requests: 7, Errors: 4, ConfigFails: 8, Crashes: 16, Probes: 32, Workers: 64, VMs: 128, Begun: 256, Active: 512}
 	if got := scan(t, b); got != want {
 		t.Errorf("scanned %+v, want %+v", got, want)
 	}

@@ -146,6 +146,7 @@ func mergeCounted(older, newer Event) Event {
 	sum.Crashes += older.Counters.Crashes
 	sum.Routed += older.Counters.Routed
 	sum.ServiceErrors += older.Counters.ServiceErrors
+	sum.Unanswered += older.Counters.Unanswered
 	return newer
 }
 
