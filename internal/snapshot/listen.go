@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,8 +109,8 @@ func (r *Resource) at(address *corev3.Address) (*Resource, error) {
 var addressField = (&listenerv3.Listener{}).ProtoReflect().Descriptor().Fields().ByName("address").Number()
 
 // shadowFor is a shadow listener with its address, which is put behind the shared
-// bytes: fields of a message may come in any order. A proxy's address is always the
-// same, so that the version tells it by the slot alone.
+// bytes: fields of a message may come in any order. The version tells a socket by the slot
+// alone; a port depends on which other shadow listeners there are, and so is a part of it.
 func (s *Snapshot) shadowFor(r *Resource, node *corev3.Node, slot int) (*Resource, error) {
 	address, err := s.ShadowAddress(r.Name, node, slot)
 	if err != nil {
@@ -123,12 +124,35 @@ func (s *Snapshot) shadowFor(r *Resource, node *corev3.Node, slot int) (*Resourc
 	value = protowire.AppendBytes(value, text)
 	own := *r
 	own.binds = fleet.BindOf(address)
-	own.Version = InSlot(r.Version, slot)
+	version := r.Version
+	if socket := address.GetSocketAddress(); socket != nil {
+		version += "@" + netip.AddrPortFrom(ip(socket), uint16(socket.GetPortValue())).String()
+	}
+	own.Version = InSlot(version, slot)
 	own.Wire = &discoveryv3.Resource{
 		Name: r.Name, Version: own.Version,
 		Resource: &anypb.Any{TypeUrl: r.typeURL(), Value: value},
 	}
 	return &own, nil
+}
+
+func ip(socket *corev3.SocketAddress) netip.Addr {
+	addr, _ := netip.ParseAddr(socket.GetAddress()) // fleet.ShadowAddress has seen to it
+	return addr
+}
+
+// PlaceIn is where a shadow listener is, if it is one with a port, of which the version
+// says so.
+func PlaceIn(version string) []fleet.Bind {
+	_, text, _ := strings.Cut(version, "@")
+	text, _ = SlotOf(text)
+	at, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return nil
+	}
+	return fleet.BindOf(&corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+		Address: at.Addr().String(), PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(at.Port())},
+	}}})
 }
 
 // InSlot is the version of something that is different for each process of a node id.

@@ -65,8 +65,8 @@ func (m *sets) put(url, version string, all []*snapshot.Resource) {
 	}
 }
 
-// ownPlace is whether a listener's version says where it is. A shadow is elsewhere on each
-// proxy, and stays there.
+// ownPlace is whether a listener's version is that of its place, too. A shadow is elsewhere
+// on each proxy, and stays there, or its version names the port: see recallBinds.
 func ownPlace(listener string) bool { return !strings.HasPrefix(listener, snapshot.ShadowPrefix) }
 
 // Remember says that proxies may be on this snapshot that the server did not send it to:
@@ -93,6 +93,8 @@ func (s *session) recall(st *typeState) {
 		if ownPlace(r.Name) {
 			st.held[r.Name] = r
 			st.bind(r)
+		} else if snapshot.PlaceIn(r.Version) != nil {
+			st.bind(r)
 		}
 	}
 }
@@ -102,7 +104,11 @@ func (s *session) recallBinds(st *typeState) {
 	s.server.sets.mu.Lock()
 	defer s.server.sets.mu.Unlock()
 	for name, version := range st.have {
-		if binds := s.server.sets.binds.byKey[version]; binds != nil && ownPlace(name) {
+		binds := s.server.sets.binds.byKey[version]
+		if !ownPlace(name) {
+			binds = snapshot.PlaceIn(version)
+		}
+		if binds != nil {
 			if st.binds == nil {
 				st.binds = map[string][]fleet.Bind{}
 			}
