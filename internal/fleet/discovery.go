@@ -9,6 +9,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	ondemandv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/on_demand/v3"
 	httpwasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"go.yaml.in/yaml/v3"
@@ -121,6 +122,40 @@ func (p *parser) hosts() {
 				"list them under virtual_hosts, each named %s/NAME", r.name, r.name)
 		}
 	}
+	p.onDemand(routes)
+}
+
+// onDemand refuses a filter that asks for virtual hosts where they are needed. All there
+// are come unasked; and for a host that has none it would hold the request for ever: no
+// answer of this server's says to an Envoy that there is none.
+// (Envoy 1.40.0 refuses a resource without content, which its documentation has for that.)
+func (p *parser) onDemand(hosted map[string]bool) {
+	for _, r := range p.placed {
+		visit(r.msg, r.node, func(m proto.Message, n *yaml.Node, _ bool) {
+			h, ok := m.(*hcmv3.HttpConnectionManager)
+			if !ok || !hosted[h.GetRds().GetRouteConfigName()] && (h.GetScopedRoutes() == nil || len(hosted) == 0) {
+				return
+			}
+			for i, f := range h.GetHttpFilters() {
+				if p.asksOnDemand(f) {
+					p.add(lineOf(n, "http_filters", i), "filter %q: a route of this listener has its virtual hosts by `vhds` from this server, "+
+						"which sends all of them unasked: take the on-demand filter away, it would hold requests for any other host", f.GetName())
+				}
+			}
+		})
+	}
+}
+
+// asksOnDemand is whether an HTTP filter is the on-demand one, written out or by discovery.
+func (p *parser) asksOnDemand(f *hcmv3.HttpFilter) bool {
+	config := f.GetTypedConfig()
+	for _, r := range p.placed {
+		if found, ok := r.msg.(*corev3.TypedExtensionConfig); ok && f.GetConfigDiscovery() != nil && r.name == f.GetName() {
+			config = found.GetTypedConfig()
+		}
+	}
+	_, ok := Content(config).(*ondemandv3.OnDemand)
+	return ok
 }
 
 // ownStatistics refuses a name in the statistics that the server reads as its shadow's.
