@@ -77,6 +77,22 @@ func refusalCase(body string) string {
 	return "static_resources:\n  clusters:\n  - " + cluster + "\n  listeners:\n  - " + listener + "\n" + rest + "\n"
 }
 
+// forClients is a listener of gRPC clients, which is no place to listen at.
+const forClients = `listener: {name: l, api_listener: {api_listener: {HTTP, route_config: ROUTES, http_filters: [ROUTER]}}}`
+
+// A listener of gRPC clients is taken, with an address or without: an Envoy that is sent
+// one takes it, too, and does nothing with it. In a bootstrap no Envoy of this build has
+// what it is for, which is another matter.
+func TestListenersOfClientsAreTaken(t *testing.T) {
+	all := []configuration{{"without", refusalCase(expand(forClients))}, {"with", refusalCase(expand(strings.Replace(forClients, "name: l", "name: l, address: ADDRESS", 1)))}}
+	refused, said := envoyTakes(t, all), checkTakes(t, all)
+	for _, c := range all {
+		if len(said[c.name]) > 0 || !strings.Contains(refused[c.name], "missing the API listener extension") {
+			t.Errorf("%s an address: xds check says %v, Envoy %s", c.name, said[c.name], refused[c.name])
+		}
+	}
+}
+
 // What `xds check` refuses beyond the rules of Envoy's API Envoy refuses too, and what
 // comes near it both take.
 func TestRefusalsAreEnvoys(t *testing.T) {
