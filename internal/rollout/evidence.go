@@ -126,6 +126,7 @@ func (s *step) counted(e Counted) {
 	if p == nil {
 		return
 	}
+	s.hearOnDoubt(e.Node, c)
 	t := &p.traffic
 	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests), begun: c.Begun, active: c.Active}
 	if !t.last.IsZero() {

@@ -83,6 +83,7 @@ type Fleet struct {
 	refusing  map[string]bool // proxies that refuse what is good, connected or not
 	troubled  map[string]bool // connected proxies that are in trouble
 	asked     bool            // for what is on disk to be offered again
+	doubted   *doubt          // a rejection by a check; see service.go
 	rest      share           // what proxies outside the rollout answered lately
 	symptoms  map[string]bool // connected proxies that have evidence against what is served
 	now       time.Time       // of the newest step

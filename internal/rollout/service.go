@@ -137,10 +137,39 @@ func (s *step) awaited(node string, c Counters) {
 }
 
 // blameService says of a revision that was rejected for a check that it may be the service
-// alone, which has failed since the flip: it is tried again.
+// alone, which has failed since the flip: it is tried again. Counters come later than the
+// check: the revision is taken back at once, and they are heard on it afterwards.
 func (s *step) blameService(r *Rollout, e Probed) {
-	if p := s.proxies[e.Node]; p != nil && p.traffic.serviceErrors > 0 && byService(e, true) {
+	p := s.proxies[e.Node]
+	switch {
+	case p == nil || r.Move || !byService(e, true):
+	case p.traffic.serviceErrors > 0:
 		s.blameSurroundings(r)
+	default:
+		s.doubted = &doubt{revision: r.Candidate.ID, node: e.Node, until: s.now.Add(serviceGrace)}
+	}
+}
+
+// A doubt is of a rejection by a check that a proxy's next counters may say was the service's
+// doing.
+type doubt struct {
+	revision, node string
+	until          time.Time
+}
+
+// hearOnDoubt takes these.
+func (s *step) hearOnDoubt(node string, c Counters) {
+	d := s.doubted
+	if d == nil || d.node != node {
+		return
+	}
+	i := s.rejection(d.revision)
+	switch {
+	case i < 0 || s.now.After(d.until):
+		s.doubted = nil
+	case c.ServiceErrors > 0 && c.Filtered == 0:
+		s.Rejected[i].Surroundings, s.doubted = true, nil
+		s.do(Save{})
 	}
 }
 

@@ -119,9 +119,9 @@ func TestFirstRevisionDoesNotWaitForItsFilters(t *testing.T) {
 	}
 }
 
-// Where a service fails only after the flip, and the counters say that it is the service's
-// doing, the revision is taken back, and tried again by itself.
-func TestServiceThatFailsAfterTheFlipIsTheSurroundings(t *testing.T) {
+// failsAfterFlip is a second revision whose check fails once it has flipped. Counters tell whose
+// doing it is, before the check does, or after it.
+func failsAfterFlip(before bool, told Counters) *Fleet {
 	f := opened(defaultPlan())
 	now := epoch.Add(2 * time.Second)
 	f.Step(Probed{Node: "a", Of: "one", Probe: ProbeLive, Passed: true}, now)
@@ -136,11 +136,35 @@ func TestServiceThatFailsAfterTheFlipIsTheSurroundings(t *testing.T) {
 		f.Step(Probed{Node: "a", Of: "two", Probe: ProbeShadow, Passed: true, Before: []CheckAnswer{{Check: live, Status: 200, Want: 200}}}, now)
 	}
 	give()
-	f.Step(Counted{Node: "a", Counters: Counters{At: now, ServiceErrors: 3}}, now)
+	if before {
+		f.Step(Counted{Node: "a", Counters: Counters{At: now, ServiceErrors: 3}}, now)
+	}
 	report := failing(503, true)
 	report.Of = "two"
 	f.Step(report, now)
-	if len(f.Rejected) != 1 || !f.Rejected[0].Surroundings || f.Serving.ID != "one" {
-		t.Errorf("it serves %s; rejected: %+v", f.Serving.ID, f.Rejected)
+	if !before {
+		now = now.Add(time.Second)
+		f.Step(Counted{Node: "a", Counters: told}, now)
+	}
+	return f
+}
+
+// Where a service fails only after the flip, and the counters say that it is the service's
+// doing, before the check fails or a moment later, the revision is taken back, and tried again
+// by itself.
+func TestServiceThatFailsAfterTheFlipIsTheSurroundings(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, service bool
+		told            Counters
+	}{
+		"told before": {true, true, Counters{}},
+		"told after":  {false, true, Counters{ServiceErrors: 3}},
+		"not told":    {false, false, Counters{Requests: 3}},
+		"a filter":    {false, false, Counters{ServiceErrors: 3, Filtered: 2}},
+	} {
+		f := failsAfterFlip(c.before, c.told)
+		if len(f.Rejected) != 1 || f.Rejected[0].Surroundings != c.service || f.Serving.ID != "one" {
+			t.Errorf("%s: it serves %s; rejected: %+v", name, f.Serving.ID, f.Rejected)
+		}
 	}
 }
