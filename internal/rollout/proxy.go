@@ -362,9 +362,10 @@ func (s *step) probed(e Probed) {
 	}
 	if !e.Passed && (!inLive || !s.excused(e)) {
 		where := map[bool]string{true: "in its shadow listener (no user's request met it)", false: "in its real listener"}[inShadow]
+		held := p.phase == Confirmed
 		s.reject(Rejected, e.Node, "a check fails "+where+": "+e.Failed, "", r.Plan.checkFacets(e.Checks)...)
 		if inLive {
-			s.blameService(r, e)
+			s.blameService(r, e, held)
 		}
 		return
 	}

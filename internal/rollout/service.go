@@ -138,14 +138,17 @@ func (s *step) awaited(node string, c Counters) {
 
 // blameService says of a revision that was rejected for a check that it may be the service
 // alone, which has failed since the flip: it is tried again. Counters come later than the
-// check: the revision is taken back at once, and they are heard on it afterwards.
-func (s *step) blameService(r *Rollout, e Probed) {
+// check: the revision is taken back at once, and they are heard on it afterwards, if its
+// checks have held since the flip. Where they never have, it may be the revision that does
+// not reach the service, by a cluster of its own, and users would meet that with each try:
+// it has one more.
+func (s *step) blameService(r *Rollout, e Probed, held bool) {
 	p := s.proxies[e.Node]
 	switch {
 	case p == nil || r.Move || !byService(e, true):
-	case p.traffic.serviceErrors > 0:
+	case p.traffic.serviceErrors > 0 && (held || r.Tries == 0):
 		s.blameSurroundings(r)
-	default:
+	case held:
 		s.doubted = &doubt{revision: r.Candidate.ID, node: e.Node, until: s.now.Add(serviceGrace)}
 	}
 }

@@ -121,7 +121,7 @@ func TestFirstRevisionDoesNotWaitForItsFilters(t *testing.T) {
 
 // failsAfterFlip is a second revision whose check fails once it has flipped. Counters tell whose
 // doing it is, before the check does, or after it.
-func failsAfterFlip(before bool, told Counters) *Fleet {
+func failsAfterFlip(before, held bool, told Counters) *Fleet {
 	f := opened(defaultPlan())
 	now := epoch.Add(2 * time.Second)
 	f.Step(Probed{Node: "a", Of: "one", Probe: ProbeLive, Passed: true}, now)
@@ -139,6 +139,9 @@ func failsAfterFlip(before bool, told Counters) *Fleet {
 	if before {
 		f.Step(Counted{Node: "a", Counters: Counters{At: now, ServiceErrors: 3}}, now)
 	}
+	if held {
+		f.Step(Probed{Node: "a", Of: "two", Probe: ProbeLive, Passed: true}, now)
+	}
 	report := failing(503, true)
 	report.Of = "two"
 	f.Step(report, now)
@@ -150,19 +153,20 @@ func failsAfterFlip(before bool, told Counters) *Fleet {
 }
 
 // Where a service fails only after the flip, and the counters say that it is the service's
-// doing, before the check fails or a moment later, the revision is taken back, and tried again
-// by itself.
+// doing, before the check fails or, where it has held since, a moment later, the revision is
+// taken back, and tried again by itself.
 func TestServiceThatFailsAfterTheFlipIsTheSurroundings(t *testing.T) {
 	for name, c := range map[string]struct {
-		before, service bool
-		told            Counters
+		before, held, service bool
+		told                  Counters
 	}{
-		"told before": {true, true, Counters{}},
-		"told after":  {false, true, Counters{ServiceErrors: 3}},
-		"not told":    {false, false, Counters{Requests: 3}},
-		"a filter":    {false, false, Counters{ServiceErrors: 3, Filtered: 2}},
+		"told before":           {true, false, true, Counters{}},
+		"told after":            {false, true, true, Counters{ServiceErrors: 3}},
+		"not told":              {false, true, false, Counters{Requests: 3}},
+		"a filter":              {false, true, false, Counters{ServiceErrors: 3, Filtered: 2}},
+		"a cluster of its own?": {false, false, false, Counters{ServiceErrors: 3}},
 	} {
-		f := failsAfterFlip(c.before, c.told)
+		f := failsAfterFlip(c.before, c.held, c.told)
 		if len(f.Rejected) != 1 || f.Rejected[0].Surroundings != c.service || f.Serving.ID != "one" {
 			t.Errorf("%s: it serves %s; rejected: %+v", name, f.Serving.ID, f.Rejected)
 		}
