@@ -100,15 +100,14 @@ func (p *parser) decode(data []byte) bool {
 		p.add(0, "the file is empty")
 		return false
 	} else if err != nil {
-		p.addYAML(err, nil)
+		p.syntax(err, data)
 		return false
 	}
 	if p.root = file.Content[0]; p.root.Kind != yaml.MappingNode {
 		p.add(p.root.Line, "a fleet file is a mapping that begins with `fleet: NAME`")
 		return false
 	}
-	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
-		p.add(0, "one file is one fleet: a second YAML document is in it")
+	if !p.alone(d, data) {
 		return false
 	}
 	ignored := ignoredKeys(p.root)
