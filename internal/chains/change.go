@@ -29,6 +29,7 @@ var changes = []change{
 	{"hand a port on", handPortOn},
 	{"move a listener to another port", onListener(anyListener, func(g *Generator, f *Fleet, l *Listener) { l.Port = g.place(f) })},
 	{"swap ports", swapPorts},
+	{"alone at its address or not", onListener((*Listener).canBeAlone, func(_ *Generator, _ *Fleet, l *Listener) { l.Alone = !l.Alone })},
 	{"make a listener one of another kind", otherKind},
 	{"add TLS", onListener(func(l *Listener) bool { return l.byStream() && !l.TLS }, (*Generator).encrypt)},
 	{"take TLS off", onListener(func(l *Listener) bool { return l.byStream() && l.TLS }, func(_ *Generator, _ *Fleet, l *Listener) {
@@ -104,6 +105,9 @@ var changes = []change{
 	{"by config_discovery or by the filter", onOne(filtersOf, func(_ *Generator, _ *Fleet, f *Filter) { f.Discovered = !f.Discovered })},
 	{"the rollout", func(g *Generator, f *Fleet) bool { f.Rollout = g.rollout(); return true }},
 }
+
+// canBeAlone: several threads can't share a socket of UDP.
+func (l *Listener) canBeAlone() bool { return l.byStream() && l.Kind != Internal }
 
 func isHTTP(l *Listener) bool { return l.HTTP() }
 
@@ -207,11 +211,7 @@ func otherKind(g *Generator, f *Fleet) bool {
 	if l.Kind != Plain {
 		l.Also = 0
 	}
-	// Envoy keeps the socket of a listener that stays at its address, and so one that is
-	// not bound.
-	if l.Kind == Unbound || before.Kind == Unbound {
-		l.Port = g.place(f)
-	}
+	l.Alone = l.Alone && l.canBeAlone()
 	return l.Kind != before.Kind
 }
 

@@ -132,7 +132,7 @@ func (f *Fleet) with(other *Fleet) *Fleet {
 // same sockets, so that nobody may be refused there.
 func (t Transition) sameListener(place int) bool {
 	b, a := t.Before.At(place), t.After.At(place)
-	return b != nil && a != nil && b.Name == a.Name && b.Port == a.Port && b.Also == a.Also && (b.Kind == Pipe) == (a.Kind == Pipe)
+	return b != nil && a != nil && b.Name == a.Name && b.Port == a.Port && b.Also == a.Also && b.Alone == a.Alone && (b.Kind == Pipe) == (a.Kind == Pipe)
 }
 
 func (t Transition) denials(place int) []int {

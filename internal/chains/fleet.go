@@ -43,6 +43,8 @@ type Listener struct {
 	Port int // its place: no two listeners have the same, a pipe's is a path
 	Also int // the place of an additional address, 0 for none
 
+	Alone bool // nothing else can bind its address: enable_reuse_port false
+
 	RDS string // the name of its routes, "" for routes of its own
 	Route
 

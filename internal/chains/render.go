@@ -155,6 +155,9 @@ func (f *Fleet) listener(l Listener, s Setting) object {
 	if l.Also != 0 {
 		out["additional_addresses"] = list{object{"address": socket(s.Port(l.Also), "TCP")}}
 	}
+	if l.Alone {
+		out["enable_reuse_port"] = false
+	}
 	switch l.Kind { //nolint:exhaustive // the others are as they are
 	case Unbound:
 		out["bind_to_port"] = false

@@ -119,7 +119,7 @@ func (s *shrinker) plainer() (shrunk bool) {
 	for _, do := range []func(*Fleet){
 		func(f *Fleet) { f.Rollout = Rollout{Stages: 1} },
 		eachListener(func(l *Listener) { l.TLS, l.Cert, l.CA, l.Tickets = false, "", "", "" }),
-		eachListener(func(l *Listener) { l.CA, l.Tickets, l.Generic, l.Also = "", "", "", 0 }),
+		eachListener(func(l *Listener) { l.CA, l.Tickets, l.Generic, l.Also, l.Alone = "", "", "", 0, false }),
 		eachFilter(func(filter *Filter) { filter.Checks = false }),
 		eachFilter(func(filter *Filter) { filter.NoShadow, filter.Discovered, filter.Policy = false, false, "" }),
 	} {

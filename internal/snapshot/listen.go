@@ -100,7 +100,7 @@ func (r *Resource) at(address *corev3.Address) (*Resource, error) {
 	l.Address = moved
 	own, err := newResource(resource.ListenerType, r.Name, &l)
 	if err == nil {
-		own.moved, own.asks, own.binds = r.Version, r.asks, fleet.BindsOf(&l)
+		own.moved, own.asks, own.sockets = r.Version, r.asks, fleet.SocketsOf(&l)
 	}
 	return own, err
 }
@@ -123,7 +123,7 @@ func (s *Snapshot) shadowFor(r *Resource, node *corev3.Node, slot int) (*Resourc
 	value := protowire.AppendTag(slices.Clip(r.Wire.GetResource().GetValue()), addressField, protowire.BytesType)
 	value = protowire.AppendBytes(value, text)
 	own := *r
-	own.binds = fleet.BindOf(address)
+	own.sockets = r.sockets.At(address)
 	version := r.Version
 	if socket := address.GetSocketAddress(); socket != nil {
 		version += "@" + netip.AddrPortFrom(ip(socket), uint16(socket.GetPortValue())).String()

@@ -36,8 +36,9 @@ func (r *Resource) Asks(typeURL string) bool {
 	return slices.ContainsFunc(r.asks, func(n fleet.Need) bool { return n.Kind.Type == typeURL })
 }
 
-// Binds are a listener's addresses.
-func (r *Resource) Binds() []fleet.Bind { return r.binds }
+// Binds are a listener's addresses, and Sockets all that is known of where it is.
+func (r *Resource) Binds() []fleet.Bind    { return r.sockets.Binds }
+func (r *Resource) Sockets() fleet.Sockets { return r.sockets }
 
 // read finds out what each resource makes a proxy ask for.
 func (s *Snapshot) read() error {
@@ -61,7 +62,7 @@ func (r *Resource) read() error {
 	}
 	r.asks = fleet.Needs(m)
 	if l, ok := m.(*listenerv3.Listener); ok {
-		r.binds = fleet.BindsOf(l)
+		r.sockets = fleet.SocketsOf(l)
 		if l.GetApiListener() != nil {
 			// A gRPC client's: Envoy takes it and does nothing with it. What clients ask for
 			// by name is seen when they do.

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"slices"
+	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -11,6 +12,36 @@ import (
 // is renamed or gone or goes elsewhere, Envoy refuses it as long as it has the other: so
 // the old one goes in the same update, of which Envoy does the removals first. It then
 // hands the socket over: connections that come in between wait in the kernel.
+//
+// Nor can a listener have other sockets where it is (fleet.Sockets): one that is bound from
+// now on, say, would be acknowledged and never be. It goes, too, and comes again, but not at
+// once: Envoy acknowledges a removal before its threads have closed the sockets, and what
+// comes to their addresses until then is given them, as they are.
+
+// closingTime is longer than that takes.
+const closingTime = 400 * time.Millisecond
+
+// reopens is whether one of the listeners that leave comes again with other sockets.
+func (s *session) reopens(st *typeState, leave []string) bool {
+	return slices.ContainsFunc(leave, func(name string) bool {
+		r := s.target.Get(st.url, name)
+		return r != nil && st.sockets[name].Reopened(r.Sockets())
+	})
+}
+
+// closed has what closed sockets be followed by nothing that might be given them.
+func (s *session) closed(st *typeState, p *push) {
+	if !p.closes {
+		return
+	}
+	st.closing = true
+	time.AfterFunc(closingTime, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		st.closing = false
+		s.advance()
+	})
+}
 
 // handOver is what of the additions can go out now, and the listeners that have to leave
 // with it.
@@ -35,25 +66,29 @@ func (s *session) handOver(st *typeState, add []*snapshot.Resource) (now []*snap
 	return now, leave
 }
 
-// inTheWay is whether a listener that the proxy has must go before another can come. One
-// of which it is not known where it is, since the proxy had it before it connected, is if
-// it is to go anyway and something comes that is not known to stay where it is.
+// inTheWay is whether a listener that the proxy has must go before another can come, or
+// before it can come itself as it is to be. One of which it is not known where it is, since
+// the proxy had it before it connected, is if it is to go anyway and something comes that is
+// not known to stay where it is.
 func (s *session) inTheWay(st *typeState, name string, add []*snapshot.Resource) bool {
-	binds, known := st.binds[name]
+	has, known := st.sockets[name]
 	return slices.ContainsFunc(add, func(r *snapshot.Resource) bool {
-		if r.Name == name || len(r.Binds()) == 0 {
+		if r.Name == name {
+			return known && has.Reopened(r.Sockets())
+		}
+		if len(r.Binds()) == 0 {
 			return false
 		}
 		if !known {
-			_, stays := st.binds[r.Name]
+			_, stays := st.sockets[r.Name]
 			return !stays && s.target.Get(st.url, name) == nil && s.mayRemove(name)
 		}
-		return anyCollide(r.Binds(), binds)
+		return anyCollide(r.Binds(), has.Binds)
 	})
 }
 
 func collides(r *snapshot.Resource, names []string, st *typeState) bool {
-	return slices.ContainsFunc(names, func(name string) bool { return anyCollide(r.Binds(), st.binds[name]) })
+	return slices.ContainsFunc(names, func(name string) bool { return anyCollide(r.Binds(), st.sockets[name].Binds) })
 }
 
 func anyCollide(a, b []fleet.Bind) bool {
@@ -62,20 +97,20 @@ func anyCollide(a, b []fleet.Bind) bool {
 
 // bind notes where a listener is that the proxy has.
 func (st *typeState) bind(r *snapshot.Resource) {
-	if len(r.Binds()) == 0 {
+	if r.Sockets().Nowhere() {
 		return
 	}
-	if st.binds == nil {
-		st.binds = map[string][]fleet.Bind{}
+	if st.sockets == nil {
+		st.sockets = map[string]fleet.Sockets{}
 	}
-	st.binds[r.Name] = r.Binds()
+	st.sockets[r.Name] = r.Sockets()
 }
 
 // rebind notes what a push changes of that.
 func (st *typeState) rebind(p *push) {
-	for name := range st.binds {
+	for name := range st.sockets {
 		if _, has := p.have[name]; !has || slices.Contains(p.remove, name) {
-			delete(st.binds, name)
+			delete(st.sockets, name)
 		}
 	}
 	for _, r := range p.add {

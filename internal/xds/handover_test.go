@@ -8,8 +8,8 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
-// listeners makes a snapshot of listeners, "name:port" each, with the filter "auth" in
-// the first.
+// listeners makes a snapshot of listeners, "name:port" or "name:port/field: value" each, with
+// the filter "auth" in the first.
 func listeners(t *testing.T, list ...string) *snapshot.Snapshot {
 	t.Helper()
 	text := strings.ReplaceAll(fleetYAML, "%s", "echo")
@@ -18,8 +18,9 @@ func listeners(t *testing.T, list ...string) *snapshot.Snapshot {
 	var names []string
 	for _, l := range list {
 		name, port, _ := strings.Cut(l, ":")
+		port, field, _ := strings.Cut(port, "/")
 		names = append(names, name)
-		head += "    - name: " + name + "\n" + strings.Replace(one, "port_value: 80}", "port_value: "+port+"}", 1)
+		head += "    - name: " + name + "\n      " + field + "\n" + strings.Replace(one, "port_value: 80}", "port_value: "+port+"}", 1)
 	}
 	head = strings.Replace(head, "listeners: [ingress]", fmt.Sprintf("listeners: [%s]", names[0]), 1)
 	return buildOf(t, head+"  clusters:"+tail, "module")
@@ -47,6 +48,22 @@ func TestAddressHandedOver(t *testing.T) {
 		"two that change places, and one that stays": {
 			[]string{"a:80", "b:81", "c:82"}, []string{"a:81", "b:80", "c:82"},
 			[]string{"Listener -a -b", "Listener a b"}, []string{"Listener c", "Listener a b c"},
+		},
+		"bound from now on": {
+			[]string{"a:80/bind_to_port: false", "b:81"}, []string{"a:80", "b:81"},
+			[]string{"Listener -a", "Listener a"}, []string{"Listener b", "Listener a b"},
+		},
+		"bound no more, with nothing beside it": {
+			[]string{"a:80"}, []string{"a:80/bind_to_port: false"},
+			[]string{"Listener -a", "Listener a"}, []string{"Listener ", "Listener a"},
+		},
+		"bound from now on, elsewhere": {
+			[]string{"a:80/bind_to_port: false"}, []string{"a:81"},
+			[]string{"Listener a"}, []string{"Listener a"},
+		},
+		"alone at its address, and another that is changed": {
+			[]string{"a:80", "b:81"}, []string{"a:80/enable_reuse_port: false", "b:81/freebind: true"},
+			[]string{"Listener b -a", "Listener a"}, []string{"Listener b", "Listener a b"},
 		},
 		"another address": {
 			[]string{"a:80"}, []string{"b:81"},

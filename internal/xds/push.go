@@ -22,6 +22,7 @@ type push struct {
 	add      []*snapshot.Resource
 	remove   []string
 	absent   []string          // what it asks for and does not exist
+	closes   bool              // listeners go in it that come again with other sockets
 	have     map[string]string // what the proxy has been sent of this type after it
 	version  string            // of the whole type, for state-of-the-world
 }
@@ -79,7 +80,7 @@ func (s *session) send(st *typeState, p *push) bool {
 // additions are the resources that a proxy asks for and does not have in the
 // target's version.
 func (s *session) additions(st *typeState) *push {
-	if !st.open {
+	if !st.open || st.closing {
 		return nil
 	}
 	s.recognize(st)
@@ -107,7 +108,7 @@ func (s *session) additions(st *typeState) *push {
 	add, leave := s.handOver(st, add)
 	p := &push{
 		url: st.url, revision: s.target.ID, fleet: s.licence.fleet, add: add, remove: leave, absent: absent,
-		have: with(without(st.have, leave), add),
+		have: with(without(st.have, leave), add), closes: s.reopens(st, leave),
 	}
 	if s.sotw {
 		return s.stateOfTheWorld(st, p)

@@ -37,7 +37,7 @@ func (s *session) deltaRequest(req *discoveryv3.DeltaDiscoveryRequest) error {
 		st.have = maps.Clone(req.GetInitialResourceVersions())
 		st.acked = st.have
 		if url == resource.ListenerType {
-			s.recallBinds(st)
+			s.recallSockets(st)
 		}
 	} else {
 		st.sub.UpdateResourceSubscriptions(subscribe, unsubscribe)

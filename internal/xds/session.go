@@ -72,8 +72,10 @@ type typeState struct {
 	// one that the next target lacks is sent along until nothing refers to it.
 	// taken are those of the last set that it accepted.
 	held, taken map[string]*snapshot.Resource
-	// binds are the addresses of the listeners that it has, as far as they are known.
-	binds map[string][]fleet.Bind
+	// sockets are where the listeners are that it has, as far as that is known.
+	sockets map[string]fleet.Sockets
+	// closing says that the proxy is given time to close what is to be opened anew.
+	closing bool
 	// resume is the version of the whole type that a state-of-the-world proxy
 	// said it has when it came back.
 	resume string

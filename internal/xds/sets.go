@@ -19,16 +19,16 @@ import (
 
 // How much is remembered. A proxy that comes back is on one of the last few.
 const (
-	maxSets  = 64
-	maxBinds = 1024
+	maxSets    = 64
+	maxSockets = 1024
 )
 
 // sets are whole sets of clusters or listeners, and where listeners are, by version. Their
 // resources are shared.
 type sets struct {
-	mu    sync.Mutex
-	whole recent[[]*snapshot.Resource]
-	binds recent[[]fleet.Bind]
+	mu      sync.Mutex
+	whole   recent[[]*snapshot.Resource]
+	sockets recent[fleet.Sockets]
 }
 
 // recent keeps what was put into it last, by key.
@@ -59,8 +59,8 @@ func (m *sets) put(url, version string, all []*snapshot.Resource) {
 		m.whole.put(url+version, all, maxSets)
 	}
 	for _, r := range all {
-		if ownPlace(r.Name) && len(r.Binds()) > 0 {
-			m.binds.put(r.Version, r.Binds(), maxBinds)
+		if ownPlace(r.Name) && !r.Sockets().Nowhere() {
+			m.sockets.put(r.Version, r.Sockets(), maxSockets)
 		}
 	}
 }
@@ -99,20 +99,21 @@ func (s *session) recall(st *typeState) {
 	}
 }
 
-// recallBinds finds out where the listeners are that a proxy says it has.
-func (s *session) recallBinds(st *typeState) {
+// recallSockets finds out where the listeners are that a proxy says it has.
+func (s *session) recallSockets(st *typeState) {
 	s.server.sets.mu.Lock()
 	defer s.server.sets.mu.Unlock()
 	for name, version := range st.have {
-		binds := s.server.sets.binds.byKey[version]
+		sockets, ok := s.server.sets.sockets.byKey[version]
 		if !ownPlace(name) {
-			binds = snapshot.PlaceIn(version)
+			sockets.Binds = snapshot.PlaceIn(version)
+			ok = sockets.Binds != nil
 		}
-		if binds != nil {
-			if st.binds == nil {
-				st.binds = map[string][]fleet.Bind{}
+		if ok {
+			if st.sockets == nil {
+				st.sockets = map[string]fleet.Sockets{}
 			}
-			st.binds[name] = binds
+			st.sockets[name] = sockets
 		}
 	}
 }

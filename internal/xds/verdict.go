@@ -89,6 +89,7 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 		s.server.counts.accepted.Add(1)
 		st.acked = p.have
 		s.hostsAgain(p)
+		s.closed(st, p)
 		if p.version != "" {
 			st.taken = st.held
 		}

@@ -41,7 +41,9 @@ type EnvoyConfig struct {
 //     secrets are there; it is acknowledged at once. At the start of the process no
 //     listener listens before all of the first ones are ready;
 //   - of listeners, removals come first, and each that can't be taken (its address is
-//     another's) is refused by itself while the rest is taken;
+//     another's) is refused by itself while the rest is taken; one that stays where it is
+//     keeps its sockets, bound or not, and so does one that comes before a removed one's
+//     are closed;
 //   - what has the same bytes is taken no notice of;
 //   - what a second user asks for, and was subscribed to already, is not asked for again
 //     (delta), or with the same names again (state-of-the-world); two users with the same
@@ -60,6 +62,7 @@ type Envoy struct {
 
 	clusters, warmingClusters   map[string]*simCluster
 	listeners, warmingListeners map[string]*simListener
+	closing                     map[*simListener]bool // removed, with sockets that are not closed yet
 	sources                     map[sourceKey]*source // routes, filters and secrets
 	endpoints                   map[string]int        // how many clusters want each
 	listed                      bool                  // it was sent listeners
@@ -78,7 +81,7 @@ func NewEnvoy(config EnvoyConfig) *Envoy {
 		config: config, types: map[string]*watchType{},
 		clusters: map[string]*simCluster{}, warmingClusters: map[string]*simCluster{},
 		listeners: map[string]*simListener{}, warmingListeners: map[string]*simListener{},
-		sources: map[sourceKey]*source{}, endpoints: map[string]int{}, health: NewHealth(config.Node),
+		closing: map[*simListener]bool{}, sources: map[sourceKey]*source{}, endpoints: map[string]int{}, health: NewHealth(config.Node),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -20,6 +21,7 @@ type simListener struct {
 	addresses []string
 	udp       bool
 	bound     bool
+	shares    bool     // SO_REUSEPORT
 	chain     simChain // that a client without further marks meets
 	sources   []sourceKey
 }
@@ -31,6 +33,7 @@ func readListener(r named) (*simListener, error) {
 	}
 	l := &simListener{name: m.GetName(), sum: sum(r.packed), packed: r.packed, udp: m.GetUdpListenerConfig() != nil}
 	l.bound = m.GetInternalListener() == nil && (m.GetBindToPort() == nil || m.GetBindToPort().GetValue())
+	l.shares = m.GetEnableReusePort() == nil || m.GetEnableReusePort().GetValue()
 	if m.GetInternalListener() != nil {
 		l.addresses = []string{"internal:" + m.GetName()}
 	} else {
@@ -116,13 +119,24 @@ func (e *Envoy) addListener(l *simListener) error {
 	if before != nil && before.sum == l.sum {
 		return nil
 	}
-	// One that stays at its addresses keeps its sockets; any other must have them alone.
-	if before == nil || before.udp != l.udp || !slices.Equal(before.addresses, l.addresses) {
+	if before != nil && before.shares != l.shares {
+		return fmt.Errorf("listener %s: reuse port cannot be changed during an update", l.name)
+	}
+	// One that stays at its addresses keeps its sockets; any other must have them alone, and
+	// is given those that a removed one has not closed yet.
+	if before != nil && before.sameSockets(l) {
+		l.bound = before.bound
+	} else {
 		for _, of := range []map[string]*simListener{e.warmingListeners, e.listeners} {
 			for _, other := range of {
 				if other.name != l.name && other.takes(l) {
 					return fmt.Errorf("error adding listener: '%s' has duplicate address '%s' as existing listener", l.name, l.addresses[0])
 				}
+			}
+		}
+		for closing := range e.closing {
+			if closing.sameSockets(l) {
+				l.bound = closing.bound
 			}
 		}
 	}
@@ -145,6 +159,15 @@ func (e *Envoy) addListener(l *simListener) error {
 	return nil
 }
 
+// sameSockets is whether Envoy has a listener use the sockets of another.
+func (l *simListener) sameSockets(other *simListener) bool {
+	return l.udp == other.udp && slices.Equal(l.addresses, other.addresses)
+}
+
+// closingTime is how long it takes until all threads have closed a removed listener's
+// sockets.
+const closingTime = 50 * time.Millisecond
+
 func (e *Envoy) removeListener(name string) {
 	if l := e.warmingListeners[name]; l != nil {
 		delete(e.warmingListeners, name)
@@ -152,6 +175,8 @@ func (e *Envoy) removeListener(name string) {
 	}
 	if l := e.listeners[name]; l != nil {
 		delete(e.listeners, name)
+		e.closing[l] = true
+		e.within(closingTime, func() bool { return true }, func() { delete(e.closing, l) })
 		e.drain(l)
 	}
 }

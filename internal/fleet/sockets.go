@@ -1,0 +1,99 @@
+package fleet
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+)
+
+// Sockets are where a listener is and how its sockets were made. The zero value is that
+// of one that is nowhere.
+//
+// An Envoy that takes a listener at the addresses of one of the same name keeps that one's
+// sockets, as they are, unless one of the options differs that it compares. So of a change
+// of all else that makes a socket nothing comes, though it is acknowledged.
+// (Envoy 1.40.0: ListenerManagerImpl::setupSocketFactoryForListener and
+// ListenerMessageUtil::socketOptionsEqual; seen on a real one.)
+type Sockets struct {
+	Binds   []Bind
+	places  string // its addresses, those that are no Binds included
+	made    string // what makes a socket and Envoy does not compare
+	options string // what it does compare
+	shares  bool   // SO_REUSEPORT
+}
+
+// SocketsOf reads those of a listener.
+func SocketsOf(l *listenerv3.Listener) Sockets {
+	s := Sockets{Binds: BindsOf(l), shares: l.GetEnableReusePort() == nil || l.GetEnableReusePort().GetValue()}
+	s.add(l.GetAddress())
+	for _, more := range l.GetAdditionalAddresses() {
+		s.add(more.GetAddress())
+	}
+	if b := l.GetBindToPort(); b != nil && !b.GetValue() {
+		s.made += " unbound"
+	}
+	s.options = optionsOf(l)
+	return s
+}
+
+// At are the sockets of the same listener at another address, its only one.
+func (s Sockets) At(address *corev3.Address) Sockets {
+	s.Binds, s.places, s.made = BindOf(address), "", ""
+	s.add(address)
+	return s
+}
+
+func (s *Sockets) add(a *corev3.Address) {
+	switch a := a.GetAddress().(type) {
+	case *corev3.Address_SocketAddress:
+		where := a.SocketAddress
+		s.places += fmt.Sprintf(" %s://%s:%d", where.GetProtocol(), where.GetAddress(), where.GetPortValue())
+		if where.GetIpv4Compat() {
+			s.made += " ipv4"
+		}
+	case *corev3.Address_Pipe:
+		s.places += " unix://" + a.Pipe.GetPath()
+		s.made += fmt.Sprintf(" mode %o", a.Pipe.GetMode())
+	}
+}
+
+// optionsOf are the options that Envoy compares.
+func optionsOf(l *listenerv3.Listener) string {
+	only := &listenerv3.Listener{
+		Transparent: l.GetTransparent(), Freebind: l.GetFreebind(), TcpFastOpenQueueLength: l.GetTcpFastOpenQueueLength(),
+		EnableMptcp: l.GetEnableMptcp(), SocketOptions: l.GetSocketOptions(),
+	}
+	for _, more := range l.GetAdditionalAddresses() {
+		only.AdditionalAddresses = append(only.AdditionalAddresses, &listenerv3.AdditionalAddress{SocketOptions: more.GetSocketOptions()})
+	}
+	text, err := proto.MarshalOptions{Deterministic: true}.Marshal(only)
+	if err != nil {
+		return "" // what was read is written: of equal ones nothing has to be made anew
+	}
+	return string(text)
+}
+
+// Nowhere is whether there are none.
+func (s Sockets) Nowhere() bool { return s.places == "" }
+
+// Reopened is whether a listener must go before it can come again with other sockets:
+// Envoy would keep those that it has, or can't open others beside them and refuses.
+func (s Sockets) Reopened(next Sockets) bool {
+	switch {
+	case s.Nowhere() || next.Nowhere():
+		return false
+	case s.shares != next.shares: // "reuse port cannot be changed during an update"
+		return true
+	case s.places == next.places:
+		return s.made != next.made || !s.shares && s.options != next.options
+	}
+	return slices.ContainsFunc(s.Binds, func(a Bind) bool {
+		alone := !s.shares || strings.HasPrefix(a.Name, "unix:")
+		return alone && slices.ContainsFunc(next.Binds, a.Collides)
+	})
+}
