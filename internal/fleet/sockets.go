@@ -37,6 +37,9 @@ func SocketsOf(l *listenerv3.Listener) Sockets {
 	if b := l.GetBindToPort(); b != nil && !b.GetValue() {
 		s.made += " unbound"
 	}
+	if l.GetInternalListener() != nil {
+		s.places += " internal"
+	}
 	s.options = optionsOf(l)
 	return s
 }
@@ -92,6 +95,23 @@ func (s Sockets) Reopened(next Sockets) bool {
 	case s.places == next.places:
 		return s.made != next.made || !s.shares && s.options != next.options
 	}
+	return s.alone(next)
+}
+
+// Bars is whether a listener that is gone must have closed its sockets before another can
+// come: Envoy would give it these, as they are, or can't open others beside them.
+func (s Sockets) Bars(next Sockets) bool {
+	switch {
+	case s.Nowhere() || next.Nowhere():
+		return false
+	case s.places == next.places:
+		return s.made != next.made || s.shares != next.shares || s.options != next.options
+	}
+	return s.alone(next)
+}
+
+// alone is whether sockets keep others from where they are to be.
+func (s Sockets) alone(next Sockets) bool {
 	return slices.ContainsFunc(s.Binds, func(a Bind) bool {
 		alone := !s.shares || strings.HasPrefix(a.Name, "unix:")
 		return alone && slices.ContainsFunc(next.Binds, a.Collides)

@@ -36,8 +36,10 @@ func (r *Resource) Asks(typeURL string) bool {
 	return slices.ContainsFunc(r.asks, func(n fleet.Need) bool { return n.Kind.Type == typeURL })
 }
 
-// Binds are a listener's addresses, and Sockets all that is known of where it is.
-func (r *Resource) Binds() []fleet.Bind    { return r.sockets.Binds }
+// Binds are a listener's addresses.
+func (r *Resource) Binds() []fleet.Bind { return r.sockets.Binds }
+
+// Sockets are where a listener is.
 func (r *Resource) Sockets() fleet.Sockets { return r.sockets }
 
 // read finds out what each resource makes a proxy ask for.

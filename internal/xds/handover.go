@@ -21,14 +21,6 @@ import (
 // closingTime is longer than that takes.
 const closingTime = 400 * time.Millisecond
 
-// reopens is whether one of the listeners that leave comes again with other sockets.
-func (s *session) reopens(st *typeState, leave []string) bool {
-	return slices.ContainsFunc(leave, func(name string) bool {
-		r := s.target.Get(st.url, name)
-		return r != nil && st.sockets[name].Reopened(r.Sockets())
-	})
-}
-
 // closed has what closed sockets be followed by nothing that might be given them.
 func (s *session) closed(st *typeState, p *push) {
 	if !p.closes {
@@ -44,26 +36,26 @@ func (s *session) closed(st *typeState, p *push) {
 }
 
 // handOver is what of the additions can go out now, and the listeners that have to leave
-// with it.
-func (s *session) handOver(st *typeState, add []*snapshot.Resource) (now []*snapshot.Resource, leave []string) {
+// with it; closes says that the rest must wait until those have closed their sockets.
+func (s *session) handOver(st *typeState, add []*snapshot.Resource) (now []*snapshot.Resource, leave []string, closes bool) {
 	for name := range st.have {
 		if s.inTheWay(st, name, add) {
 			leave = append(leave, name)
 		}
 	}
 	slices.Sort(leave)
-	if !slices.ContainsFunc(leave, func(name string) bool { return s.target.Get(st.url, name) != nil }) {
-		return add, leave
-	}
-	// No update can say that a listener goes and comes again elsewhere: delta refuses a
-	// name that is in both lists. So all that is in the way goes first; what takes its
-	// place, next.
+	elsewhere := slices.ContainsFunc(leave, func(name string) bool { return s.target.Get(st.url, name) != nil })
 	for _, r := range add {
-		if !slices.Contains(leave, r.Name) && !collides(r, leave, st) {
+		barred := slices.ContainsFunc(leave, func(name string) bool { return st.sockets[name].Bars(r.Sockets()) })
+		closes = closes || barred
+		// No update can say that a listener goes and comes again elsewhere: delta refuses a
+		// name that is in both lists. So all that is in the way goes first; what takes its
+		// place, next.
+		if !barred && (!elsewhere || !slices.Contains(leave, r.Name) && !collides(r, leave, st)) {
 			now = append(now, r)
 		}
 	}
-	return now, leave
+	return now, leave, closes
 }
 
 // inTheWay is whether a listener that the proxy has must go before another can come, or

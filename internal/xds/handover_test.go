@@ -65,6 +65,14 @@ func TestAddressHandedOver(t *testing.T) {
 			[]string{"a:80", "b:81"}, []string{"a:80/enable_reuse_port: false", "b:81/freebind: true"},
 			[]string{"Listener b -a", "Listener a"}, []string{"Listener b", "Listener a b"},
 		},
+		"bound from now on, by one that comes from elsewhere": {
+			[]string{"a:80/bind_to_port: false", "b:81"}, []string{"b:80"},
+			[]string{"Listener -a", "Listener b"}, []string{"Listener b", "Listener b"},
+		},
+		"bound from now on, by another name": {
+			[]string{"a:80/bind_to_port: false", "b:81"}, []string{"c:80", "b:81"},
+			[]string{"Listener -a", "Listener c"}, []string{"Listener b", "Listener b c"},
+		},
 		"another address": {
 			[]string{"a:80"}, []string{"b:81"},
 			[]string{"Listener b", "Listener -a"}, []string{"Listener a b", "Listener b"},

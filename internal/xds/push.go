@@ -22,7 +22,7 @@ type push struct {
 	add      []*snapshot.Resource
 	remove   []string
 	absent   []string          // what it asks for and does not exist
-	closes   bool              // listeners go in it that come again with other sockets
+	closes   bool              // what it removes must have closed its sockets before the next is sent
 	have     map[string]string // what the proxy has been sent of this type after it
 	version  string            // of the whole type, for state-of-the-world
 }
@@ -105,10 +105,10 @@ func (s *session) additions(st *typeState) *push {
 	if len(add) == 0 && len(absent) == 0 && !s.hasNone(st) {
 		return nil
 	}
-	add, leave := s.handOver(st, add)
+	add, leave, closes := s.handOver(st, add)
 	p := &push{
 		url: st.url, revision: s.target.ID, fleet: s.licence.fleet, add: add, remove: leave, absent: absent,
-		have: with(without(st.have, leave), add), closes: s.reopens(st, leave),
+		have: with(without(st.have, leave), add), closes: closes,
 	}
 	if s.sotw {
 		return s.stateOfTheWorld(st, p)
@@ -224,11 +224,11 @@ func (s *session) unsaid(st *typeState, have map[string]string) bool {
 }
 
 // whole are all listeners or clusters that a proxy has: those of the target, and old ones
-// that are yet to go.
+// that are yet to go or yet to be replaced.
 func (s *session) whole(st *typeState, have map[string]string) []*snapshot.Resource {
 	var all []*snapshot.Resource
 	for _, name := range slices.Sorted(maps.Keys(have)) {
-		if r := s.target.Get(st.url, name); r != nil {
+		if r := s.target.Get(st.url, name); r != nil && (r.Version == have[name] || st.held[name] == nil) {
 			all = append(all, r)
 		} else if r := st.held[name]; r != nil {
 			all = append(all, r)

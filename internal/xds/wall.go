@@ -107,8 +107,13 @@ func (s *session) owns(st *typeState, p *push) {
 	maps.DeleteFunc(s.owners, func(name, _ string) bool { _, has := p.have[name]; return !has })
 }
 
+// maxSteps is how many updates of listeners bring a proxy to a target: what is in the way
+// goes, the rest comes, what is gone goes.
+const maxSteps = 3
+
 // recognize finds out which listeners or clusters a state-of-the-world proxy has that came
-// back with a set of its own: that has the name that its content gives it.
+// back with a set of its own: that has the name that its content gives it. Of listeners it
+// may have got as far as some step on the way from one of those sets to the target.
 func (s *session) recognize(st *typeState) {
 	if !s.undisclosed(st) {
 		return
@@ -122,12 +127,18 @@ func (s *session) recognize(st *typeState) {
 		views = append(views, view)
 	}
 	for _, held := range mayBe(st.url, views) {
-		have := with(nil, slices.Collect(maps.Values(held)))
-		if len(have) > 0 && versionOf(have) == st.resume {
-			for _, r := range held {
-				st.bind(r)
+		may := &typeState{url: st.url, have: map[string]string{}, held: map[string]*snapshot.Resource{}}
+		may.put(slices.Collect(maps.Values(held)))
+		if len(held) == 0 {
+			continue
+		}
+		for range maxSteps {
+			if st.url != resource.ListenerType || versionOf(may.have) == st.resume || !s.step(may) {
+				break
 			}
-			st.have, st.acked, st.held, st.taken, st.resume = have, have, held, held, ""
+		}
+		if versionOf(may.have) == st.resume {
+			st.have, st.acked, st.held, st.taken, st.sockets, st.resume = may.have, may.have, may.held, may.held, may.sockets, ""
 			return
 		}
 	}
@@ -168,6 +179,33 @@ func parts(url string, view *snapshot.Snapshot) (served, shadow map[string]*snap
 		}
 	}
 	return served, shadow
+}
+
+// step does to listeners what the next update on the way to the target would, and reports
+// whether there is one.
+func (s *session) step(st *typeState) bool {
+	var add []*snapshot.Resource
+	for _, r := range s.target.All(st.url) {
+		if st.have[r.Name] != r.Version {
+			add = append(add, r)
+		}
+	}
+	add, leave, _ := s.handOver(st, add)
+	for _, name := range leave {
+		delete(st.have, name)
+		delete(st.held, name)
+		delete(st.sockets, name)
+	}
+	st.put(add)
+	return len(add)+len(leave) > 0
+}
+
+// put notes that a proxy has listeners.
+func (st *typeState) put(all []*snapshot.Resource) {
+	for _, r := range all {
+		st.have[r.Name], st.held[r.Name] = r.Version, r
+		st.bind(r)
+	}
 }
 
 // undisclosed is whether it is not known what the proxy has of a type, of which each response
