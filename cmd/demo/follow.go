@@ -141,7 +141,7 @@ func whatToTry(proxies int) string {
 
     curl -H 'token: 32323'  localhost:%d     → Welcome to WASM land
     curl -H 'token: 323232' localhost:%d     → 403 Access forbidden.
-    edit fleet.yaml (say, denied_status: 401), or wasm/primeauth/go/ and then `+"`make filter`"+`:
+    edit fleet.yaml (say, add denied_body: "No."), or wasm/primeauth/go/ and then `+"`make filter`"+`:
       one proxy gets it in its shadow listener, proves it and serves it, then the others
     make filter BREAK=allow    one that lets everyone in: refused before any proxy has it
     make filter BREAK=crash    one that crashes now and then, which Envoy accepts: the canary's

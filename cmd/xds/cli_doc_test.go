@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write docs/cli.md anew")
@@ -17,7 +18,7 @@ var rewrite = flag.Bool("rewrite", false, "write docs/cli.md anew")
 func TestCommandsAreDocumented(t *testing.T) {
 	var want strings.Builder
 	want.WriteString("# The commands of xds\n\nWritten by `go test ./cmd/xds -rewrite`, of what `xds help COMMAND` says.\n")
-	document(&want, (&app{getenv: func(string) string { return "" }}).root())
+	document(t, &want, (&app{getenv: func(string) string { return "" }}).root())
 	const file = root + "docs/cli.md"
 	if *rewrite {
 		if err := os.WriteFile(file, []byte(want.String()), 0o600); err != nil {
@@ -34,20 +35,25 @@ func TestCommandsAreDocumented(t *testing.T) {
 }
 
 // document writes a command and those below it.
-func document(w *strings.Builder, cmd *cobra.Command) {
+func document(t *testing.T, w *strings.Builder, cmd *cobra.Command) {
 	if cmd.HasParent() {
 		text := cmd.Long
 		if text == "" {
 			text = cmd.Short + "."
 		}
 		fmt.Fprintf(w, "\n## %s\n\n%s\n\n    %s\n", cmd.CommandPath(), strings.TrimSpace(text), cmd.UseLine())
+		cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
+			if name, _ := pflag.UnquoteUsage(f); strings.Contains(name, " ") {
+				t.Errorf("%s: what --%s takes is shown as %q, the part of its text in backquotes", cmd.CommandPath(), f.Name, name)
+			}
+		})
 		if flags := strings.TrimRight(cmd.NonInheritedFlags().FlagUsages(), "\n"); flags != "" {
 			fmt.Fprintf(w, "\n```\n%s\n```\n", flags)
 		}
 	}
 	for _, below := range cmd.Commands() {
 		if below.IsAvailableCommand() {
-			document(w, below)
+			document(t, w, below)
 		}
 	}
 }

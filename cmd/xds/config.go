@@ -58,7 +58,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.IntVar(&s.MaxUnmatched, "max-unmatched", 1000, "proxies held that no fleet matches, the streams of more are ended; 0: no limit")
 	f.IntVar(&s.PushBudgetBytes, "push-budget-bytes", 1<<30, "bytes of modules sent and not yet answered, more wait their turn; 0: no limit")
 	f.DurationVar(&s.PushTimeout, "push-timeout", 2*time.Minute, "how long a proxy may take to answer a module before its stream is ended; 0: no limit")
-	f.IntVar(&s.KeepRevisions, "keep-revisions", rollout.DefaultKeep, "revisions of a fleet that were served and are kept for `xds rollout undo --to`")
+	f.IntVar(&s.KeepRevisions, "keep-revisions", rollout.DefaultKeep, "revisions of a fleet that were served and are kept for xds rollout undo --to")
 	f.DurationVar(&s.RetireGrace, "retire-grace", control.DefaultGrace, "how long the file of a fleet may be gone before the fleet is retired: it takes no more proxies then")
 	f.StringVar(&s.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.LogFormat, "log-format", "text", "text or json")

@@ -146,7 +146,7 @@ func sentence(r control.Record) string {
 			text += fmt.Sprintf(", %s after the flip", ms(t.Accepted.Sub(t.Flipped)))
 		}
 	case string(rollout.Rejected):
-		text = fmt.Sprintf("rejected   revision %s, by %s: %s", rev, r.Node, r.Message)
+		text = fmt.Sprintf("rejected   revision %s%s: %s", rev, byNode(r.Node), r.Message)
 	case string(rollout.Serving):
 		text = fmt.Sprintf("serving    every proxy of %s has revision %s", r.Fleet, rev)
 	case control.Problem:
@@ -156,16 +156,47 @@ func sentence(r control.Record) string {
 	case string(rollout.DegradedNow):
 		text = fmt.Sprintf("degraded   %s serves revision %s, and %s shows against it: %s", r.Fleet, rev, r.Node, r.Message)
 	case string(rollout.TakenBack):
-		text = fmt.Sprintf("taken back revision %s of %s, by %s: %s", rev, r.Fleet, r.Node, r.Message)
+		text = fmt.Sprintf("taken back revision %s of %s%s: %s", rev, r.Fleet, byNode(r.Node), r.Message)
 	case string(rollout.StillRejected):
-		text = fmt.Sprintf("rejected   what was saved is revision %s of %s, which %s has refused: not sent again: %s", rev, r.Fleet, r.Node, r.Message)
+		text = fmt.Sprintf("rejected   what was saved is revision %s of %s, which %s: not sent again: %s", rev, r.Fleet, refusedBy(r.Node), r.Message)
+	case string(rollout.RolledBack):
+		text = fmt.Sprintf("went back  %s from revision %s: %s", r.Fleet, rev, r.Message)
 	default:
-		text = fmt.Sprintf("%-10s %s %s %s", r.Kind, r.Fleet, r.Node, r.Message)
-		if r.Revision != "" {
-			text += " revision " + rev
-		}
+		text = anyOther(r, rev)
 	}
 	return r.Time.Local().Format("15:04:05.000 ") + strings.Join(strings.Split(text, "\n"), "\n             ")
+}
+
+// byNode names the proxy whose evidence it was: some was nobody's, a stage without proxies say.
+func byNode(node string) string {
+	if node == "" {
+		return ""
+	}
+	return ", by " + node
+}
+
+func refusedBy(node string) string {
+	if node == "" {
+		return "was rejected"
+	}
+	return node + " has refused"
+}
+
+// anyOther is a record that has no sentence of its own: what happened, to what, and why.
+func anyOther(r control.Record, rev string) string {
+	text := fmt.Sprintf("%-10s", r.Kind)
+	for _, of := range []string{r.Fleet, r.Node} {
+		if of != "" {
+			text += " " + of
+		}
+	}
+	if r.Revision != "" {
+		text += " revision " + rev
+	}
+	if r.Message != "" {
+		text += ": " + r.Message
+	}
+	return text
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }

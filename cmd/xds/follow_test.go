@@ -81,11 +81,28 @@ func TestSentences(t *testing.T) {
 		string(rollout.DegradedNow):   "03:04:05.000 degraded   edge serves revision 7 (abcdefgh), and edge-1 shows against it: said",
 		string(rollout.TakenBack):     "03:04:05.000 taken back revision 7 (abcdefgh) of edge, by edge-1: said",
 		string(rollout.StillRejected): "03:04:05.000 rejected   what was saved is revision 7 (abcdefgh) of edge, which edge-1 has refused: not sent again: said",
+		string(rollout.RolledBack):    "03:04:05.000 went back  edge from revision 7 (abcdefgh): said",
+		string(rollout.Baking):        "03:04:05.000 baking     edge edge-1 revision 7 (abcdefgh): said",
 	} {
 		got := sentence(control.Record{
 			Time: noticed, Kind: kind, Fleet: "edge", Node: "edge-1", Revision: "abcdefghijkl", Number: 7, Message: "said", Timings: timings,
 		})
 		if got != want {
+			t.Errorf("%s:\n got %q\nwant %q", kind, got, want)
+		}
+	}
+}
+
+// What no proxy is named in is said without one.
+func TestSentencesWithoutAProxy(t *testing.T) {
+	for kind, want := range map[string]string{
+		string(rollout.Rejected):      "rejected   revision 7 (abcdefgh): said",
+		string(rollout.TakenBack):     "taken back revision 7 (abcdefgh) of edge: said",
+		string(rollout.StillRejected): "rejected   what was saved is revision 7 (abcdefgh) of edge, which was rejected: not sent again: said",
+		string(rollout.Abandoned):     "abandoned  edge revision 7 (abcdefgh): said",
+	} {
+		r := control.Record{Kind: kind, Fleet: "edge", Revision: "abcdefghijkl", Number: 7, Message: "said"}
+		if got := sentence(r); !strings.HasSuffix(got, want) {
 			t.Errorf("%s:\n got %q\nwant %q", kind, got, want)
 		}
 	}

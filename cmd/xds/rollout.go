@@ -60,7 +60,7 @@ func (a *app) rolloutFlags(cmd *cobra.Command) rolloutFlags {
 		admin:   a.adminFlag(cmd),
 		fleet:   cmd.Flags().String("fleet", "", "which fleet; needed where there are several"),
 		output:  cmd.Flags().StringP("output", "o", "table", "table or json"),
-		wait:    cmd.Flags().Bool("wait", false, "until what is on disk is rolled out; for its exit status see `xds rollout status --help`"),
+		wait:    cmd.Flags().Bool("wait", false, "until what is on disk is rolled out; for its exit status see xds rollout status --help"),
 		timeout: cmd.Flags().Duration("timeout", 0, "how long --wait waits; 0: as long as it takes"),
 	}
 }
@@ -76,7 +76,7 @@ func (a *app) rolloutVerb(verb rollout.Verb, short string) *cobra.Command {
 	}
 	skipEmpty, to := false, 0
 	if verb == rollout.Undo {
-		cmd.Flags().IntVar(&to, "to", 0, "the number of the revision to go back to, as `xds rollout history` has it; default: the one before")
+		cmd.Flags().IntVar(&to, "to", 0, "the number of the revision to go back to, as xds rollout history has it; default: the one before")
 	}
 	if verb == rollout.Promote {
 		cmd.Flags().BoolVar(&skipEmpty, "skip-empty", false, "pass the stage if no connected proxy can be of it; it is recorded")

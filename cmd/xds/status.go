@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -114,8 +115,8 @@ func printProblems(w io.Writer, s control.Status, now time.Time) error {
 			lines = append(lines, fmt.Sprintf("fleet %s: not proven: %s", f.Fleet, why))
 		}
 		for _, r := range f.Rejected[max(0, len(f.Rejected)-3):] {
-			lines = append(lines, fmt.Sprintf("fleet %s: revision %s was rejected by %s at %s: %s",
-				f.Fleet, revision(r.Revision), orDash(r.Node), r.At.Format(time.DateTime), r.Reason))
+			lines = append(lines, fmt.Sprintf("fleet %s: revision %s was %s%s at %s: %s",
+				f.Fleet, revision(r.Revision), cmp.Or(r.Kind, rollout.Rejected), strings.TrimPrefix(byNode(r.Node), ","), r.At.Format(time.DateTime), r.Reason))
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(s.Problems)) {

@@ -21,8 +21,11 @@ func TestFieldsAreDocumented(t *testing.T) {
 			t.Errorf("docs/fleet-file.md does not say what `%s` is", field)
 		}
 	}
-	example := page[strings.Index(page, "```yaml\n")+len("```yaml\n"):]
-	example = example[:strings.Index(example, "```")]
+	_, after, _ := strings.Cut(page, "```yaml\n")
+	example, _, found := strings.Cut(after, "```")
+	if !found {
+		t.Fatal("docs/fleet-file.md has no example")
+	}
 	d := yaml.NewDecoder(strings.NewReader(example))
 	d.KnownFields(true)
 	if err := d.Decode(&document{}); err != nil {

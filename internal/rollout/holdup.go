@@ -124,10 +124,6 @@ func (f *Fleet) HoldUp(now time.Time) *HoldUp {
 		h.Then = strings.Replace(h.Then, "the revision is rejected", "its proxies stay with their fleet", 1)
 		does = strings.Replace(does, "the revision up", "the move up", 1)
 	}
-	if r.Move { // the revision is served, and stays that
-		h.Then = strings.Replace(h.Then, "the revision is rejected", "the move is given up", 1)
-		does = strings.Replace(does, "the revision", "the move", 1)
-	}
 	h.Text = h.sentence(what, does, now)
 	return &h
 }
@@ -266,9 +262,13 @@ func (f *Fleet) deaf(phase Phase, nodes []string) string {
 func (h *HoldUp) confirmed(r *Rollout, now time.Time) (what, does string) {
 	stage, last := r.stage(), r.Stage == len(r.Plan.Stages)-1
 	baked := r.bakeSince.Add(stage.Bake)
+	bakes := !r.Approved && now.Before(baked)
 	h.Count = r.members
 	switch {
-	case !r.Approved && now.Before(baked):
+	case stage.Manual && !r.Approved && !bakes:
+		h.Kind, h.Since, h.Do = WaitApproval, baked, doPromote
+		return fmt.Sprintf("stage %q has baked on %s and waits for a person", h.Stage, proxies(r.members)), "approves it, `" + doAbort + "` gives it up"
+	case bakes || !last || r.stored: // at its end until the next tick, too
 		h.Kind, h.Since, h.Until, h.Do = WaitBaking, r.bakeSince, baked, doPromote
 		h.Then = "the next stage begins"
 		if last {
@@ -278,9 +278,6 @@ func (h *HoldUp) confirmed(r *Rollout, now time.Time) (what, does string) {
 			h.Then = "a person is to approve it"
 		}
 		return fmt.Sprintf("stage %q bakes: %s must go on holding it", h.Stage, proxies(r.members)), "ends the stage now"
-	case stage.Manual && !r.Approved:
-		h.Kind, h.Since, h.Do = WaitApproval, baked, doPromote
-		return fmt.Sprintf("stage %q has baked on %s and waits for a person", h.Stage, proxies(r.members)), "approves it, `" + doAbort + "` gives it up"
 	}
 	h.Kind, h.Since, h.Do = WaitDisk, baked, doAbort
 	if h.Since.After(now) { // it was approved before that

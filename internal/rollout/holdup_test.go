@@ -56,6 +56,11 @@ func (w *world) holdUp(met map[Wait]int) {
 		return
 	}
 	met[h.Kind]++
+	r := w.f.Rollout
+	soon := w.f.HoldUp(w.now.Add(time.Duration(w.r.Int64N(int64(time.Minute))))) // asked between two ticks
+	if soon.Kind == WaitDisk && (r.stored || r.Stage < len(r.Plan.Stages)-1) {
+		w.t.Fatalf("seed %d: the disk is not what it waits for: %+v", w.seed, soon)
+	}
 	if h.Kind == "" || h.Since.IsZero() || h.Since.After(w.now) || h.Do == "" || !h.Until.IsZero() && h.Then == "" || !strings.Contains(h.Text, h.Do) {
 		w.t.Fatalf("seed %d: a hold-up is not said in full: %+v", w.seed, h)
 	}
