@@ -220,6 +220,8 @@ func onDisk(d control.DiskStatus) string {
 		return "nothing of the fleet"
 	case d.Revision.ID == "":
 		return fmt.Sprintf("%s: %s", d.State, d.Why)
+	case strings.HasPrefix(d.Why, string(d.State)): // "undone by alice"
+		return fmt.Sprintf("%s, %s", revision(d.Revision), d.Why)
 	}
 	return fmt.Sprintf("%s, %s: %s", revision(d.Revision), d.State, d.Why)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -98,7 +99,7 @@ func New(c Config) (*Control, error) {
 		control.Grace = DefaultGrace
 	}
 	var err error
-	if control.space, err = c.Store.Identity(); err != nil {
+	if control.space, err = c.Store.Identity(snapshot.SpacePrefix); err != nil {
 		return nil, err
 	}
 	if err := control.restore(); err != nil {

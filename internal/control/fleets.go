@@ -273,7 +273,20 @@ func (c *Control) targetOf(s *fleetState, n *nodeState, a rollout.Assignment) xd
 		t.Home = home.key
 		t.Before = c.mayHave(s, home, n)
 	}
+	if s.rollout.Serving.ID == "" {
+		t.Before = append(t.Before, c.mayHaveHad(s)...)
+	}
 	return t
+}
+
+// mayHaveHad is what a proxy may have of which nothing is known, since the state directory
+// was lost: nearly always what is on disk, and tried as a first revision now.
+func (c *Control) mayHaveHad(s *fleetState) []*snapshot.Snapshot {
+	id := s.candidate().ID
+	if c.revision(s, id) == nil {
+		return nil
+	}
+	return []*snapshot.Snapshot{c.compose(s, rollout.Assignment{Live: id}), c.compose(s, rollout.Assignment{Live: id, Shadow: id})}
 }
 
 // mayHave is what a proxy may have that has come back: what its home serves, or what it

@@ -53,6 +53,9 @@ func (f *Fleet) Open() bool {
 // one before, or all proxies of a stage have confirmed it. The first of a fleet, which
 // goes to all at once, has nothing beside it.
 func (f *Fleet) Confirmed(id string) bool {
+	if id == "" {
+		return false
+	}
 	if id == f.Serving.ID || f.Keeps(id) {
 		return true
 	}

@@ -216,3 +216,13 @@ func (m *migration) ends() {
 	}
 	m.t.Fatalf("seed %d: the rollout does not end: %+v", m.seed, m.f.Rollout)
 }
+
+// Nothing is no revision that is known to be good, also where nothing is served yet: a
+// proxy that has listeners of before would lose them by it.
+func TestNothingIsNotConfirmed(t *testing.T) {
+	f := &Fleet{}
+	f.Step(Offered{ID: "a", Plan: Plan{Stages: []Stage{{Name: "all", Percent: 100}}, Shadow: true}}, time.Time{})
+	if f.Confirmed("") || !f.Confirmed("a") {
+		t.Errorf("nothing is confirmed: %v; the first revision: %v", f.Confirmed(""), f.Confirmed("a"))
+	}
+}

@@ -109,8 +109,9 @@ func (r *Resource) at(address *corev3.Address) (*Resource, error) {
 var addressField = (&listenerv3.Listener{}).ProtoReflect().Descriptor().Fields().ByName("address").Number()
 
 // shadowFor is a shadow listener with its address, which is put behind the shared
-// bytes: fields of a message may come in any order. The version tells a socket by the slot
-// alone; a port depends on which other shadow listeners there are, and so is a part of it.
+// bytes: fields of a message may come in any order. The version tells it too, by what it
+// depends on: the slot; of a socket the space, which is another where the state directory
+// was lost; and a port by itself, since it depends on which other shadow listeners there are.
 func (s *Snapshot) shadowFor(r *Resource, node *corev3.Node, slot int) (*Resource, error) {
 	address, err := s.ShadowAddress(r.Name, node, slot)
 	if err != nil {
@@ -127,6 +128,8 @@ func (s *Snapshot) shadowFor(r *Resource, node *corev3.Node, slot int) (*Resourc
 	version := r.Version
 	if socket := address.GetSocketAddress(); socket != nil {
 		version += "@" + netip.AddrPortFrom(ip(socket), uint16(socket.GetPortValue())).String()
+	} else {
+		version += spaceMark(s.space)
 	}
 	own.Version = InSlot(version, slot)
 	own.Wire = &discoveryv3.Resource{
@@ -153,6 +156,20 @@ func PlaceIn(version string) []fleet.Bind {
 	return fleet.BindOf(&corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
 		Address: at.Addr().String(), PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(at.Port())},
 	}}})
+}
+
+// SpacePrefix begins the spaces that versions tell. Those before it are of an older server,
+// whose proxies would else have their listeners sent again by the one that follows it.
+const SpacePrefix = "s1-"
+
+// spaceMark is what a version tells of a space.
+func spaceMark(space string) string {
+	if !strings.HasPrefix(space, SpacePrefix) {
+		return ""
+	}
+	h := fnv.New32a()
+	h.Write([]byte(space))
+	return "." + hex.EncodeToString(h.Sum(nil))
 }
 
 // InSlot is the version of something that is different for each process of a node id.

@@ -246,3 +246,33 @@ func TestBuildRefusesWhatIsIncomplete(t *testing.T) {
 		t.Errorf("without its module: %v", err)
 	}
 }
+
+// A shadow listener that is elsewhere has another version: else a proxy that has it from a
+// server with another state directory would not be sent it.
+func TestShadowVersionTellsItsAddress(t *testing.T) {
+	node := &corev3.Node{Id: "edge-1"}
+	versions := map[string]string{}
+	for _, space := range []string{"before", SpacePrefix + "one", SpacePrefix + "two"} {
+		for slot := range 2 {
+			s, err := Compose(nil, build(t, "testdata/two_filters.yaml", nil), space).For(node, slot, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := s.Get(resource.ListenerType, ShadowPrefix+"ingress")
+			if of, got := SlotOf(r.Version); got != slot || of == "" {
+				t.Errorf("version %q is of slot %d, want %d", r.Version, got, slot)
+			}
+			address, err := s.ShadowAddress(r.Name, node, slot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if other, known := versions[r.Version]; known && other != address.String() {
+				t.Errorf("version %q is of two addresses", r.Version)
+			}
+			versions[r.Version] = address.String()
+		}
+	}
+	if len(versions) != 6 {
+		t.Errorf("%d versions, want 6: %v", len(versions), versions)
+	}
+}

@@ -105,13 +105,13 @@ func (d *Dir) Load(name string) ([]byte, error) {
 	return data, nil
 }
 
-// Identity is a name that the directory was given when it was first asked for it,
-// and that no other one has.
-func (d *Dir) Identity() (string, error) {
+// Identity is a name that the directory was given when it was first asked for it, then
+// with that prefix, and that no other one has.
+func (d *Dir) Identity(prefix string) (string, error) {
 	const file = "identity"
 	name, err := d.Load(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		name = []byte(rand.Text())
+		name = []byte(prefix + rand.Text())
 		err = d.Save(file, name)
 	}
 	return string(name), err

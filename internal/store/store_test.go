@@ -143,7 +143,7 @@ func identity(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	name, err := d.Identity()
+	name, err := d.Identity("")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -224,6 +224,11 @@ func (s *session) blind(st *typeState) bool {
 	if !s.unknown(st) || s.licence.confirmed && s.licence.fleet == s.licence.home {
 		return false
 	}
-	s.keeps("(those that it has)", s.licence.home, s.licence.fleet == s.licence.home)
+	const all = "(those that it has)"
+	if !s.kept[all] {
+		s.server.log.Warn("a state-of-the-world proxy has come back with listeners that this server does not know, and keeps them: "+
+			"it is sent none before a revision is confirmed, and takes part in rollouts again once it is restarted", "node", s.node.GetId())
+	}
+	s.keeps(all, s.licence.home, s.licence.fleet == s.licence.home)
 	return true
 }
