@@ -69,22 +69,42 @@ func (c *Control) take(r request) {
 		return
 	}
 	s, _ := c.fleetNamed(r.command.Fleet) // as carryOut has found it
-	switch {
-	case s.dirty:
-		s.unanswered = append(s.unanswered, r.reply)
-	case s.writing:
-		s.answering = append(s.answering, r.reply)
-	default:
-		r.reply <- nil
+	whenSaved([]*fleetState{s}, func() { r.reply <- nil })
+}
+
+// whenSaved calls back when the states of fleets, as they are now, are on disk: what a
+// person was told is so after a crash, too. A disk that does not take one is not waited
+// for; the status says so.
+func whenSaved(fleets []*fleetState, tell func()) {
+	waits := 0
+	saved := func() {
+		if waits--; waits == 0 {
+			tell()
+		}
+	}
+	for _, s := range fleets {
+		switch {
+		case s.disk.reason != "":
+		case s.dirty:
+			waits++
+			s.unanswered = append(s.unanswered, saved)
+		case s.writing:
+			waits++
+			s.answering = append(s.answering, saved)
+		}
+	}
+	if waits == 0 {
+		tell()
 	}
 }
 
 // answer tells who waits for the state that was written, or was not.
 func (c *Control) answer(s *fleetState) {
-	for _, reply := range s.answering {
-		reply <- nil
-	}
+	answering := s.answering
 	s.answering = nil
+	for _, tell := range answering {
+		tell()
+	}
 }
 
 // carryOut takes a command, in the loop.

@@ -52,7 +52,7 @@ const DefaultGrace = 30 * time.Second
 type Control struct {
 	Config
 	feed    *feed
-	queries chan chan<- Status
+	queries chan query
 	built   chan built
 
 	commands chan request
@@ -88,7 +88,7 @@ type Control struct {
 // New makes a loop and restores what an earlier one saved.
 func New(c Config) (*Control, error) {
 	control := &Control{
-		Config: c, feed: newFeed(), queries: make(chan chan<- Status), built: make(chan built),
+		Config: c, feed: newFeed(), queries: make(chan query), built: make(chan built),
 		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
 		results: results{ready: make(chan struct{}, 1)}, ended: make(chan struct{}),
 		desired: newDesired(), trials: trials{running: map[string]*trial{}}, drafts: map[string]*draft{}, makings: map[string]*making{},
@@ -141,8 +141,8 @@ func (c *Control) Run(ctx context.Context) error {
 			c.take(r)
 		case look := <-c.looks:
 			look()
-		case reply := <-c.queries:
-			reply <- c.status()
+		case q := <-c.queries:
+			c.show(q)
 		case <-ctx.Done():
 			return nil
 		}
@@ -185,12 +185,28 @@ func (c *Control) rebuild(ctx context.Context) {
 	c.retries = nil
 }
 
-// Status asks the loop for a copy of its state.
+// A query is someone who asks for the status.
+type query struct {
+	status chan Status
+	saved  chan struct{} // closed when what the status says is on disk
+}
+
+// show copies the state for who asks, and says when that is on disk.
+func (c *Control) show(q query) {
+	q.status <- c.status()
+	whenSaved(slices.Collect(maps.Values(c.fleets)), func() { close(q.saved) })
+}
+
+// Status asks the loop for a copy of its state. What it says is on disk: a crash right
+// after does not take it back, unless the disk does not take it in time.
 func (c *Control) Status(ctx context.Context) (Status, error) {
 	reply := make(chan Status, 1)
+	q := query{reply, make(chan struct{})}
 	select {
-	case c.queries <- reply:
-		return <-reply, nil
+	case c.queries <- q:
+		status := <-reply
+		patiently(q.saved)
+		return status, nil
 	case <-ctx.Done():
 		return Status{}, fmt.Errorf("asking for the status: %w", ctx.Err())
 	}

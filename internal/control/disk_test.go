@@ -183,6 +183,29 @@ func TestCommandIsAnsweredWhenSaved(t *testing.T) {
 	}
 }
 
+// What the status says is on disk when a person is told: a crash does not take it back.
+func TestStatusIsToldWhenSaved(t *testing.T) {
+	c := idle(t)
+	change(t, c, fleetYAML)
+	c.disk()
+	c.step(c.fleets["edge"], rollout.Command{Verb: rollout.Abort, By: "ann"})
+	q := query{make(chan Status, 1), make(chan struct{})}
+	c.show(q)
+	if s := <-q.status; len(s.Fleets[0].Rejected) != 1 {
+		t.Fatalf("it is not rejected: %+v", s.Fleets[0])
+	}
+	select {
+	case <-q.saved:
+		t.Fatal("it is told before it is saved")
+	default:
+	}
+	c.disk()
+	<-q.saved
+	if data, err := c.Store.Load(fleetFileName("edge")); err != nil || !strings.Contains(string(data), "aborted by ann") {
+		t.Errorf("not in the state: %v", err)
+	}
+}
+
 // Revisions that no state names are removed with the next state.
 func TestLeftoverRevisionsAreRemoved(t *testing.T) {
 	dir := t.TempDir()

@@ -48,8 +48,8 @@ type fleetState struct {
 	dirty      bool            // what survives a restart has changed
 	writing    bool            // a state is being written
 	disk       diskTrouble
-	unanswered []chan<- error // of commands that are carried out and not saved
-	answering  []chan<- error // of those in the state that is being written
+	unanswered []func() // who waits for what is not saved yet
+	answering  []func() // who waits for the state that is being written
 }
 
 // fleet finds a fleet, or makes it.

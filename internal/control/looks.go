@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -12,19 +13,34 @@ import (
 // look has the loop call a function that reads the state of a fleet; "" names the
 // only one.
 func (c *Control) look(ctx context.Context, fleet string, read func(*fleetState)) error {
-	done := make(chan error, 1)
+	done, saved := make(chan error, 1), make(chan struct{})
 	look := func() {
 		s, err := c.fleetNamed(fleet)
-		if err == nil {
-			read(s)
+		if err != nil {
+			done <- err
+			return
 		}
-		done <- err
+		read(s)
+		done <- nil
+		whenSaved([]*fleetState{s}, func() { close(saved) })
 	}
 	select {
 	case c.looks <- look:
-		return <-done
 	case <-ctx.Done():
 		return fmt.Errorf("asking for a fleet: %w", ctx.Err())
+	}
+	if err := <-done; err != nil {
+		return err
+	}
+	patiently(saved)
+	return nil
+}
+
+// patiently waits until what was read is on disk, or the disk has had its time.
+func patiently(saved <-chan struct{}) {
+	select {
+	case <-saved:
+	case <-time.After(savePatience):
 	}
 }
 
