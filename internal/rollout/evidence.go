@@ -186,6 +186,7 @@ type charge struct {
 	evidence Evidence
 	reason   string
 	facets   []string // what of the plan it was by: see Plan.facets
+	open     bool     // it is yet to be told whether it is one
 }
 
 // against is what a proxy's counters say against the revision that it was flipped to.
@@ -204,7 +205,7 @@ func (s *step) against(p *proxy, c Counters, plan Plan) charge {
 		return by
 	}
 	if against := s.tooManyErrors(t, plan.Limits); against != "" {
-		return charge{Errors, against, []string{plan.limitsFacet()}}
+		return charge{evidence: Errors, reason: against, facets: []string{plan.limitsFacet()}}
 	}
 	if s.Rollout == nil { // at night there are fewer, too
 		return charge{}
@@ -238,8 +239,8 @@ func (s *step) byFilters(t *traffic, plan Plan) charge {
 	case !t.right && t.wrong > 0 && !plan.LiveChecks && usual == 0:
 		return charge{evidence: s.crashSign(t.wrong, enough), reason: fmt.Sprintf("each of its requests since it has the revision, %d so far, was answered 5xx by a filter, as by one whose VM has crashed; none reached the service", t.wrong)}
 	case now.filterShare(enough) > usual+plan.Limits.Errors:
-		return charge{CrashedVMs, fmt.Sprintf("%.1f%% of its last %d requests were answered 5xx by a filter, as by one whose VM has crashed, and did not reach the service; before it had the revision %.1f%% (limit: %.1f%% more)",
-			100*now.filterShare(enough), now.requests, 100*usual, 100*plan.Limits.Errors), []string{plan.limitsFacet()}}
+		return charge{evidence: CrashedVMs, facets: []string{plan.limitsFacet()}, reason: fmt.Sprintf("%.1f%% of its last %d requests were answered 5xx by a filter, as by one whose VM has crashed, and did not reach the service; before it had the revision %.1f%% (limit: %.1f%% more)",
+			100*now.filterShare(enough), now.requests, 100*usual, 100*plan.Limits.Errors)}
 	}
 	return charge{}
 }

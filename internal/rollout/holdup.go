@@ -68,7 +68,7 @@ var phaseWaits = []struct {
 	{Proving, WaitProving, "to answer the checks through the shadow listener"},
 	{Flipping, WaitFlipping, "to accept the revision in the real listeners"},
 	{Confirming, WaitConfirming, "to answer the checks through the real listeners"},
-	{AwaitingService, WaitService, "whose service fails, while the filters do what they should: it is asked again until it answers"},
+	{AwaitingService, WaitService, "whose service fails, by no fault of the filters: it is asked again until it answers"},
 }
 
 // aWhile is how long something is waited for before people are told: most of it is

@@ -113,7 +113,8 @@ func (s *step) awaitService(e Probed) bool {
 	}
 	if p.phase != AwaitingService {
 		s.enter(e.Node, AwaitingService)
-		s.once(ServiceAwaited, e.Node, "the service behind it fails, and what the filters do is proven: "+e.Failed)
+		how := map[bool]string{true: "what the filters do is proven: ", false: "not the filters, as its counters tell: "}[proven]
+		s.once(ServiceAwaited, e.Node, "the service behind it fails, and "+how+e.Failed)
 	}
 	if s.now.Sub(p.askedAt) >= askAgain {
 		p.askedAt = s.now

@@ -211,7 +211,7 @@ func (s *step) suspect(node string, source source, c charge) {
 		s.record(Entry{Kind: DegradedNow, Revision: s.Serving, Node: node, Reason: string(evidence) + ": " + reason})
 		s.do(Save{})
 	}
-	if w.takesBack(evidence, s.now) && (s.Rollout == nil || s.Rollout.Move) {
+	if !c.open && w.takesBack(evidence, s.now) && (s.Rollout == nil || s.Rollout.Move) {
 		s.takeBack(node, c)
 	}
 }
@@ -301,12 +301,12 @@ func (s *step) watchedProbe(e Probed) {
 	}
 	p.asked++ // another inquiry: one that has failed never passes again
 	s.do(Assign{e.Node})
-	c := charge{FailingChecks, "a check fails: " + e.Failed, w.Plan.checkFacets(e.Checks)}
+	c := charge{evidence: FailingChecks, reason: "a check fails: " + e.Failed, facets: w.Plan.checkFacets(e.Checks)}
 	switch {
 	case p.failures < 2:
-		c.evidence, c.reason = Errors, "a check fails (it is asked anew): "+e.Failed
+		c.evidence, c.reason, c.open = Errors, "a check fails (it is asked anew): "+e.Failed, true
 	case e.Unsure && s.now.Sub(p.failedAt) < serviceGrace && !p.traffic.last.IsZero():
-		c.evidence, c.reason = Errors, "a check fails (its counters are to say whether it is the service): "+e.Failed
+		c.evidence, c.reason, c.open = Errors, "a check fails (its counters are to say whether it is the service): "+e.Failed, true
 	case e.Unsure && p.traffic.serviceErrors > 0:
 		c.evidence, c.reason = Errors, "a check fails, and the service behind the filters answers 5xx, or not at all: "+e.Failed
 	}
