@@ -172,11 +172,22 @@ func TestMatchEdited(t *testing.T) {
 	})
 	w.notice("edge", "no connected proxy matches it")
 	w.notice("edge", "keep what they run")
+	w.nobody("edge")
 	proxies[1].runs("x-build", build(1))
 	save(t, w.file("rest"), w.fleetYAML(fleetOptions{Name: "rest", Rollout: prompt, Checks: checks, Module: w.moduleFile("rest", gate(t, 102))}))
 	proxies[1].isOf("rest")
 	proxies[1].runs("x-build", build(102))
 	l.unharmed(t)
+}
+
+// nobody has --wait say that what a fleet serves is served to nobody.
+func (w *world) nobody(fleet string) {
+	w.t.Helper()
+	out, err := exec.Command(xdsPath, "rollout", "status", "--wait", "--timeout", "600ms", "--fleet", fleet, "--admin", w.admin).CombinedOutput()
+	exit := (*exec.ExitError)(nil)
+	if !errors.As(err, &exit) || exit.ExitCode() != 7 || !strings.Contains(string(out), "it is not served: no proxy of fleet "+fleet+" is connected") {
+		w.t.Errorf("--wait ends with %v and says %s", err, out)
+	}
 }
 
 // The server is killed while a proxy is on its way: it goes on from there.
@@ -280,6 +291,7 @@ func TestMovesAreSaidBeforehand(t *testing.T) {
 	tie := w.file("twin") + ":2: fleet twin {cluster: edge} and " + w.file("edge") + ":2: fleet edge {cluster: edge} claim the same proxies"
 	w.notice("twin", tie)
 	w.notice("twin", "no connected proxy matches it")
+	w.nobody("twin")
 	if !strings.Contains(w.log.String(), "claim the same proxies with equally many criteria") {
 		t.Error("the log does not say so")
 	}

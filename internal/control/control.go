@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -77,7 +76,7 @@ type Control struct {
 	together map[string]string      // the fleets of files that have changed together, by path
 	erasing  map[string]bool        // keys of forgotten fleets that are yet to be removed from the state directory
 	away     map[string]*awayNode   // proxies that left, by node id
-	before   map[string]fleet.Match // in force when the server started, by the fleets' keys
+	before   map[string]claim       // in force when the server started, by the fleets' keys
 	began    time.Time
 	unsorted bool // which fleet a proxy is to be of may have changed
 	sorting  bool

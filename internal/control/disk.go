@@ -150,7 +150,7 @@ type stateJob struct {
 
 func (c *Control) job(s *fleetState) stateJob {
 	job := stateJob{key: s.key, state: savedFleet{
-		Format: snapshot.Format, Match: s.match, Moving: s.moving, Matches: maps.Clone(s.matches),
+		Format: snapshot.Format, Match: s.match, Moving: s.moving, Declined: s.declined, Matches: maps.Clone(s.matches),
 		Guests: maps.Clone(s.guests), Rollout: s.rollout.Copy(),
 	}}
 	job.state.File, job.state.Retired = s.file, s.retirement

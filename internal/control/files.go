@@ -127,6 +127,7 @@ func (c *Control) fileThere(path string, f *fleetFile) bool {
 		return false
 	}
 	s.retirement, s.dirty, c.unsorted = nil, true, true
+	c.guestsAnew()
 	c.note(s.name, TakenUp, fmt.Sprintf("by %s: it is retired no more", path))
 	return true
 }
@@ -203,7 +204,8 @@ func (c *Control) retire(s *fleetState, by, why string) {
 		s.retirement.Content = f.content
 	}
 	c.giveUpBuild(s.name)
-	s.gone, s.moving, s.dirty, c.unsorted = time.Time{}, nil, true, true
+	c.guestsAnew()
+	s.gone, s.moving, s.declined, s.dirty, c.unsorted = time.Time{}, nil, nil, true, true
 	c.step(s, rollout.Withdrawn{Reason: "the fleet is retired"})
 	c.step(s, rollout.Noted{Entry: rollout.Entry{Kind: Retired, Revision: s.rollout.Serving, By: by, Reason: why + ": its proxies keep what they run"}})
 }

@@ -21,6 +21,7 @@ type fleetState struct {
 	match    fleet.Match            // of what is served
 	matches  map[string]fleet.Match // of each revision that is kept, by ID
 	moving   *fleet.Match           // one that came without another content, and is not in force yet
+	declined *Declined              // one of these that was refused, while it is on disk
 	offering *fleet.Match           // of what is about to be offered
 	guests   map[string]time.Time   // proxies of it that its match does not tell; see homes.go
 
@@ -70,7 +71,7 @@ func (c *Control) fleet(name string) *fleetState {
 func (c *Control) newKey(name string) string {
 	key := name
 	for i := 2; c.keyed(key) != nil || c.erasing[key]; i++ {
-		key = fmt.Sprintf("%s~%d", name, i) // no name has this letter
+		key = fmt.Sprintf("%s+%d", name, i) // no name has this letter, and names of revisions end at none
 	}
 	return key
 }
@@ -138,7 +139,7 @@ func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Matc
 
 // offerNew offers another content, and has the proxies come that it is for.
 func (c *Control) offerNew(s *fleetState, snap *snapshot.Snapshot, match fleet.Match, by string) {
-	s.moving, s.matches[snap.ID] = nil, match
+	s.moving, s.declined, s.matches[snap.ID] = nil, nil, match
 	var arrivals []*nodeState
 	if !slices.ContainsFunc(s.rollout.Rejected, func(r rollout.Rejection) bool { return r.ID == snap.ID }) {
 		arrivals = c.arrivals(s, match)
@@ -160,7 +161,10 @@ func (c *Control) rematch(s *fleetState, match fleet.Match) {
 	if s.moving != nil && s.moving.String() == match.String() {
 		return
 	}
-	s.dirty, s.moving = true, nil
+	if s.declined != nil && s.declined.Match.String() == match.String() {
+		return // the same, read again: after a restart, say
+	}
+	s.dirty, s.moving, s.declined = true, nil, nil
 	if s.match.String() != match.String() {
 		s.moving = &match
 		c.step(s, rollout.Unbarred{})
@@ -207,14 +211,16 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 			}
 		case rollout.Unsettled:
 			c.notMoved(s, e.Nodes, e.Reason)
-			if c.unsorted = true; move {
-				s.moving = nil
+			c.unsorted = true
+			if r := s.rollout.Rollout; move && s.moving != nil && (r == nil || !r.Move) {
+				s.dirty, s.moving, s.declined = true, nil, &Declined{Match: *s.moving, Reason: named(e.Nodes) + " not moved: " + e.Reason}
 			}
 		}
 	}
 	if match, ok := s.matches[s.rollout.Serving.ID]; ok && s.rollout.Serving.ID != serving {
 		if serving == "" {
 			s.match = match
+			c.guestsAnew()
 		}
 		c.enforce(s, match, "it comes with revision "+short(s.rollout.Serving))
 	}
@@ -331,6 +337,9 @@ func (c *Control) compose(s *fleetState, a rollout.Assignment) *snapshot.Snapsho
 
 // again forgets that proxies refused something, and builds what is on disk.
 func (c *Control) again(s *fleetState, by string) {
+	if by != "" {
+		s.declined = nil
+	}
 	for id, n := range c.nodes {
 		if n.fleet == s.name {
 			c.XDS.Forgive(id)

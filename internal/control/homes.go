@@ -81,29 +81,53 @@ func (c *Control) homeOf(n *nodeState) (home, base string) {
 		}
 	}
 	if time.Since(c.began) < startAge {
-		if s := c.keyed(c.claimedBefore(n.node)); s != nil {
+		if s := c.keyed(knownBy(c.before, n.node)); s != nil {
 			return s.name, ""
 		}
 	}
 	return "", ""
 }
 
-// claimedBefore is the key of the fleet that had a proxy when the server started.
-func (c *Control) claimedBefore(node *corev3.Node) string {
-	best, most := "", -1
-	for _, key := range slices.Sorted(maps.Keys(c.before)) {
-		if m := c.before[key]; m.Matches(node) && m.Criteria() > most {
-			best, most = key, m.Criteria()
+// A claim is what a match in force says of whose a proxy is that nothing else is known of.
+type claim struct {
+	match fleet.Match
+	rank  int // the claim with the highest has it
+}
+
+// claimsInForce are the claims of the fleets, by their keys. A retired one has those that
+// no other wants.
+func (c *Control) claimsInForce() map[string]claim {
+	out := map[string]claim{}
+	for _, s := range c.fleets {
+		m := s.inForce()
+		switch {
+		case m == nil:
+		case s.retired():
+			out[s.key] = claim{*m, -1}
+		default:
+			out[s.key] = claim{*m, m.Criteria()}
+		}
+	}
+	return out
+}
+
+// knownBy is the key of the fleet that a proxy is taken to be of by nothing but claims. It
+// must not depend on anything else: who is of another fleet is noted as a guest of that.
+func knownBy(claims map[string]claim, node *corev3.Node) string {
+	best, most := "", -2
+	for _, key := range slices.Sorted(maps.Keys(claims)) {
+		if claim := claims[key]; claim.rank > most && claim.match.Matches(node) {
+			best, most = key, claim.rank
 		}
 	}
 	return best
 }
 
 // noteGuest notes in a fleet's state a proxy of it that it would not be known by.
-func (c *Control) noteGuest(node *corev3.Node, home string) {
-	id := node.GetId()
+func (c *Control) noteGuest(node *corev3.Node, home string, claims map[string]claim) {
+	id, known := node.GetId(), knownBy(claims, node)
 	for name, s := range c.fleets {
-		is := name == home && c.best(node, "", (*fleetState).inForce) != home && s.rollout.Serving.ID != ""
+		is := name == home && known != s.key && s.rollout.Serving.ID != ""
 		switch {
 		case is && s.guests[id].IsZero() && len(s.guests) < maxAway:
 			s.guests[id] = time.Now()
@@ -119,28 +143,18 @@ func (c *Control) noteGuest(node *corev3.Node, home string) {
 
 // guestsAnew looks at all of them, where a match in force has changed.
 func (c *Control) guestsAnew() {
+	claims := c.claimsInForce()
 	for _, n := range c.nodes {
 		if n.placed {
-			c.noteGuest(n.node, n.home)
+			c.noteGuest(n.node, n.home, claims)
 		}
 	}
 	for _, away := range c.away {
-		c.noteGuest(away.node, away.home)
+		c.noteGuest(away.node, away.home, claims)
 	}
 	for _, s := range c.fleets { // what has not come back for long
 		maps.DeleteFunc(s.guests, func(id string, since time.Time) bool {
 			return c.nodes[id] == nil && c.away[id] == nil && time.Since(since) > awayAge
 		})
 	}
-}
-
-// matchesInForce copies the matches that are in force.
-func (c *Control) matchesInForce() map[string]fleet.Match {
-	out := map[string]fleet.Match{}
-	for _, s := range c.fleets {
-		if m := s.inForce(); m != nil {
-			out[s.key] = *m
-		}
-	}
-	return out
 }

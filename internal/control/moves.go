@@ -137,8 +137,10 @@ func (c *Control) heldBy(n *nodeState, to string) string {
 	if s == nil || s.name == to || !s.rollout.Member(n.node.GetId()) {
 		return ""
 	}
-	// One that this fleet does not want any more is not of its rollout.
-	if m := s.claims(n.home); s.name != n.home && (m == nil || !m.Matches(n.node)) {
+	// One that this fleet does not want any more, or can't have, is not of its rollout.
+	m := s.claims(n.home)
+	_, barred := s.rollout.Barred(n.node.GetId())
+	if s.name != n.home && (barred || m == nil || !m.Matches(n.node)) {
 		return ""
 	}
 	return s.name
@@ -189,7 +191,7 @@ func (c *Control) put(n *nodeState, home, decides, base string) {
 	if entered {
 		c.enter(n)
 	}
-	c.noteGuest(n.node, home)
+	c.noteGuest(n.node, home, c.claimsInForce())
 }
 
 // beginMove gives what a fleet serves to the proxies that arrive in it, if it is not
@@ -242,9 +244,17 @@ func (c *Control) arrivals(s *fleetState, match fleet.Match) []*nodeState {
 	return out
 }
 
+// Declined is a match that is not taken into force, though it is on disk: proxies that it
+// would have brought could not be moved. It is remembered until there is another, or a
+// person has it tried again.
+type Declined struct {
+	Match  fleet.Match `json:"match"`
+	Reason string      `json:"reason"`
+}
+
 // enforce takes a match into force.
 func (c *Control) enforce(s *fleetState, match fleet.Match, why string) {
-	s.moving = nil
+	s.moving, s.declined = nil, nil
 	c.unsorted = true
 	if s.match.String() == match.String() {
 		return
@@ -263,15 +273,15 @@ func (c *Control) enforce(s *fleetState, match fleet.Match, why string) {
 // movedIn takes that proxies have proven a revision of a fleet: it is their home now, and
 // the history of the one that they are from says so.
 func (c *Control) movedIn(s *fleetState, nodes []string) {
-	from := map[string][]string{}
+	from, claims := map[string][]string{}, c.claimsInForce()
 	for _, id := range nodes {
 		home := ""
 		if n := c.nodes[id]; n != nil {
 			home, n.home, n.base = n.home, s.name, ""
-			c.noteGuest(n.node, s.name)
+			c.noteGuest(n.node, s.name, claims)
 		} else if away := c.away[id]; away != nil {
 			home, away.home = away.home, s.name
-			c.noteGuest(away.node, s.name)
+			c.noteGuest(away.node, s.name, claims)
 		}
 		from[home] = append(from[home], id)
 	}

@@ -73,7 +73,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 // connected takes that a proxy has come, or come back. One that comes without any
 // configuration has nothing to lose; what another one runs is what it ran before.
 func (c *Control) connected(id string, e xds.Event) {
-	n := &nodeState{node: e.Node, fresh: e.Fresh, known: c.away[id] != nil || c.claimedBefore(e.Node) != ""}
+	n := &nodeState{node: e.Node, fresh: e.Fresh, known: c.away[id] != nil || knownBy(c.before, e.Node) != ""}
 	c.nodes[id] = n
 	if e.Fresh {
 		c.freshStart(id)

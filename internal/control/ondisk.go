@@ -92,6 +92,8 @@ func (s *fleetState) cameOf(id string) (state DiskState, why string) {
 		return DiskTried, why
 	case id == f.Waiting():
 		return DiskTried, f.HoldUp(time.Now()).Text
+	case id == f.Serving.ID && s.declined != nil:
+		return DiskRejected, "its match is not in force: " + s.declined.Reason
 	case id == f.Serving.ID:
 		return DiskServed, ""
 	case i < 0:

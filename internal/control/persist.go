@@ -17,15 +17,17 @@ import (
 
 // savedFleet is what survives of a fleet. snapshot.Format says how it may change.
 type savedFleet struct {
-	Format  int                    `json:"format"`
-	Name    string                 `json:"name,omitempty"` // "": that of its file
-	Match   fleet.Match            `json:"match"`          // in force
-	Moving  *fleet.Match           `json:"moving_match,omitempty"`
-	Matches map[string]fleet.Match `json:"matches,omitempty"` // by ID of the revision
-	Guests  map[string]time.Time   `json:"guests,omitempty"`  // by node; see homes.go
-	File    string                 `json:"file,omitempty"`    // its path
-	Retired *Retirement            `json:"retired,omitempty"`
-	Rollout rollout.Fleet          `json:"rollout"`
+	Format int          `json:"format"`
+	Name   string       `json:"name,omitempty"` // "": that of its file
+	Match  fleet.Match  `json:"match"`          // in force
+	Moving *fleet.Match `json:"moving_match,omitempty"`
+	// Declined is a match that was not taken into force, while it is on disk.
+	Declined *Declined              `json:"declined_match,omitempty"`
+	Matches  map[string]fleet.Match `json:"matches,omitempty"` // by ID of the revision
+	Guests   map[string]time.Time   `json:"guests,omitempty"`  // by node; see homes.go
+	File     string                 `json:"file,omitempty"`    // its path
+	Retired  *Retirement            `json:"retired,omitempty"`
+	Rollout  rollout.Fleet          `json:"rollout"`
 }
 
 // State is kept by a fleet's key, which is the name that it had first: one that is renamed
@@ -89,7 +91,7 @@ func (c *Control) restore() error {
 	for _, s := range c.fleets {
 		c.restoreBases(s)
 	}
-	c.before = c.matchesInForce()
+	c.before = c.claimsInForce()
 	return nil
 }
 
@@ -140,7 +142,7 @@ func (c *Control) restoreFleet(key string) error {
 	}
 	name := cmp.Or(saved.Name, key)
 	s := c.fleet(name)
-	s.key, s.match, s.moving, s.rollout = key, saved.Match, saved.Moving, saved.Rollout
+	s.key, s.match, s.moving, s.declined, s.rollout = key, saved.Match, saved.Moving, saved.Declined, saved.Rollout
 	s.rollout.Keep = c.KeepRevisions
 	maps.Copy(s.matches, saved.Matches)
 	maps.Copy(s.guests, saved.Guests)

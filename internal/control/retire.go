@@ -58,6 +58,7 @@ func (c *Control) forget(s *fleetState) error {
 		}
 	}
 	s.forgotten = true
+	c.guestsAnew()
 	c.erasing[s.key] = true
 	c.Log.Info("a fleet is forgotten", "fleet", s.name)
 	c.feed.put(Record{Kind: string(Forgotten), Fleet: s.name})

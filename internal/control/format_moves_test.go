@@ -1,0 +1,130 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// goldenMoves is a state in the middle of moves, as this format has it.
+var goldenMoves = fmt.Sprintf("testdata/moves-%d", snapshot.Format)
+
+// midMove has all that is saved of moves: inner is to have a by its match and c by c's
+// labels, third d by its first revision, and e was not to go to fourth.
+func midMove(t *testing.T) (*Control, string) {
+	t.Helper()
+	c, dir := twoFleets(t)
+	c.saves(t, 1, map[string]string{"fourth.yaml": fileOfFleet("fourth", "{cluster: edge, labels: {tier: fourth}}", 5)})
+	c.says(t, "f", `{"tier": "fourth"}`, true)
+	for _, id := range []string{"c", "d", "e"} {
+		c.says(t, id, `{}`, true)
+	}
+	c.follow()
+	c.saves(t, 1, map[string]string{"fourth.yaml": manual(fileOfFleet("fourth", "{cluster: edge, id: e}", 5))})
+	c.follow()
+	if err := c.carryOut(Command{Fleet: "fourth", Verb: rollout.Abort, By: "alice"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.saves(t, 1, map[string]string{"inner.yaml": manual(fileOfFleet("inner", "{cluster: edge, id: '[abc]'}", 2))})
+	c.says(t, "c", `{"tier": "inner"}`, false)
+	c.saves(t, 1, map[string]string{"third.yaml": manual(fileOfFleet("third", "{cluster: edge, id: d}", 4))})
+	c.follow()
+	return c, dir
+}
+
+// What is saved in the middle of moves is read by later servers: proxies that come back
+// are on their way from where they were to where they were to go.
+func TestStateOfMovesGolden(t *testing.T) {
+	if *rewrite {
+		c, dir := midMove(t)
+		c.restarted(t, dir)
+		for _, folder := range []string{"fleets", "revisions"} {
+			if err := os.RemoveAll(filepath.Join(goldenMoves, folder)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.CopyFS(filepath.Join(goldenMoves, folder), os.DirFS(filepath.Join(dir, folder))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c, dir := idleIn(t, copyOf(t, goldenMoves))
+	for _, s := range c.fleets {
+		s.dirty = true
+		c.saveChanges(s)
+	}
+	c.disk()
+	all := ""
+	for key := range map[string]bool{"edge": true, "inner": true, "third": true, "fourth": true} {
+		want, err := os.ReadFile(filepath.Join(goldenMoves, fleetFileName(key)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, fleetFileName(key)))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not written as it was (%v):\n%s", key, err, cmp.Diff(string(want), string(got)))
+		}
+		all += string(want)
+	}
+	for _, field := range []string{"bases", "staged", "move", "matches", "guests", "moving_match", "declined_match", "unmoved"} {
+		if !strings.Contains(all, `"`+field+`":`) {
+			t.Errorf("the golden has no field %q", field)
+		}
+	}
+	c.onTheirWay(t)
+}
+
+// onTheirWay connects the proxies of midMove.
+func (c *Control) onTheirWay(t *testing.T) {
+	t.Helper()
+	edge := c.fleets["edge"].baseOf()
+	labels := map[string]string{"b": `{"tier": "inner"}`, "c": `{"tier": "inner"}`, "f": `{"tier": "fourth"}`}
+	for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
+		text := labels[id]
+		if text == "" {
+			text = "{}"
+		}
+		c.says(t, id, text, false)
+	}
+	c.mustBe(t, map[string]string{"a": "edge to inner", "b": "inner", "c": "edge to inner", "d": "edge to third", "e": "edge", "f": "fourth"})
+	for _, id := range []string{"a", "c", "d"} {
+		if got := c.nodes[id].base; got != edge {
+			t.Errorf("%s goes back to %q, want %q", id, got, edge)
+		}
+	}
+	for _, name := range []string{"inner", "third"} {
+		c.follow()
+		if err := c.carryOut(Command{Fleet: name, Verb: rollout.Promote, By: "alice"}, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	c.follow()
+	c.mustBe(t, map[string]string{"a": "inner", "b": "inner", "c": "inner", "d": "third", "e": "edge", "f": "fourth"})
+}
+
+// The fields of a state in the middle of moves are tagged, too.
+func TestSavedFieldsOfMovesAreTagged(t *testing.T) {
+	for _, key := range []string{"edge", "inner", "third", "fourth"} {
+		data, err := os.ReadFile(filepath.Join(goldenMoves, fleetFileName(key)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var state any
+		if err := json.Unmarshal(data, &state); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names(state) {
+			if name != strings.ToLower(name) {
+				t.Errorf("a field is called %q", name)
+			}
+		}
+	}
+}
