@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -142,7 +144,7 @@ func (c *Control) fleetNamed(name string) (*fleetState, error) {
 		return s, nil
 	}
 	if name == "" {
-		return nil, fmt.Errorf("%w: there are %d fleets: say which", ErrRefused, len(c.fleets))
+		return nil, fmt.Errorf("%w: there are %d fleets: say which (--fleet): %s", ErrRefused, len(c.fleets), strings.Join(slices.Sorted(maps.Keys(c.fleets)), ", "))
 	}
 	return nil, fmt.Errorf("%w: there is no fleet %q", ErrRefused, name)
 }

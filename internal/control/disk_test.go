@@ -118,6 +118,9 @@ func TestDiskThatFailsAndHeals(t *testing.T) {
 	if status.Serving.ID != "" {
 		t.Errorf("a revision is good that is not on disk")
 	}
+	if h := status.WaitsFor; h == nil || !strings.Contains(h.Text, status.Unsaved) {
+		t.Errorf("what the rollout waits for is not said: %+v", h)
+	}
 	s := c.fleets["edge"]
 	due := func() { // as if the time had passed
 		s.disk.retryAt = time.Now()

@@ -121,8 +121,11 @@ func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Matc
 		}
 		c.rematch(s, match)
 	case r != nil && snap.ID == r.Candidate.ID:
-		if before := s.matches[snap.ID]; before.String() != match.String() {
+		before, known := s.matches[snap.ID] // an older server did not keep it
+		if !known || before.String() != match.String() {
 			s.matches[snap.ID], c.unsorted = match, true
+		}
+		if known && before.String() != match.String() {
 			c.note(s.name, MatchChanged, fmt.Sprintf("of the revision on its way, from %s to %s", before, match))
 			if len(changed) == 0 {
 				break

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,13 @@ func (c *Control) diskStatus(s *fleetState) DiskStatus {
 func (c *Control) waitsFor(s *fleetState) *rollout.HoldUp {
 	now := time.Now()
 	if h := s.rollout.HoldUp(now); h != nil {
+		if disk := h.Kind == rollout.WaitDisk || h.Kind == rollout.WaitNewer; disk && s.disk.reason != "" {
+			h.Text += "; the disk is tried again by itself: " + s.disk.reason
+		}
+		if len(c.fleets) > 1 { // the commands are to do as they stand
+			h.Text = commandOf.ReplaceAllString(h.Text, "`$1 --fleet "+s.name+"`")
+			h.Do += " --fleet " + s.name
+		}
 		return h
 	}
 	if !s.busy {
@@ -75,6 +83,9 @@ func (c *Control) waitsFor(s *fleetState) *rollout.HoldUp {
 		Text: fmt.Sprintf("what is on disk is tried in the sandbox, for %s now; its filters have limits of time there", now.Sub(s.busySince).Round(100*time.Millisecond)),
 	}
 }
+
+// commandOf finds the commands in a sentence.
+var commandOf = regexp.MustCompile("`(xds rollout [^`]+)`")
 
 // WaitReading is the kind of rollout.HoldUp of what is yet to pass the sandbox.
 const WaitReading rollout.Wait = "reading"
