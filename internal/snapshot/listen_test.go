@@ -63,3 +63,18 @@ var oneListener = fmt.Sprintf(`      address: {socket_address: {address: 127.0.0
       filter_chains: [{filters: [{name: hcm, typed_config: {"@type": %[1]sfilters.network.http_connection_manager.v3.HttpConnectionManager,
         stat_prefix: a, route_config: {}, http_filters: [{name: router, typed_config: {"@type": %[1]sfilters.http.router.v3.Router}}]}}]}]
 `, "type.googleapis.com/envoy.extensions.")
+
+// A cache in front of a filter is not in the shadow, which has no cluster: it would answer
+// in the filter's place.
+func TestShadowHasNoCache(t *testing.T) {
+	const router = "http_filters:\n"
+	s := build(t, "testdata/two_filters.yaml", func(text string) string {
+		return strings.Replace(text, router, router+`                  - {name: before, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cache.v3.CacheConfig, disabled: true}}
+                  - {name: cors, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}}
+`, 1)
+	})
+	text := fmt.Sprint(s.shadows.listeners[0].text())
+	if strings.Contains(text, "CacheConfig") || !strings.Contains(text, "cors.v3.Cors") || !strings.Contains(text, ShadowPrefix+"auth") {
+		t.Errorf("it is %s", text)
+	}
+}

@@ -161,6 +161,8 @@ func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectio
 			filters = append(filters, name)
 			f = discovered(ShadowPrefix + name)
 			f.GetConfigDiscovery().TypeUrls = []string{wasmType, rbacType}
+		} else if caches(f) {
+			continue
 		}
 		shadow.HttpFilters = append(shadow.HttpFilters, f)
 	}
@@ -178,6 +180,14 @@ func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectio
 	}
 	out.entries = append(out.entries, Entry{Listener: name, Filters: filters, Shadow: true})
 	return out.add(name, shadow)
+}
+
+// caches is whether a filter is a cache: it answers 404 itself where a route has no cluster,
+// as those of a shadow have none, and what stands behind it would never be asked.
+// (Envoy 1.40.0: CacheFilter::decodeHeaders in source/extensions/filters/http/cache/cache_filter.cc.)
+func caches(f *hcmv3.HttpFilter) bool {
+	content := fleet.Content(f.GetTypedConfig())
+	return content != nil && strings.HasPrefix(string(content.ProtoReflect().Descriptor().FullName()), "envoy.extensions.filters.http.cache")
 }
 
 func (out *shadows) add(name string, hcm *hcmv3.HttpConnectionManager) error {
