@@ -28,6 +28,7 @@ func main() {
 
 type options struct {
 	changes, length, tries int
+	restarts               bool
 	seed                   uint64
 	xds, envoy             string
 }
@@ -39,6 +40,7 @@ func run() error {
 	flag.IntVar(&o.changes, "changes", 100, "how many in all")
 	flag.IntVar(&o.length, "length", 10, "of a chain; each begins with an Envoy and a server of its own, in turn delta and state-of-the-world")
 	flag.IntVar(&o.tries, "tries", 25, "how often a chain that fails is run again, to make it smaller")
+	flag.BoolVar(&o.restarts, "restarts", true, "kill the server after every third save or so, and start it again")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()%1e6), "of the first chain")
 	flag.StringVar(&o.xds, "xds", "bin/xds", "the server's binary")
 	flag.Parse()
@@ -50,6 +52,7 @@ func run() error {
 	var failed []error
 	for made := 0; made < o.changes && ctx.Err() == nil; made += o.length {
 		c := chains.NewGenerator(o.seed).NewChain(o.seed, min(o.length, o.changes-made))
+		c.Noise = o.restarts
 		count, err := o.play(ctx, c)
 		total.Add(count)
 		if err != nil {

@@ -103,6 +103,10 @@ var changes = []change{
 		f.Policy = pick(g, []string{"", "FAIL_RELOAD", "FAIL_CLOSED"})
 	})},
 	{"by config_discovery or by the filter", onOne(filtersOf, func(_ *Generator, _ *Fleet, f *Filter) { f.Discovered = !f.Discovered })},
+	{"an extension or none", onListener((*Listener).canBeAlone, func(g *Generator, _ *Fleet, l *Listener) { g.extends(l) })},
+	{"what an extension does", onListener(func(l *Listener) bool { return l.Extension != "" }, func(_ *Generator, _ *Fleet, l *Listener) { l.Rule++ })},
+	{"the match", func(_ *Generator, f *Fleet) bool { f.Match = (f.Match + 1) % Matches; return true }},
+	{"a runtime layer", func(_ *Generator, f *Fleet) bool { f.Setting = (f.Setting + 1) % 3; return true }},
 	{"the rollout", func(g *Generator, f *Fleet) bool { f.Rollout = g.rollout(); return true }},
 }
 
@@ -196,6 +200,10 @@ func otherKind(g *Generator, f *Fleet) bool {
 	l := &f.Listeners[g.r.IntN(len(f.Listeners))]
 	before := *l
 	l.Kind = pick(g, g.Listeners)
+	if before.Kind == API || l.Kind == API { // no listener that is one becomes another: Envoy keeps both
+		l.Kind = before.Kind
+		return false
+	}
 	if !slices.Contains(f.targets(l.Kind), f.route(l).To) {
 		l.RDS, l.Route = "", g.route(f, l.Kind)
 	}
@@ -212,6 +220,7 @@ func otherKind(g *Generator, f *Fleet) bool {
 		l.Also = 0
 	}
 	l.Alone = l.Alone && l.canBeAlone()
+	l.fitExtension()
 	return l.Kind != before.Kind
 }
 

@@ -17,6 +17,8 @@ type Fleet struct {
 	Secrets   []Secret // by SDS
 	Filters   []Filter
 	Rollout   Rollout
+	Match     int // of the ways to say which proxies it is for
+	Setting   int // of a runtime layer by RTDS, 0 for none
 }
 
 // A ListenerKind says what a listener is.
@@ -34,6 +36,7 @@ const (
 	Internal ListenerKind = "internal"
 	UDP      ListenerKind = "udp proxy"
 	QUIC     ListenerKind = "quic"
+	API      ListenerKind = "for clients of gRPC"
 )
 
 // A Listener is one real listener. TCP and UDP proxies have a cluster only.
@@ -44,6 +47,9 @@ type Listener struct {
 	Also int // the place of an additional address, 0 for none
 
 	Alone bool // nothing else can bind its address: enable_reuse_port false
+
+	Extension Extension // by ECDS, "" for none
+	Rule      int       // what is in it
 
 	RDS string // the name of its routes, "" for routes of its own
 	Route
@@ -130,9 +136,10 @@ type Filter struct {
 
 // Rollout is how it is rolled out.
 type Rollout struct {
-	Stages int // 0: no stanza
-	Prove  int // in hundreds of milliseconds
-	Bake   int // the same, of each stage
+	Stages int  // 0: no stanza
+	Prove  int  // in hundreds of milliseconds
+	Bake   int  // the same, of each stage
+	Manual bool // a person approves the last one
 }
 
 // Clone is a copy that shares nothing.
@@ -146,14 +153,14 @@ func (f Fleet) Clone() Fleet {
 }
 
 // HTTP reports whether a listener has an HTTP connection manager, and so can have filters.
-func (l Listener) HTTP() bool { return l.Kind != TCP && l.Kind != UDP }
+func (l Listener) HTTP() bool { return l.Kind != TCP && l.Kind != UDP && l.Kind != API }
 
 // byStream reports whether a listener is TCP's: it can be given TLS, and taken it.
-func (l Listener) byStream() bool { return l.Kind != UDP && l.Kind != QUIC }
+func (l Listener) byStream() bool { return l.Kind != UDP && l.Kind != QUIC && l.Kind != API }
 
 // Bound reports whether a client can connect to the listener's place.
 func (l Listener) Bound() bool {
-	return !slices.Contains([]ListenerKind{Unbound, AnyPort, Internal, UDP, QUIC}, l.Kind)
+	return !slices.Contains([]ListenerKind{Unbound, AnyPort, Internal, UDP, QUIC, API}, l.Kind)
 }
 
 // Listener finds a listener by name, or nil.

@@ -20,7 +20,7 @@ type Generator struct {
 
 // All kinds.
 var (
-	AllListeners = []ListenerKind{Plain, HTTP2, Split, TCP, Pipe, Unbound, AnyPort, Internal, UDP, QUIC}
+	AllListeners = []ListenerKind{Plain, HTTP2, Split, TCP, Pipe, Unbound, AnyPort, Internal, UDP, QUIC, API}
 	AllClusters  = []ClusterKind{Static, StrictDNS, LogicalDNS, EDS, OriginalDst, Aggregate}
 )
 
@@ -52,7 +52,7 @@ func pick[T any](g *Generator, from []T) T { return from[g.r.IntN(len(from))] }
 
 // Fleet makes a valid fleet.
 func (g *Generator) Fleet() Fleet {
-	f := Fleet{Rollout: g.rollout()}
+	f := Fleet{Rollout: g.rollout(), Match: g.r.IntN(Matches)}
 	for range 1 + g.r.IntN(3) {
 		g.addCluster(&f)
 	}
@@ -66,7 +66,7 @@ func (g *Generator) Fleet() Fleet {
 }
 
 func (g *Generator) rollout() Rollout {
-	return Rollout{Stages: 1 + g.r.IntN(3), Prove: g.r.IntN(3), Bake: g.r.IntN(3)}
+	return Rollout{Stages: 1 + g.r.IntN(3), Prove: g.r.IntN(3), Bake: g.r.IntN(3), Manual: g.chance(20)}
 }
 
 func (g *Generator) addCluster(f *Fleet) *Cluster {
@@ -147,6 +147,9 @@ func (g *Generator) addListener(f *Fleet) {
 	}
 	if l.byStream() && g.chance(30) {
 		g.encrypt(f, added)
+	}
+	if g.chance(20) {
+		g.extends(added)
 	}
 	if l.HTTP() && g.chance(10) {
 		added.Generic = g.secretOf(f, Generic)

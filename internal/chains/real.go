@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -48,10 +49,13 @@ type RealOptions struct {
 	SotW       bool
 }
 
-// internalListeners lets an Envoy have them.
-const internalListeners = `bootstrap_extensions:
+// overlay lets an Envoy have internal listeners, and asks for a runtime layer.
+const overlay = `bootstrap_extensions:
   - name: envoy.bootstrap.internal_listener
     typed_config: {"@type": type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener}
+layered_runtime:
+  layers:
+    - {name: from-the-server, rtds_layer: {name: settings, rtds_config: {ads: {}, resource_api_version: V3}}}
 `
 
 // NewReal starts everything, with nothing to serve yet. End it, also after an error.
@@ -156,7 +160,7 @@ func (r *Real) startEnvoy(o RealOptions) error {
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		return fmt.Errorf("a bootstrap: %w", err)
 	}
-	p, err := envoy.Start(envoy.Options{Path: o.Envoy, Bootstrap: file, NodeID: "edge-0", Dir: r.dir, Overlay: internalListeners, LogLevel: "info"})
+	p, err := envoy.Start(envoy.Options{Path: o.Envoy, Bootstrap: file, NodeID: "edge-0", Dir: r.dir, Overlay: overlay, LogLevel: "info"})
 	if err != nil {
 		return err
 	}
@@ -206,9 +210,14 @@ func (c *Count) Add(other Count) {
 // Play saves one state after another, each when the one before is served, under load. It
 // stops at the first that does not end in serving or fails a request.
 func (r *Real) Play(ctx context.Context, c Chain) (Count, error) {
-	r.load.begin() //nolint:contextcheck // requests have an end of their own
+	r.load.begin()                             //nolint:contextcheck // requests have an end of their own
+	noise := rand.New(rand.NewPCG(c.Seed, 77)) //nolint:gosec // a test's choice
 	for i, step := range c.Steps {
-		if err := r.save(ctx, c.Steps, i); err != nil {
+		kill := time.Duration(0)
+		if c.Noise && noise.IntN(3) == 0 {
+			kill = time.Duration(1+noise.IntN(1500)) * time.Millisecond
+		}
+		if err := r.save(ctx, c.Steps, i, kill); err != nil {
 			return r.load.count(i), fmt.Errorf("step %d (%s): %w", i, step.What, err)
 		}
 		r.log.Info("served", "step", i, "change", step.What)
@@ -216,8 +225,9 @@ func (r *Real) Play(ctx context.Context, c Chain) (Count, error) {
 	return r.load.count(len(c.Steps) - 1), nil
 }
 
-// save saves one state and waits until it is served.
-func (r *Real) save(ctx context.Context, steps []Step, i int) error {
+// save saves one state and waits until it is served. The server is killed so long after the
+// save and started again, if at all: its proxies connect anew, wherever they are on the way.
+func (r *Real) save(ctx context.Context, steps []Step, i int, kill time.Duration) error {
 	after, before := &steps[i].Fleet, &steps[max(i-1, 0)].Fleet
 	text, err := after.Render(r.load.setting)
 	if err != nil {
@@ -235,6 +245,11 @@ func (r *Real) save(ctx context.Context, steps []Step, i int) error {
 	if err := os.Rename(file+".new", file); err != nil {
 		return fmt.Errorf("saving the fleet: %w", err)
 	}
+	if kill > 0 {
+		if err := r.killAfter(ctx, kill); err != nil {
+			return err
+		}
+	}
 	if err := r.until(ctx, func() error { return r.serves(saved) }); err != nil {
 		return err
 	}
@@ -243,6 +258,20 @@ func (r *Real) save(ctx context.Context, steps []Step, i int) error {
 	}
 	r.load.between(Transition{after, after})
 	return r.load.wrong()
+}
+
+// killAfter has the server end without notice, and another go on with what it left.
+func (r *Real) killAfter(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := r.server.Process.Kill(); err != nil {
+		return fmt.Errorf("killing the server: %w", err)
+	}
+	<-r.exited //nolint:errcheck // it was killed
+	return r.startServer()
 }
 
 // patience is how long one change may take.
@@ -290,11 +319,14 @@ func (r *Real) serves(saved time.Time) error {
 	}
 	var status struct {
 		Fleets []struct {
-			Serving  revision        `json:"serving"`
-			Rollout  json.RawMessage `json:"rollout"`
-			Problem  string          `json:"problem"`
-			Pending  bool            `json:"pending"`
-			OnDisk   string          `json:"on_disk"`
+			Serving revision `json:"serving"`
+			Rollout *struct {
+				Stage    string `json:"stage"`
+				Awaiting bool   `json:"awaiting_approval"`
+			} `json:"rollout"`
+			Problem  string `json:"problem"`
+			Pending  bool   `json:"pending"`
+			OnDisk   string `json:"on_disk"`
 			Rejected []struct {
 				Reason string `json:"reason"`
 			} `json:"rejected"`
@@ -307,15 +339,29 @@ func (r *Real) serves(saved time.Time) error {
 		return fmt.Errorf("%d fleets", len(status.Fleets))
 	}
 	f := status.Fleets[0]
+	if f.Rollout != nil && f.Rollout.Awaiting {
+		if err := r.approve(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case f.Problem != "":
 		return fmt.Errorf("%w: %s", errRejected, f.Problem)
 	case len(f.Rejected) > 0:
 		return fmt.Errorf("%w: %s", errRejected, f.Rejected[0].Reason)
 	case f.Pending || f.Rollout != nil || f.Serving.ID == "" || f.OnDisk != f.Serving.ID || time.Since(saved) < settling:
-		return fmt.Errorf("not served: %s", f.Rollout)
+		return fmt.Errorf("not served: %+v", f.Rollout)
 	}
 	return nil
+}
+
+// approve is what a person does to a stage that is to be approved.
+func (r *Real) approve() error {
+	resp, err := http.Post("http://"+r.admin+"/v1/commands", "application/json", strings.NewReader(`{"verb": "promote", "by": "chains"}`)) //nolint:noctx // of this machine
+	if err != nil {
+		return fmt.Errorf("approving a stage: %w", err)
+	}
+	return resp.Body.Close()
 }
 
 // A service says which one it is.

@@ -82,9 +82,10 @@ func (f *Fleet) Render(s Setting) ([]byte, error) {
 		secrets = append(secrets, out)
 	}
 	doc := object{
-		"fleet": FleetName, "match": object{"cluster": "edge"},
+		"fleet": FleetName, "match": matches(f.Match),
 		"resources": object{"listeners": listeners, "clusters": clusters, "routes": routes, "endpoints": endpoints, "secrets": secrets},
 	}
+	f.more(doc["resources"].(object))
 	if len(filters) > 0 {
 		doc["filters"] = filters
 	}
@@ -98,6 +99,22 @@ func (f *Fleet) Render(s Setting) ([]byte, error) {
 	return text, nil
 }
 
+// more are resources of the kinds that few fleets have.
+func (f *Fleet) more(resources object) {
+	var extensions list
+	for _, l := range f.Listeners {
+		if l.Extension != "" {
+			extensions = append(extensions, l.extension())
+		}
+	}
+	if len(extensions) > 0 {
+		resources["extension_configs"] = extensions
+	}
+	if f.Setting != 0 {
+		resources["runtime"] = list{object{"name": "settings", "layer": object{"chains": f.Setting}}}
+	}
+}
+
 func (r Rollout) render(s Setting) object {
 	tenths := func(n int) string { return fmt.Sprintf("%dms", 100*n) }
 	var stages list
@@ -106,7 +123,11 @@ func (r Rollout) render(s Setting) object {
 			"name": fmt.Sprintf("part%d", i+1), "proxies": i + 1, "bake": tenths(r.Bake), "deadline": s.Deadline.String(),
 		})
 	}
-	stages = append(stages, object{"name": "all", "percent": 100, "bake": tenths(r.Bake), "deadline": s.Deadline.String()})
+	last := object{"name": "all", "percent": 100, "bake": tenths(r.Bake), "deadline": s.Deadline.String()}
+	if r.Manual {
+		last["approve"] = "manual"
+	}
+	stages = append(stages, last)
 	return object{"stages": stages, "prove": tenths(r.Prove)}
 }
 
@@ -141,6 +162,10 @@ func without(keys map[string]string, name string) map[string]string {
 func (f *Fleet) listener(l Listener, s Setting) object {
 	out := object{"name": l.Name}
 	switch l.Kind {
+	case API:
+		api := f.network(l, s)["typed_config"]
+		out["api_listener"] = object{"api_listener": api}
+		return out
 	case Internal:
 		out["internal_listener"] = object{}
 	case Pipe:
@@ -154,6 +179,9 @@ func (f *Fleet) listener(l Listener, s Setting) object {
 	}
 	if l.Also != 0 {
 		out["additional_addresses"] = list{object{"address": socket(s.Port(l.Also), "TCP")}}
+	}
+	if l.Extension == OfSockets {
+		out["listener_filters"] = list{l.discovered()}
 	}
 	if l.Alone {
 		out["enable_reuse_port"] = false
@@ -187,6 +215,9 @@ func socket(port int, protocol string) object {
 // chain is a listener's filter chain.
 func (f *Fleet) chain(l Listener, s Setting) object {
 	out := object{"filters": list{f.network(l, s)}}
+	if l.Extension == OfConnections {
+		out["filters"] = list{l.discovered(), f.network(l, s)}
+	}
 	switch {
 	case l.Kind == QUIC:
 		tls := typed("envoy.transport_sockets.quic", "transport_sockets.quic.v3.QuicDownstreamTransport", nil)
@@ -223,7 +254,7 @@ func bySDS(name string) object { return object{"name": name, "sds_config": ads()
 
 // network is the network filter that a listener has.
 func (f *Fleet) network(l Listener, s Setting) object {
-	if !l.HTTP() {
+	if !l.HTTP() && l.Kind != API {
 		return typed("envoy.filters.network.tcp_proxy", "filters.network.tcp_proxy.v3.TcpProxy", object{"stat_prefix": l.Name, "cluster": l.To})
 	}
 	fields := object{"stat_prefix": l.Name, "http_filters": f.httpFilters(l)}
@@ -250,6 +281,9 @@ func (f *Fleet) httpFilters(l Listener) list {
 				"type_urls":     list{extensions + "filters.http.wasm.v3.Wasm"},
 			}})
 		}
+	}
+	if l.Extension == OfRequests {
+		out = append(out, l.discovered())
 	}
 	if l.Generic != "" {
 		out = append(out, typed("envoy.filters.http.credential_injector", "filters.http.credential_injector.v3.CredentialInjector", object{

@@ -120,6 +120,8 @@ func (s *shrinker) plainer() (shrunk bool) {
 		func(f *Fleet) { f.Rollout = Rollout{Stages: 1} },
 		eachListener(func(l *Listener) { l.TLS, l.Cert, l.CA, l.Tickets = false, "", "", "" }),
 		eachListener(func(l *Listener) { l.CA, l.Tickets, l.Generic, l.Also, l.Alone = "", "", "", 0, false }),
+		eachListener(func(l *Listener) { l.Extension, l.Rule = "", 0 }),
+		func(f *Fleet) { f.Match, f.Setting = 0, 0 },
 		eachFilter(func(filter *Filter) { filter.Checks = false }),
 		eachFilter(func(filter *Filter) { filter.NoShadow, filter.Discovered, filter.Policy = false, false, "" }),
 	} {

@@ -9,6 +9,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -192,6 +193,8 @@ func (e *Envoy) filters(hcm *hcmv3.HttpConnectionManager, headers map[string]str
 		switch packed := config.GetTypedConfig(); {
 		case packed.MessageIs(&rbacv3.RBAC{}):
 			return 403
+		case packed.MessageIs(&mutationv3.HeaderMutation{}):
+			continue
 		case !packed.MessageIs(wasm) || packed.UnmarshalTo(wasm) != nil:
 			return 500
 		}

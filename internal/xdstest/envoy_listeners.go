@@ -34,9 +34,11 @@ func readListener(r named) (*simListener, error) {
 	l := &simListener{name: m.GetName(), sum: sum(r.packed), packed: r.packed, udp: m.GetUdpListenerConfig() != nil}
 	l.bound = m.GetInternalListener() == nil && (m.GetBindToPort() == nil || m.GetBindToPort().GetValue())
 	l.shares = m.GetEnableReusePort() == nil || m.GetEnableReusePort().GetValue()
-	if m.GetInternalListener() != nil {
+	switch {
+	case m.GetApiListener() != nil: // it is nowhere
+	case m.GetInternalListener() != nil:
 		l.addresses = []string{"internal:" + m.GetName()}
-	} else {
+	default:
 		l.addresses = []string{addressText(m.GetAddress())}
 		for _, more := range m.GetAdditionalAddresses() {
 			l.addresses = append(l.addresses, addressText(more.GetAddress()))

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -56,6 +57,10 @@ func sourcesIn(m proto.Message) (keys []sourceKey, err error) {
 		case *hcmv3.Rds:
 			add(resource.RouteType, m.GetRouteConfigName(), m.GetConfigSource())
 		case *hcmv3.HttpFilter:
+			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource())
+		case *listenerv3.Filter:
+			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource())
+		case *listenerv3.ListenerFilter:
 			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource())
 		case *tlsv3.SdsSecretConfig:
 			add(resource.SecretType, m.GetName(), m.GetSdsConfig())
