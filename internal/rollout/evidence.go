@@ -133,7 +133,7 @@ func (s *step) counted(e Counted) {
 		w.span = c.At.Sub(t.last)
 	}
 	t.last = c.At
-	t.unended += int64(c.Begun) - int64(c.Requests) //nolint:gosec // requests
+	t.unended += int64(c.Begun) - int64(c.Requests)
 	t.serviceErrors, t.olderErrors = t.olderErrors+c.ServiceErrors, c.ServiceErrors
 	if t.flipped && p.phase == Flipping {
 		return // the old one answers still, or the new one already
@@ -300,7 +300,7 @@ func (s *step) quiet(t *traffic) string {
 		return "" // no one sends any
 	}
 	return fmt.Sprintf("it answers %.1f requests a second, its probes not counted, and answered %.1f before; begun since it has the revision and not answered: %s",
-		now.rate(), before.rate(), many(uint64(max(t.unended, 1)))) //nolint:gosec // it is more than 0
+		now.rate(), before.rate(), many(uint64(max(t.unended, 1))))
 }
 
 // hangs is in how many reports in a row requests must not end.
