@@ -271,7 +271,10 @@ func (h *HoldUp) confirmed(r *Rollout, now time.Time) (what, does string) {
 	case bakes || !last || r.stored: // at its end until the next tick, too
 		h.Kind, h.Since, h.Until, h.Do = WaitBaking, r.bakeSince, baked, doPromote
 		h.Then = "the next stage begins"
-		if last {
+		switch {
+		case last && r.Move:
+			h.Then = "its proxies are this fleet's"
+		case last:
 			h.Then = "it is the revision that is served"
 		}
 		if stage.Manual {

@@ -226,3 +226,18 @@ func TestNothingIsNotConfirmed(t *testing.T) {
 		t.Errorf("nothing is confirmed: %v; the first revision: %v", f.Confirmed(""), f.Confirmed("a"))
 	}
 }
+
+// At the end of a move nothing is served that was not: what is said of it is whose the
+// proxies are.
+func TestHoldUpOfAMove(t *testing.T) {
+	r := newRollout(Revision{ID: "a", Number: 1}, Plan{Stages: []Stage{{Name: "all", Percent: 100, Bake: time.Minute}}}, time.Unix(0, 0))
+	r.bakeSince, r.members = time.Unix(0, 0), 1
+	for move, want := range map[bool]string{true: "its proxies are this fleet's", false: "it is the revision that is served"} {
+		r.Move = move
+		h := &HoldUp{Stage: "all"}
+		h.confirmed(r, time.Unix(1, 0))
+		if h.Then != want {
+			t.Errorf("in the end %q, want %q", h.Then, want)
+		}
+	}
+}
