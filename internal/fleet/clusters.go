@@ -15,6 +15,9 @@ func (p *parser) cluster(c *clusterv3.Cluster, n *yaml.Node) {
 		return // what such a cluster needs, its extension knows
 	}
 	p.provided(c, n)
+	if c.GetLoadBalancingPolicy() != nil && c.GetLbSubsetConfig() != nil {
+		p.add(lineOf(n, "lb_subset_config"), "cluster %q: lb_subset_config can't be combined with load_balancing_policy", c.GetName())
+	}
 	isEDS := c.GetType() == clusterv3.Cluster_EDS
 	switch {
 	case isEDS && c.GetEdsClusterConfig().GetEdsConfig() == nil:

@@ -52,6 +52,13 @@ func (p *parser) rewrites(a *routev3.RouteAction, n *yaml.Node) {
 	}
 }
 
+// detection reports two ways to find out where a request comes from.
+func (p *parser) detection(m *hcmv3.HttpConnectionManager, n *yaml.Node) {
+	if len(m.GetOriginalIpDetectionExtensions()) > 0 && (m.GetUseRemoteAddress().GetValue() || m.GetXffNumTrustedHops() > 0) {
+		p.add(lineOf(n, "original_ip_detection_extensions"), "original_ip_detection_extensions can't be combined with use_remote_address and xff_num_trusted_hops")
+	}
+}
+
 // upgrades reports a protocol that a connection manager has two rules for.
 func (p *parser) upgrades(m *hcmv3.HttpConnectionManager, n *yaml.Node) {
 	seen := map[string]bool{}
