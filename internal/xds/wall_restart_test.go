@@ -6,6 +6,7 @@ import (
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // A proxy on its way to a fleet with other listeners has those of both. Also to a server
@@ -58,6 +59,41 @@ func TestServedIsSaidAgain(t *testing.T) {
 		h.SayAgain("p")
 		if e := h.expect(Served, "p"); e.Revision == snap.ID {
 			t.Errorf("it is said to serve %s, and is to have another", e.Revision)
+		}
+	})
+}
+
+// A proxy whose listener went, to come again with other sockets, is known by what it has
+// left, also to a server that was started in between.
+func TestProxyBetweenTwoUpdatesIsKnownAfterRestart(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		old, next := listeners(t, "a:80/bind_to_port: false", "b:81"), listeners(t, "a:80", "b:81")
+		h := serve(t, Limits{})
+		went, flipped := make(chan struct{}, 8), false
+		p := h.proxy("p", sotw, func(xdstest.Response) error {
+			if flipped {
+				went <- struct{}{}
+			}
+			return nil
+		})
+		h.start(p, "p", old)
+		flipped = true
+		target := Target{Snapshot: next, Fleet: "edge", Home: "edge", Before: []*snapshot.Snapshot{old}}
+		h.Server.Assign("p", target)
+		<-went
+		p.Close()
+		h.expect(Disconnected, "p")
+		if has := p.Has(resource.ListenerType); len(has) != 1 {
+			t.Fatalf("between the updates it has the listeners %v", has)
+		}
+
+		h = serve(t, Limits{})
+		h.connect(p)
+		h.expect(Connected, "p")
+		h.Server.Assign("p", target)
+		h.expect(Served, "p")
+		if has := p.Has(resource.ListenerType); len(has) != 2 {
+			t.Errorf("then it has the listeners %v", has)
 		}
 	})
 }
