@@ -46,6 +46,7 @@ func (s *session) advance() {
 		}
 	}
 	if !s.complete() {
+		s.awaitListeners()
 		return
 	}
 	for _, url := range slices.Backward(snapshot.Types) { // what refers, before what it referred to

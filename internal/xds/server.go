@@ -61,6 +61,7 @@ type Server struct {
 
 	evidence evidence
 	strays   strays
+	listless time.Duration // see awaitListeners
 }
 
 // NewServer makes a server that gives nothing to anyone until Assign says what.
@@ -71,6 +72,7 @@ func NewServer(log *slog.Logger, limits Limits) *Server {
 		admission: admission{budget: limits.PushBudget, timeout: limits.PushTimeout},
 		proxies:   map[string]*proxy{},
 		evidence:  evidence{nodes: map[string]*witness{}},
+		listless:  listless,
 	}
 }
 

@@ -43,6 +43,7 @@ type session struct {
 	halted   atomic.Bool           // the proxy refused a part of the target
 	served   bool                  // the target was reported as served
 	serves   atomic.Pointer[Event] // says that the proxy has accepted the target; nil before
+	listless *time.Timer           // runs while the proxy is yet to ask for listeners
 	troubled atomic.Bool           // what it refused it could not take, for trouble of its own
 	types    map[string]*typeState
 
@@ -131,6 +132,9 @@ func (s *session) identify(node *corev3.Node, url string, fresh bool) error {
 func (s *session) leave(why error) {
 	s.mu.Lock()
 	s.target, s.outgoing = nil, nil // nothing more goes out
+	if s.listless != nil {
+		s.listless.Stop()
+	}
 	writing := s.writing
 	for _, st := range s.types {
 		s.settled(st)
