@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	labelled = `{stages: [{name: canary, proxies: 1, bake: 100ms, deadline: 2s, match: {labels: {track: canary}}}, {name: all, percent: 100, bake: 100ms}]}`
+	labelled = `{stages: [{name: canary, proxies: 1, bake: 100ms, deadline: 8s, match: {labels: {track: canary}}}, {name: all, percent: 100, bake: 100ms}]}`
 	quick    = `{stages: [{name: canary, proxies: 1, bake: 100ms}, {name: all, percent: 100, bake: 100ms}]}`
 	slow     = `{stages: [{name: canary, proxies: 1, bake: 1h}, {name: all, percent: 100, bake: 100ms}]}`
 )
@@ -92,7 +92,7 @@ func TestEmptyStageIsSaidAndCanBePassed(t *testing.T) {
 	canary.Stop()
 	w.eventually("the canary is gone", func() error { return w.connected(1) })
 
-	w.save(func(o *fleetOptions) { o.Rollout = strings.Replace(labelled, "2s", "1h", 1) })
+	w.save(func(o *fleetOptions) { o.Rollout = strings.Replace(labelled, "8s", "1h", 1) })
 	save(t, w.module, gate(t, 3))
 	w.saying("goes on without the stage", "rollout", "status")
 	w.wants(0, "", "promote", "--skip-empty", "--wait", "--by", "ann", "--why", "no canary today")
@@ -147,7 +147,7 @@ func TestChangesOfOnlyWhatComesWithARevision(t *testing.T) {
 	// On its way: an hour's bake is a moment's now.
 	w.save(func(o *fleetOptions) { o.Rollout = slow })
 	save(t, w.module, gate(t, 3))
-	w.saying("in 1h0m0s the next stage begins", "rollout", "status")
+	w.saying("the next stage begins", "rollout", "status")
 	w.save(func(o *fleetOptions) { o.Rollout = quick })
 	w.wants(0, "serving", "status", "--wait")
 	third := w.servingRevision(2)
