@@ -68,6 +68,58 @@ func TestSocketsOfAListener(t *testing.T) {
 	})
 }
 
+// clientsYAML is a fleet of a listener "ingress" at an address and one, "other", with a
+// place of its own, which answers by itself.
+func (w *world) clientsYAML(ingress, place string) []byte {
+	w.t.Helper()
+	const manager = `{
+        "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: other,
+        route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200}}]}]},
+        http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]}`
+	_, port, _ := strings.Cut(ingress, ":")
+	fleet := string(w.socketYAML("      address: {socket_address: {address: 127.0.0.1, port_value: " + port + "}}\n"))
+	return []byte(strings.Replace(fleet, "  clusters:\n", "    - name: other\n"+strings.ReplaceAll(place, "MANAGER", manager)+"  clusters:\n", 1))
+}
+
+// A listener that becomes one for gRPC clients is closed, though an Envoy ignores what it
+// becomes; and one for clients is opened when it becomes an Envoy's.
+func TestListenerBecomesTheClients(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		w := newWorld(t)
+		w.Variant = sotw
+		write(t, w.module, gate(t, 1))
+		ingress, other := freeAddress(t), freeAddress(t)
+		_, port, _ := strings.Cut(other, ":")
+		at := "      address: {socket_address: {address: 127.0.0.1, port_value: " + port + "}}\n"
+		tcp := at + "      filter_chains: [{filters: [{name: manager, typed_config: MANAGER}]}]\n"
+		clients := "      api_listener: {api_listener: MANAGER}\n"
+		open, closed := answersAt(other), refusesAt(other)
+		var p *proxy
+		for i, step := range []struct {
+			name, place string
+			ok          func() error
+		}{
+			{"open", tcp, open},
+			{"for clients", clients, closed},
+			{"open again", tcp, open},
+			{"for clients, and with an address", at + clients, closed},
+			{"for clients, elsewhere", clients, closed},
+			{"open once more", tcp, open},
+		} {
+			save(t, w.fleet, w.clientsYAML(ingress, step.place))
+			if i == 0 {
+				w.startServer()
+				p = w.startProxy("edge-0", func(o *bootstrap.Options) { o.Listen = nil })
+			}
+			p.serves(w.revisionAfter(i + 1))
+			w.eventually(step.name, step.ok)
+			if _, err := answerAt(ingress); err != nil {
+				t.Errorf("%s: the other listener: %v", step.name, err)
+			}
+		}
+	})
+}
+
 func answersAt(address string) func() error {
 	return func() error {
 		_, err := answerAt(address)

@@ -25,10 +25,14 @@ type Sockets struct {
 	made    string // what makes a socket and Envoy does not compare
 	options string // what it does compare
 	shares  bool   // SO_REUSEPORT
+	clients bool   // the listener is for gRPC clients, and nowhere
 }
 
 // SocketsOf reads those of a listener.
 func SocketsOf(l *listenerv3.Listener) Sockets {
+	if l.GetApiListener() != nil {
+		return Sockets{clients: true} // whatever address it names
+	}
 	s := Sockets{Binds: BindsOf(l), shares: l.GetEnableReusePort() == nil || l.GetEnableReusePort().GetValue()}
 	s.add(l.GetAddress())
 	for _, more := range l.GetAdditionalAddresses() {
@@ -86,9 +90,17 @@ func (s Sockets) Nowhere() bool { return s.places == "" }
 
 // Reopened is whether a listener must go before it can come again with other sockets:
 // Envoy would keep those that it has, or can't open others beside them and refuses.
+//
+// One that becomes a listener for gRPC clients, too: an Envoy acknowledges such a listener,
+// ignores it, and goes on with what it has under the name.
+// (Envoy 1.40.0: ListenerManagerImpl::addOrUpdateListener; seen on a real one.)
 func (s Sockets) Reopened(next Sockets) bool {
 	switch {
-	case s.Nowhere() || next.Nowhere():
+	case s.Nowhere():
+		return false
+	case next.clients:
+		return true
+	case next.Nowhere():
 		return false
 	case s.shares != next.shares: // "reuse port cannot be changed during an update"
 		return true
