@@ -37,7 +37,7 @@ var rooms = map[string][]string{
 	"internal/xds":       {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
 	"internal/control": {
 		"internal/fleet", "internal/module", "internal/preflight", "internal/rollout", "internal/snapshot",
-		"internal/store", "internal/watch", "internal/xds", "envoy",
+		"internal/watch", "internal/xds", "envoy",
 	},
 	// It shows the streams' figures, which the loop has no part in.
 	"internal/console": {"internal/control", "internal/xds", "github.com/prometheus/client_golang/prometheus"},

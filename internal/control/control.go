@@ -15,27 +15,15 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
-	"github.com/waxwing-xds/waxwing/internal/store"
-	"github.com/waxwing-xds/waxwing/internal/watch"
-	"github.com/waxwing-xds/waxwing/internal/xds"
 )
-
-// A Source is where files come from that have settled: a *watch.Watcher, or a test
-// that has none.
-type Source interface {
-	Watch(paths []string)
-	Changes() <-chan []watch.Change
-	Same() <-chan string
-	Unsettled() bool
-}
 
 // Config is what the loop works with.
 type Config struct {
 	Log     *slog.Logger
 	Fleet   string // path of the fleet file, or of a folder of them
 	Watcher Source
-	XDS     *xds.Server
-	Store   *store.Dir
+	XDS     Delivery
+	Store   Store
 	// KeepRevisions is how many that were served before are kept; 0 for rollout.DefaultKeep.
 	KeepRevisions int
 	// Grace is how long the file of a fleet may be gone before that is retired.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/store"
 )
 
 // restarted closes the state directory and starts anew with it.
@@ -14,7 +15,7 @@ func (c *Control) restarted(t *testing.T, dir string) *Control {
 	t.Helper()
 	c.disk()
 	c.writing.Wait()
-	if err := c.Store.Close(); err != nil {
+	if err := c.Store.(*store.Dir).Close(); err != nil {
 		t.Fatal(err)
 	}
 	c, _ = idleIn(t, dir)

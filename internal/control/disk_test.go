@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 )
 
@@ -218,7 +219,7 @@ func TestLeftoverRevisionsAreRemoved(t *testing.T) {
 	if err := c.Store.Save(revisionFile("edge", "left"), []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Store.Close(); err != nil {
+	if err := c.Store.(*store.Dir).Close(); err != nil {
 		t.Fatal(err)
 	}
 	c, _ = idleIn(t, dir)

@@ -10,6 +10,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
@@ -122,7 +123,7 @@ func TestLabelsChangedAtAReconnect(t *testing.T) {
 	// After a restart of the server it is where it was.
 	c.disk()
 	c.writing.Wait()
-	if err := c.Store.Close(); err != nil {
+	if err := c.Store.(*store.Dir).Close(); err != nil {
 		t.Fatal(err)
 	}
 	c, _ = idleIn(t, dir)

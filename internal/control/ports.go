@@ -1,0 +1,63 @@
+package control
+
+import (
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/watch"
+	"github.com/waxwing-xds/waxwing/internal/xds"
+)
+
+// What the loop needs of the outside. Each of these is one thing in a server and a fake in
+// the loop's tests; none of them has the loop wait, but for Store.
+
+// A Source is where files come from that have settled: a *watch.Watcher, or a test
+// that has none.
+type Source interface {
+	Watch(paths []string)
+	Changes() <-chan []watch.Change
+	Same() <-chan string
+	Unsettled() bool
+}
+
+// A Store is where state is kept: a *store.Dir. Names have slashes for folders. The loop
+// calls it beside itself, but when it starts, and to read again what it has let go of.
+type Store interface {
+	// Identity is a name that no other store has; see store.Dir.
+	Identity(prefix string) (string, error)
+	// Save writes a file as a whole or not at all.
+	Save(name string, data []byte) error
+	// Load reads a file; errors.Is(err, fs.ErrNotExist) when there is none.
+	Load(name string) ([]byte, error)
+	// List names the files of a folder, which may be missing.
+	List(folder string) ([]string, error)
+	// Remove removes a file, if it is there.
+	Remove(name string) error
+	// SetAside moves a damaged file out of the way, and returns its name there.
+	SetAside(name string) (string, error)
+}
+
+// A Delivery is who gives proxies what they are to have, and hears what they say of it: an
+// *xds.Server. It is told what to give, and gives it as fast as each proxy takes it.
+type Delivery interface {
+	// Ready has a token while there are Events to take.
+	Ready() <-chan struct{}
+	Events() []xds.Event
+
+	// Assign gives a proxy a target, Unmatched says that no fleet has it.
+	Assign(node string, target xds.Target)
+	Unmatched(node string)
+	// Retry, Forgive and SayAgain have a proxy tried again after trouble of its own, after
+	// anything that it refused, and asked what it has without being sent anything.
+	Retry(node string)
+	Forgive(node string)
+	SayAgain(node string)
+	// Remember makes known a revision that proxies may have from before a restart.
+	Remember(snap *snapshot.Snapshot)
+
+	// Probe asks a proxy checks, or, with nil, none; HealthOpen is whether it can be asked.
+	Probe(node string, plan *xds.ProbePlan)
+	HealthOpen(node string) bool
+
+	// Proxies are those that are connected; Stats are figures for operators.
+	Proxies() []xds.ProxyStatus
+	Stats() xds.Stats
+}
