@@ -52,8 +52,10 @@ func (p *proxy) asksUntil(status int, token string) (first, last time.Time, othe
 // last, is found with the first requests, whatever its failure policy, and taken
 // back; and so it is when the server was restarted in between.
 func TestTrapsAfterTheLastStage(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []string{"", "FAIL_OPEN", "FAIL_RELOAD"} {
 		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages, Policy: policy}))
 			write(t, w.module, gate(t, 1))
@@ -105,8 +107,10 @@ func (p *proxy) settlesDown() {
 // A fleet's first revision has none before it. One that never answered a request
 // rightly is rejected all the same.
 func TestFirstRevisionThatOnlyTraps(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []string{"FAIL_CLOSED", "FAIL_RELOAD"} {
 		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages, Policy: policy}))
 			write(t, w.module, assemble(t, "traps"))
@@ -142,6 +146,7 @@ func TestFirstRevisionThatOnlyTraps(t *testing.T) {
 // Under FAIL_OPEN requests pass a filter that has crashed, as the file wants it: a
 // first revision stays, and is degraded for as long as the proxy runs.
 func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages, Policy: "FAIL_OPEN"}))
 	write(t, w.module, assemble(t, "traps"))
@@ -163,6 +168,7 @@ func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 // A filter that answers rightly for as long as its stages last, and lets all pass
 // later, fails its checks, which are asked on: it is taken back.
 func TestFilterThatWearsOut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	write(t, w.fleet, w.fleetYAML(fleetOptions{
 		Rollout: noStages,
@@ -190,6 +196,7 @@ func TestFilterThatWearsOut(t *testing.T) {
 // the status and the metric say at once, and nothing is taken back for it; then it
 // is well again.
 func TestServiceThatFailsWhileItIsWatched(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var fails atomic.Bool
 	w.echo = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {

@@ -58,6 +58,7 @@ func badInputs(t *testing.T) []badInput {
 // Whatever is saved, the proxies go on with the last good revision, the error is
 // clear, logged once and in the status, and the next good save heals it.
 func TestBadInputLater(t *testing.T) {
+	t.Parallel()
 	w := started(t, gate(t, 0))
 	proxies := w.proxies(2)
 	l := w.startLoad(proxies, 1, "x-build")
@@ -91,8 +92,10 @@ func TestBadInputLater(t *testing.T) {
 // At a first start with something wrong the server says so and waits. Until it
 // heals no proxy lets anything through, the right token included.
 func TestBadInputAtFirstStart(t *testing.T) {
+	t.Parallel()
 	for _, bad := range badInputs(t) {
 		t.Run(bad.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			write(t, w.fleet, w.fleetYAML(fleetOptions{}))
 			write(t, w.module, gate(t, 0))
@@ -114,8 +117,10 @@ func TestBadInputAtFirstStart(t *testing.T) {
 
 // A restarted server serves the last good revision, whatever is on disk.
 func TestBadInputAtRestart(t *testing.T) {
+	t.Parallel()
 	for _, bad := range badInputs(t) {
 		t.Run(bad.name, func(t *testing.T) {
+			t.Parallel()
 			w := started(t, gate(t, 1))
 			first := w.proxies(1)[0]
 			id := w.servingRevision(1)

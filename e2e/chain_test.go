@@ -10,22 +10,23 @@ import (
 // Ten random changes, one after another, of an Envoy under load: each ends in serving, and
 // no request fails that the change does not explain. `make chains` makes more of them.
 func TestChainOfChanges(t *testing.T) {
-	for sotw, seed := range map[bool]uint64{false: 1, true: 3} {
+	t.Parallel()
+	variants(t, func(t *testing.T, sotw bool) {
+		seed := map[bool]uint64{false: 1, true: 3}[sotw]
 		r, err := chains.NewReal(t.Context(), chains.RealOptions{
 			Log: slog.New(slog.NewTextHandler(t.Output(), nil)), XDS: xdsPath, Envoy: envoyPath, Dir: t.TempDir(), SotW: sotw,
 		})
+		t.Cleanup(r.End)
 		if err != nil {
-			r.End()
 			t.Fatal(err)
 		}
 		count, err := r.Play(t.Context(), chains.NewGenerator(seed).NewChain(seed, 5))
-		t.Logf("state-of-the-world: %t, seed %d: %+v", sotw, seed, count)
+		t.Logf("seed %d: %+v", seed, count)
 		if err != nil {
 			t.Error(err)
 		}
 		if count.Requests < 100 {
 			t.Errorf("only %d requests were sent", count.Requests)
 		}
-		r.End()
-	}
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // allowsAll is a filter that lets everyone in: its check fails on a proxy, where no
@@ -23,25 +24,17 @@ func allowsAll(t *testing.T) []byte {
 // keepAlive asks with the wrong token all the time, on connections that are kept, until
 // stop, which returns when it was last let in, and how often.
 func (p *proxy) keepAlive() (stop func() (last time.Time, in int)) {
-	done, result := make(chan struct{}), make(chan struct{})
 	var last time.Time
 	in := 0
 	client := &http.Client{Timeout: 5 * time.Second}
-	go func() {
-		defer close(result)
-		for {
-			if a, err := p.askWith(client, "/", "token", "432323"); err == nil && a.status == http.StatusOK {
-				last = time.Now()
-				in++
-			}
-			select {
-			case <-done:
-				return
-			default:
-			}
+	l := rig.StartLoad(func(int) error {
+		if a, err := p.askWith(client, "/", "token", "432323"); err == nil && a.status == http.StatusOK {
+			last = time.Now()
+			in++
 		}
-	}()
-	return func() (time.Time, int) { close(done); <-result; return last, in }
+		return nil
+	})
+	return func() (time.Time, int) { l.End(); return last, in }
 }
 
 // refuses waits until the proxy has no listener.
@@ -104,6 +97,7 @@ func TestRejectedFirstRevisionIsClosed(t *testing.T) {
 
 // What denies in the place of a closed filter is assembled from its text.
 func TestClosedModuleIsItsText(t *testing.T) {
+	t.Parallel()
 	out := filepath.Join(t.TempDir(), "closed.wasm")
 	if text, err := exec.Command("wat2wasm", "../internal/snapshot/closed.wat", "-o", out).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, text)

@@ -12,7 +12,6 @@ import (
 	"math/big"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"text/template"
 	"time"
@@ -130,7 +129,7 @@ func (g graph) yaml(w *world, noShadow bool) []byte {
 	}{g, host, port, chain, key, strings.Repeat("A", 106) + "A="}); err != nil {
 		w.t.Fatal(err)
 	}
-	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, NoShadow: noShadow, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, bake: 0s, deadline: 20s}]}"}))
+	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, NoShadow: noShadow, Rollout: straight}))
 	head, _, ok := strings.Cut(fleet, "\n                route_config:")
 	_, rollout, also := strings.Cut(fleet, "\nrollout: ")
 	if !ok || !also {
@@ -202,38 +201,11 @@ func (p *proxy) over(scheme, token string) (status int, serial int64, err error)
 	return resp.StatusCode, serial, nil
 }
 
-// usersEitherWay ask each proxy all the time, until stop, which returns how many asked
-// and the wrong answers.
-func usersEitherWay(p *proxy) (stop func() (int, []string)) {
-	var wg sync.WaitGroup
-	var wrong []string
-	asked, done := 0, make(chan struct{})
-	wg.Go(func() {
-		for {
-			for token, status := range map[string]int{"32323": 200, "432323": 403} {
-				asked++
-				if _, err := p.eitherWay(token, status); err != nil {
-					wrong = append(wrong, fmt.Sprintf("token %s: %v", token, err))
-				}
-			}
-			select {
-			case <-done:
-				return
-			default:
-			}
-		}
-	})
-	return func() (int, []string) {
-		close(done)
-		wg.Wait()
-		return asked, wrong
-	}
-}
-
 // Whatever a proxy asks for by a service of its own (certificates, CAs, session
 // tickets, secrets of filters, endpoints, routes) may come, go, change and be renamed:
 // each is served within seconds, and no request fails.
 func TestResourceGraphs(t *testing.T) {
+	t.Parallel()
 	steps := []struct {
 		name string
 		graph
@@ -258,6 +230,7 @@ func TestResourceGraphs(t *testing.T) {
 	variants(t, func(t *testing.T, sotw bool) {
 		for _, noShadow := range []bool{false, true} {
 			t.Run(map[bool]string{false: "shadow", true: "no shadow"}[noShadow], func(t *testing.T) {
+				t.Parallel()
 				w := newWorld(t)
 				w.Variant = sotw
 				write(t, w.module, gate(t, 1))

@@ -44,7 +44,7 @@ func grpcService(t *testing.T, name string) (address string) {
 func (w *world) grpcYAML(address string) []byte {
 	host, port, _ := strings.Cut(strings.TrimPrefix(w.echo.URL, "http://"), ":")
 	service, servicePort, _ := strings.Cut(address, ":")
-	return w.fleetYAML(fleetOptions{Checks: checks, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, bake: 0s, deadline: 20s}]}", Extra: fmt.Sprintf(`
+	return w.fleetYAML(fleetOptions{Checks: checks, Rollout: straight, Extra: fmt.Sprintf(`
     - name: service.test
       api_listener: {api_listener: {
         "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager,
@@ -92,6 +92,7 @@ func (w *world) grpcClient(target string) healthpb.HealthClient {
 // A gRPC client, which asks for what it wants by name and has no shadow listener, is
 // served beside an Envoy, from the first revision on, and holds no save up.
 func TestGRPCClient(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	write(t, w.module, gate(t, 1))
 	write(t, w.fleet, w.grpcYAML(grpcService(t, "one")))

@@ -35,7 +35,7 @@ func (w *world) kindsYAML(scopes []string, settings string, deny bool) []byte {
 	}
 	const ads = "config_source: {ads: {}, resource_api_version: V3}"
 	const rbac = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
-	return w.fleetYAML(fleetOptions{Checks: checks, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, bake: 0s, deadline: 20s}]}", Extra: fmt.Sprintf(`
+	return w.fleetYAML(fleetOptions{Checks: checks, Rollout: straight, Extra: fmt.Sprintf(`
     - name: connections
       address: {socket_address: {address: 127.0.0.1, port_value: %[1]s}}
       listener_filters:

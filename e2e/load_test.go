@@ -10,68 +10,106 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
-// load is a steady stream of requests, half of them to be let through and half
-// to be denied, each worker on one connection that it keeps. The connection is
+// turn is what the ith request of a user has for a token, and what a good filter answers.
+func turn(i int) (token string, status int) {
+	if i%2 == 0 {
+		return "32323", http.StatusOK
+	}
+	return "323232", http.StatusForbidden
+}
+
+// briefly is a client that makes a connection for each request.
+func briefly() *http.Client {
+	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+}
+
+// users ask each proxy all the time, until stop, which returns the wrong answers.
+func users(proxies []*proxy) (stop func() []string) {
+	var all []rig.Asker
+	client := briefly()
+	for _, p := range proxies {
+		all = append(all, func(i int) error {
+			token, status := turn(i)
+			a, err := p.askWith(client, "/", "token", token)
+			if err != nil || a.status != status {
+				err = fmt.Errorf("%s: token %s: %d %v", p.Node, token, a.status, err)
+			}
+			return err
+		})
+	}
+	l := rig.StartLoad(all...)
+	return func() []string { return l.End().Wrong }
+}
+
+// usersEitherWay ask a proxy all the time, in plain text or with TLS, until stop, which
+// returns how many asked and the wrong answers.
+func usersEitherWay(p *proxy) (stop func() (int, []string)) {
+	l := rig.StartLoad(func(i int) error {
+		token, status := turn(i)
+		_, err := p.eitherWay(token, status)
+		if err != nil {
+			err = fmt.Errorf("token %s: %w", token, err)
+		}
+		return err
+	})
+	return func() (int, []string) {
+		f := l.End()
+		return f.Asked, f.Wrong
+	}
+}
+
+// load is users who each have one connection to a proxy, and keep it. The connection is
 // its own and not an http.Client's, which now and then replaces one on a busy
 // machine: here one that the proxy closes is a failed request.
 type load struct {
 	w        *world
-	stop     chan struct{}
-	done     sync.WaitGroup
+	l        *rig.Load
 	requests atomic.Int64
-	mu       sync.Mutex
-	wrong    map[string]int
-	builds   map[string]int
-	newest   []string // build that answered last, by connection
+
+	mu     sync.Mutex
+	wrong  map[string]int
+	builds map[string]int
+	newest []string // build that answered last, by connection
 }
 
-// startLoad begins it: workers per proxy, a request of each every 2 ms. header is
-// where the filter says which build answers. Builds are in ascending order: an
-// answer by an older one, once a newer has answered the connection, is wrong.
-func (w *world) startLoad(proxies []*proxy, workers int, header string) *load {
-	l := &load{
-		w: w, stop: make(chan struct{}), wrong: map[string]int{}, builds: map[string]int{},
-		newest: make([]string, len(proxies)*workers),
+// startLoad begins it: connections to each proxy, a request of each in turn to be let
+// through and to be denied. header is where the filter says which build answers. Builds
+// are in ascending order: an answer by an older one, once a newer has answered the
+// connection, is wrong.
+func (w *world) startLoad(proxies []*proxy, connections int, header string) *load {
+	l := &load{w: w, wrong: map[string]int{}, builds: map[string]int{}, newest: make([]string, len(proxies)*connections)}
+	var all []rig.Asker
+	for n := range l.newest {
+		p := proxies[n%len(proxies)]
+		var answers *bufio.Reader
+		conn, err := net.Dial("tcp", p.address)
+		if err == nil {
+			w.t.Cleanup(func() { conn.Close() })
+			answers = bufio.NewReader(conn)
+		}
+		all = append(all, func(i int) error {
+			build := ""
+			if err == nil {
+				l.requests.Add(1)
+				build, err = one(conn, answers, header, i)
+			}
+			return l.note(n, p.Node, build, err)
+		})
 	}
-	for i := range l.newest {
-		l.done.Go(func() { l.work(i, proxies[i%len(proxies)], header) })
-	}
+	l.l = rig.StartLoad(all...)
 	return l
 }
 
-func (l *load) work(connection int, p *proxy, header string) {
-	conn, err := net.Dial("tcp", p.address)
-	if err != nil {
-		l.note(connection, p.Node, "", err)
-		return
-	}
-	defer conn.Close()
-	answers := bufio.NewReader(conn)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for i := 0; ; i++ {
-		select {
-		case <-l.stop:
-			return
-		case <-tick.C:
-		}
-		build, err := one(conn, answers, header, i%2 == 0)
-		l.requests.Add(1)
-		if l.note(connection, p.Node, build, err); err != nil {
-			return
-		}
-	}
-}
-
 // one sends one request and returns the build that answered it rightly.
-func one(conn net.Conn, answers *bufio.Reader, header string, allow bool) (string, error) {
-	token, status, body := "323232", 403, forbidden
-	if allow {
-		token, status, body = "32323", 200, welcome
-	}
+func one(conn net.Conn, answers *bufio.Reader, header string, i int) (string, error) {
+	token, status := turn(i)
+	body := map[int]string{http.StatusOK: welcome, http.StatusForbidden: forbidden}[status]
 	if _, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: load\r\nToken: %s\r\n\r\n", token); err != nil {
 		return "", err
 	}
@@ -90,19 +128,20 @@ func one(conn net.Conn, answers *bufio.Reader, header string, allow bool) (strin
 	return resp.Header.Get(header), nil
 }
 
-// note counts an answer.
-func (l *load) note(connection int, node, build string, err error) {
+// note counts an answer. A connection on which one was wrong is not used again.
+func (l *load) note(connection int, node, build string, err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if newest := l.newest[connection]; err == nil && build < newest {
-		l.wrong[fmt.Sprintf("%s: %s answers a connection that %s has answered", node, build, newest)]++
-	}
 	if err != nil {
 		l.wrong[node+": "+err.Error()]++
-		return
+		return rig.ErrLeaves
+	}
+	if newest := l.newest[connection]; build < newest {
+		l.wrong[fmt.Sprintf("%s: %s answers a connection that %s has answered", node, build, newest)]++
 	}
 	l.builds[build]++
 	l.newest[connection] = build
+	return nil
 }
 
 // reaches waits until a build answers each of the connections, none of which was
@@ -124,8 +163,7 @@ func (l *load) reaches(build string) {
 // end stops the load; every answer must have been right.
 func (l *load) end() {
 	l.w.t.Helper()
-	close(l.stop)
-	l.done.Wait()
+	l.l.End()
 	for what, n := range l.wrong {
 		l.w.t.Errorf("%d of %d requests: %s", n, l.requests.Load(), what)
 	}
@@ -133,4 +171,17 @@ func (l *load) end() {
 		l.w.t.Errorf("only %d requests were sent", l.requests.Load())
 	}
 	l.w.t.Logf("%d requests, by build: %v", l.requests.Load(), slices.Sorted(maps.Keys(l.builds)))
+}
+
+// unharmed says how many of the requests of a test failed; none may.
+func (l *load) unharmed(t *testing.T) {
+	t.Helper()
+	failed := 0
+	l.mu.Lock()
+	for _, n := range l.wrong {
+		failed += n
+	}
+	l.mu.Unlock()
+	l.end()
+	t.Logf("failed requests: %d of %d", failed, l.requests.Load())
 }

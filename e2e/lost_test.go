@@ -10,6 +10,7 @@ import (
 // A server that has lost its state does not know what the proxies run. They keep it, until
 // they have proven and taken what is on disk, and no request fails for it.
 func TestStateIsLost(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		sotw bool
@@ -21,6 +22,7 @@ func TestStateIsLost(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			w.Variant = c.sotw
 			write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: prompt, Checks: checks}))

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/envoy"
@@ -25,8 +27,16 @@ var (
 // in the tools folder, whatever is on the PATH.
 const VersionVariable = "WAXWING_ENVOY_VERSION"
 
+// atOnce is how many tests run side by side for each processor: they wait most of the time,
+// for bakes, deadlines and proxies that come back. Those that hold answers against the clock
+// are not parallel, and have the machine to themselves.
+const atOnce = 3
+
 func TestMain(m *testing.M) {
 	code := 1
+	if err := flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.NumCPU())); err != nil { // -parallel comes later, and wins
+		panic(err)
+	}
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 	} else if err := chooseTests(); err != nil {

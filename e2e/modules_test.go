@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -30,22 +31,37 @@ func gate(t *testing.T, build int) []byte {
 	return marked
 }
 
-var goBuilds sync.Map // version to []byte
+// goBuilds are what the Go compiler made, by name; who wants the same waits for the first.
+var goBuilds sync.Map // string to func() ([]byte, error)
+
+// goFilter builds the real filter once.
+func goFilter(t *testing.T, name string, flags ...string) []byte {
+	t.Helper()
+	once, _ := goBuilds.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) {
+		out := filepath.Join(buildDir, name+".wasm")
+		args := slices.Concat([]string{"build", "-buildmode=c-shared", "-o", out}, flags, []string{"../wasm/primeauth/go"})
+		if err := command([]string{"GOOS=wasip1", "GOARCH=wasm"}, "go", args...); err != nil {
+			return nil, err
+		}
+		return os.ReadFile(out)
+	}))
+	module, err := once.(func() ([]byte, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
 
 // primeauth is the real filter, built as a version that it names in a response header.
 func primeauth(t *testing.T, version string) []byte {
 	t.Helper()
-	if built, ok := goBuilds.Load(version); ok {
-		return built.([]byte)
-	}
-	out := filepath.Join(buildDir, "primeauth-"+version+".wasm")
-	err := command([]string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared",
-		"-ldflags=-s -w -X main.version="+version, "-o", out, "../wasm/primeauth/go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	goBuilds.Store(version, read(t, out))
-	return read(t, out)
+	return goFilter(t, "primeauth-"+version, "-ldflags=-s -w -X main.version="+version)
+}
+
+// brokenPrimeauth is what `make filter BREAK=…` builds.
+func brokenPrimeauth(t *testing.T, how string) []byte {
+	t.Helper()
+	return goFilter(t, "broken-"+how, "-tags", "broken", "-ldflags=-s -w -X main.broken="+how)
 }
 
 func read(t *testing.T, path string) []byte {

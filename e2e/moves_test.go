@@ -30,6 +30,9 @@ func fleetsWorld(t *testing.T, change ...func(*world)) (*world, []*proxy) {
 	return w, w.proxies(2)
 }
 
+// retiresSoon has a fleet retired a moment after its file is gone.
+func retiresSoon(w *world) { w.Flags = []string{"--retire-grace", "300ms"} }
+
 func (w *world) file(name string) string { return filepath.Join(w.dir, "fleets", name+".yaml") }
 
 // moduleFile writes another build of the small filter.
@@ -76,25 +79,12 @@ func (w *world) told(fleet string, kind rollout.Kind, what string) {
 	})
 }
 
-// unharmed says how many of the requests of a test failed; none may.
-func (l *load) unharmed(t *testing.T) {
-	t.Helper()
-	failed := 0
-	l.mu.Lock()
-	for _, n := range l.wrong {
-		failed += n
-	}
-	l.mu.Unlock()
-	l.end()
-	t.Logf("failed requests: %d of %d", failed, l.requests.Load())
-}
-
 // A proxy that another file claims keeps what it runs until it has proven that fleet's
 // revision, and is given back when the file is gone.
 func TestClaimedProxy(t *testing.T) {
-	t.Setenv("XDS_RETIRE_GRACE", "300ms")
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
-		w, proxies := fleetsWorld(t, func(w *world) { w.Variant = sotw })
+		w, proxies := fleetsWorld(t, retiresSoon, func(w *world) { w.Variant = sotw })
 		l := w.startLoad(proxies, 2, "")
 		// One that preflight refuses, and one that nobody can read, move nobody.
 		bad := w.moduleFile("bad", fault{name: "forbids all", request: "(return (call $deny))"}.module(t))
@@ -126,6 +116,7 @@ func TestClaimedProxy(t *testing.T) {
 // A proxy that can't take what it would have to stays where it was, and so it does after a
 // restart of the server.
 func TestClaimThatAProxyRefuses(t *testing.T) {
+	t.Parallel()
 	w, proxies := fleetsWorld(t, func(w *world) { w.NoPreflight = true })
 	l := w.startLoad(proxies, 2, "")
 	bad := w.moduleFile("bad", fault{name: "forbids all", request: "(return (call $deny))"}.module(t))
@@ -145,6 +136,7 @@ func TestClaimThatAProxyRefuses(t *testing.T) {
 // The match of what is served is edited, there and back: the proxies go where it says,
 // each with proof, and one that no fleet claims any more keeps what it runs until one does.
 func TestMatchEdited(t *testing.T) {
+	t.Parallel()
 	w, proxies := fleetsWorld(t)
 	o := fleetOptions{Module: w.moduleFile("other", gate(t, 101))}
 	save(t, w.file("canaries"), w.canaries(o))
@@ -192,6 +184,7 @@ func (w *world) nobody(fleet string) {
 
 // The server is killed while a proxy is on its way: it goes on from there.
 func TestMoveGoesOnAfterRestart(t *testing.T) {
+	t.Parallel()
 	w, proxies := fleetsWorld(t)
 	l := w.startLoad(proxies, 2, "")
 	canaries := w.canaries(fleetOptions{Module: w.moduleFile("other", gate(t, 101))})
@@ -223,6 +216,7 @@ func TestMoveGoesOnAfterRestart(t *testing.T) {
 // A fleet that is called something else in the same file is the same fleet: no proxy is
 // sent anything, and what was there is there under the new name, after a restart too.
 func TestFleetRenamed(t *testing.T) {
+	t.Parallel()
 	w, proxies := fleetsWorld(t)
 	l := w.startLoad(proxies, 2, "")
 	before := []int{proxies[0].updates(), proxies[1].updates()}
@@ -277,8 +271,8 @@ func (w *world) notice(fleet, what string) {
 // What is seldom meant is said: two files that claim the same proxies alike, one that no
 // proxy is for; and which proxies a file would move, before it is saved.
 func TestMovesAreSaidBeforehand(t *testing.T) {
-	t.Setenv("XDS_RETIRE_GRACE", "300ms")
-	w, proxies := fleetsWorld(t)
+	t.Parallel()
+	w, proxies := fleetsWorld(t, retiresSoon)
 	other := w.moduleFile("other", gate(t, 101))
 	draft := filepath.Join(w.dir, "draft.yaml")
 	write(t, draft, w.canaries(fleetOptions{Module: other}))
@@ -340,9 +334,9 @@ func TestMovesAreSaidBeforehand(t *testing.T) {
 // What another fleet serves may be, to the byte, what the proxy runs already: it is proven
 // all the same, and it is that fleet's then.
 func TestClaimedByAFleetOfTheSameContent(t *testing.T) {
-	t.Setenv("XDS_RETIRE_GRACE", "300ms")
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
-		w, proxies := fleetsWorld(t, func(w *world) { w.Variant = sotw })
+		w, proxies := fleetsWorld(t, retiresSoon, func(w *world) { w.Variant = sotw })
 		l := w.startLoad(proxies, 2, "")
 		before := proxies[1].updates()
 		save(t, w.file("canaries"), w.canaries(fleetOptions{}))

@@ -19,6 +19,7 @@ func (p *proxy) rejections() int {
 // good one, it is logged once with what still runs, shown in the status, and not
 // sent again, whatever reconnects.
 func TestRefusedModule(t *testing.T) {
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
 		w.NoPreflight = true
@@ -97,6 +98,7 @@ func TestRefusedModule(t *testing.T) {
 // refused in the shadow, so that the real listener does not exist yet. The next
 // one heals it.
 func TestRefusedModuleAtFirstStart(t *testing.T) {
+	t.Parallel()
 	w := started(t, assemble(t, "refuses"), func(w *world) { w.NoPreflight = true })
 	p := w.startProxy("edge-0")
 	w.eventually("it is rejected", func() error {
@@ -121,6 +123,7 @@ func TestRefusedModuleAtFirstStart(t *testing.T) {
 // An Envoy without a Wasm runtime refuses every filter: that is said, and no request
 // passes it unfiltered.
 func TestEnvoyWithoutRuntime(t *testing.T) {
+	t.Parallel()
 	w := started(t, gate(t, 1))
 	p := w.startProxy("edge-0")
 	w.eventually("it is rejected", func() error {

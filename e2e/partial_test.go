@@ -35,6 +35,7 @@ func (w *world) clustersYAML(timeout, authorities string) []byte {
 // had; with that one mended both arrive, though the other's version was in what was
 // refused.
 func TestOneOfTwoRefused(t *testing.T) {
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
 		w.Variant = sotw

@@ -13,6 +13,7 @@ const reloads = 20
 // is closed, each gets the new build and then no older one, the listener is left
 // alone, and old VMs go away.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
 		w.Variant = sotw
@@ -40,6 +41,7 @@ func TestReload(t *testing.T) {
 // The same with the Go module, whose compile takes a proxy's main thread for
 // seconds, rebuilt by the Go compiler.
 func TestReloadGo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	write(t, w.fleet, w.fleetYAML(fleetOptions{Config: `{response_header: x-build}`}))
 	write(t, w.module, primeauth(t, "B"))
@@ -74,6 +76,7 @@ func (p *proxy) leftAlone() {
 // what a new module costs a proxy it takes a small part. (It makes VMs, in the
 // shadow listener, of code that is compiled.)
 func TestConfigurationChange(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	write(t, w.fleet, w.fleetYAML(fleetOptions{Config: `{header: token}`}))
 	write(t, w.module, primeauth(t, "A"))

@@ -6,12 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // a listener of a fleet, and where it is.
@@ -20,7 +21,7 @@ type listenerAt struct{ name, address string }
 // listenersYAML is a fleet with listeners, each of which answers with its own name.
 func (w *world) listenersYAML(listeners []listenerAt) []byte {
 	w.t.Helper()
-	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, bake: 0s, deadline: 20s}]}"}))
+	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, Rollout: straight}))
 	head, rest, _ := strings.Cut(fleet, "    - name: ingress\n")
 	one, tail, _ := strings.Cut(rest, "  clusters:")
 	var names []string
@@ -34,65 +35,16 @@ func (w *world) listenersYAML(listeners []listenerAt) []byte {
 	return []byte(strings.Replace(head, "listeners: [ingress]", "listeners: ["+strings.Join(names, ", ")+"]", 1) + "  clusters:" + tail)
 }
 
-// callers ask addresses all the time, each time on a connection of its own, and keep
-// what went wrong and the longest that an answer took.
-type callers struct {
-	stop    chan struct{}
-	done    sync.WaitGroup
-	mu      sync.Mutex
-	asked   int
-	wrong   map[string]int
-	longest time.Duration
-	first   time.Time // that went wrong
-	last    time.Time
-}
-
-func startCallers(addresses ...string) *callers {
-	c := &callers{stop: make(chan struct{}), wrong: map[string]int{}}
-	for _, address := range addresses {
-		for range 4 {
-			c.done.Go(func() { c.work(address) })
-		}
+// startCallers has some ask addresses all the time, each time on a connection of its own.
+func startCallers(addresses ...string) *rig.Load {
+	var all []rig.Asker
+	for _, address := range slices.Repeat(addresses, 4) {
+		all = append(all, func(int) error {
+			_, err := answerAt(address)
+			return err
+		})
 	}
-	return c
-}
-
-func (c *callers) work(address string) {
-	for {
-		began := time.Now()
-		_, err := answerAt(address)
-		took := time.Since(began)
-		c.mu.Lock()
-		c.asked++
-		c.longest = max(c.longest, took)
-		if err != nil {
-			if len(c.wrong) == 0 {
-				c.first = began
-			}
-			c.last = time.Now()
-			c.wrong[err.Error()]++
-		}
-		c.mu.Unlock()
-		select {
-		case <-c.stop:
-			return
-		default:
-		}
-	}
-}
-
-// figures takes what was counted since the last time; gap is how long requests failed.
-func (c *callers) figures() (asked int, wrong map[string]int, gap, longest time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	asked, wrong, gap, longest = c.asked, c.wrong, c.last.Sub(c.first), c.longest
-	c.asked, c.wrong, c.longest, c.first, c.last = 0, map[string]int{}, 0, time.Time{}, time.Time{}
-	return asked, wrong, gap, longest
-}
-
-func (c *callers) end() {
-	close(c.stop)
-	c.done.Wait()
+	return rig.StartLoad(all...)
 }
 
 // answerAt asks an address, and returns which listener answered.
@@ -146,7 +98,7 @@ func TestListenersRenamed(t *testing.T) {
 			{"and back", []listenerAt{{"narrow", a}, {"new", b}}, true},
 		}
 		var p *proxy
-		var c *callers
+		var c *rig.Load
 		for i, step := range steps {
 			saved := time.Now()
 			save(t, w.fleet, w.listenersYAML(step.listeners))
@@ -170,13 +122,13 @@ func TestListenersRenamed(t *testing.T) {
 				c = startCallers(a, b)
 				continue
 			}
-			asked, wrong, gap, longest := c.figures()
-			t.Logf("%s: served after %d ms; of %d requests failed for %d ms: %v; the longest took %d ms",
-				step.name, took.Milliseconds(), asked, gap.Milliseconds(), wrong, longest.Milliseconds())
-			if len(wrong) > 0 && (!step.closes || gap > time.Second) {
-				t.Errorf("%s: requests failed", step.name)
+			f := c.Figures()
+			t.Logf("%s: served after %d ms; of %d requests %d failed for %d ms; the longest took %d ms",
+				step.name, took.Milliseconds(), f.Asked, len(f.Wrong), f.Gap.Milliseconds(), f.Longest.Milliseconds())
+			if len(f.Wrong) > 0 && (!step.closes || f.Gap > time.Second) {
+				t.Errorf("%s: requests failed: %q", step.name, f.Wrong)
 			}
 		}
-		c.end()
+		c.End()
 	})
 }

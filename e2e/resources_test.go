@@ -11,6 +11,7 @@ import (
 // A cluster that is replaced by one of another name, with the route to it, under
 // load: what refers moves before what it referred to goes.
 func TestClusterReplaced(t *testing.T) {
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
 		w.Variant = sotw
@@ -89,6 +90,7 @@ func (w *world) resourcesYAML(cluster string, n int) []byte {
 // A cluster that changes while its endpoints do not: Envoy makes a new cluster
 // of it and must get the endpoints again.
 func TestEndpointsAfterClusterChange(t *testing.T) {
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
 		w.Variant = sotw

@@ -19,6 +19,7 @@ func (p *proxy) updates() int {
 // The server is killed and comes back: the proxies go on all the while, and are
 // sent nothing of what they have.
 func TestServerKilled(t *testing.T) {
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
 		w.Variant = sotw
@@ -48,6 +49,7 @@ func TestServerKilled(t *testing.T) {
 
 // A change made while the server was down is pushed when it is back.
 func TestChangedWhileDown(t *testing.T) {
+	t.Parallel()
 	w := started(t, gate(t, 1))
 	p := w.proxies(1)[0]
 	w.endServer(syscall.SIGTERM)
@@ -58,6 +60,7 @@ func TestChangedWhileDown(t *testing.T) {
 
 // A proxy that is killed and comes back serves what the fleet serves.
 func TestProxyKilled(t *testing.T) {
+	t.Parallel()
 	w := started(t, gate(t, 1))
 	proxies := w.proxies(2)
 	proxies[0].Kill()
@@ -101,6 +104,7 @@ func TestBlackHoledServer(t *testing.T) {
 // Two fleets on one server: each proxy gets its own, chosen by cluster or label,
 // and a change of one leaves the other alone.
 func TestTwoFleets(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	dir := w.dir + "/fleets"
 	mkdir(t, dir)

@@ -50,6 +50,7 @@ func (w *world) begun(args ...string) (ends func(status int, holds string)) {
 
 // What a pipeline does: save, and wait for how it ends; and what people do then.
 func TestRolloutCommandLine(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 2, func(w *world, o *fleetOptions) { w.NoPreflight, o.Rollout = true, approved })
 	first := w.servingRevision(len(proxies))
 	w.wants(1, "no rollout is in progress", "pause")
@@ -108,6 +109,7 @@ func (w *world) remembers(id string, want []string) {
 
 // What does not end in serving ends --wait with 3, however it ends.
 func TestRolloutCommandLineFails(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 2, func(w *world, o *fleetOptions) { w.NoPreflight, o.Rollout = true, approved })
 	good := w.servingRevision(len(proxies))
 

@@ -1,27 +1,15 @@
 package e2e
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
 
-// brokenPrimeauth is what `make filter BREAK=…` builds.
-func brokenPrimeauth(t *testing.T, how string) []byte {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), "broken.wasm")
-	err := command([]string{"GOOS=wasip1", "GOARCH=wasm"}, "go", "build", "-buildmode=c-shared", "-tags", "broken",
-		"-ldflags=-s -w -X main.broken="+how, "-o", out, "../wasm/primeauth/go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return read(t, out)
-}
-
 // Faults of a Go module, which an Envoy compiles for seconds, are found as those of
 // the small ones are.
 func TestBrokenGoFilterStopsInTheShadow(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.NoPreflight = true
 	write(t, w.fleet, w.fleetYAML(fleetOptions{

@@ -23,6 +23,7 @@ func (w *world) count(kind rollout.Kind) int {
 // Proxies come, are killed and come back in mid-rollout. The canary stays the
 // canary, also without what it had; the others get what the fleet serves.
 func TestProxiesComeAndGoInRollout(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) { o.Rollout = approved })
 	good := w.servingRevision(len(proxies))
 	users := newCrowd(proxies)
@@ -64,6 +65,7 @@ func TestProxiesComeAndGoInRollout(t *testing.T) {
 // A newer save in mid-rollout takes the place of the one under way: what only the
 // canary had, no other proxy is given.
 func TestNewerSaveInRollout(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) { o.Rollout = approved })
 	good := w.servingRevision(len(proxies))
 	users := newCrowd(proxies)
@@ -95,6 +97,7 @@ func TestNewerSaveInRollout(t *testing.T) {
 // A pause outlasts a crash of the server: the stage does not end before a person
 // says so, and then does.
 func TestPauseOverRestart(t *testing.T) {
+	t.Parallel()
 	const bake = time.Second
 	w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) {
 		o.Rollout = `{stages: [{name: canary, proxies: 1, bake: 1s}, {name: all, percent: 100}], prove: 300ms}`

@@ -61,6 +61,7 @@ const (
 // The server is killed at each moment of a rollout. It goes on where it was: no
 // stage begins anew, no proxy is made to load anything twice, no user notices.
 func TestServerKilledInRollout(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) { o.Rollout = prompt })
 	w.servingRevision(len(proxies))
 	users := newCrowd(proxies)

@@ -29,9 +29,14 @@ func installed(t *testing.T, version string) string {
 // A fleet of two versions of Envoy: a revision that the older one refuses stops at
 // the first proxy that is of it, in whichever stage that is, and all go back.
 func TestMixedEnvoys(t *testing.T) {
+	t.Parallel()
 	older, newer := installed(t, olderEnvoy), installed(t, envoy.Version)
-	t.Run("in the canary", func(t *testing.T) { stopsAtTheOlder(t, older, newer, "canary", "edge-old") })
-	t.Run("in all", func(t *testing.T) { stopsAtTheOlder(t, older, newer, "all", "edge-0") })
+	for stage, canary := range map[string]string{"canary": "edge-old", "all": "edge-0"} {
+		t.Run("in "+stage, func(t *testing.T) {
+			t.Parallel()
+			stopsAtTheOlder(t, older, newer, stage, canary)
+		})
+	}
 }
 
 func stopsAtTheOlder(t *testing.T, older, newer, stage, canary string) {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -23,6 +22,8 @@ import (
 const (
 	checks = `[{request: {headers: {token: "32323"}}, expect: {status: 200}}, {request: {headers: {token: "432323"}}, expect: {status: 403}}]`
 	staged = `{stages: [{name: canary, proxies: 1, bake: 1s}, {name: all, percent: 100}]}`
+	// straight goes to all proxies and waits for little; its deadline is for busy machines.
+	straight = `{prove: 100ms, stages: [{name: all, percent: 100, bake: 0s, deadline: 60s}]}`
 )
 
 // stagedWorld is a fleet of proxies that serve build 1 of the small filter, with
@@ -77,41 +78,9 @@ func (w *world) onlyFleet() (control.FleetStatus, error) {
 	return s.Fleets[0], nil
 }
 
-// users ask each proxy all the time, until stop, which returns the wrong answers.
-func users(proxies []*proxy) (stop func() []string) {
-	var mu sync.Mutex
-	var wrong []string
-	var wg sync.WaitGroup
-	done := make(chan struct{})
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
-	for _, p := range proxies {
-		wg.Go(func() {
-			for {
-				for token, status := range map[string]int{"32323": 200, "432323": 403} {
-					a, err := p.askWith(client, "/", "token", token)
-					if err != nil || a.status != status {
-						mu.Lock()
-						wrong = append(wrong, fmt.Sprintf("%s: token %s: %d %v", p.Node, token, a.status, err))
-						mu.Unlock()
-					}
-				}
-				select {
-				case <-done:
-					return
-				default:
-				}
-			}
-		})
-	}
-	return func() []string {
-		close(done)
-		wg.Wait()
-		return wrong
-	}
-}
-
 // A good revision reaches the canary, then all, and no request notices.
 func TestStagedRollout(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 5)
 	stop := users(proxies)
 	save(t, w.module, gate(t, 2))
@@ -219,8 +188,12 @@ func (f fault) module(t *testing.T) []byte {
 // What loads and then misbehaves is found in the shadow listener of one proxy: no
 // user's request is answered by it, on that proxy neither.
 func TestBrokenFilterStopsInTheShadow(t *testing.T) {
+	t.Parallel()
 	for _, policy := range []string{"FAIL_CLOSED", "FAIL_OPEN"} {
-		t.Run(policy, func(t *testing.T) { stopsInTheShadow(t, policy) })
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			stopsInTheShadow(t, policy)
+		})
 	}
 }
 
@@ -261,6 +234,7 @@ func stopsInTheShadow(t *testing.T, policy string) {
 // What the sandbox can tell no proxy is given, in its shadow neither: one that
 // loops would take a worker with it for ever.
 func TestPreflightRefuses(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 5)
 	good := w.servingRevision(len(proxies))
 	for _, c := range []struct {
@@ -311,6 +285,7 @@ func refusesInPreflight(t *testing.T, w *world, proxies []*proxy, good string, m
 
 // A person pauses, resumes and undoes.
 func TestRolloutCommands(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 2, func(_ *world, o *fleetOptions) {
 		o.Rollout = `{stages: [{name: canary, proxies: 1, approve: manual}, {name: all, percent: 100}]}`
 	})
@@ -363,6 +338,7 @@ func (w *world) command(verb rollout.Verb) error {
 // Without a shadow listener the canary's users meet a broken filter, and no one
 // else's; and it is taken back within 2 s of the canary's ACK.
 func TestBrokenFilterWithoutShadow(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 5, func(w *world, o *fleetOptions) { w.NoPreflight, o.NoShadow = true, true })
 	good := w.servingRevision(len(proxies))
 	rejected := 0
@@ -391,6 +367,7 @@ func TestBrokenFilterWithoutShadow(t *testing.T) {
 
 // A proxy without abstract Unix sockets has its shadow listeners on loopback.
 func TestShadowOnLoopback(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}))
 	write(t, w.module, gate(t, 1))
@@ -408,6 +385,7 @@ func TestShadowOnLoopback(t *testing.T) {
 // A proxy that can give no evidence but its ACKs is served all the same, and the
 // status says what is missing.
 func TestProxyWithoutEvidence(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}))
 	write(t, w.module, gate(t, 1))

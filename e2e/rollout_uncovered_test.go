@@ -24,6 +24,7 @@ const pathAndFail = `
 // What no check covers passes preflight and the shadow. While the canary bakes,
 // its counters tell: no other proxy is given it.
 func TestCrashThatNoCheckCovers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, policy, checks string
 		fault                fault
@@ -35,6 +36,7 @@ func TestCrashThatNoCheckCovers(t *testing.T) {
 		{"traps and stays closed", "FAIL_CLOSED", "", fault{request: onPath("unreachable"), more: pathAndFail}, []string{"answered 5xx"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) {
 				o.Policy, o.Checks = c.policy, c.checks
 				o.Rollout = `{stages: [{name: canary, proxies: 1, bake: 60s}, {name: all, percent: 100}]}`

@@ -48,6 +48,7 @@ func (p *proxy) vmsBecome(want int) {
 // A proxy holds the VMs of one module, of two while it is rolled out to it, and
 // makes those of each module once.
 func TestVMsOfARollout(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 2, func(_ *world, o *fleetOptions) { o.Rollout = approved })
 	w.servingRevision(len(proxies))
 	created := map[*proxy]int{}
@@ -87,6 +88,7 @@ func configured(t *testing.T) []byte {
 // A configuration that traps does so in the shadow, in VMs of its own: those of
 // the real listener, which run the same module, go on.
 func TestConfigurationThatTraps(t *testing.T) {
+	t.Parallel()
 	var options fleetOptions
 	w := newWorld(t)
 	w.NoPreflight = true

@@ -4,14 +4,19 @@ import (
 	"testing"
 )
 
-// variants runs a test with delta and with state-of-the-world proxies.
+// variants runs a test with delta and, beside it, with state-of-the-world proxies.
 func variants(t *testing.T, test func(t *testing.T, sotw bool)) {
-	t.Run("delta", func(t *testing.T) { test(t, false) })
-	t.Run("sotw", func(t *testing.T) { test(t, true) })
+	for name, sotw := range map[string]bool{"delta": false, "sotw": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, sotw)
+		})
+	}
 }
 
 // The two lines of the article, with the real filter, on three proxies.
 func TestPrimeauth(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	write(t, w.fleet, w.fleetYAML(fleetOptions{Config: `{header: token, remove_header: true, allow_paths: [/healthz]}`}))
 	write(t, w.module, primeauth(t, "A"))

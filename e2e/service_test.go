@@ -47,8 +47,10 @@ func (w *world) awaitsService(n int) {
 // restart of the server, also with a proxy that comes
 // meanwhile, and is served when it is there.
 func TestLateService(t *testing.T) {
+	t.Parallel()
 	for _, shadow := range []bool{true, false} {
 		t.Run(map[bool]string{true: "proven in the shadow", false: "told by the counters"}[shadow], func(t *testing.T) {
+			t.Parallel()
 			variants(t, func(t *testing.T, sotw bool) {
 				w := newWorld(t)
 				w.Variant = sotw
@@ -76,6 +78,7 @@ func TestLateService(t *testing.T) {
 // A service that is down before a revision and after it is no fault of the revision's: that
 // is served, and its history says what failed before.
 func TestServiceIsDownBeforeAndAfter(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 3)
 	w.stopService()
 	save(t, w.module, gate(t, 2))
@@ -102,11 +105,13 @@ func TestServiceIsDownBeforeAndAfter(t *testing.T) {
 // What the filters answer by themselves is never put down to the service: a first revision
 // whose filter traps is rejected, by a check that no service answers, or by counters.
 func TestTrapIsNoLateService(t *testing.T) {
+	t.Parallel()
 	for name, asked := range map[string]string{
 		"a check that denies": checks,
 		"the counters":        `[{request: {headers: {token: "32323"}}, expect: {status: 200}}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			w.NoPreflight = true
 			write(t, w.fleet, w.fleetYAML(fleetOptions{Checks: asked, NoShadow: true, Policy: "FAIL_CLOSED"}))

@@ -10,6 +10,7 @@ import (
 // Where shadow listeners have ports, each listener that comes or goes moves those of the
 // others: they are asked where they are.
 func TestShadowPortsMove(t *testing.T) {
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
 		w.Variant = sotw

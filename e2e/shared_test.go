@@ -66,6 +66,7 @@ func (p *proxy) streams(n int) {
 // and rollouts go on: together, after a restart of the server, in whatever order they come
 // back, and when the newest of them has left.
 func TestTwoProcessesWithOneID(t *testing.T) {
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
 		w, proxies := stagedWorld(t, 1, func(w *world, o *fleetOptions) {
 			w.Variant, o.Rollout = sotw, `{stages: [{name: all, percent: 100, bake: 500ms}]}`
@@ -109,8 +110,10 @@ func TestTwoProcessesWithOneID(t *testing.T) {
 // An Envoy is restarted with overlap, at the same port: with a base id of its own, and by
 // hot restart. The one that stays serves on and takes the next revision.
 func TestOverlappingRestart(t *testing.T) {
+	t.Parallel()
 	for name, hot := range map[string]bool{"own base id": false, "hot restart": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := started(t, gate(t, 1))
 			template := &proxy{w: w, Node: "edge-0", envoy: w.envoy, address: freeAddress(t)}
 			template.options = bootstrap.Options{NodeID: "edge-0", Cluster: "edge", Server: w.listen, Admin: "127.0.0.1:0", Command: t.Name()}

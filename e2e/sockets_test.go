@@ -14,7 +14,7 @@ import (
 // socketYAML is a fleet of one listener with some fields of its own.
 func (w *world) socketYAML(fields string) []byte {
 	w.t.Helper()
-	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, bake: 0s, deadline: 20s}]}"}))
+	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, Rollout: straight}))
 	const own = "      address: {socket_address: {address: 127.0.0.1, port_value: 1}}\n"
 	if strings.Count(fleet, own) != 1 {
 		w.t.Fatalf("the fleet has no %q", own)
@@ -25,6 +25,7 @@ func (w *world) socketYAML(fields string) []byte {
 // A listener that is to have other sockets at the addresses that it has gets them, though
 // Envoy acknowledges some of these changes without doing anything, and refuses others.
 func TestSocketsOfAListener(t *testing.T) {
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
 		w.Variant = sotw

@@ -51,6 +51,7 @@ func (w *world) noneRejected() {
 // the first revision's: by time alone, by the next revision, and by a restart of the
 // proxy it has its listener as soon as the port is free.
 func TestBusyPort(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		then func(w *world, p *proxy, busy net.Listener)
@@ -72,6 +73,7 @@ func TestBusyPort(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			variants(t, func(t *testing.T, sotw bool) {
 				w := started(t, gate(t, 1), func(w *world) { w.Variant = sotw })
 				address := freeAddress(t)
@@ -91,6 +93,7 @@ func TestBusyPort(t *testing.T) {
 // One of three proxies has its port taken when it is started again: the fleet goes on to
 // the next revision without it, and it gets that as soon as it can listen.
 func TestRolloutGoesOnWithoutAProxyInTrouble(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 3, func(_ *world, o *fleetOptions) {
 		o.Rollout = `{stages: [{name: canary, proxies: 1, bake: 500ms}, {name: all, percent: 100, bake: 500ms}]}`
 	})
@@ -121,6 +124,7 @@ func TestRolloutGoesOnWithoutAProxyInTrouble(t *testing.T) {
 // to be the trouble of one. It is rejected, the old listeners answer throughout, and it is
 // tried again by itself until the ports are free.
 func TestRejectedForTroubleIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	w, proxies := stagedWorld(t, 3, func(_ *world, o *fleetOptions) {
 		o.Rollout = `{stages: [{name: all, percent: 100}]}`
 	})

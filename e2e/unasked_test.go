@@ -55,7 +55,7 @@ func port(t *testing.T) string {
 
 // oddYAML is a fleet of the first n of them.
 func (w *world) oddYAML(n int) []byte {
-	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, bake: 500ms, deadline: 20s}]}"}))
+	fleet := string(w.fleetYAML(fleetOptions{Checks: checks, Rollout: strings.Replace(straight, "bake: 0s", "bake: 500ms", 1)}))
 	head, rest, _ := strings.Cut(fleet, "    - name: ingress\n")
 	one, tail, _ := strings.Cut(rest, "  clusters:")
 	var names []string
@@ -75,6 +75,7 @@ func (w *world) oddYAML(n int) []byte {
 // unproven, with the reason, and the proxy lives: a health check to such an address would
 // make it abort.
 func TestListenersOfAnyKind(t *testing.T) {
+	t.Parallel()
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
 		w.Variant, w.Bootstrap = sotw, internalListeners

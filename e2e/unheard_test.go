@@ -39,6 +39,7 @@ func silence(t *testing.T) (read, full *os.File) {
 // A server whose log nobody reads, whose terminal is closed and that is told to
 // hang up goes on: a save reaches the proxy, and its end is not held up.
 func TestLogThatNobodyReads(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	write(t, w.fleet, w.fleetYAML(fleetOptions{}))
 	write(t, w.module, gate(t, 1))

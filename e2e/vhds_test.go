@@ -36,7 +36,7 @@ func (w *world) vhdsYAML(hosts []string, body string, change int, second bool) [
 	}
 	return w.fleetYAML(fleetOptions{
 		Checks:  `[{request: {headers: {token: "432323"}}, expect: {status: 403}}]`,
-		Rollout: "{prove: 100ms, stages: [{name: all, percent: 100, bake: 0s, deadline: 20s}]}",
+		Rollout: straight,
 		Tail: `
                 rds: {route_config_name: routes, config_source: {ads: {}, resource_api_version: V3}}`,
 		Extra: fmt.Sprintf(`%s
@@ -60,6 +60,7 @@ func (p *proxy) host(host string) (answer, error) {
 
 // Virtual hosts that come by themselves are served, change and go.
 func TestVirtualHosts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.kinds = []string{port(t)}
 	write(t, w.module, gate(t, 1))

@@ -75,6 +75,7 @@ func following(t *testing.T, n int, o fleetOptions) (*follow, []*proxy) {
 // A stage that no connected proxy matches says so at once, its deadline counts, a
 // proxy that matches has it tried again, and a person can pass it.
 func TestEmptyStageIsSaidAndCanBePassed(t *testing.T) {
+	t.Parallel()
 	w, proxies := following(t, 1, fleetOptions{Rollout: labelled, Checks: checks})
 	good := w.servingRevision(1)
 	stop := users(proxies)
@@ -121,6 +122,7 @@ const (
 // Checks, stages and shadows that change alone are taken, whatever the revision that
 // they come with is at: rejected by them, on its way, or served.
 func TestChangesOfOnlyWhatComesWithARevision(t *testing.T) {
+	t.Parallel()
 	w, proxies := following(t, 2, fleetOptions{Rollout: quick, Checks: checks})
 	first := w.servingRevision(2)
 	stop := users(proxies)
@@ -188,6 +190,7 @@ func (w *world) shadows(proxies []*proxy, want bool) {
 // --wait waits for this save, over a restart of the server, and its exit status
 // tells how it ended.
 func TestWaitTellsHowASaveEnded(t *testing.T) {
+	t.Parallel()
 	w, proxies := following(t, 1, fleetOptions{Rollout: quick, Checks: checks})
 	first := w.servingRevision(1)
 	w.wants(0, first[:8], "status", "--wait")
@@ -226,6 +229,7 @@ func TestWaitTellsHowASaveEnded(t *testing.T) {
 // What was served before is gone back to by its number, also after a restart; and
 // what is on disk meanwhile is said.
 func TestUndoTo(t *testing.T) {
+	t.Parallel()
 	w, proxies := following(t, 1, fleetOptions{Rollout: quick, Checks: checks})
 	for i := range 3 {
 		if i > 0 {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ import (
 )
 
 // patience is how long the tests wait for anything; none of them is about speed.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // world is a server, its files, an echo service and proxies, for one test.
 type world struct {
@@ -39,8 +40,9 @@ type world struct {
 	server *exec.Cmd
 	exited chan error
 
-	Variant     bool // true: proxies speak state-of-the-world
-	NoPreflight bool // a bad filter is to reach a proxy
+	Variant     bool     // true: proxies speak state-of-the-world
+	NoPreflight bool     // a bad filter is to reach a proxy
+	Flags       []string // more of the server's command line
 	// Bootstrap is more of the proxies' bootstraps, in YAML.
 	Bootstrap string
 
@@ -90,9 +92,11 @@ func started(t *testing.T, module []byte, change ...func(*world)) *world {
 // startServer runs the server and waits until it answers.
 func (w *world) startServer() {
 	w.t.Helper()
-	w.server = exec.Command(xdsPath, "serve", "--config", os.DevNull, "--fleet", w.fleetPath(), "--state", filepath.Join(w.dir, "state"),
+	w.server = exec.Command(xdsPath, slices.Concat([]string{
+		"serve", "--config", os.DevNull, "--fleet", w.fleetPath(), "--state", filepath.Join(w.dir, "state"),
 		"--listen", w.listen, "--admin", w.admin, "--log-format", "json",
-		"--preflight", map[bool]string{false: "on", true: "off"}[w.NoPreflight])
+		"--preflight", map[bool]string{false: "on", true: "off"}[w.NoPreflight],
+	}, w.Flags)...)
 	w.server.Stdout, w.server.Stderr = w.log, w.log
 	if w.stderr != nil {
 		w.server.Stderr = w.stderr
