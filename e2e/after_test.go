@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -199,12 +198,11 @@ func TestServiceThatFailsWhileItIsWatched(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var fails atomic.Bool
-	w.echo = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+	w.serve(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		if fails.Load() {
 			rw.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
-	t.Cleanup(w.echo.Close)
 	write(t, w.fleet, w.fleetYAML(fleetOptions{
 		Rollout: noStages,
 		Checks:  `[{request: {headers: {token: "32323"}}, expect: {status: 200}}, {request: {headers: {token: "432323"}}, expect: {status: 403}}]`,

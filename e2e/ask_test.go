@@ -181,7 +181,7 @@ func (w *world) problem(want string) {
 func (w *world) logged(words ...string) int {
 	n := 0
 lines:
-	for line := range strings.SplitSeq(w.log.String(), "\n") {
+	for line := range strings.SplitSeq(w.log(), "\n") {
 		for _, word := range words {
 			if !strings.Contains(line, word) {
 				continue lines

@@ -68,7 +68,7 @@ func TestBadInputLater(t *testing.T) {
 			bad.do(t, w)
 			w.problem(strings.ReplaceAll(bad.want[len(bad.want)-1], `\"`, `"`))
 			lines := func() int { return w.logged(append(bad.want, `"level":"ERROR"`, "still_runs", "revision")...) - before }
-			w.eventually("it is logged", func() error { // the log comes by a pipe
+			w.eventually("it is logged", func() error { // a moment after the status has it
 				if lines() == 0 {
 					return errors.New("it is not")
 				}

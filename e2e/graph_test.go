@@ -120,7 +120,7 @@ var graphTemplate = template.Must(template.New("").Parse(`
 // yaml is a fleet of them.
 func (g graph) yaml(w *world, noShadow bool) []byte {
 	w.t.Helper()
-	host, port, _ := strings.Cut(strings.TrimPrefix(w.echo.URL, "http://"), ":")
+	host, port := w.service()
 	chain, key := certificate(w.t, int64(g.Build))
 	var text strings.Builder
 	if err := graphTemplate.Execute(&text, struct {

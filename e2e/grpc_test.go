@@ -42,7 +42,7 @@ func grpcService(t *testing.T, name string) (address string) {
 // grpcYAML is a fleet of an Envoy's listener and of one for gRPC clients, which goes to a
 // service at an address.
 func (w *world) grpcYAML(address string) []byte {
-	host, port, _ := strings.Cut(strings.TrimPrefix(w.echo.URL, "http://"), ":")
+	host, port := w.service()
 	service, servicePort, _ := strings.Cut(address, ":")
 	return w.fleetYAML(fleetOptions{Checks: checks, Rollout: straight, Extra: fmt.Sprintf(`
     - name: service.test

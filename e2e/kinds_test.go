@@ -20,7 +20,7 @@ layered_runtime:
 // configs of a connection's, a listener's, an HTTP and a cluster's filter, scoped routes
 // and, where settings is not "", a runtime layer. deny turns the extension configs round.
 func (w *world) kindsYAML(scopes []string, settings string, deny bool) []byte {
-	host, port, _ := strings.Cut(strings.TrimPrefix(w.echo.URL, "http://"), ":")
+	host, port := w.service()
 	var more strings.Builder
 	for _, scope := range scopes {
 		fmt.Fprintf(&more, "\n    - {name: %[1]s, route_configuration_name: to-%[1]s, key: {fragments: [{string_key: %[1]s}]}}", scope)

@@ -1,34 +1,38 @@
 package e2e
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // assemble makes a module of testdata/NAME.wat.
 func assemble(t *testing.T, name string) []byte {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), name+".wasm")
-	if err := command(nil, "wat2wasm", filepath.Join("testdata", name+".wat"), "-o", out); err != nil {
-		t.Fatalf("assembling %s.wat needs wabt (Debian, Homebrew: wabt): %v", name, err)
+	return assembled(t, string(read(t, filepath.Join("testdata", name+".wat"))))
+}
+
+func assembled(t *testing.T, text string) []byte {
+	t.Helper()
+	module, err := rig.Assemble(text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return read(t, out)
+	return module
 }
 
 // gate is the small filter, marked as a build: each response says x-build: BUILD.
 func gate(t *testing.T, build int) []byte {
 	t.Helper()
-	module := assemble(t, "gate")
-	marked := bytes.Replace(module, []byte("build:00000000"), fmt.Appendf(nil, "build:%08d", build), 1)
-	if build != 0 && bytes.Equal(module, marked) {
-		t.Fatal("gate.wat has no place for the build's number")
+	module, err := rig.Gate(build)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return marked
+	return module
 }
 
 // goBuilds are what the Go compiler made, by name; who wants the same waits for the first.
@@ -76,8 +80,7 @@ func read(t *testing.T, path string) []byte {
 // save renames a file into place, as a build does.
 func save(t *testing.T, path string, data []byte) {
 	t.Helper()
-	write(t, path+".new", data)
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := rig.Save(path, data); err != nil {
 		t.Fatal(err)
 	}
 }

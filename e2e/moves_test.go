@@ -286,7 +286,7 @@ func TestMovesAreSaidBeforehand(t *testing.T) {
 	w.notice("twin", tie)
 	w.notice("twin", "no connected proxy matches it")
 	w.nobody("twin")
-	if !strings.Contains(w.log.String(), "claim the same proxies with equally many criteria") {
+	if !strings.Contains(w.log(), "claim the same proxies with equally many criteria") {
 		t.Error("the log does not say so")
 	}
 	for _, p := range proxies {

@@ -11,7 +11,7 @@ import (
 // clustersYAML has the echo's cluster and two more, one of which Envoy refuses
 // while its authorities are none.
 func (w *world) clustersYAML(timeout, authorities string) []byte {
-	host, port, _ := strings.Cut(strings.TrimPrefix(w.echo.URL, "http://"), ":")
+	host, port := w.service()
 	return w.fleetYAML(fleetOptions{Extra: fmt.Sprintf(`
   clusters:
     - name: echo

@@ -55,7 +55,7 @@ func (w *world) revisionAfter(number int) (id string) {
 // resourcesYAML is a fleet whose route, cluster, endpoints and secret each come
 // by a discovery service of their own. With n its cluster changes, too.
 func (w *world) resourcesYAML(cluster string, n int) []byte {
-	host, port, _ := strings.Cut(strings.TrimPrefix(w.echo.URL, "http://"), ":")
+	host, port := w.service()
 	return w.fleetYAML(fleetOptions{
 		Tail: `
                 rds: {route_config_name: routes, config_source: {ads: {}, resource_api_version: V3}}`,

@@ -77,9 +77,7 @@ func TestBlackHoledServer(t *testing.T) {
 	w := started(t, gate(t, 1))
 	p := w.proxies(1)[0]
 	id := w.servingRevision(1)
-	if err := w.server.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	w.server.Signal(syscall.SIGSTOP)
 	begin := time.Now()
 	w.eventually("the proxy notices", func() error {
 		if p.stat("^control_plane.connected_state$") != 0 {
@@ -88,9 +86,7 @@ func TestBlackHoledServer(t *testing.T) {
 		return nil
 	})
 	took := time.Since(begin)
-	if err := w.server.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	w.server.Signal(syscall.SIGCONT)
 	t.Logf("noticed after %.1f s", took.Seconds())
 	if took > 5*time.Second {
 		t.Errorf("noticed after %v", took)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
@@ -157,7 +157,7 @@ const imports = `
 // module assembles it.
 func (f fault) module(t *testing.T) []byte {
 	t.Helper()
-	text := string(read(t, filepath.Join("testdata", "gate.wat")))
+	text := rig.GateText
 	changes := []struct{ at, with string }{
 		{"  (memory (export", imports + "  (memory (export"},
 		{"  (func (export \"proxy_abi_version", f.more + "\n  (func (export \"proxy_abi_version"},
@@ -176,13 +176,7 @@ func (f fault) module(t *testing.T) []byte {
 		}
 		text = strings.Replace(text, change.at, change.with, 1)
 	}
-	dir := t.TempDir()
-	source, out := filepath.Join(dir, "fault.wat"), filepath.Join(dir, "fault.wasm")
-	write(t, source, []byte(text))
-	if err := command(nil, "wat2wasm", source, "-o", out); err != nil {
-		t.Fatal(err)
-	}
-	return read(t, out)
+	return assembled(t, text)
 }
 
 // What loads and then misbehaves is found in the shadow listener of one proxy: no

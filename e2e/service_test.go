@@ -2,33 +2,18 @@ package e2e
 
 import (
 	"fmt"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
-// stopService ends the service behind the proxies; its address stays its own.
-func (w *world) stopService() {
-	w.echo.Close()
-}
-
-// startService starts it again, at the same address.
+// startService starts the service behind the proxies again, where it was.
 func (w *world) startService() {
 	w.t.Helper()
-	l, err := net.Listen("tcp", strings.TrimPrefix(w.echo.URL, "http://"))
-	if err != nil {
+	if err := w.echo.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	service := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprintln(rw, "Welcome to WASM land") }))
-	service.Listener.Close()
-	service.Listener = l
-	service.Start()
-	w.t.Cleanup(service.Close)
 }
 
 // awaitsService waits until a rollout says that it waits for the service of n proxies.
@@ -54,7 +39,7 @@ func TestLateService(t *testing.T) {
 			variants(t, func(t *testing.T, sotw bool) {
 				w := newWorld(t)
 				w.Variant = sotw
-				w.stopService()
+				w.echo.Stop()
 				write(t, w.fleet, w.fleetYAML(fleetOptions{Checks: checks, NoShadow: !shadow, Rollout: `{stages: [{name: all, percent: 100, deadline: 20s}]}`}))
 				write(t, w.module, gate(t, 1))
 				w.startServer()
@@ -80,7 +65,7 @@ func TestLateService(t *testing.T) {
 func TestServiceIsDownBeforeAndAfter(t *testing.T) {
 	t.Parallel()
 	w, proxies := stagedWorld(t, 3)
-	w.stopService()
+	w.echo.Stop()
 	save(t, w.module, gate(t, 2))
 	w.eventually("it is served", func() error {
 		f, err := w.onlyFleet()

@@ -1,52 +1,24 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
-	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
 )
 
 // process starts another Envoy with the node id of a proxy, at an address of its own or, if
 // that is "", at the same.
 func (p *proxy) process(address string, change ...func(*envoy.Options)) *proxy {
-	t := p.w.t
-	t.Helper()
+	p.w.t.Helper()
 	other := &proxy{Node: p.Node, w: p.w, envoy: p.envoy, options: p.options, address: p.address}
 	if address != "" {
 		other.address, other.options.Listen = address, map[string]string{"ingress": address}
 	}
-	var text strings.Builder
-	if err := bootstrap.Write(&text, other.options); err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "envoy.yaml")
-	write(t, file, []byte(text.String()))
-	o := envoy.Options{Path: p.envoy, Bootstrap: file, NodeID: p.Node, Dir: dir, LogLevel: "info"}
-	for _, c := range change {
-		c(&o)
-	}
-	var err error
-	if other.Proxy, err = envoy.Start(o); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		other.Stop()
-		if t.Failed() {
-			t.Logf("the log of the other %s:\n%s", p.Node, tail(other.LogFile, 30))
-		}
-	})
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if other.admin, err = other.Admin(ctx); err != nil {
-		t.Fatal(err)
-	}
+	dir := p.w.t.TempDir()
+	other.start(append(change, func(o *envoy.Options) { o.Dir = dir })...)
 	return other
 }
 
@@ -115,9 +87,7 @@ func TestOverlappingRestart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := started(t, gate(t, 1))
-			template := &proxy{w: w, Node: "edge-0", envoy: w.envoy, address: freeAddress(t)}
-			template.options = bootstrap.Options{NodeID: "edge-0", Cluster: "edge", Server: w.listen, Admin: "127.0.0.1:0", Command: t.Name()}
-			template.options.Listen = map[string]string{"ingress": template.address}
+			template := w.newProxy("edge-0")
 			epoch := func(n int) func(*envoy.Options) {
 				return func(o *envoy.Options) {
 					if hot {

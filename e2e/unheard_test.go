@@ -44,11 +44,11 @@ func TestLogThatNobodyReads(t *testing.T) {
 	write(t, w.fleet, w.fleetYAML(fleetOptions{}))
 	write(t, w.module, gate(t, 1))
 	read, full := silence(t)
-	w.stderr = full
+	w.server.Stderr = full
 	w.startServer()
 	p := w.proxies(1)[0]
 	p.runs("x-build", build(1))
-	hangUp := func() error { return w.server.Process.Signal(syscall.SIGHUP) }
+	hangUp := func() error { w.server.Signal(syscall.SIGHUP); return nil }
 	for i, c := range []struct {
 		what string
 		do   func() error

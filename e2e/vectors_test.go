@@ -47,7 +47,7 @@ func TestVectors(t *testing.T) {
 			statistics[language] = p.statistics()
 			p.obeysOptions()
 			p.refusesOptions()
-			for _, log := range []string{tail(p.LogFile, 1<<20), w.log.String()} {
+			for _, log := range []string{p.Tail(1 << 20), w.log()} {
 				log = origins.ReplaceAllString(log, "")
 				for _, secret := range []string{"32323", "18446744073709551557", "secret-value", strings.Repeat("7", 100)} {
 					if strings.Contains(log, secret) {
@@ -112,7 +112,7 @@ func (p *proxy) refusesOptions() {
 	write(w.t, w.fleet, w.fleetYAML(fleetOptions{Config: `{denied_body: secret-value, denied_status: 200}`}))
 	w.eventually("the log says why", func() error {
 		const reason = "primeauth: plugin configuration: denied_status: not a number from 400 to 599"
-		if !strings.Contains(tail(p.LogFile, 1000), reason) {
+		if !strings.Contains(p.Tail(1000), reason) {
 			return errors.New("it does not")
 		}
 		return nil

@@ -3,17 +3,14 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +18,8 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
-	"github.com/waxwing-xds/waxwing/internal/xdstest"
+	"github.com/waxwing-xds/waxwing/internal/rig"
+	"github.com/waxwing-xds/waxwing/internal/rig/process"
 )
 
 // patience is how long the tests wait for anything; none of them is about speed.
@@ -33,20 +31,16 @@ type world struct {
 	dir    string
 	fleet  string // path of the fleet file
 	module string // path of the module that it names
+	server *rig.Server
 	listen string // of the server
 	admin  string
-	echo   *httptest.Server
-	log    *syncBuffer // of every server that ran
-	server *exec.Cmd
-	exited chan error
+	echo   *rig.Service
 
 	Variant     bool     // true: proxies speak state-of-the-world
 	NoPreflight bool     // a bad filter is to reach a proxy
 	Flags       []string // more of the server's command line
 	// Bootstrap is more of the proxies' bootstraps, in YAML.
 	Bootstrap string
-
-	stderr *os.File // of the server, where it is not to be the log
 
 	envoy string // the Envoy that proxies are of, from now on
 
@@ -58,22 +52,40 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{
-		t: t, dir: dir, fleet: filepath.Join(dir, "fleet.yaml"), module: filepath.Join(dir, "filter.wasm"),
-		listen: freeAddress(t), admin: freeAddress(t), log: &syncBuffer{},
-		envoy: envoyPath,
+	server, err := rig.NewServer(xdsPath, dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	w.echo = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		rw.Header().Set("X-Token-Seen", strconv.FormatBool(r.Header.Get("Token") != ""))
-		fmt.Fprintln(rw, "Welcome to WASM land")
-	}))
-	t.Cleanup(w.echo.Close)
+	w := &world{
+		t: t, dir: dir, fleet: server.File("fleet.yaml"), module: server.File("filter.wasm"),
+		server: server, listen: server.Listen, admin: server.Admin, envoy: envoyPath,
+	}
+	w.serve(rig.Echo())
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the server's log:\n%s", w.log.String())
+			t.Logf("the server's log:\n%s", w.log())
 		}
 	})
 	return w
+}
+
+// serve has another service behind the proxies.
+func (w *world) serve(handler http.Handler) {
+	w.t.Helper()
+	var err error
+	if w.echo, err = rig.StartService(handler); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(w.echo.Stop)
+}
+
+// log is that of every server that ran.
+func (w *world) log() string {
+	text, err := os.ReadFile(w.server.File("xds.log"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.t.Error(err)
+	}
+	return string(text)
 }
 
 // started is a world with a running server, a fleet and a module.
@@ -92,26 +104,18 @@ func started(t *testing.T, module []byte, change ...func(*world)) *world {
 // startServer runs the server and waits until it answers.
 func (w *world) startServer() {
 	w.t.Helper()
-	w.server = exec.Command(xdsPath, slices.Concat([]string{
-		"serve", "--config", os.DevNull, "--fleet", w.fleetPath(), "--state", filepath.Join(w.dir, "state"),
-		"--listen", w.listen, "--admin", w.admin, "--log-format", "json",
-		"--preflight", map[bool]string{false: "on", true: "off"}[w.NoPreflight],
-	}, w.Flags)...)
-	w.server.Stdout, w.server.Stderr = w.log, w.log
-	if w.stderr != nil {
-		w.server.Stderr = w.stderr
-	}
+	w.server.Fleet = w.fleetPath()
+	w.server.Flags = append(w.Flags, "--log-format", "json", "--preflight", map[bool]string{false: "on", true: "off"}[w.NoPreflight])
 	if err := w.server.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	exited, server := make(chan error, 1), w.server
-	w.exited = exited
-	go func() { exited <- server.Wait() }()
-	w.t.Cleanup(func() { w.stopServer(server, exited, syscall.SIGTERM) })
-	w.eventually("the server answers", func() error {
-		_, err := w.get("http://" + w.admin + "/healthz")
-		return err
-	})
+	running := w.server.Process
+	w.t.Cleanup(func() { w.endProcess(running, syscall.SIGTERM) })
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	if err := w.server.Answers(ctx); err != nil {
+		w.t.Fatalf("waiting until the server answers: %v", err)
+	}
 }
 
 // fleetPath is the fleet file, or the folder of several.
@@ -128,13 +132,12 @@ func exists(path string) bool {
 }
 
 // endServer ends the server: SIGKILL for a crash.
-func (w *world) endServer(s syscall.Signal) { w.stopServer(w.server, w.exited, s) }
+func (w *world) endServer(s syscall.Signal) { w.endProcess(w.server.Process, s) }
 
-func (w *world) stopServer(server *exec.Cmd, exited chan error, s syscall.Signal) {
-	_ = server.Process.Signal(s) // it may have ended
-	err := <-exited
-	exited <- err // for the cleanup
-	if s == syscall.SIGTERM && err != nil && !strings.Contains(err.Error(), "killed") {
+func (w *world) endProcess(server *process.Process, s syscall.Signal) {
+	server.Signal(s)
+	<-server.Done()
+	if err := server.Ended(); s == syscall.SIGTERM && err != nil && !strings.Contains(err.Error(), "killed") {
 		w.t.Errorf("the server ended with %v", err)
 	}
 }
@@ -154,28 +157,31 @@ type proxy struct {
 // startProxy runs an Envoy of the cluster "edge". It does not wait for it to serve.
 func (w *world) startProxy(id string, change ...func(*bootstrap.Options)) *proxy {
 	w.t.Helper()
-	p := &proxy{w: w, address: freeAddress(w.t), envoy: w.envoy, options: bootstrap.Options{
-		NodeID: id, Cluster: "edge", Server: w.listen, Admin: "127.0.0.1:0", SotW: w.Variant, Command: w.t.Name(),
-	}}
-	p.options.Listen = map[string]string{"ingress": p.address}
+	p := w.newProxy(id)
 	for _, c := range change {
 		c(&p.options)
 	}
-	p.Node = p.options.NodeID
 	p.start()
 	return p
 }
 
-func (p *proxy) start() {
+// newProxy is a proxy of which no Envoy runs yet.
+func (w *world) newProxy(id string) *proxy {
+	w.t.Helper()
+	p := &proxy{Node: id, w: w, address: freeAddress(w.t), envoy: w.envoy, options: bootstrap.Options{SotW: w.Variant, Command: w.t.Name()}}
+	p.options.Listen = map[string]string{"ingress": p.address}
+	return p
+}
+
+// start runs the proxy's Envoy, with its files in the world's folder if it is not told another.
+func (p *proxy) start(change ...func(*envoy.Options)) {
 	t := p.w.t
 	t.Helper()
-	var text strings.Builder
-	if err := bootstrap.Write(&text, p.options); err != nil {
-		t.Fatal(err)
+	o := envoy.Options{Path: p.envoy, NodeID: p.Node, Dir: p.w.dir, LogLevel: "info", Overlay: p.w.Bootstrap}
+	for _, c := range change {
+		c(&o)
 	}
-	file := filepath.Join(p.w.dir, p.Node+".yaml")
-	write(t, file, []byte(text.String()+p.w.Bootstrap))
-	e, err := envoy.Start(envoy.Options{Path: p.envoy, Bootstrap: file, NodeID: p.Node, Dir: p.w.dir, LogLevel: "info"})
+	e, err := p.w.server.StartEnvoy(o, p.options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +189,7 @@ func (p *proxy) start() {
 	t.Cleanup(func() {
 		e.Stop()
 		if t.Failed() {
-			t.Logf("the log of %s:\n%s", p.Node, tail(p.LogFile, 30))
+			t.Logf("the log of %s:\n%s", p.Node, e.Tail(30))
 		}
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -209,19 +215,10 @@ func (w *world) proxies(n int) []*proxy {
 // eventually asks until it is so.
 func (w *world) eventually(what string, ok func() error) {
 	w.t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for {
-		err := ok()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			w.t.Fatalf("waiting until %s: %v", what, err)
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := rig.Until(ctx, ok); err != nil {
+		w.t.Fatalf("waiting until %s: %v", what, err)
 	}
 }
 
@@ -252,36 +249,9 @@ func (w *world) get(url string) (string, error) {
 // freeAddress is an address that nothing listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	address, err := xdstest.FreeAddress()
+	address, err := rig.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return address
-}
-
-func tail(path string, lines int) string {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	all := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
-}
-
-// syncBuffer is a buffer that a process writes while a test reads.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

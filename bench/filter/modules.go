@@ -19,7 +19,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
-	"github.com/waxwing-xds/waxwing/internal/xdstest"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // module is what was measured of one.
@@ -98,7 +98,7 @@ func (b *bench) pushes(ctx context.Context, module []byte, n int) (took []time.D
 	}
 	var addresses [3]string // the server's, its admin API's, the proxy's listener's
 	for i := range addresses {
-		if addresses[i], err = xdstest.FreeAddress(); err != nil {
+		if addresses[i], err = rig.FreeAddress(); err != nil {
 			return nil, err
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/waxwing-xds/waxwing/internal/envoy"
-	"github.com/waxwing-xds/waxwing/internal/xdstest"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // side is one filter and its listener.
@@ -60,7 +60,7 @@ func buildSides(ctx context.Context, dir string) ([]*side, error) {
 func (b *bench) start(concurrency int, sides ...*side) (*envoy.Proxy, error) {
 	var err error
 	for _, s := range sides {
-		if s.address, err = xdstest.FreeAddress(); err != nil {
+		if s.address, err = rig.FreeAddress(); err != nil {
 			return nil, err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/bench/gauge"
-	"github.com/waxwing-xds/waxwing/internal/xdstest"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // whole is bin/xds as a whole with its proxies: files, preflight, rollout, state.
@@ -44,7 +44,7 @@ func (o options) withWhole(ctx context.Context, k kind, n int, measure func(*who
 	}
 	defer w.down()
 	for _, address := range []*string{&w.listen, &w.admin} {
-		if *address, err = xdstest.FreeAddress(); err != nil {
+		if *address, err = rig.FreeAddress(); err != nil {
 			return err
 		}
 	}

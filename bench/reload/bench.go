@@ -20,8 +20,8 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/envoy"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
-	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // quiet is the server's quiet period, its default.
@@ -58,18 +58,18 @@ func newBench(ctx context.Context, proxies int) (*bench, error) {
 	b.echo = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	b.stop = append(b.stop, b.echo.Close)
 	for _, s := range []*side{&b.ours, &b.floor} {
-		if s.server, err = xdstest.FreeAddress(); err != nil {
+		if s.server, err = rig.FreeAddress(); err != nil {
 			return b, err
 		}
 		for range proxies {
-			address, err := xdstest.FreeAddress()
+			address, err := rig.FreeAddress()
 			if err != nil {
 				return b, err
 			}
 			s.proxies = append(s.proxies, address)
 		}
 	}
-	if b.admin, err = xdstest.FreeAddress(); err != nil {
+	if b.admin, err = rig.FreeAddress(); err != nil {
 		return b, err
 	}
 	if err := b.startFloor(ctx); err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/waxwing-xds/waxwing/bench/gauge"
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
@@ -60,7 +61,7 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 		return w, err
 	}
 	for _, address := range []*string{&w.listen, &w.admin} {
-		if *address, err = xdstest.FreeAddress(); err != nil {
+		if *address, err = rig.FreeAddress(); err != nil {
 			return w, err
 		}
 	}
@@ -102,7 +103,7 @@ func (w *world) startEnvoy(i int) (err error) {
 	id := fmt.Sprintf("envoy-%d", i)
 	if i == len(w.envoys) {
 		p := &realProxy{id: id}
-		if p.listener, err = xdstest.FreeAddress(); err != nil {
+		if p.listener, err = rig.FreeAddress(); err != nil {
 			return err
 		}
 		w.envoys = append(w.envoys, p)

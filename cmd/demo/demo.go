@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/envoy"
+	"github.com/waxwing-xds/waxwing/internal/rig/process"
 )
 
 // Where everything is. fleet.yaml and envoy-bootstrap/local.yaml name the first three.
@@ -54,7 +55,7 @@ func demo(ctx context.Context, proxies int) error {
 	if err != nil {
 		return err
 	}
-	defer server.stop()
+	defer server.Stop()
 	fleet, err := startEnvoys(binary, proxies)
 	defer fleet.stop()
 	if err != nil {
@@ -97,50 +98,11 @@ func startEcho() (stop func(), err error) {
 	return func() { _ = server.Close() }, nil // the process ends next
 }
 
-// process is a child of the demo.
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	log  string
-}
-
 // startXDS runs the real server.
-func startXDS() (*process, error) {
-	path := filepath.Join(workDir, "xds.log")
-	log, err := os.Create(path)
-	if err != nil {
-		return nil, fmt.Errorf("the log of xds: %w", err)
-	}
-	defer log.Close() //nolint:errcheck // the process has its own descriptor
-	cmd := exec.Command("bin/xds", "serve", "--listen", xdsAddress, "--admin", adminAddress,
+func startXDS() (*process.Process, error) {
+	cmd := exec.Command("bin/xds", "serve", "--listen", xdsAddress, "--admin", adminAddress, //nolint:noctx // it outlives the call
 		"--fleet", "fleet.yaml", "--state", filepath.Join(workDir, "state"))
-	cmd.Stdout, cmd.Stderr = log, log
-	return start(cmd, path)
-}
-
-// start runs a command outside the terminal's process group: Ctrl-C reaches the
-// demo alone, which ends its children in order.
-func start(cmd *exec.Cmd, log string) (*process, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", cmd.Path, err)
-	}
-	p := &process{cmd: cmd, done: make(chan struct{}), log: log}
-	go func() {
-		_ = cmd.Wait() // that it ended is what counts
-		close(p.done)
-	}()
-	return p, nil
-}
-
-func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended
-	select {
-	case <-p.done:
-	case <-time.After(5 * time.Second):
-		_ = p.cmd.Process.Kill()
-		<-p.done
-	}
+	return process.Start(cmd, filepath.Join(workDir, "xds.log"))
 }
 
 // envoys are the running proxies.

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rig/process"
 )
 
 // startTimeout is for as many proxies to compile the filter, on two busy cores.
@@ -21,7 +23,7 @@ func startTimeout(proxies int) time.Duration {
 
 // follow waits until every proxy serves, says what to try, and shows the live
 // view of `xds status --follow` until Ctrl-C or until something it started ends.
-func follow(ctx context.Context, server *process, fleet envoys) error {
+func follow(ctx context.Context, server *process.Process, fleet envoys) error {
 	what := fmt.Sprintf("starting %d Envoys, until each serves the filter", len(fleet))
 	s := newSteps()
 	stop := s.report(ctx)
@@ -35,25 +37,25 @@ func follow(ctx context.Context, server *process, fleet envoys) error {
 	fmt.Print(whatToTry(len(fleet)))
 	view := exec.Command("bin/xds", "status", "--follow", "--admin", adminAddress)
 	view.Stdout, view.Stderr = os.Stdout, os.Stderr
-	shown, err := start(view, "")
+	shown, err := process.Start(view, "")
 	if err != nil {
 		return err
 	}
-	defer shown.stop()
+	defer shown.Stop()
 	return watchAll(ctx, server, fleet, shown)
 }
 
 // watchAll returns when the demo is over.
-func watchAll(ctx context.Context, server *process, fleet envoys, view *process) error {
+func watchAll(ctx context.Context, server *process.Process, fleet envoys, view *process.Process) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-server.done:
-			return fmt.Errorf("xds ended by itself: see %s", server.log)
-		case <-view.done:
+		case <-server.Done():
+			return server.Err()
+		case <-view.Done():
 			return errors.New("`xds status --follow` ended by itself")
 		case <-tick.C:
 			if p := fleet.ended(); p != nil {
@@ -65,7 +67,7 @@ func watchAll(ctx context.Context, server *process, fleet envoys, view *process)
 
 // waitServing waits until each proxy serves a revision, and says what is in the
 // way: it may be a mistake in the fleet file, which can be mended meanwhile.
-func waitServing(ctx context.Context, server *process, fleet envoys, say func(string)) error {
+func waitServing(ctx context.Context, server *process.Process, fleet envoys, say func(string)) error {
 	timeout := startTimeout(len(fleet))
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -75,9 +77,8 @@ func waitServing(ctx context.Context, server *process, fleet envoys, say func(st
 	for {
 		select {
 		case <-tick.C:
-		case <-server.done:
-			log, err := os.ReadFile(server.log)
-			return errors.Join(fmt.Errorf("xds ended: %s", strings.TrimSpace(string(log))), err)
+		case <-server.Done():
+			return server.Err()
 		case <-ctx.Done():
 			return fmt.Errorf("the proxies do not serve after %s: %s", timeout, orLogs(problem))
 		}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/waxwing-xds/waxwing/internal/xdstest"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 func TestMain(m *testing.M) {
@@ -24,7 +24,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			for _, name := range []string{"XDS_LISTEN", "XDS_ADMIN"} {
-				address, err := xdstest.FreeAddress()
+				address, err := rig.FreeAddress()
 				if err != nil {
 					return err
 				}

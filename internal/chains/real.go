@@ -19,7 +19,7 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
-	"github.com/waxwing-xds/waxwing/internal/xdstest"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // A Real is a server, its services and real Envoys, each with places of its own.
@@ -93,7 +93,7 @@ func (r *Real) prepare(ctx context.Context) (err error) {
 		}
 	}
 	for _, address := range []*string{&r.listen, &r.admin} {
-		if *address, err = xdstest.FreeAddress(); err != nil {
+		if *address, err = rig.FreeAddress(); err != nil {
 			return err
 		}
 	}
@@ -109,7 +109,7 @@ func (r *Real) prepare(ctx context.Context) (err error) {
 func (r *Real) setting() (Setting, error) {
 	var ports [Places + 1]int
 	for i := range ports {
-		address, err := xdstest.FreeAddress()
+		address, err := rig.FreeAddress()
 		if err != nil {
 			return Setting{}, err
 		}

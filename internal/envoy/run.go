@@ -2,15 +2,15 @@ package envoy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rig/process"
 )
 
 // Options are how an Envoy is started.
@@ -29,13 +29,11 @@ type Options struct {
 
 // A Proxy is a running Envoy.
 type Proxy struct {
+	*process.Process
+
 	Node    string
 	LogFile string
-
-	cmd   *exec.Cmd
-	admin string        // file that Envoy writes its admin address to
-	done  chan struct{} // closed when it has ended
-	err   error         // how it ended, once done is closed
+	admin   string // file that Envoy writes its admin address to
 }
 
 // Start runs an Envoy. It returns as soon as the process runs; Stop ends it.
@@ -44,31 +42,20 @@ func Start(o Options) (*Proxy, error) {
 	if name == "" {
 		name = "envoy"
 	}
-	p := &Proxy{Node: name, LogFile: filepath.Join(o.Dir, name+".log"), admin: filepath.Join(o.Dir, name+".admin"), done: make(chan struct{})}
+	p := &Proxy{Node: name, LogFile: filepath.Join(o.Dir, name+".log"), admin: filepath.Join(o.Dir, name+".admin")}
 	if err := os.RemoveAll(p.admin); err != nil { // of an earlier run
 		return nil, fmt.Errorf("starting Envoy %s: %w", name, err)
 	}
-	log, err := os.OpenFile(p.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("starting Envoy %s: %w", name, err)
-	}
-	defer log.Close()                 //nolint:errcheck // the process has its own descriptor
 	path, err := filepath.Abs(o.Path) // it runs in another folder
 	if err != nil {
 		return nil, fmt.Errorf("starting Envoy %s: %w", name, err)
 	}
-	p.cmd = exec.Command(path, //nolint:noctx // it outlives the call; Stop ends it
+	cmd := exec.Command(path, //nolint:noctx // it outlives the call; Stop ends it
 		arguments(o, p)...)
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = o.Dir, log, log
-	// Not in the terminal's process group: who started it ends it, in order.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting Envoy %s: %w", name, err)
+	cmd.Dir = o.Dir
+	if p.Process, err = process.Start(cmd, p.LogFile); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.done)
-	}()
 	return p, nil
 }
 
@@ -99,25 +86,8 @@ func arguments(o Options, p *Proxy) []string {
 	return args
 }
 
-// Done is closed when the Envoy has ended.
-func (p *Proxy) Done() <-chan struct{} { return p.done }
-
-// Err is how it ended, once Done is closed: the last lines of its log.
-func (p *Proxy) Err() error {
-	log, err := os.ReadFile(p.LogFile)
-	if err != nil {
-		return fmt.Errorf("the Envoy %s ended (%w), and its log can't be read: %w", p.Node, p.err, err)
-	}
-	how := "by itself"
-	if p.err != nil {
-		how = p.err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
-	return fmt.Errorf("the Envoy %s ended (%s): %s", p.Node, how, strings.Join(lines[max(0, len(lines)-3):], " | "))
-}
-
-// PID is its process id.
-func (p *Proxy) PID() int { return p.cmd.Process.Pid }
+// Err says how it ended, with the last lines of its log, once Done is closed.
+func (p *Proxy) Err() error { return fmt.Errorf("%s: %w", p.Node, p.Process.Err()) }
 
 // Admin waits for the address of its admin interface.
 func (p *Proxy) Admin(ctx context.Context) (string, error) {
@@ -129,32 +99,10 @@ func (p *Proxy) Admin(ctx context.Context) (string, error) {
 		}
 		select {
 		case <-tick.C:
-		case <-p.done:
+		case <-p.Done():
 			return "", p.Err()
 		case <-ctx.Done():
 			return "", fmt.Errorf("waiting for the admin address of Envoy %s: %w", p.Node, ctx.Err())
 		}
-	}
-}
-
-// Stop ends it and waits until it has.
-func (p *Proxy) Stop() {
-	p.signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-	case <-time.After(5 * time.Second):
-		p.Kill()
-	}
-}
-
-// Kill ends it at once.
-func (p *Proxy) Kill() {
-	p.signal(syscall.SIGKILL)
-	<-p.done
-}
-
-func (p *Proxy) signal(s os.Signal) {
-	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		panic(fmt.Sprintf("signalling process %d, a child of ours: %v", p.PID(), err))
 	}
 }

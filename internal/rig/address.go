@@ -1,4 +1,4 @@
-package xdstest
+package rig
 
 import (
 	"fmt"

@@ -1,0 +1,97 @@
+package rig
+
+import (
+	"strings"
+	"text/template"
+)
+
+// A Fleet is what a fleet file with one listener, "ingress", and one filter says. What is
+// "" is as most want it.
+type Fleet struct {
+	Name    string // "edge"
+	Match   string // "{cluster: edge}"
+	Filter  string // its name, "gate"
+	Module  string // its file, filter.wasm beside the fleet file
+	Config  string // its configuration, none
+	Checks  string // none
+	Policy  string // its failure_policy, none
+	Rollout string // to all proxies at once
+
+	NoShadow bool
+
+	Service string // address of the service behind it; "" for the listener to answer 200 itself
+	Cluster string // the name of the service's cluster, "echo"
+	Extra   string // more under resources, in place of that cluster
+	Tail    string // in place of the routes of the listener's HTTP connection manager
+}
+
+var fleetTemplate = template.Must(template.New("").Parse(`fleet: {{.Name}}
+match: {{.Match}}
+filters:
+  - name: {{.Filter}}
+    module: {file: {{.Module}}}
+    {{- if .Config}}
+    config: {{.Config}}
+    {{- end}}
+    {{- if .Checks}}
+    checks: {{.Checks}}
+    {{- end}}
+    {{- if .Policy}}
+    failure_policy: {{.Policy}}
+    {{- end}}
+    {{- if .NoShadow}}
+    shadow: false
+    {{- end}}
+    listeners: [ingress]
+resources:
+  listeners:
+    - name: ingress
+      address: {socket_address: {address: 127.0.0.1, port_value: 1}}
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: ingress
+                {{- if .Tail}}{{.Tail}}{{else}}
+                route_config:
+                  virtual_hosts:
+                    - {name: all, domains: ["*"], routes: [{match: {prefix: /}, {{if .Service}}route: {cluster: {{.Cluster}}}{{else}}direct_response: {status: 200}{{end}}}]}
+                {{- end}}
+                http_filters:
+                  - name: envoy.filters.http.router
+                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  {{- if .Extra}}{{.Extra}}{{else if .Service}}
+  clusters:
+    - name: {{.Cluster}}
+      type: STATIC
+      connect_timeout: 1s
+      load_assignment:
+        cluster_name: {{.Cluster}}
+        endpoints:
+          - lb_endpoints:
+              - endpoint: {address: {socket_address: {address: {{.Host}}, port_value: {{.Port}}}}}
+  {{- end}}
+rollout: {{.Rollout}}
+`))
+
+// YAML is the fleet file.
+func (f Fleet) YAML() []byte {
+	for field, value := range map[*string]string{
+		&f.Name: "edge", &f.Match: "{cluster: edge}", &f.Filter: "gate", &f.Module: "filter.wasm", &f.Cluster: "echo",
+		&f.Rollout: "{stages: [{name: all, percent: 100, bake: 0s}]}",
+	} {
+		if *field == "" {
+			*field = value
+		}
+	}
+	host, port, _ := strings.Cut(f.Service, ":")
+	var text strings.Builder
+	if err := fleetTemplate.Execute(&text, struct {
+		Fleet
+		Host, Port string
+	}{f, host, port}); err != nil {
+		panic(err) // the template and its values are here
+	}
+	return []byte(text.String())
+}
