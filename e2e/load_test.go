@@ -37,8 +37,11 @@ func users(proxies []*proxy) (stop func() []string) {
 		all = append(all, func(i int) error {
 			token, status := turn(i)
 			a, err := p.askWith(client, "/", "token", token)
-			if err != nil || a.status != status {
-				err = fmt.Errorf("%s: token %s: %d %v", p.Node, token, a.status, err)
+			if err == nil && a.status != status {
+				err = fmt.Errorf("%d, want %d", a.status, status)
+			}
+			if err != nil {
+				err = fmt.Errorf("%s: token %s: %w", p.Node, token, err)
 			}
 			return err
 		})

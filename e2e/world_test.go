@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -105,7 +106,7 @@ func started(t *testing.T, module []byte, change ...func(*world)) *world {
 func (w *world) startServer() {
 	w.t.Helper()
 	w.server.Fleet = w.fleetPath()
-	w.server.Flags = append(w.Flags, "--log-format", "json", "--preflight", map[bool]string{false: "on", true: "off"}[w.NoPreflight])
+	w.server.Flags = slices.Concat(w.Flags, []string{"--log-format", "json", "--preflight", map[bool]string{false: "on", true: "off"}[w.NoPreflight]})
 	if err := w.server.Start(); err != nil {
 		w.t.Fatal(err)
 	}

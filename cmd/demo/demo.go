@@ -100,7 +100,7 @@ func startEcho() (stop func(), err error) {
 
 // startXDS runs the real server.
 func startXDS() (*process.Process, error) {
-	cmd := exec.Command("bin/xds", "serve", "--listen", xdsAddress, "--admin", adminAddress, //nolint:noctx // it outlives the call
+	cmd := exec.Command("bin/xds", "serve", "--listen", xdsAddress, "--admin", adminAddress,
 		"--fleet", "fleet.yaml", "--state", filepath.Join(workDir, "state"))
 	return process.Start(cmd, filepath.Join(workDir, "xds.log"))
 }
