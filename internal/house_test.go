@@ -35,8 +35,9 @@ var rooms = map[string][]string{
 	"internal/store":     {},
 	"internal/bootstrap": {"internal/fleet"},
 	"internal/xds":       {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
+	"internal/deliver":   {"internal/fleet", "internal/snapshot", "internal/xds", "envoy"}, // fleet for what nodes say of themselves
 	"internal/control": {
-		"internal/fleet", "internal/module", "internal/preflight", "internal/rollout", "internal/snapshot",
+		"internal/deliver", "internal/fleet", "internal/module", "internal/preflight", "internal/rollout", "internal/snapshot",
 		"internal/watch", "internal/xds", "envoy",
 	},
 	// It shows the streams' figures, which the loop has no part in.

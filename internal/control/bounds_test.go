@@ -32,9 +32,9 @@ func (c *Control) passBy(first, n int) {
 			a := c.nodes[node(first+i).GetId()].target
 			switch {
 			case i%3 > 0 && a.Live == c.fleets["edge"].rollout.Serving.ID && a.Shadow == "":
-				put(xds.Rejected, i, xds.Event{Revision: a.Live, Resource: "Listener ingress", Message: "no"})
+				put(xds.Rejected, i, xds.Event{Revision: pairOf(a), Resource: "Listener ingress", Message: "no"})
 			default:
-				put(xds.Served, i, xds.Event{Revision: a.Live})
+				put(xds.Served, i, xds.Event{Revision: pairOf(a)})
 			}
 			put(xds.Counted, i, xds.Event{Counters: xds.Counters{Requests: 10}})
 		}

@@ -106,7 +106,7 @@ func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *
 
 // runs is whether a proxy has something of its fleet that it could lose.
 func (c *Control) runs(n *nodeState) bool {
-	if n.base != "" {
+	if n.base.ID != "" {
 		return true
 	}
 	s := c.fleets[n.home]

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/deliver"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -22,7 +23,7 @@ type Config struct {
 	Log     *slog.Logger
 	Fleet   string // path of the fleet file, or of a folder of them
 	Watcher Source
-	XDS     Delivery
+	XDS     deliver.Streams
 	Store   Store
 	// KeepRevisions is how many that were served before are kept; 0 for rollout.DefaultKeep.
 	KeepRevisions int
@@ -45,7 +46,8 @@ type Control struct {
 	commands chan request
 	looks    chan func()
 
-	space   string         // of the state directory
+	delivery Delivery
+
 	writing sync.WaitGroup // what is written to it, beside the loop
 	results results        // what came of that
 	ended   chan struct{}  // closed when the loop has ended
@@ -85,10 +87,11 @@ func New(c Config) (*Control, error) {
 	if control.Grace == 0 {
 		control.Grace = DefaultGrace
 	}
-	var err error
-	if control.space, err = c.Store.Identity(snapshot.SpacePrefix); err != nil {
+	space, err := c.Store.Identity(snapshot.SpacePrefix) // of the state directory
+	if err != nil {
 		return nil, err
 	}
+	control.delivery = deliver.New(c.Log, c.XDS, control, space)
 	if err := control.restore(); err != nil {
 		return nil, fmt.Errorf("restoring the last state: %w", err)
 	}
@@ -120,8 +123,8 @@ func (c *Control) Run(ctx context.Context) error {
 			c.finished(b)
 		case <-c.results.ready:
 			c.written()
-		case <-c.XDS.Ready():
-			c.proxyEvents(c.XDS.Events())
+		case <-c.delivery.Ready():
+			c.proxyEvents(c.delivery.Events())
 		case <-c.timer.C:
 			c.tick()
 		case r := <-c.commands:

@@ -17,6 +17,7 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/echo/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -164,7 +165,7 @@ func TestWarmedSincePush(t *testing.T) {
 	c.assign(s, "late")
 	records, unsubscribe := c.feed.subscribe()
 	defer unsubscribe()
-	c.served(s, n, "old", "new")
+	c.served(s, n, snapshot.Pair{Live: snapshot.Ref{ID: "old"}, Shadow: snapshot.Ref{ID: "new"}})
 	r := <-records
 	if r.Kind != Warmed || r.Timings.Pushed.Before(began) || r.Timings.Accepted.Before(r.Timings.Pushed) {
 		t.Errorf("%s, %+v, want warmed, of a push after %s", r.Kind, r.Timings, began)

@@ -115,7 +115,7 @@ func TestOneThatIsNotMovedHoldsUpNoOther(t *testing.T) {
 	c.follow()
 	c.saves(t, 1, map[string]string{"inner.yaml": fileOfFleet("inner", "{cluster: edge, id: '*'}", 2)})
 	s := c.fleets["inner"]
-	c.step(s, rollout.Refused{Node: "c", Live: c.nodes["c"].base, Reason: "no"})
+	c.step(s, rollout.Refused{Node: "c", Live: c.nodes["c"].base.String(), Reason: "no"})
 	c.follow()
 	c.mustBe(t, map[string]string{"a": "inner", "b": "inner", "c": "edge"})
 	if s.declined != nil || s.match.String() != "{cluster: edge, id: *}" {

@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
-	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
 // fleetState is one fleet.
@@ -31,7 +29,6 @@ type fleetState struct {
 	forgotten  bool
 	rollout    rollout.Fleet
 	snapshots  map[string]*snapshot.Snapshot // by ID: what is served, what is tried, what was served before
-	composed   map[string]*snapshot.Snapshot // of two of them, by name: shared by the proxies that are given both
 
 	attempt    int                // counts builds
 	cancel     context.CancelFunc // ends the build under way
@@ -58,7 +55,7 @@ func (c *Control) fleet(name string) *fleetState {
 	s := c.fleets[name]
 	if s == nil {
 		s = &fleetState{
-			name: name, key: c.newKey(name), matches: map[string]fleet.Match{}, guests: map[string]time.Time{}, snapshots: map[string]*snapshot.Snapshot{}, composed: map[string]*snapshot.Snapshot{},
+			name: name, key: c.newKey(name), matches: map[string]fleet.Match{}, guests: map[string]time.Time{}, snapshots: map[string]*snapshot.Snapshot{},
 			saving: map[string]bool{}, rewrite: map[string]bool{},
 		}
 		s.rollout.Keep = c.KeepRevisions
@@ -82,14 +79,14 @@ func (c *Control) wanted(s *fleetState, id string) bool {
 	if s.wanted(id) {
 		return true
 	}
-	base := s.key + "/" + id
+	base := snapshot.Ref{Fleet: s.key, ID: id}
 	for _, n := range c.nodes {
 		if n.base == base {
 			return true
 		}
 	}
 	for _, other := range c.fleets {
-		if r := other.rollout.Rollout; r != nil && slices.Contains(slices.Collect(maps.Values(r.Bases)), base) {
+		if r := other.rollout.Rollout; r != nil && slices.Contains(slices.Collect(maps.Values(r.Bases)), base.String()) {
 			return true
 		}
 	}
@@ -200,7 +197,7 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 		case rollout.Assign:
 			c.assign(s, e.Node)
 		case rollout.Again:
-			c.XDS.Retry(e.Node)
+			c.delivery.Retry(e.Node)
 		case rollout.Tell:
 			c.tell(s, e.Entry)
 		case rollout.Answer:
@@ -241,7 +238,7 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 
 // retarget gives each proxy that the fleet decides about what it is to have now.
 func (c *Control) retarget(s *fleetState) {
-	clear(s.composed)
+	c.delivery.Anew(s.key)
 	for id, n := range c.nodes {
 		if n.fleet == s.name {
 			c.assign(s, id)
@@ -258,86 +255,6 @@ func (c *Control) assign(s *fleetState, node string) {
 	c.give(s, n, s.rollout.Target(node))
 }
 
-func (c *Control) give(s *fleetState, n *nodeState, a rollout.Assignment) {
-	if a.Live != n.target.Live || a.Shadow != n.target.Shadow {
-		n.since = time.Now()
-		n.given = n.since
-	}
-	n.target = a
-	c.XDS.Assign(n.node.GetId(), c.targetOf(s, n, a))
-	c.XDS.Probe(n.node.GetId(), c.probes(s, n, a))
-}
-
-// targetOf is an assignment for the streams, with whose it is: what a proxy runs of the
-// fleet that it comes from, or this one's.
-func (c *Control) targetOf(s *fleetState, n *nodeState, a rollout.Assignment) xds.Target {
-	t := xds.Target{Snapshot: c.compose(s, a), Fleet: s.key, Confirmed: s.rollout.Confirmed(a.Live)}
-	if _, closed := snapshot.IsClosed(a.Live); closed {
-		t.Confirmed = true // what it takes away was opened for a first revision that was rejected
-	}
-	if key, _, elsewhere := strings.Cut(a.Live, "/"); elsewhere {
-		t.Fleet, t.Confirmed = key, true // it is what the proxy is on, and goes back to
-	}
-	if home := c.fleets[n.home]; home != nil {
-		t.Home = home.key
-		t.Before = c.mayHave(s, home, n)
-	}
-	if s.rollout.Serving.ID == "" {
-		t.Before = append(t.Before, c.mayHaveHad(s)...)
-	}
-	return t
-}
-
-// mayHaveHad is what a proxy may have of which nothing is known, since the state directory
-// was lost: nearly always what is on disk, and tried as a first revision now.
-func (c *Control) mayHaveHad(s *fleetState) []*snapshot.Snapshot {
-	id := s.candidate().ID
-	if c.revision(s, id) == nil {
-		return nil
-	}
-	return []*snapshot.Snapshot{c.compose(s, rollout.Assignment{Live: id}), c.compose(s, rollout.Assignment{Live: id, Shadow: id})}
-}
-
-// mayHave is what a proxy may have that has come back: what its home serves, or what it
-// runs of that, alone or with the candidate in its shadow listeners.
-func (c *Control) mayHave(s, home *fleetState, n *nodeState) []*snapshot.Snapshot {
-	var out []*snapshot.Snapshot
-	live := rollout.Assignment{Live: home.rollout.Serving.ID}
-	for _, may := range []struct {
-		fleet *fleetState
-		a     rollout.Assignment
-	}{
-		{home, live},
-		{home, rollout.Assignment{Live: live.Live, Shadow: s.candidate().ID}},
-		{s, rollout.Assignment{Live: n.base, Shadow: s.candidate().ID}},
-	} {
-		if snap := c.compose(may.fleet, may.a); may.a.Live != "" && snap != nil {
-			out = append(out, snap)
-		}
-	}
-	return out
-}
-
-// compose is what a proxy is to be given, nil for nothing: it keeps what it has then.
-func (c *Control) compose(s *fleetState, a rollout.Assignment) *snapshot.Snapshot {
-	live, shadow := c.revision(s, a.Live), c.revision(s, a.Shadow)
-	if live == nil && a.Live != "" {
-		return nil // it is not known what that was; without it, its listeners would go
-	}
-	name := snapshot.Name(live, shadow)
-	if strings.Contains(a.Live+a.Shadow, "/") { // two fleets may have the same content
-		name = a.Live + "~" + a.Shadow
-	}
-	if s.composed[name] == nil {
-		made := snapshot.Compose(live, shadow, c.space)
-		if made != nil && made.ID != name {
-			made.ID = name
-		}
-		s.composed[name] = made
-	}
-	return s.composed[name]
-}
-
 // again forgets that proxies refused something, and builds what is on disk.
 func (c *Control) again(s *fleetState, by string) {
 	if by != "" {
@@ -345,7 +262,7 @@ func (c *Control) again(s *fleetState, by string) {
 	}
 	for id, n := range c.nodes {
 		if n.fleet == s.name {
-			c.XDS.Forgive(id)
+			c.delivery.Forgive(id)
 		}
 	}
 	for _, f := range c.desired.files {

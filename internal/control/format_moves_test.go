@@ -85,7 +85,7 @@ func TestStateOfMovesGolden(t *testing.T) {
 // onTheirWay connects the proxies of midMove.
 func (c *Control) onTheirWay(t *testing.T) {
 	t.Helper()
-	edge := c.fleets["edge"].baseOf()
+	edge := c.fleets["edge"].serves()
 	labels := map[string]string{"b": `{"tier": "inner"}`, "c": `{"tier": "inner"}`, "f": `{"tier": "fourth"}`}
 	for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
 		text := labels[id]

@@ -3,12 +3,12 @@ package control
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // Whose revision a proxy runs when it comes back, it does not say. Nearly always it is
@@ -30,9 +30,10 @@ const (
 
 // awayNode is a proxy that has left.
 type awayNode struct {
-	node       *corev3.Node
-	home, base string
-	at         time.Time
+	node *corev3.Node
+	home string
+	base snapshot.Ref
+	at   time.Time
 }
 
 // remember notes what a proxy runs that leaves.
@@ -58,34 +59,34 @@ func (c *Control) forgetOldest() {
 
 // homeOf is whose revision a proxy runs that has just connected, and which, if that is
 // not what the fleet serves.
-func (c *Control) homeOf(n *nodeState) (home, base string) {
+func (c *Control) homeOf(n *nodeState) (home string, base snapshot.Ref) {
 	id := n.node.GetId()
 	away := c.away[id]
 	delete(c.away, id)
 	if away != nil && c.fleets[away.home] != nil {
-		if c.revision(nil, away.base) == nil {
-			away.base = "" // it is not kept any more: what the fleet serves must do
+		if c.Revision(away.base) == nil {
+			away.base = snapshot.Ref{} // it is not kept any more: what the fleet serves must do
 		}
 		return away.home, away.base
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		s := c.fleets[name]
 		if r := s.rollout.Rollout; r != nil && r.Bases[id] != "" {
-			key, _, _ := strings.Cut(r.Bases[id], "/")
-			if from := c.keyed(key); from != nil {
-				return from.name, r.Bases[id]
+			runs := snapshot.ParseRef(r.Bases[id])
+			if from := c.keyed(runs.Fleet); from != nil {
+				return from.name, runs
 			}
 		}
 		if !s.guests[id].IsZero() {
-			return name, ""
+			return name, snapshot.Ref{}
 		}
 	}
 	if time.Since(c.began) < startAge {
 		if s := c.keyed(knownBy(c.before, n.node)); s != nil {
-			return s.name, ""
+			return s.name, snapshot.Ref{}
 		}
 	}
-	return "", ""
+	return "", snapshot.Ref{}
 }
 
 // A claim is what a match in force says of whose a proxy is that nothing else is known of.

@@ -3,7 +3,6 @@ package control
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
@@ -25,7 +24,6 @@ func (c *Control) takeMeta(s *fleetState, snap *snapshot.Snapshot) (changed []st
 		} else {
 			delete(s.saving, snap.ID)
 		}
-		clear(s.composed)
 	} else if !s.saving[snap.ID] {
 		delete(s.saving, snap.ID) // one that was served before, as it came then
 	}
@@ -33,26 +31,14 @@ func (c *Control) takeMeta(s *fleetState, snap *snapshot.Snapshot) (changed []st
 	return changed
 }
 
-// planID names the questions to a proxy: reports on others than it is asked now,
-// because the checks have changed meanwhile, say nothing. again counts how often they
-// were asked anew.
-func planID(of *snapshot.Snapshot, probe rollout.Probe, again int) string {
-	id := of.ID + "/" + string(probe) + "/" + of.Questions()
-	if again > 0 {
-		id += "/" + strconv.Itoa(again)
-	}
-	return id
-}
-
 // probed takes a report on the checks.
 func (c *Control) probed(s *fleetState, id string, e xds.Event) {
-	parts := strings.Split(e.Plan, "/")
-	snap := s.snapshots[parts[0]]
-	if snap == nil || len(parts) < 3 || parts[2] != snap.Questions() {
+	snap := s.snapshots[e.Plan.Of]
+	if snap == nil || e.Plan.Questions != snap.Questions() {
 		return // on checks as they were before
 	}
 	c.step(s, rollout.Probed{
-		Node: id, Of: snap.ID, Probe: rollout.Probe(parts[1]), Passed: e.Passed, Failed: strings.Join(e.Failed, ", "),
+		Node: id, Of: snap.ID, Probe: rollout.Probe(e.Plan.Through), Passed: e.Passed, Failed: strings.Join(e.Failed, ", "),
 		Checks: failedKeys(snap, e.Failed), Unsure: e.Unsure,
 		Wrong: answers(s, e.Wrong), Before: answers(s, e.Before),
 	})

@@ -20,11 +20,16 @@ import (
 //     It has its base, and is asked nothing.
 //   - bare: it has no home that serves anything.
 
-// baseOf names what a proxy of a fleet runs, for another fleet's rollout.
-func (s *fleetState) baseOf() string { return s.key + "/" + s.rollout.Serving.ID }
+// serves names what a proxy of a fleet runs, for another fleet's rollout.
+func (s *fleetState) serves() snapshot.Ref {
+	return snapshot.Ref{Fleet: s.key, ID: s.rollout.Serving.ID}
+}
 
 // keyed finds a fleet by its key.
 func (c *Control) keyed(key string) *fleetState {
+	if s := c.fleets[key]; s != nil && s.key == key {
+		return s // as it nearly always is
+	}
 	for _, s := range c.fleets {
 		if s.key == key {
 			return s
@@ -33,47 +38,24 @@ func (c *Control) keyed(key string) *fleetState {
 	return nil
 }
 
-// revision finds a revision of a fleet or, by the name that baseOf gives it, of another.
-func (c *Control) revision(s *fleetState, id string) *snapshot.Snapshot {
-	if key, other, ok := strings.Cut(id, "/"); ok {
-		if s, id = c.keyed(key), other; s == nil {
-			return nil
-		}
+// Revision finds a revision by its name, nil for one that is not in memory. The delivery
+// asks for it.
+func (c *Control) Revision(name snapshot.Ref) *snapshot.Snapshot {
+	if s := c.keyed(name.Fleet); s != nil {
+		return s.snapshots[name.ID]
 	}
-	if s == nil {
-		return nil
-	}
-	if of, closed := snapshot.IsClosed(id); closed {
-		return c.closed(s, id, s.snapshots[of])
-	}
-	return s.snapshots[id]
-}
-
-// closed is what proxies are given that have opened listeners for a rejected first revision;
-// nil where it is not known any more what that was.
-func (c *Control) closed(s *fleetState, id string, rejected *snapshot.Snapshot) *snapshot.Snapshot {
-	name := "what is left of " + id
-	if rejected == nil || s.composed[name] != nil {
-		return s.composed[name]
-	}
-	snap, err := snapshot.Closed(rejected)
-	if err != nil {
-		c.Log.Error("listeners of a rejected revision stay as they are", "fleet", s.name, "error", err)
-		return nil
-	}
-	s.composed[name] = snap
-	return snap
+	return nil
 }
 
 // numbered is a revision for people.
-func (c *Control) numbered(s *fleetState, id string) rollout.Revision {
-	if key, other, ok := strings.Cut(id, "/"); ok {
-		s, id = c.keyed(key), other
+func (c *Control) numbered(s *fleetState, name snapshot.Ref) rollout.Revision {
+	if name.Fleet != "" {
+		s = c.keyed(name.Fleet)
 	}
 	if s == nil {
-		return rollout.Revision{ID: id}
+		return rollout.Revision{ID: name.ID}
 	}
-	return rollout.Revision{ID: id, Number: s.number(id)}
+	return rollout.Revision{ID: name.ID, Number: s.number(name.ID)}
 }
 
 // sort looks anew at which fleet each proxy is to be of, where something has changed that
@@ -104,7 +86,7 @@ func (c *Control) place(n *nodeState) {
 	if held := c.heldBy(n, to); held != "" {
 		base := n.base
 		if held == n.home {
-			base = ""
+			base = snapshot.Ref{}
 		}
 		c.put(n, n.home, held, base)
 		return
@@ -117,15 +99,15 @@ func (c *Control) place(n *nodeState) {
 	}
 	switch {
 	case waits:
-		c.put(n, "", "", "")
+		c.put(n, "", "", snapshot.Ref{})
 	case !c.runs(n):
-		c.put(n, to, to, "")
+		c.put(n, to, to, snapshot.Ref{})
 	case to == n.home:
-		c.put(n, to, to, "")
+		c.put(n, to, to, snapshot.Ref{})
 	case to != "" && other.rollout.Open():
 		c.put(n, n.home, to, c.baseFor(n))
 	case c.claimedByHome(n):
-		c.put(n, n.home, n.home, "")
+		c.put(n, n.home, n.home, snapshot.Ref{})
 	default:
 		c.put(n, n.home, "", c.baseFor(n))
 	}
@@ -152,11 +134,11 @@ func (c *Control) with(n *nodeState) string {
 	switch {
 	case n.placed:
 		return n.fleet
-	case n.base == "":
+	case n.base.ID == "":
 		return n.home
 	}
 	for name, s := range c.fleets {
-		if r := s.rollout.Rollout; r != nil && r.Bases[n.node.GetId()] == n.base {
+		if r := s.rollout.Rollout; r != nil && r.Bases[n.node.GetId()] == n.base.String() {
 			return name
 		}
 	}
@@ -164,11 +146,11 @@ func (c *Control) with(n *nodeState) string {
 }
 
 // baseFor is what a proxy runs that is not to be of its home only.
-func (c *Control) baseFor(n *nodeState) string {
-	if n.base != "" {
+func (c *Control) baseFor(n *nodeState) snapshot.Ref {
+	if n.base.ID != "" {
 		return n.base
 	}
-	return c.fleets[n.home].baseOf()
+	return c.fleets[n.home].serves()
 }
 
 func (c *Control) claimedByHome(n *nodeState) bool {
@@ -179,7 +161,7 @@ func (c *Control) claimedByHome(n *nodeState) bool {
 
 // put makes it so: which fleet is a proxy's home, which decides about it, and what it
 // runs if that is another.
-func (c *Control) put(n *nodeState, home, decides, base string) {
+func (c *Control) put(n *nodeState, home, decides string, base snapshot.Ref) {
 	if n.placed && n.home == home && n.fleet == decides && n.base == base {
 		return
 	}
@@ -206,7 +188,7 @@ func (c *Control) beginMove(s *fleetState) {
 	arrivals, expected := 0, 0
 	for _, n := range c.nodes {
 		switch {
-		case n.fleet == s.name && n.base != "":
+		case n.fleet == s.name && n.base.ID != "":
 			arrivals++
 		case s.moving != nil && n.home != s.name && c.claimant(n) == s.name:
 			expected++ // another rollout has it
@@ -277,7 +259,7 @@ func (c *Control) movedIn(s *fleetState, nodes []string) {
 	for _, id := range nodes {
 		home := ""
 		if n := c.nodes[id]; n != nil {
-			home, n.home, n.base = n.home, s.name, ""
+			home, n.home, n.base = n.home, s.name, snapshot.Ref{}
 			c.noteGuest(n.node, s.name, claims)
 		} else if away := c.away[id]; away != nil {
 			home, away.home = away.home, s.name
@@ -315,7 +297,7 @@ func (c *Control) sayKept() {
 	kept := map[string][]string{}
 	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
 		n := c.nodes[id]
-		keeps := n.placed && n.fleet == "" && n.base != ""
+		keeps := n.placed && n.fleet == "" && n.base.ID != ""
 		if keeps && !n.saidKept {
 			kept[n.home] = append(kept[n.home], id)
 		}

@@ -55,11 +55,7 @@ func (c *Control) follow() {
 		var events []xds.Event
 		for _, n := range c.nodes {
 			if a := n.target; a.Live+a.Shadow != "" {
-				name := a.Live
-				if a.Shadow != "" {
-					name += "~" + a.Shadow
-				}
-				events = append(events, xds.Event{Kind: xds.Served, Node: n.node, Revision: name})
+				events = append(events, xds.Event{Kind: xds.Served, Node: n.node, Revision: pairOf(a)})
 			}
 		}
 		c.proxyEvents(events)

@@ -18,11 +18,11 @@ import (
 // nodeState is a connected proxy. See moves.go for its ways with fleets.
 type nodeState struct {
 	node  *corev3.Node
-	home  string    // the fleet whose revision it runs, "" for none
-	base  string    // which, where that fleet does not decide about it
-	fleet string    // the fleet that decides what it gets, "" for none
-	since time.Time // of the state that status shows
-	given time.Time // when it was given its target
+	home  string       // the fleet whose revision it runs, "" for none
+	base  snapshot.Ref // which, where that fleet does not decide about it
+	fleet string       // the fleet that decides what it gets, "" for none
+	since time.Time    // of the state that status shows
+	given time.Time    // when it was given its target
 
 	named    int  // how many resources it asks for by name, where it is no Envoy
 	fresh    bool // it connected without any configuration
@@ -61,7 +61,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 			c.leave(n, false)
 			c.remember(n)
 			delete(c.nodes, id)
-			c.XDS.Probe(id, nil) // it is asked again when it is back
+			c.delivery.Left(id)
 		}
 	default:
 		if n != nil && n.fleet != "" {
@@ -83,7 +83,7 @@ func (c *Control) connected(id string, e xds.Event) {
 	c.place(n)
 	c.feed.put(Record{Kind: Connected, Node: id, Fleet: n.home, Message: "Envoy " + xds.Version(e.Node)})
 	c.place(n) // what serves it is known now, and where it may go from there
-	if s := c.fleets[n.fleet]; s != nil && n.base != "" && s.rollout.Rollout == nil {
+	if s := c.fleets[n.fleet]; s != nil && n.base.ID != "" && s.rollout.Rollout == nil {
 		c.unsorted = true // a move is to begin
 	}
 	c.sort()
@@ -103,11 +103,11 @@ func (c *Control) freshStart(id string) {
 // evidence takes what a proxy of a fleet says of what it was given.
 func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
 	id := e.ID()
-	live, shadow := snapshot.NamesOf(e.Revision)
+	live, shadow := e.Revision.Live.String(), e.Revision.Shadow.String()
 	switch e.Kind {
 	case xds.Served:
 		n.named = e.Named
-		c.served(s, n, live, shadow)
+		c.served(s, n, e.Revision)
 	case xds.Rejected:
 		n.since = time.Now()
 		reason := e.Resource + ": " + strings.TrimSpace(e.Message)
@@ -141,17 +141,16 @@ func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.
 	}
 	accepted := s.rollout.Accepted(n.node.GetId())
 	if e.Workers > 0 && accepted.Live == n.target.Live && accepted.Shadow == n.target.Shadow {
-		if snap := c.compose(s, n.target); snap != nil {
-			out.WantVMs = snap.VMs() * (e.Workers + 2)
-		}
+		out.WantVMs = c.delivery.VMs(s.key, pairOf(n.target)) * (e.Workers + 2)
 	}
 	return out
 }
 
 // served takes that a proxy accepted all that it was given.
-func (c *Control) served(s *fleetState, n *nodeState, live, shadow string) {
+func (c *Control) served(s *fleetState, n *nodeState, has snapshot.Pair) {
 	n.since, n.fresh = time.Now(), false
-	runs := c.numbered(s, live)
+	live, shadow := has.Live.String(), has.Shadow.String()
+	runs := c.numbered(s, has.Live)
 	r := Record{Kind: Accepted, Fleet: s.name, Revision: runs.ID, Number: runs.Number, Node: n.node.GetId()}
 	candidate := s.candidate().ID
 	if candidate != "" && shadow == candidate && live != candidate {
@@ -182,17 +181,16 @@ func (c *Control) enter(n *nodeState) {
 		before := n.target
 		c.joined(n)
 		if n.target.Live+n.target.Shadow != "" && n.target.Live == before.Live && n.target.Shadow == before.Shadow {
-			c.XDS.SayAgain(id) // it is sent nothing, and so would not answer
+			c.delivery.SayAgain(id) // it is sent nothing, and so would not answer
 		}
-	case n.base != "":
-		c.give(c.fleets[n.home], n, rollout.Assignment{Live: n.base})
+	case n.base.ID != "":
+		c.give(c.fleets[n.home], n, rollout.Assignment{Live: n.base.String()})
 	case n.waits:
 		c.Log.Info("a proxy waits for what comes of a file that is for it", "node", id)
 	default:
 		c.Log.Warn("no fleet matches this proxy: it is given nothing", "node", id, "cluster", n.node.GetCluster())
 		n.target = rollout.Assignment{}
-		c.XDS.Unmatched(id)
-		c.XDS.Probe(id, nil)
+		c.delivery.Unmatched(id)
 	}
 }
 
@@ -200,8 +198,8 @@ func (c *Control) joined(n *nodeState) {
 	id := n.node.GetId()
 	health, _ := fleet.EvidenceOf(n.node)
 	s := c.fleet(n.fleet)
-	c.step(s, rollout.Joined{Node: id, Attributes: fleet.AttributesOf(n.node), Health: health, Fresh: n.fresh, Base: n.base})
-	if c.XDS.HealthOpen(id) {
+	c.step(s, rollout.Joined{Node: id, Attributes: fleet.AttributesOf(n.node), Health: health, Fresh: n.fresh, Base: n.base.String()})
+	if c.delivery.HealthOpen(id) {
 		c.step(s, rollout.Health{Node: id, Open: true})
 	}
 }

@@ -114,7 +114,7 @@ func (c *Control) movements(s *fleetState) []string {
 	for id, n := range c.nodes {
 		switch {
 		case n.fleet == s.name: // as nearly all of them
-		case n.fleet == "" && n.home == s.name && n.base != "":
+		case n.fleet == "" && n.home == s.name && n.base.ID != "":
 			kept = append(kept, id)
 		case n.fleet != "" && c.claimant(n) == s.name:
 			held[n.fleet] = append(held[n.fleet], id)

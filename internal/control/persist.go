@@ -118,11 +118,11 @@ func (c *Control) restoreBases(s *fleetState) {
 		return
 	}
 	for node, base := range maps.Clone(r.Bases) {
-		key, id, _ := strings.Cut(base, "/")
-		from := c.keyed(key)
-		err := fmt.Errorf("there is no fleet with the key %q", key)
+		runs := snapshot.ParseRef(base)
+		from := c.keyed(runs.Fleet)
+		err := fmt.Errorf("there is no fleet with the key %q", runs.Fleet)
 		if from != nil {
-			err = c.restoreRevision(from, id)
+			err = c.restoreRevision(from, runs.ID)
 		}
 		if err != nil {
 			c.Log.Error("what a proxy runs can't be read: it is not moved", "fleet", s.name, "node", node, "error", err)
@@ -187,7 +187,7 @@ func (c *Control) restoreRevision(s *fleetState, id string) error {
 		return c.damaged(revisionFile(s.key, id), err)
 	}
 	s.snapshots[id], s.saving[id] = snap, false
-	c.XDS.Remember(snap)
+	c.delivery.Remember(snap)
 	return nil
 }
 

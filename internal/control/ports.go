@@ -1,6 +1,7 @@
 package control
 
 import (
+	"github.com/waxwing-xds/waxwing/internal/deliver"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -35,16 +36,24 @@ type Store interface {
 	SetAside(name string) (string, error)
 }
 
-// A Delivery is who gives proxies what they are to have, and hears what they say of it: an
-// *xds.Server. It is told what to give, and gives it as fast as each proxy takes it.
+// A Delivery is who gives proxies what they are to have, and hears what they say of it: a
+// *deliver.Delivery of an *xds.Server. It is told in plain values what each is to have, finds
+// the revisions by their names, and gives them as fast as the proxy takes it.
 type Delivery interface {
 	// Ready has a token while there are Events to take.
 	Ready() <-chan struct{}
 	Events() []xds.Event
 
-	// Assign gives a proxy a target, Unmatched says that no fleet has it.
-	Assign(node string, target xds.Target)
+	// Give gives a proxy what it is to have, Unmatched says that no fleet has it, Left that
+	// it has gone.
+	Give(deliver.Order)
 	Unmatched(node string)
+	Left(node string)
+	// Anew says that the proxies of a fleet, by its key, are to have something else now.
+	Anew(fleet string)
+	// VMs is how many Wasm VMs a worker of a proxy holds that has a pair of a fleet's
+	// revisions; 0 where that is not known.
+	VMs(fleet string, has snapshot.Pair) int
 	// Retry, Forgive and SayAgain have a proxy tried again after trouble of its own, after
 	// anything that it refused, and asked what it has without being sent anything.
 	Retry(node string)
@@ -53,8 +62,7 @@ type Delivery interface {
 	// Remember makes known a revision that proxies may have from before a restart.
 	Remember(snap *snapshot.Snapshot)
 
-	// Probe asks a proxy checks, or, with nil, none; HealthOpen is whether it can be asked.
-	Probe(node string, plan *xds.ProbePlan)
+	// HealthOpen is whether a proxy can be asked checks.
 	HealthOpen(node string) bool
 
 	// Proxies are those that are connected; Stats are figures for operators.

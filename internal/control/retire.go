@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // What a person can do to a fleet itself, as verbs of a Command.
@@ -60,6 +60,7 @@ func (c *Control) forget(s *fleetState) error {
 	s.forgotten = true
 	c.guestsAnew()
 	c.erasing[s.key] = true
+	c.delivery.Anew(s.key)
 	c.Log.Info("a fleet is forgotten", "fleet", s.name)
 	c.feed.put(Record{Kind: string(Forgotten), Fleet: s.name})
 	if !s.writing {
@@ -76,14 +77,14 @@ const Forgotten rollout.Kind = "forgotten"
 func (c *Control) running(s *fleetState) []string {
 	run := map[string]bool{}
 	for id, n := range c.nodes {
-		if n.home == s.name || strings.HasPrefix(n.base, s.key+"/") {
+		if n.home == s.name || n.base.Fleet == s.key {
 			run[id] = true
 		}
 	}
 	for _, other := range c.fleets {
 		if r := other.rollout.Rollout; r != nil {
 			for id, base := range r.Bases {
-				if strings.HasPrefix(base, s.key+"/") {
+				if snapshot.ParseRef(base).Fleet == s.key {
 					run[id] = true
 				}
 			}

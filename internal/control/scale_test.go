@@ -46,7 +46,7 @@ func (c *Control) accept(first, n int) {
 	for range 2 { // what is good, and the candidate
 		for i := range events {
 			a := c.nodes[events[i].ID()].target
-			events[i] = xds.Event{Kind: xds.Served, Node: events[i].Node, Revision: a.Live}
+			events[i] = xds.Event{Kind: xds.Served, Node: events[i].Node, Revision: pairOf(a)}
 		}
 		c.proxyEvents(events)
 	}

@@ -121,7 +121,7 @@ func (c *Control) status() Status {
 		delete(out.Problems, name)
 		out.Fleets = append(out.Fleets, c.fleetStatus(c.fleets[name]))
 	}
-	for _, p := range c.XDS.Proxies() {
+	for _, p := range c.delivery.Proxies() {
 		if n := c.nodes[p.Node.GetId()]; n != nil {
 			out.Proxies = append(out.Proxies, c.proxyStatus(n, p))
 		}
@@ -203,7 +203,7 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	}
 	s := c.fleets[n.fleet]
 	if s == nil {
-		if n.base != "" {
+		if n.base.ID != "" {
 			out.State = StateKept
 			out.Wanted = c.numbered(nil, n.base)
 			out.Served = out.Wanted
@@ -212,7 +212,7 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	}
 	accepted := s.rollout.Accepted(out.Node)
 	served, wanted := accepted.Live, n.target.Live
-	out.Shadow = c.numbered(s, accepted.Shadow)
+	out.Shadow = c.numbered(s, snapshot.ParseRef(accepted.Shadow))
 	out.Phase, _ = s.rollout.PhaseOf(out.Node)
 	var troubledSince time.Time
 	out.Trouble, troubledSince, out.NextTry = s.rollout.TroubleOf(out.Node)
@@ -222,8 +222,8 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	if !p.Metrics {
 		out.Missing = append(out.Missing, "metrics")
 	}
-	out.Served, out.Wanted = c.numbered(s, served), c.numbered(s, wanted)
-	if snap := c.revision(s, served); snap != nil {
+	out.Served, out.Wanted = c.numbered(s, snapshot.ParseRef(served)), c.numbered(s, snapshot.ParseRef(wanted))
+	if snap := c.Revision(snapshot.ParseRef(served).In(s.key)); snap != nil {
 		out.Modules = snap.Modules
 	}
 	_, closed := snapshot.IsClosed(wanted)

@@ -33,7 +33,7 @@ func (c *Control) takes() {
 		c.proxyEvents([]xds.Event{{Kind: xds.Connected, Node: node(0), Fresh: true}})
 	}
 	for range 2 {
-		c.proxyEvents([]xds.Event{{Kind: xds.Served, Node: node(0), Revision: c.nodes["p-00000"].target.Live}})
+		c.proxyEvents([]xds.Event{{Kind: xds.Served, Node: node(0), Revision: pairOf(c.nodes["p-00000"].target)}})
 	}
 }
 

@@ -39,6 +39,7 @@ func IsClosed(id string) (of string, closed bool) { return strings.CutPrefix(id,
 func Closed(rejected *Snapshot) (*Snapshot, error) {
 	out := *rejected
 	out.ID, out.Modules, out.Closes = ClosedID(rejected.ID), nil, true
+	out.Pair = pairOf(&out, nil)
 	out.types = maps.Clone(rejected.types)
 	delete(out.types, resource.ListenerType)
 	denials := &collection{byName: map[string]*Resource{}}

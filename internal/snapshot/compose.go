@@ -12,17 +12,19 @@ import (
 // Compose is what a proxy is given: the real listeners of one revision, and the
 // shadow listeners of another beside them. Without a live one they stand alone;
 // without a shadow one they are those of live, and their filters hold no module.
-// The result is immutable and can be shared, and named by Name. space sets its shadow
-// listeners apart from those of other servers' proxies on one host.
+// The result is immutable and can be shared, and is named by its Pair: its ID is that, and
+// what sets its shadow listeners apart, if anything does. space sets them apart from those
+// of other servers' proxies on one host.
 func Compose(live, shadow *Snapshot, space string) *Snapshot {
 	from := cmp.Or(shadow, live)
 	if from == nil {
 		return nil
 	}
 	out := &Snapshot{
-		ID: Name(live, shadow), Fleet: from.Fleet, Meta: from.Meta,
+		Fleet: from.Fleet, Meta: from.Meta,
 		types: map[string]*collection{}, shadows: &shadows{}, space: space,
 	}
+	out.name(pairOf(live, shadow))
 	if live != nil {
 		out.Modules, out.Closes = live.Modules, live.Closes
 		for _, typeURL := range Types {
@@ -43,22 +45,6 @@ func Compose(live, shadow *Snapshot, space string) *Snapshot {
 		slices.SortFunc(c.sorted, func(a, b *Resource) int { return cmp.Compare(a.Name, b.Name) })
 	}
 	return out
-}
-
-// Name names what Compose makes: "LIVE~SHADOW", or "LIVE" without a shadow, and after
-// that what sets its shadow listeners apart, if anything does. NamesOf takes it apart.
-func Name(live, shadow *Snapshot) string {
-	name := ""
-	if live != nil {
-		name = live.ID
-	}
-	if shadow != nil {
-		name += "~" + shadow.ID
-	}
-	if from := cmp.Or(shadow, live); from != nil {
-		name += from.Meta.shadowing()
-	}
-	return name
 }
 
 // support adds the clusters that the filters of a shadow listener may call, and the

@@ -74,10 +74,3 @@ func (m Meta) shadowing() string {
 	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(m.NoShadow)), "\x00")))
 	return "!" + hex.EncodeToString(sum[:4])
 }
-
-// NamesOf are the revisions in a name that Name made; "" for none.
-func NamesOf(name string) (live, shadow string) {
-	name, _, _ = strings.Cut(name, "!")
-	live, shadow, _ = strings.Cut(name, "~")
-	return live, shadow
-}

@@ -53,6 +53,8 @@ type Resource struct {
 type Snapshot struct {
 	// ID is the revision: the hash of the content, in hex.
 	ID string
+	// Pair are the revisions that it has: itself, or those that it is composed of.
+	Pair Pair
 	// Fleet is the name of the fleet it was built for.
 	Fleet string
 	// Modules are the Wasm modules in it, by filter.
@@ -184,6 +186,7 @@ func assemble(fleetName string, resources []*Resource, meta Meta) (*Snapshot, er
 		}
 	}
 	s.ID = hex.EncodeToString(content.Sum(nil)[:8])
+	s.Pair = pairOf(s, nil)
 	if err := s.read(); err != nil {
 		return nil, err
 	}

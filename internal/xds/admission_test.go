@@ -79,7 +79,7 @@ func TestPushBudget(t *testing.T) {
 				t.Errorf("while %s has the room: %d bytes in flight, %d waiting", name, s.PushBytesInFlight, s.PushesWaiting)
 			}
 			close(gates[name].opened)
-			if e := h.expect(Served, name); name == "c" && e.Revision != second.ID {
+			if e := h.expect(Served, name); name == "c" && e.Revision != second.Pair {
 				t.Errorf("c was sent %s, and not the newest", version)
 			}
 		}

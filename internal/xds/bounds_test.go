@@ -67,7 +67,7 @@ func (h *harness) refuseAll(first, n int, target *snapshot.Snapshot) {
 		switch e.Kind {
 		case Connected:
 			h.Assign(e.ID(), target)
-			h.Probe(e.ID(), &ProbePlan{ID: "x", Report: time.Hour})
+			h.Probe(e.ID(), &ProbePlan{ID: PlanID{Of: "x"}, Report: time.Hour})
 		case Disconnected:
 			h.Probe(e.ID(), nil)
 			left++

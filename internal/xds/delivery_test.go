@@ -141,13 +141,13 @@ func TestStalledProxy(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.Assign("quick", target)
-			if e := h.expect(Served, "quick"); e.Revision != target.ID {
+			if e := h.expect(Served, "quick"); e.Revision != target.Pair {
 				t.Fatalf("served %s", e.Revision)
 			}
 		}
 		close(release)
 		e := h.expect(Served, "stalled")
-		if want := build(t, "echo", "module 3"); e.Revision != want.ID {
+		if want := build(t, "echo", "module 3"); e.Revision != want.Pair {
 			t.Errorf("the stalled proxy ends at %s, want %s", e.Revision, want.ID)
 		}
 		filters := slices.DeleteFunc(sent(stalled, 0), func(s string) bool { return !strings.HasPrefix(s, "Typed") })

@@ -7,6 +7,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // An EventKind says what a proxy did.
@@ -37,13 +38,13 @@ const (
 type Event struct {
 	Kind     EventKind
 	Node     *corev3.Node  // who; without the list of extensions that Envoy sends along
-	Revision string        // Served and Rejected: of which snapshot
+	Revision snapshot.Pair // Served and Rejected: of which snapshot
 	Resource string        // Rejected: type and names of what was refused
 	Message  string        // Rejected: the proxy's own words
 	Trouble  bool          // Rejected: for no fault of the revision's; see Retry
 	Fresh    bool          // Connected: it has no configuration yet
 	Named    int           // Served: by a client that is no Envoy, and asks for so many resources by name
-	Plan     string        // Probed: the plan's ID
+	Plan     PlanID        // Probed: which
 	Passed   bool          // Probed: all of them were answered as expected, each time
 	Failed   []string      // Probed: those that were not, and how
 	Wrong    []Answer      // Probed: the same ones

@@ -52,7 +52,7 @@ func (e *evidence) prune(node string) {
 const lostVoice = 5 * time.Second
 
 // waitsFor is whether a process of the node is yet to say that the checks hold.
-func (w *witness) waitsFor(plan string, now time.Time) bool {
+func (w *witness) waitsFor(plan PlanID, now time.Time) bool {
 	return slices.ContainsFunc(w.health, func(h *healthStream) bool { return h.passed != plan && now.Sub(h.heard) < lostVoice })
 }
 

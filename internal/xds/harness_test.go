@@ -122,7 +122,7 @@ func (h *harness) start(p *xdstest.Proxy, id string, target *snapshot.Snapshot) 
 	h.connect(p)
 	h.expect(Connected, id)
 	h.Assign(id, target)
-	if e := h.expect(Served, id); e.Revision != target.ID {
+	if e := h.expect(Served, id); e.Revision != target.Pair {
 		h.t.Fatalf("served %s, want %s", e.Revision, target.ID)
 	}
 }

@@ -23,7 +23,7 @@ type healthStream struct {
 
 	// Written with the lock of evidence.
 	heard  time.Time // when it last reported, or was opened
-	passed string    // the ID of the plan that its last verdict was good for
+	passed PlanID    // what its last verdict was good for
 }
 
 func (h *healthStream) wake() {
@@ -170,7 +170,7 @@ func (h *healthStream) tell(e Event) {
 	if w.plan == nil || w.plan.ID != e.Plan {
 		return
 	}
-	h.passed = ""
+	h.passed = PlanID{}
 	if !e.Passed && w.newest() != h && unanswered(e.Wrong) {
 		return
 	}

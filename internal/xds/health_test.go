@@ -27,7 +27,7 @@ var (
 )
 
 func plan(id string, names ...string) *ProbePlan {
-	p := &ProbePlan{ID: id, Interval: 20 * time.Millisecond, Timeout: 10 * time.Second, Report: 100 * time.Millisecond}
+	p := &ProbePlan{ID: PlanID{Of: id}, Interval: 20 * time.Millisecond, Timeout: 10 * time.Second, Report: 100 * time.Millisecond}
 	for _, name := range names {
 		p.Probes = append(p.Probes, Probe{
 			Name: name, Check: fleet.Check{Method: "GET", Path: "/" + name, Host: "waxwing.check", Status: 200},
@@ -97,7 +97,7 @@ func TestProbes(t *testing.T) {
 	h.report(p, second, good)         // not of all
 	h.report(p, second, silent, good) // the first request is under way
 	h.report(p, second, good, good)
-	if e := h.expect(Probed, "a"); e.Plan != "r1/shadow" || !e.Passed || e.Failed != nil {
+	if e := h.expect(Probed, "a"); e.Plan.Of != "r1/shadow" || !e.Passed || e.Failed != nil {
 		t.Errorf("%+v", e)
 	}
 	h.report(p, second, good, once)
@@ -206,11 +206,11 @@ func TestProbedIsMerged(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.eventually(func() bool { return !h.HealthOpen("a") })
-	if e := h.expect(Probed, "a"); e.Plan != "r1/live" || len(e.Failed) != 1 {
+	if e := h.expect(Probed, "a"); e.Plan.Of != "r1/live" || len(e.Failed) != 1 {
 		t.Errorf("%+v", e)
 	}
 	h.expect(HealthClosed, "a")
-	if e := mergeProbed(Event{Plan: "r1/live", Failed: []string{"x"}}, Event{Plan: "r2/live", Passed: true}); !e.Passed {
+	if e := mergeProbed(Event{Plan: PlanID{Of: "r1/live"}, Failed: []string{"x"}}, Event{Plan: PlanID{Of: "r2/live"}, Passed: true}); !e.Passed {
 		t.Errorf("another plan's: %+v", e)
 	}
 }
@@ -244,7 +244,7 @@ func TestWhatCannotBeAsked(t *testing.T) {
 		pl := plan(id, "x")
 		break_(&pl.Probes[0])
 		h.Probe("a", pl)
-		if e := h.expect(Probed, "a"); e.Plan != id || e.Passed || !strings.Contains(strings.Join(e.Failed, ""), id) {
+		if e := h.expect(Probed, "a"); e.Plan.Of != id || e.Passed || !strings.Contains(strings.Join(e.Failed, ""), id) {
 			t.Errorf("%+v", e)
 		}
 	}

@@ -33,7 +33,7 @@ func (s *session) withoutListeners() {
 		return
 	}
 	s.tell(Event{
-		Kind: Rejected, Revision: s.target.ID, Resource: "Listener", Trouble: true,
+		Kind: Rejected, Revision: s.target.Pair, Resource: "Listener", Trouble: true,
 		Message: fmt.Sprintf("the proxy asks for no listeners, %v after it had its clusters: has its bootstrap an lds_config?", s.server.listless),
 	})
 }

@@ -40,7 +40,7 @@ func TestProxyWithoutListeners(t *testing.T) {
 	h.Assign("edge-1", target)
 	take(resource.ClusterType)
 	e := h.next()
-	if e.Kind != Rejected || !e.Trouble || e.Revision != target.ID || !strings.Contains(e.Message, "lds_config") {
+	if e.Kind != Rejected || !e.Trouble || e.Revision != target.Pair || !strings.Contains(e.Message, "lds_config") {
 		t.Fatalf("it is said: %+v", e)
 	}
 	send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: resource.ListenerType})

@@ -38,7 +38,7 @@ func TestRejected(t *testing.T) {
 
 		h.Assign("a", bad)
 		e := h.expect(Rejected, "a")
-		if e.Revision != bad.ID || e.Message != errBad.Error() || e.Resource != "TypedExtensionConfig auth" {
+		if e.Revision != bad.Pair || e.Message != errBad.Error() || e.Resource != "TypedExtensionConfig auth" {
 			t.Errorf("rejected: %+v", e)
 		}
 		status := h.Proxies()[0]
@@ -131,7 +131,7 @@ func TestRefusedTogether(t *testing.T) {
 		h.Assign("a", good)
 		h.expect(Served, "a")
 		h.Assign("a", mended)
-		if e := h.expect(Served, "a"); e.Revision != mended.ID {
+		if e := h.expect(Served, "a"); e.Revision != mended.Pair {
 			t.Fatalf("served %s, want %s", e.Revision, mended.ID)
 		}
 		before := len(p.Responses())
@@ -164,7 +164,7 @@ func TestMendedAfterFirstRefusal(t *testing.T) {
 		before := len(p.Responses())
 		mended := twoClusters(t, "3s", "2s")
 		h.Assign("a", mended)
-		if e := h.expect(Served, "a"); e.Revision != mended.ID {
+		if e := h.expect(Served, "a"); e.Revision != mended.Pair {
 			t.Fatalf("served %s, want %s", e.Revision, mended.ID)
 		}
 		check(t, "after the refusal", sent(p, before)[:1], []string{"Cluster echo first second"})
@@ -186,7 +186,7 @@ func TestRefusedClusterIsNotKept(t *testing.T) {
 		h.Assign("a", twoClusters(t, "2s", "1s", "more"))
 		h.expect(Rejected, "a")
 		h.Assign("a", good)
-		if e := h.expect(Served, "a"); e.Revision != good.ID {
+		if e := h.expect(Served, "a"); e.Revision != good.Pair {
 			t.Fatalf("served %s, want %s", e.Revision, good.ID)
 		}
 		if _, has := p.Has(resource.ClusterType)["more"]; has {

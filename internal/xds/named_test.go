@@ -81,7 +81,7 @@ func TestNamedClient(t *testing.T) {
 
 	later := build(t, "other", "module 3") // it has nothing of what differs
 	h.Assign("a", later)
-	if e := h.expect(Served, "a"); e.Revision != later.ID {
+	if e := h.expect(Served, "a"); e.Revision != later.Pair {
 		t.Errorf("served %s", e.Revision)
 	}
 }
@@ -97,7 +97,7 @@ func TestEnvoyWithoutClusters(t *testing.T) {
 	c.takes(resource.ListenerType, []string{"ingress"}, nil)
 	c.subscribe(resource.ExtensionConfigType, "auth")
 	c.takes(resource.ExtensionConfigType, []string{"auth"}, nil)
-	if e := h.expect(Served, "a"); e.Revision != target.ID || e.Named != 0 {
+	if e := h.expect(Served, "a"); e.Revision != target.Pair || e.Named != 0 {
 		t.Errorf("%+v", e)
 	}
 }

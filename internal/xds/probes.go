@@ -25,7 +25,7 @@ import (
 
 // A ProbePlan is what a proxy is to be asked.
 type ProbePlan struct {
-	ID       string        // its reports are told apart by it
+	ID       PlanID        // its reports are told apart by it
 	Interval time.Duration // between two requests of one probe
 	// Timeout of a request. The proxy asks on its main thread, which also compiles
 	// modules: see Report.
@@ -33,10 +33,36 @@ type ProbePlan struct {
 	// Report is the time between two reports. Up to half a Timeout, a timeout that
 	// the proxy's own main thread is to blame for is told from a filter's.
 	Report time.Duration
-	// Shadow says that the listeners' requests are none of Counters.Requests, so
-	// that the probes are none of Counters.Probes.
-	Shadow bool
 	Probes []Probe
+}
+
+// A Through says which of its listeners a proxy is asked through.
+type Through string
+
+// What a proxy can be asked through.
+const (
+	ThroughNothing Through = ""
+	ThroughShadow  Through = "shadow" // whose requests are none of Counters.Requests, nor the probes of Counters.Probes
+	ThroughLive    Through = "live"
+	ThroughWatch   Through = "watch" // the real ones, too, now and then
+)
+
+// A PlanID names what a proxy is asked. Reports on others than it is asked now, because the
+// checks have changed meanwhile, say nothing.
+type PlanID struct {
+	Of        string // the ID of the revision
+	Through   Through
+	Questions string // the checks, by their content: see snapshot.Questions
+	Again     int    // counts how often they were asked anew
+}
+
+// String is what the names of its clusters have in common.
+func (id PlanID) String() string {
+	text := id.Of + "/" + string(id.Through) + "/" + id.Questions
+	if id.Again > 0 {
+		text += "/" + strconv.Itoa(id.Again)
+	}
+	return text
 }
 
 // A Probe is a check, asked through one listener.
@@ -117,14 +143,14 @@ var nothing = &ProbePlan{Report: time.Hour}
 func newInquiry(plan *ProbePlan, slot int, latched bool) *inquiry {
 	return &inquiry{
 		plan: plan, slot: slot, latched: latched, progress: make([]progress, len(plan.Probes)),
-		name: plan.ID + "/" + rand.Text() + "/",
+		name: plan.ID.String() + "/" + rand.Text() + "/",
 	}
 }
 
 // cluster is the name of a probe's cluster: requests to real listeners are counted.
 func (q *inquiry) cluster(i int) string {
 	prefix := probePrefix
-	if q.plan.Shadow && !q.plan.Probes[i].Before {
+	if q.plan.ID.Through == ThroughShadow && !q.plan.Probes[i].Before {
 		prefix = shadowProbePrefix
 	}
 	return prefix + q.name + strconv.Itoa(i)

@@ -24,7 +24,7 @@ type proxy struct {
 	place     *list.Element // in Server.absent, while it has no session; the server's lock
 	software  string        // of the proxy that refused it: another may accept
 	target    string        // the ID of what it is to have
-	told      string        // the ID of the target that all sessions were last told to serve
+	told      snapshot.Pair // what all sessions were last told to serve
 	ack       *Verdict
 	nack      *Verdict
 }
@@ -52,13 +52,13 @@ func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
 		s.log.Warn("another stream with this node id is open: a reconnect, or two proxies with one id",
 			"node", node.GetId(), "streams", len(p.sessions)+1)
 	}
-	s.present(p)
+	s.present(p, len(p.sessions) == 0)
 	session.node, session.proxy = node, p // nobody else has the session yet
 	session.slot = p.freeSlot(0)
 	// Beside another process of its id it is none that has lost what it had.
 	fresh = fresh && len(p.sessions) == 0
 	p.sessions = append(p.sessions, session)
-	p.told = ""
+	p.told = snapshot.Pair{}
 	s.events.put(Event{Kind: Connected, Node: node, Fresh: fresh})
 }
 
@@ -114,7 +114,7 @@ func (s *Server) takeOff(session *session) {
 		p.gone = len(p.rejected) == 0
 		s.left(p, session.node.GetId())
 	case newest: // an older stream speaks for the proxy again
-		p.told = ""
+		p.told = snapshot.Pair{}
 		s.events.put(Event{Kind: Connected, Node: p.sessions[len(p.sessions)-1].node})
 	default:
 		p.report()
@@ -125,10 +125,14 @@ func (s *Server) takeOff(session *session) {
 // One that is forgotten is sent it once more if it comes back, and refuses it again.
 const maxAbsent = 5000
 
-// present notes that a proxy has a session again. Called with the proxy locked.
-func (s *Server) present(p *proxy) {
+// present notes that a proxy has a session again, first says whether it had none. Called
+// with the proxy locked.
+func (s *Server) present(p *proxy, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if first {
+		s.connected++
+	}
 	if p.place != nil {
 		s.absent.Remove(p.place)
 		p.place = nil
@@ -139,6 +143,7 @@ func (s *Server) present(p *proxy) {
 func (s *Server) left(p *proxy, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.connected--
 	if p.gone {
 		delete(s.proxies, id)
 		return
@@ -232,7 +237,7 @@ func (p *proxy) wants(target *snapshot.Snapshot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if id != p.target {
-		p.target, p.told = id, ""
+		p.target, p.told = id, snapshot.Pair{}
 	}
 }
 

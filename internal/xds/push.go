@@ -17,8 +17,9 @@ import (
 // A push is one response: what changes on the proxy when it takes it.
 type push struct {
 	url      string
-	revision string
-	fleet    string // whose the real listeners in it are
+	revision string        // the ID of the snapshot
+	pair     snapshot.Pair // and what that is made of
+	fleet    string        // whose the real listeners in it are
 	add      []*snapshot.Resource
 	remove   []string
 	absent   []string          // what it asks for and does not exist
@@ -108,7 +109,7 @@ func (s *session) additions(st *typeState) *push {
 	}
 	add, leave, closes := s.handOver(st, add)
 	p := &push{
-		url: st.url, revision: s.target.ID, fleet: s.licence.fleet, add: add, remove: leave, absent: absent,
+		url: st.url, revision: s.target.ID, pair: s.target.Pair, fleet: s.licence.fleet, add: add, remove: leave, absent: absent,
 		have: with(without(st.have, leave), add), closes: closes,
 	}
 	if s.sotw {
@@ -149,7 +150,7 @@ func (s *session) removals(st *typeState) *push {
 		return nil
 	}
 	slices.Sort(gone)
-	p := &push{url: st.url, revision: s.target.ID, fleet: s.licence.fleet, remove: gone, have: without(st.have, gone)}
+	p := &push{url: st.url, revision: s.target.ID, pair: s.target.Pair, fleet: s.licence.fleet, remove: gone, have: without(st.have, gone)}
 	if !s.sotw {
 		return p
 	}
@@ -255,7 +256,7 @@ func versionOf(have map[string]string) string {
 func (s *session) report() {
 	if !s.served {
 		s.served = true
-		s.serves.Store(&Event{Kind: Served, Node: s.node, Revision: s.target.ID, Named: s.names(), Elapsed: time.Since(s.assigned)})
+		s.serves.Store(&Event{Kind: Served, Node: s.node, Revision: s.target.Pair, Named: s.names(), Elapsed: time.Since(s.assigned)})
 		s.proxy.mu.Lock()
 		defer s.proxy.mu.Unlock()
 		s.proxy.report()

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	healthv3 "github.com/envoyproxy/go-control-plane/envoy/service/health/v3"
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/service/metrics/v3"
@@ -56,6 +57,7 @@ type Server struct {
 	mu        sync.Mutex
 	streams   int
 	unmatched int
+	connected int               // nodes that have a stream
 	proxies   map[string]*proxy // by node id
 	absent    list.List         // of absent, those that left first in front
 
@@ -131,6 +133,26 @@ func (s *Server) Unmatched(nodeID string) {
 		s.counts.refusedUnmatched.Add(1)
 		p.cut(status.Errorf(codes.ResourceExhausted, "no fleet matches node %q, and the server holds %d such nodes already", nodeID, held-1))
 	}
+}
+
+// Node is the node that a connected proxy says it is, nil where none with this id is
+// connected. Nobody may write to it.
+func (s *Server) Node(nodeID string) *corev3.Node {
+	if p := s.proxy(nodeID); p != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if n := len(p.sessions); n > 0 {
+			return p.sessions[n-1].node
+		}
+	}
+	return nil
+}
+
+// Connected is how many proxies are connected, by node id.
+func (s *Server) Connected() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connected
 }
 
 func (s *Server) proxy(nodeID string) *proxy {

@@ -150,7 +150,7 @@ func (s *Server) SayAgain(nodeID string) {
 	if p := s.proxy(nodeID); p != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.told = ""
+		p.told = snapshot.Pair{}
 		p.report()
 	}
 }

@@ -132,17 +132,17 @@ func TestEachProcessCounts(t *testing.T) {
 		older.Close()
 		h.Assign("a", good)
 		e := h.expect(Served, "a")
-		if e.Revision == bad.ID { // the one that is left may have taken it before it was refused
+		if e.Revision == bad.Pair { // the one that is left may have taken it before it was refused
 			e = h.expect(Served, "a")
 		}
-		if e.Revision != good.ID {
+		if e.Revision != good.Pair {
 			t.Errorf("%+v", e)
 		}
 		h.beside(older, good)
 		older.Close() // which is the newest now
 		h.expect(Connected, "a")
 		h.Assign("a", good)
-		if e := h.expect(Served, "a"); e.Revision != good.ID {
+		if e := h.expect(Served, "a"); e.Revision != good.Pair {
 			t.Errorf("%+v", e)
 		}
 	})

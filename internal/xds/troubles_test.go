@@ -82,7 +82,7 @@ func TestTroubleIsRetried(t *testing.T) {
 			busy.Store(try == 1)
 			h.Retry("a")
 		}
-		if e := h.expect(Served, "a"); e.Revision != target.ID {
+		if e := h.expect(Served, "a"); e.Revision != target.Pair {
 			t.Errorf("served %s", e.Revision)
 		}
 	})

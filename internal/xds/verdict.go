@@ -121,7 +121,7 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 	}
 	st.doubt(versions, p)
 	s.halted.Store(s.target != nil && s.target.ID == p.revision)
-	s.tell(Event{Kind: Rejected, Revision: p.revision, Resource: v.Resource, Message: v.Message, Trouble: trouble})
+	s.tell(Event{Kind: Rejected, Revision: p.pair, Resource: v.Resource, Message: v.Message, Trouble: trouble})
 }
 
 // doubt forgets which versions a proxy has: of a response that it refuses an Envoy

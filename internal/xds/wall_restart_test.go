@@ -52,12 +52,12 @@ func TestServedIsSaidAgain(t *testing.T) {
 		h.start(p, "p", snap)
 		h.Assign("p", snap)
 		h.SayAgain("p")
-		if e := h.expect(Served, "p"); e.Revision != snap.ID {
+		if e := h.expect(Served, "p"); e.Revision != snap.Pair {
 			t.Errorf("served %s, want %s", e.Revision, snap.ID)
 		}
 		h.Assign("p", listeners(t, "next:81"))
 		h.SayAgain("p")
-		if e := h.expect(Served, "p"); e.Revision == snap.ID {
+		if e := h.expect(Served, "p"); e.Revision == snap.Pair {
 			t.Errorf("it is said to serve %s, and is to have another", e.Revision)
 		}
 	})
