@@ -8,9 +8,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/waxwing-xds/waxwing/bench/gauge"
 )
 
 // command is what the benchmark tells one of its processes, in a line of JSON.
@@ -56,7 +57,7 @@ func start(ctx context.Context, args ...string) (*process, error) {
 	}
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = gauge.EndsWithParent()
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

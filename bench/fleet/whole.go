@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/bench/gauge"
@@ -124,7 +123,7 @@ func (w *whole) serve(ctx context.Context) error {
 	w.server = exec.CommandContext(ctx, "bin/xds", "serve", "--config", os.DevNull, "--fleet", filepath.Join(w.dir, "fleet.yaml"),
 		"--state", filepath.Join(w.dir, "state"), "--listen", w.listen, "--admin", w.admin, "--log-level", "warn")
 	w.server.Stderr = log
-	w.server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	w.server.SysProcAttr = gauge.EndsWithParent()
 	if err := w.server.Start(); err != nil {
 		return err
 	}

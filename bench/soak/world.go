@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -89,7 +88,7 @@ func (w *world) serve(ctx context.Context) error {
 	w.server = exec.CommandContext(ctx, "bin/xds", "serve", "--config", os.DevNull, "--fleet", w.path("fleet.yaml"), "--state", w.path("state"),
 		"--listen", w.listen, "--admin", w.admin, "--push-timeout", pushTimeout.String(), "--push-budget-bytes", "20000000", "--log-level", "error")
 	w.server.Stderr = log
-	w.server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	w.server.SysProcAttr = gauge.EndsWithParent()
 	if err := w.server.Start(); err != nil {
 		return err
 	}
