@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"testing"
@@ -33,10 +34,13 @@ const VersionVariable = "WAXWING_ENVOY_VERSION"
 const atOnce = 3
 
 func TestMain(m *testing.M) {
-	code := 1
 	if err := flag.Set("test.parallel", strconv.Itoa(atOnce*runtime.NumCPU())); err != nil { // -parallel comes later, and wins
 		panic(err)
 	}
+	if runsNone() {
+		os.Exit(m.Run())
+	}
+	code := 1
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 	} else if err := chooseTests(); err != nil {
@@ -47,6 +51,25 @@ func TestMain(m *testing.M) {
 	os.RemoveAll(buildDir)
 	os.Exit(code)
 }
+
+// runsNone is whether no test here has a name that -run asks for, so that a run of
+// another package's tests neither installs an Envoy nor builds a server.
+func runsNone() bool {
+	flag.Parse()
+	if flag.Lookup("test.list").Value.String() != "" {
+		return true
+	}
+	run := flag.Lookup("test.run").Value.String()
+	if run == "" {
+		return false
+	}
+	names := subtests.ReplaceAllString(run, "")
+	found, err := exec.Command(os.Args[0], "-test.list", names).Output()
+	return err == nil && len(found) == 0
+}
+
+// subtests is what of a -run pattern is about subtests.
+var subtests = regexp.MustCompile(`/[^|]*`)
 
 func prepare() (err error) {
 	progress := func(s string) { fmt.Fprintln(os.Stderr, "e2e:", s) }
