@@ -1,4 +1,4 @@
-# xds, and nothing else:  docker build -t xds --build-arg VERSION=1.2.3 .
+# xds, and nothing else:  docker build -t xds --build-arg VERSION=1.2.3 --build-arg COMMIT=… --build-arg DATE=… .
 #
 # For BuildKit and for the builder before it alike, hence no cache mounts: what is
 # slow, the modules and Envoy's API, are layers that a change of the code keeps.
@@ -10,8 +10,9 @@ RUN go mod download
 COPY internal/extensions internal/extensions
 RUN go build ./internal/extensions
 COPY . .
-ARG VERSION=dev
-RUN mkdir -p /out/state && go build -ldflags "-s -w -X main.version=$VERSION" -o /out/xds ./cmd/xds
+# There is no .git here to take them from.
+ARG VERSION COMMIT DATE
+RUN mkdir -p /out/state && go build -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE" -o /out/xds ./cmd/xds
 
 FROM scratch
 COPY --from=build /out/xds /xds
