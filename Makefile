@@ -6,6 +6,9 @@ WASM    := wasm/primeauth/primeauth.wasm
 # whose build of 1.38.3 has no Wasm runtime.
 ENVOYS  := 1.36.4 1.37.0 1.38.2 1.38.3 1.39.3 1.40.0
 LINTER  := v2.15.0
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
+# Where golangci-lint is to look at the files of the other system as well.
+OTHER   := $(if $(filter Darwin,$(shell uname)),linux,darwin)
 
 .PHONY: help
 help: ## list the targets
@@ -20,6 +23,14 @@ demo: ## control plane, echo service and three real Envoys (PROXIES=8 for eight)
 .PHONY: build
 build: ## the server, bin/xds
 	$(GO) build -o bin/xds ./cmd/xds
+
+# What `xds version` says of a release. A checkout that was changed is none.
+RELEASE  = $(shell git describe --tags --always --dirty)
+DIST     = -s -w -X main.version=$(RELEASE) -X main.commit=$(shell git rev-parse HEAD) -X main.date=$(shell git log -1 --format=%cI)
+.PHONY: dist
+dist: ## the server for each platform, as released: bin/xds-OS-ARCH
+	@for p in $(PLATFORMS); do echo "bin/xds-$${p%/*}-$${p#*/}"; \
+	CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -trimpath -ldflags '$(DIST)' -o bin/xds-$${p%/*}-$${p#*/} ./cmd/xds || exit 1; done
 
 # FILTER=rust builds the Rust one; it needs a wasm32 target, and says how to get it.
 # BREAK=allow, deny or crash builds a Go one that is broken, to see it stopped.
@@ -38,13 +49,24 @@ test: build lint ## everything: builds, lints, unit tests and real Envoys, under
 	$(GO) test -race -count=1 -timeout 30m ./...
 	$(GO) test -count=1 ./internal/chains
 
+# Without real Envoys, Rust and the thousand chains: no network, once Go's modules are there.
+.PHONY: unit
+unit: ## the unit tests, in under a minute: no Envoy, no Rust, no network
+	$(GO) test -count=1 -skip '^TestEnvoy' $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/chains$$' -e '/primeauth$$')
+	$(GO) test -count=1 ./internal/chains -chains 10
+
 .PHONY: test-envoys
 test-envoys: ## the tests on real Envoys, on each supported version of it
 	@for v in $(ENVOYS); do echo "Envoy $$v"; WAXWING_ENVOY_VERSION=$$v $(GO) test -count=1 -timeout 20m ./e2e || exit 1; done
 
 .PHONY: lint
-lint: .tools/golangci-lint-$(LINTER) ## golangci-lint, as .golangci.yml says
+lint: .tools/golangci-lint-$(LINTER) vet ## golangci-lint, as .golangci.yml says, for Linux and macOS
 	$< run ./...
+	GOOS=$(OTHER) $< run ./...
+
+.PHONY: vet
+vet: ## go vet, for Linux and macOS, whichever this is
+	@for p in $(filter-out linux/arm64,$(PLATFORMS)); do echo "go vet for $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; done
 
 .tools/golangci-lint-$(LINTER):
 	GOBIN=$(CURDIR)/.tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER)
