@@ -32,6 +32,10 @@ type Kind struct {
 	// when nothing names it any more; taken away sooner, requests on connections that
 	// a replaced listener still drains would fail.
 	Removed bool
+	// Denied says that proxies ask for some as their users name them, and let these users wait.
+	// So by delta, once a proxy has all of a target, it is told which of those that it asks
+	// for do not exist. What it still uses of them it keeps.
+	Denied bool
 	// Whole says that a state-of-the-world response is the whole set: what it does
 	// not have is gone.
 	Whole bool
@@ -81,7 +85,7 @@ var Kinds = []*Kind{
 	},
 	{
 		Name: "secret", Section: "secrets", Type: resource.SecretType, Stage: stageClusters,
-		message: &tlsv3.Secret{}, name: "name",
+		message: &tlsv3.Secret{}, name: "name", Denied: true,
 		askedBy: []askedBy{{"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig", "sds_config", "name"}},
 	},
 	{

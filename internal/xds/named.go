@@ -95,11 +95,11 @@ func (s *session) offered(st *typeState) []*snapshot.Resource {
 	return all
 }
 
-// absent are the listeners and clusters that a client asks for by name and that do not
-// exist: by delta it is told so, once, rather than left to wait for them. While a first
-// revision is yet to be proven there may be some soon, and nothing is said.
+// absent are the resources that a client asks for by name and that do not exist: by delta
+// it is told so, once, rather than left to wait for them. While a first revision is yet to
+// be proven there may be some soon, and nothing is said.
 func (s *session) absent(st *typeState) []string {
-	if !fleet.KindOf(st.url).Unasked || s.sotw || !s.target.Live() {
+	if s.sotw || !s.target.Live() {
 		return nil
 	}
 	var out []string
@@ -114,7 +114,7 @@ func (s *session) absent(st *typeState) []string {
 
 // tell notes that a push says of resources that they do not exist.
 func (st *typeState) tell(p *push) {
-	for _, name := range p.absent {
+	for _, name := range slices.Concat(p.remove, p.absent) {
 		if st.told == nil {
 			st.told = map[string]bool{}
 		}

@@ -113,3 +113,29 @@ func TestStreamOfItsOwn(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// A secret that a proxy asks for as its users name it, and that does not exist or is gone,
+// is denied: once, by delta, and after all else.
+func TestSecretOnDemand(t *testing.T) {
+	h := serve(t, Limits{})
+	c := h.client("a")
+	secret := strings.Replace(fleetYAML, "  clusters:\n", "  secrets: [{name: known, generic_secret: {secret: {inline_string: x}}}]\n  clusters:\n", 1)
+	h.Assign("a", buildOf(t, strings.ReplaceAll(secret, "%s", "echo"), "module"))
+	c.subscribe(resource.SecretType, "known", "unknown")
+	c.takes(resource.SecretType, []string{"known"}, nil)
+	c.subscribe(resource.ListenerType)
+	c.takes(resource.ListenerType, []string{"ingress"}, nil)
+	c.subscribe(resource.ExtensionConfigType, "auth")
+	c.takes(resource.ExtensionConfigType, []string{"auth"}, nil)
+	c.takes(resource.SecretType, nil, []string{"unknown"})
+	h.expect(Served, "a")
+	c.subscribe(resource.SecretType, "more")
+	c.takes(resource.SecretType, nil, []string{"more"})
+
+	h.Assign("a", build(t, "echo", "another module"))
+	c.takes(resource.ExtensionConfigType, []string{"auth"}, nil)
+	c.takes(resource.SecretType, nil, []string{"known"})
+	h.expect(Served, "a")
+	c.subscribe(resource.SecretType, "unknown") // again
+	c.takes(resource.SecretType, nil, []string{"unknown"})
+}

@@ -51,7 +51,7 @@ func (s *session) advance() {
 		return
 	}
 	for _, url := range slices.Backward(snapshot.Types) { // what refers, before what it referred to
-		if st := s.types[url]; st != nil && fleet.KindOf(url).Removed && s.send(st, s.removals(st)) {
+		if st := s.types[url]; st != nil && s.removes(fleet.KindOf(url)) && s.send(st, s.removals(st)) {
 			return
 		}
 		if url == resource.ListenerType && s.retains() {
@@ -103,7 +103,10 @@ func (s *session) additions(st *typeState) *push {
 			st.bind(r)
 		}
 	}
-	absent := s.absent(st)
+	var absent []string
+	if fleet.KindOf(st.url).Unasked {
+		absent = s.absent(st)
+	}
 	if len(add) == 0 && len(absent) == 0 && !s.hasNone(st) {
 		return nil
 	}
@@ -135,7 +138,12 @@ func with(have map[string]string, add []*snapshot.Resource) map[string]string {
 	return out
 }
 
-// removals are the listeners or clusters that the target does not have.
+// removes is whether the proxy is told what does not exist of a kind, once it has all of a
+// target. An Envoy that speaks state-of-the-world has no way to hear that of a secret: it
+// refuses a response that has none.
+func (s *session) removes(k *fleet.Kind) bool { return k.Removed || k.Denied && !s.sotw }
+
+// removals are the resources that the target does not have.
 func (s *session) removals(st *typeState) *push {
 	if !st.open {
 		return nil
@@ -146,11 +154,15 @@ func (s *session) removals(st *typeState) *push {
 			gone = append(gone, name)
 		}
 	}
-	if len(gone) == 0 && !s.closesAll(st) {
+	var absent []string
+	if fleet.KindOf(st.url).Denied {
+		absent = s.absent(st)
+	}
+	if len(gone)+len(absent) == 0 && !s.closesAll(st) {
 		return nil
 	}
 	slices.Sort(gone)
-	p := &push{url: st.url, revision: s.target.ID, pair: s.target.Pair, fleet: s.licence.fleet, remove: gone, have: without(st.have, gone)}
+	p := &push{url: st.url, revision: s.target.ID, pair: s.target.Pair, fleet: s.licence.fleet, remove: gone, absent: absent, have: without(st.have, gone)}
 	if !s.sotw {
 		return p
 	}
