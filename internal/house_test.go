@@ -31,24 +31,27 @@ var rooms = map[string][]string{
 	"internal/snapshot": {
 		"internal/fleet", "internal/module", "envoy", "github.com/pmezard/go-difflib/difflib", "github.com/cncf/xds/go/udpa/annotations",
 	},
-	"internal/rollout":   {},
-	"internal/store":     {},
-	"internal/bootstrap": {"internal/fleet"},
-	"internal/xds":       {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
-	"internal/deliver":   {"internal/fleet", "internal/snapshot", "internal/xds", "envoy"}, // fleet for what nodes say of themselves
+	"internal/rollout": {},
+	"internal/store":   {},
+	// Whatever talks to a server is built with these, and without the server.
+	"internal/api":         {},
+	"internal/api/apitest": {},
+	"internal/bootstrap":   {"internal/fleet"},
+	"internal/xds":         {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
+	"internal/deliver":     {"internal/fleet", "internal/snapshot", "internal/xds", "envoy"}, // fleet for what nodes say of themselves
 	"internal/control": {
 		"internal/deliver", "internal/fleet", "internal/module", "internal/preflight", "internal/rollout", "internal/snapshot",
 		"internal/watch", "internal/xds", "envoy",
 	},
 	// It shows the streams' figures, which the loop has no part in.
-	"internal/console": {"internal/control", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
+	"internal/console": {"internal/api", "internal/control", "internal/fleet", "internal/rollout", "internal/snapshot", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
 	"internal/envoy":   {"internal/rig/process"},
 	// What a StreamMetricsMessage is made of is a package of its own.
 	"internal/xdstest":     {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},
-	"internal/rig":         {"internal/bootstrap", "internal/envoy", "internal/rig/process"},
+	"internal/rig":         {"internal/api", "internal/bootstrap", "internal/envoy", "internal/rig/process"},
 	"internal/rig/process": {},
-	"internal/chains":      {"internal/bootstrap", "internal/envoy", "internal/rig", "internal/rig/process", "internal/xdstest", "go.yaml.in/yaml/v3"},
-	"cmd/demo":             {"internal/envoy", "internal/rig/process"}, // so that it is built, and says so, before anything large is
+	"internal/chains":      {"internal/api", "internal/bootstrap", "internal/envoy", "internal/rig", "internal/rig/process", "internal/xdstest", "go.yaml.in/yaml/v3"},
+	"cmd/demo":             {"internal/api", "internal/envoy", "internal/rig/process"}, // so that it is built, and says so, before anything large is
 	"cmd/xds":              {"*"},
 	"wasm/primeauth":       {"go.yaml.in/yaml/v3"}, // the vectors, for tests
 	// The filter runs in proxies, not here.
@@ -56,7 +59,7 @@ var rooms = map[string][]string{
 }
 
 // testRooms are of tests and benchmarks only: nothing but those may import them.
-var testRooms = []string{"internal/chains", "internal/xdstest", "internal/envoy", "internal/rig", "internal/rig/process", "wasm/primeauth"}
+var testRooms = []string{"internal/api/apitest", "internal/chains", "internal/xdstest", "internal/envoy", "internal/rig", "internal/rig/process", "wasm/primeauth"}
 
 var groups = map[string][]string{
 	"envoy": {controlPlane, "google.golang.org/protobuf/"},
