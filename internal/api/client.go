@@ -40,7 +40,7 @@ type Client struct {
 // domain socket. Nothing is connected yet.
 func New(address string) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.IdleConnTimeout = 30 * time.Second                 // servers and their clients come and go in tests
+	transport.IdleConnTimeout = 30 * time.Second // servers and their clients come and go in tests
 	base := "http://" + address
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		base = "http://xds"

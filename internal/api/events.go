@@ -54,6 +54,7 @@ const (
 	EventHealed       EventKind = "healed"       // and now can
 	EventUnsaved      EventKind = "unsaved"      // the state directory does not take a fleet's state
 	EventSaved        EventKind = "saved"        // and now does
+	EventMissed       EventKind = "missed"       // one who follows comes back after more than the server keeps
 )
 
 // Events of a fleet, which its history has too.
