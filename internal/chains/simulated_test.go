@@ -256,7 +256,7 @@ func (w *simWorld) serves(f *Fleet) error {
 	if w.files.Unsettled() {
 		return errors.New("the save was not taken")
 	}
-	status, err := w.control.Status(context.Background())
+	status, err := w.control.Status(context.Background(), control.AllProxies)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,17 @@ import (
 // ErrRefused is what a command that can't be carried out wraps.
 var ErrRefused = errors.New("refused")
 
+// NoFleetError is that there is no fleet of a name. It is an ErrRefused.
+type NoFleetError struct{ Name string }
+
+// Error implements error.
+func (e *NoFleetError) Error() string {
+	return fmt.Sprintf("%v: there is no fleet %q", ErrRefused, e.Name)
+}
+
+// Unwrap makes it an ErrRefused.
+func (e *NoFleetError) Unwrap() error { return ErrRefused }
+
 // Command is what a person wants of a fleet's rollout.
 type Command struct {
 	Fleet string       `json:"fleet"` // "" where there is only one
@@ -49,8 +60,10 @@ func (c *Control) Do(ctx context.Context, command Command) error {
 	}
 	select {
 	case c.commands <- r:
+	case <-c.ended:
+		return fmt.Errorf("%s: %w", command.Verb, ErrEnded)
 	case <-ctx.Done():
-		return fmt.Errorf("%s: %w", command.Verb, ctx.Err())
+		return fmt.Errorf("%s: the loop is busy: %w", command.Verb, ctx.Err())
 	}
 	select {
 	case err := <-r.reply:
@@ -146,5 +159,5 @@ func (c *Control) fleetNamed(name string) (*fleetState, error) {
 	if name == "" {
 		return nil, fmt.Errorf("%w: there are %d fleets: say which (--fleet): %s", ErrRefused, len(c.fleets), strings.Join(slices.Sorted(maps.Keys(c.fleets)), ", "))
 	}
-	return nil, fmt.Errorf("%w: there is no fleet %q", ErrRefused, name)
+	return nil, &NoFleetError{name}
 }

@@ -39,9 +39,8 @@ const DefaultGrace = 30 * time.Second
 // Control is the loop. Create it with New, then Run it.
 type Control struct {
 	Config
-	feed    *feed
-	queries chan query
-	built   chan built
+	feed  *feed
+	built chan built
 
 	commands chan request
 	looks    chan func()
@@ -77,7 +76,7 @@ type Control struct {
 // New makes a loop and restores what an earlier one saved.
 func New(c Config) (*Control, error) {
 	control := &Control{
-		Config: c, feed: newFeed(), queries: make(chan query), built: make(chan built),
+		Config: c, feed: newFeed(time.Now()), built: make(chan built),
 		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
 		results: results{ready: make(chan struct{}, 1)}, ended: make(chan struct{}),
 		desired: newDesired(), trials: trials{running: map[string]*trial{}}, drafts: map[string]*draft{}, makings: map[string]*making{},
@@ -131,8 +130,6 @@ func (c *Control) Run(ctx context.Context) error {
 			c.take(r)
 		case look := <-c.looks:
 			look()
-		case q := <-c.queries:
-			c.show(q)
 		case <-ctx.Done():
 			return nil
 		}
@@ -175,33 +172,31 @@ func (c *Control) rebuild(ctx context.Context) {
 	c.retries = nil
 }
 
-// A query is someone who asks for the status.
-type query struct {
-	status chan Status
-	saved  chan struct{} // closed when what the status says is on disk
-}
-
-// show copies the state for who asks, and says when that is on disk.
-func (c *Control) show(q query) {
-	q.status <- c.status()
-	whenSaved(slices.Collect(maps.Values(c.fleets)), func() { close(q.saved) })
-}
-
-// Status asks the loop for a copy of its state. What it says is on disk: a crash right
-// after does not take it back, unless the disk does not take it in time.
-func (c *Control) Status(ctx context.Context) (Status, error) {
-	reply := make(chan Status, 1)
-	q := query{reply, make(chan struct{})}
-	select {
-	case c.queries <- q:
-		status := <-reply
-		patiently(q.saved)
-		return status, nil
-	case <-ctx.Done():
-		return Status{}, fmt.Errorf("asking for the status: %w", ctx.Err())
+// Status asks the loop for a copy of its state, with as many proxies, or AllProxies.
+// What it says is on disk: a crash right after does not take it back, unless the disk
+// does not take it in time.
+func (c *Control) Status(ctx context.Context, proxies int) (Status, error) {
+	var status Status
+	var saved <-chan struct{}
+	done := make(chan struct{})
+	if err := c.ask(ctx, "the status", func() { status, saved = c.show(proxies); close(done) }); err != nil {
+		return Status{}, err
 	}
+	<-done
+	patiently(saved)
+	return status, nil
 }
 
-// Subscribe returns what happens from now on. A subscriber that does not keep up
-// is cut off: its channel is closed. Call stop when done.
-func (c *Control) Subscribe() (records <-chan Record, stop func()) { return c.feed.subscribe() }
+// show copies the state for who asks; saved is closed when that is on disk.
+func (c *Control) show(proxies int) (status Status, saved <-chan struct{}) {
+	done := make(chan struct{})
+	whenSaved(slices.Collect(maps.Values(c.fleets)), func() { close(done) })
+	return c.status(proxies), done
+}
+
+// Subscribe returns what happens from now on or, with the ID of a record, since that.
+// A subscriber that does not keep up is cut off: its channel is closed. Call stop when
+// done.
+func (c *Control) Subscribe(after string) (records <-chan Record, stop func(), err error) {
+	return c.feed.subscribe(after)
+}

@@ -101,7 +101,7 @@ func TestBuildOfWhatWasOnDisk(t *testing.T) {
 	late := nextBuild(t, c)
 	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte("fleet: [")})
 	c.finished(late)
-	s := c.status()
+	s := c.status(AllProxies)
 	if len(s.Fleets) != 1 || !strings.Contains(s.Fleets[0].Problem, "fleet.yaml:1") {
 		t.Errorf("the problem on disk is gone: %+v", s)
 	}
@@ -110,7 +110,7 @@ func TestBuildOfWhatWasOnDisk(t *testing.T) {
 	}
 	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
 	c.finished(nextBuild(t, c))
-	if s := c.status(); s.Fleets[0].Problem != "" || s.Fleets[0].Candidate.ID == "" {
+	if s := c.status(AllProxies); s.Fleets[0].Problem != "" || s.Fleets[0].Candidate.ID == "" {
 		t.Errorf("the next good save does not heal it: %+v", s.Fleets[0])
 	}
 }
@@ -163,7 +163,7 @@ func TestWarmedSincePush(t *testing.T) {
 	n := &nodeState{node: &corev3.Node{Id: "late"}, fleet: "edge"}
 	c.nodes["late"] = n
 	c.assign(s, "late")
-	records, unsubscribe := c.feed.subscribe()
+	records, unsubscribe, _ := c.feed.subscribe("") // "" is understood
 	defer unsubscribe()
 	c.served(s, n, snapshot.Pair{Live: snapshot.Ref{ID: "old"}, Shadow: snapshot.Ref{ID: "new"}})
 	r := <-records

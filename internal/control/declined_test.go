@@ -165,7 +165,7 @@ func TestMoveTakenBackMidway(t *testing.T) {
 // where it is served to nobody; and beforehand.
 func TestLastProxyLostByAnEdit(t *testing.T) {
 	c, _ := twoFleets(t)
-	records, stop := c.Subscribe()
+	records, stop, _ := c.Subscribe("") // "" is understood
 	defer stop()
 	c.saves(t, 1, map[string]string{"inner.yaml": fileOfFleet("inner", "{cluster: nowhere}", 2)})
 	c.follow()

@@ -102,7 +102,7 @@ func TestRevisionComesBackWhileItIsRemoved(t *testing.T) {
 // and is there when it does.
 func TestDiskThatFailsAndHeals(t *testing.T) {
 	c, path := idleIn(t, t.TempDir())
-	records, unsubscribe := c.feed.subscribe()
+	records, unsubscribe, _ := c.feed.subscribe("") // "" is understood
 	defer unsubscribe()
 	for _, folder := range []string{"fleets", "revisions"} { // no folder can be made where a file is
 		if err := os.WriteFile(filepath.Join(path, folder), nil, 0o600); err != nil {
@@ -112,7 +112,7 @@ func TestDiskThatFailsAndHeals(t *testing.T) {
 	change(t, c, fleetYAML)
 	c.accept(0, 1)
 	c.disk()
-	status := c.status().Fleets[0]
+	status := c.status(AllProxies).Fleets[0]
 	if !strings.Contains(status.Unsaved, "saving") || status.UnsavedSince.IsZero() {
 		t.Errorf("the status does not say that nothing is saved: %+v", status)
 	}
@@ -138,7 +138,7 @@ func TestDiskThatFailsAndHeals(t *testing.T) {
 		}
 	}
 	due()
-	if status := c.status().Fleets[0]; status.Unsaved != "" || status.Serving.ID == "" {
+	if status := c.status(AllProxies).Fleets[0]; status.Unsaved != "" || status.Serving.ID == "" {
 		t.Errorf("the disk is well, and the status says %+v", status)
 	}
 	if _, err := c.Store.Load(fleetFileName("edge")); err != nil {
@@ -193,18 +193,17 @@ func TestStatusIsToldWhenSaved(t *testing.T) {
 	change(t, c, fleetYAML)
 	c.disk()
 	c.step(c.fleets["edge"], rollout.Command{Verb: rollout.Abort, By: "ann"})
-	q := query{make(chan Status, 1), make(chan struct{})}
-	c.show(q)
-	if s := <-q.status; len(s.Fleets[0].Rejected) != 1 {
+	s, saved := c.show(AllProxies)
+	if len(s.Fleets[0].Rejected) != 1 {
 		t.Fatalf("it is not rejected: %+v", s.Fleets[0])
 	}
 	select {
-	case <-q.saved:
+	case <-saved:
 		t.Fatal("it is told before it is saved")
 	default:
 	}
 	c.disk()
-	<-q.saved
+	<-saved
 	if data, err := c.Store.Load(fleetFileName("edge")); err != nil || !strings.Contains(string(data), "aborted by ann") {
 		t.Errorf("not in the state: %v", err)
 	}

@@ -1,6 +1,11 @@
 package control
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,6 +23,8 @@ type Record struct {
 	Message  string    `json:"message,omitempty"`
 	// Timings of a change, in the order in which they come to pass.
 	Timings *Timings `json:"timings,omitempty"`
+	// ID names the record, for who goes on behind it; see Subscribe.
+	ID string `json:"id,omitempty"`
 }
 
 // The kinds of Record, besides those of rollout.Kind.
@@ -31,6 +38,7 @@ const (
 	Healed       = "healed"       // and now can
 	Unsaved      = "unsaved"      // the state directory does not take a fleet's state
 	Saved        = "saved"        // and now does
+	Missed       = "missed"       // a follower comes back after more than is kept
 )
 
 // Timings are the moments of a change.
@@ -43,27 +51,71 @@ type Timings struct {
 	Accepted time.Time `json:"accepted,omitzero"` // a proxy said so
 }
 
-// feedBuffer is how many records a subscriber may be behind.
+// feedBuffer is how many records a subscriber may be behind, and how many are kept for
+// one that comes back.
 const feedBuffer = 1024
 
+// A feed passes records on to who follows along. It numbers them, so that a follower who
+// was cut off, or whose connection was, goes on where it was. The numbers begin anew with
+// the server: life tells its records from those of the one before.
 type feed struct {
 	mu          sync.Mutex
+	life        string
+	last        int      // the number of the newest record
+	kept        []Record // the newest, oldest first
 	subscribers map[chan Record]bool
 }
 
-func newFeed() *feed { return &feed{subscribers: map[chan Record]bool{}} }
+func newFeed(began time.Time) *feed {
+	return &feed{life: strconv.FormatInt(began.UnixMilli(), 36), subscribers: map[chan Record]bool{}}
+}
 
-func (f *feed) subscribe() (<-chan Record, func()) {
-	ch := make(chan Record, feedBuffer)
+// ErrNoRecord is that what should be the ID of a record is none.
+var ErrNoRecord = errors.New("not the ID of an event")
+
+// subscribe begins behind a record, with the next one where after is "".
+func (f *feed) subscribe(after string) (<-chan Record, func(), error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	missed, err := f.since(after)
+	if err != nil {
+		return nil, nil, err
+	}
+	ch := make(chan Record, feedBuffer+len(missed))
+	for _, r := range missed {
+		ch <- r
+	}
 	f.subscribers[ch] = true
 	return ch, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.subscribers, ch)
-	}
+	}, nil
 }
+
+// since are the records behind one. It begins with one of the kind Missed where there
+// were more, which are not kept or were another server's.
+func (f *feed) since(after string) ([]Record, error) {
+	if after == "" {
+		return nil, nil
+	}
+	life, text, _ := strings.Cut(after, "-")
+	number, err := strconv.Atoi(text)
+	if err != nil || number < 0 {
+		return nil, fmt.Errorf("%q is %w", after, ErrNoRecord)
+	}
+	oldest := f.last - len(f.kept) // the number before it
+	if life == f.life && number >= oldest {
+		return f.kept[min(number-oldest, len(f.kept)):], nil
+	}
+	gap := Record{Time: time.Now(), Kind: Missed, ID: f.id(oldest), Message: "what happened between is not kept; the histories have what is of a rollout"}
+	if life != f.life {
+		gap.Message = "the server was started anew: " + gap.Message
+	}
+	return append([]Record{gap}, f.kept...), nil
+}
+
+func (f *feed) id(number int) string { return f.life + "-" + strconv.Itoa(number) }
 
 func (f *feed) put(r Record) {
 	if r.Time.IsZero() {
@@ -71,6 +123,11 @@ func (f *feed) put(r Record) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.last++
+	r.ID = f.id(f.last)
+	if f.kept = append(f.kept, r); len(f.kept) >= 2*feedBuffer { // seldom, as it copies them
+		f.kept = slices.Clone(f.kept[len(f.kept)-feedBuffer:])
+	}
 	for ch := range f.subscribers {
 		select {
 		case ch <- r:

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -9,6 +10,21 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
+
+// ErrEnded is what is answered once the loop has ended.
+var ErrEnded = errors.New("the server is ending")
+
+// ask has the loop call a function.
+func (c *Control) ask(ctx context.Context, what string, look func()) error {
+	select {
+	case c.looks <- look:
+		return nil
+	case <-c.ended:
+		return fmt.Errorf("asking for %s: %w", what, ErrEnded)
+	case <-ctx.Done():
+		return fmt.Errorf("asking for %s: the loop is busy: %w", what, ctx.Err())
+	}
+}
 
 // look has the loop call a function that reads the state of a fleet; "" names the
 // only one.
@@ -24,10 +40,8 @@ func (c *Control) look(ctx context.Context, fleet string, read func(*fleetState)
 		done <- nil
 		whenSaved([]*fleetState{s}, func() { close(saved) })
 	}
-	select {
-	case c.looks <- look:
-	case <-ctx.Done():
-		return fmt.Errorf("asking for a fleet: %w", ctx.Err())
+	if err := c.ask(ctx, "a fleet", look); err != nil {
+		return err
 	}
 	if err := <-done; err != nil {
 		return err

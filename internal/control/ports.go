@@ -65,7 +65,8 @@ type Delivery interface {
 	// HealthOpen is whether a proxy can be asked checks.
 	HealthOpen(node string) bool
 
-	// Proxies are those that are connected; Stats are figures for operators.
-	Proxies() []xds.ProxyStatus
+	// ProxiesOf are those of some node ids that are connected, in the order of the ids;
+	// Stats are figures for operators.
+	ProxiesOf(ids []string) []xds.ProxyStatus
 	Stats() xds.Stats
 }

@@ -3,7 +3,6 @@ package control
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -32,12 +31,10 @@ const maxNamed = 5
 // Preview says which connected proxies would move if these files were served.
 func (c *Control) Preview(ctx context.Context, claims []Claim) ([]Move, error) {
 	reply := make(chan []Move, 1)
-	select {
-	case c.looks <- func() { reply <- c.preview(claims) }:
-		return <-reply, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("asking which proxies would move: %w", ctx.Err())
+	if err := c.ask(ctx, "moves", func() { reply <- c.preview(claims) }); err != nil {
+		return nil, err
 	}
+	return <-reply, nil
 }
 
 func (c *Control) preview(claims []Claim) []Move {

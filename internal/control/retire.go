@@ -22,7 +22,7 @@ var fleetVerbs = []rollout.Verb{Retire, Forget}
 func (c *Control) fleetCommand(command Command) error {
 	s := c.fleets[command.Fleet]
 	if s == nil {
-		return fmt.Errorf("%w: there is no fleet %q", ErrRefused, command.Fleet)
+		return &NoFleetError{command.Fleet}
 	}
 	if command.Verb == Forget {
 		return c.forget(s)

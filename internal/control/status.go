@@ -19,6 +19,8 @@ type Status struct {
 	Problems map[string]string `json:"problems,omitempty"` // by file, of files that no fleet was ever read from
 	// Unsettled says that what is on disk is being read: there may be another fleet.
 	Unsettled bool `json:"unsettled"`
+	// Next is Pick.After of those proxies that are left out; "": none is.
+	Next string `json:"next,omitempty"`
 }
 
 // FleetStatus is one fleet.
@@ -114,17 +116,16 @@ const (
 	StateKept    State = "kept"       // it keeps what it runs: no fleet's match claims it any more
 )
 
-// status copies the state for someone who asked.
-func (c *Control) status() Status {
-	out := Status{Fleets: []FleetStatus{}, Proxies: []ProxyStatus{}, Problems: maps.Clone(c.problems), Unsettled: c.Watcher.Unsettled()}
+// status copies the state for someone who asked, with the first proxies.
+func (c *Control) status(proxies int) Status {
+	page := c.page(Pick{Limit: proxies})
+	out := Status{
+		Fleets: []FleetStatus{}, Proxies: page.Proxies, Next: page.Next,
+		Problems: maps.Clone(c.problems), Unsettled: c.Watcher.Unsettled(),
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		delete(out.Problems, name)
 		out.Fleets = append(out.Fleets, c.fleetStatus(c.fleets[name]))
-	}
-	for _, p := range c.delivery.Proxies() {
-		if n := c.nodes[p.Node.GetId()]; n != nil {
-			out.Proxies = append(out.Proxies, c.proxyStatus(n, p))
-		}
 	}
 	return out
 }

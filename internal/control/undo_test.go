@@ -105,7 +105,7 @@ func TestKeptRevisions(t *testing.T) {
 // Each save has an event that says what came of it.
 func TestEachSaveHasAnEvent(t *testing.T) {
 	c := idle(t)
-	records, stop := c.Subscribe()
+	records, stop, _ := c.Subscribe("") // "" is understood
 	defer stop()
 	last := func() Record {
 		var last Record

@@ -46,7 +46,7 @@ type Revisions interface {
 type Streams interface {
 	Node(id string) *corev3.Node
 	Connected() int
-	Proxies() []xds.ProxyStatus
+	ProxiesOf(ids []string) []xds.ProxyStatus
 	Stats() xds.Stats
 	HealthOpen(id string) bool
 	Ready() <-chan struct{}

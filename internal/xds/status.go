@@ -1,8 +1,6 @@
 package xds
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -24,22 +22,23 @@ type ProxyStatus struct {
 	HealthAt, MetricsAt time.Time
 }
 
-// Proxies lists the connected proxies by node id.
-func (s *Server) Proxies() []ProxyStatus {
+// ProxiesOf lists those of some proxies that are connected, in the order of the ids.
+func (s *Server) ProxiesOf(ids []string) []ProxyStatus {
 	s.mu.Lock()
-	proxies := make([]*proxy, 0, len(s.proxies))
-	for _, p := range s.proxies {
-		proxies = append(proxies, p)
+	proxies := make([]*proxy, 0, len(ids))
+	for _, id := range ids {
+		if p := s.proxies[id]; p != nil {
+			proxies = append(proxies, p)
+		}
 	}
 	s.mu.Unlock()
-	var out []ProxyStatus
+	out := make([]ProxyStatus, 0, len(proxies))
 	for _, p := range proxies {
 		if status, ok := p.status(); ok {
 			s.evidence.fill(&status)
 			out = append(out, status)
 		}
 	}
-	slices.SortFunc(out, func(a, b ProxyStatus) int { return cmp.Compare(a.Node.GetId(), b.Node.GetId()) })
 	return out
 }
 
