@@ -158,7 +158,7 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error { return loop.Run(ctx) })
 	g.Go(func() error { return serveGRPC(ctx, server, grpcListener) })
-	g.Go(func() error { return serveHTTP(ctx, console.Handler(log, loop), adminListener) })
+	g.Go(func() error { return serveHTTP(ctx, console.Handler(log, loop, server.Stats), adminListener) })
 	err = g.Wait()
 	log.Info("xds has stopped")
 	return err

@@ -1,151 +1,168 @@
-// Package console is the server's admin API, over HTTP: what people and scripts
-// ask it. It reads copies, and changes nothing but by sending the loop a command.
+// Package console serves the admin API, over HTTP: what people and scripts ask the
+// server. It reads copies, and changes nothing but by sending the loop a command. What
+// goes over the wire is in package api; here the loop's own types become those.
 package console
 
 import (
-	"encoding/json"
-	"errors"
+	"context"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
+	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
-// Handler serves the admin API:
-//
-//	GET /v1/status  the fleets and the connected proxies, as control.Status
-//	GET /v1/events  what happens from now on, a control.Record a line (NDJSON)
-//	GET /v1/history?fleet=NAME  what happened to a fleet, as a list of rollout.Entry
-//	GET /v1/diff?fleet=NAME     what its candidate changes, as control.Difference
-//	POST /v1/moves              of a list of control.Claim: which proxies would change fleets, as a list of control.Move
-//	POST /v1/commands           carries a control.Command out; 409 and why where it is refused
-//	GET /healthz    200 while the server runs
-//	GET /readyz     200 once there is a revision to serve, else 503
-//	GET /metrics    figures for Prometheus, all named waxwing_… but Go's own
-func Handler(log *slog.Logger, c *control.Control) http.Handler {
-	h := &handler{log: log, control: c}
+// A Loop is who knows: a *control.Control, or a test's stand-in. Its errors wrap
+// control.ErrRefused, or are a *control.NoFleetError; any other is that it can't say.
+type Loop interface {
+	Status(ctx context.Context, proxies int) (control.Status, error)
+	Proxies(ctx context.Context, pick control.Pick) (control.Page, error)
+	History(ctx context.Context, fleet string) ([]rollout.Entry, error)
+	Diff(ctx context.Context, fleet string) (control.Difference, error)
+	Preview(ctx context.Context, claims []control.Claim) ([]control.Move, error)
+	Do(ctx context.Context, command control.Command) error
+	Subscribe(after string) (records <-chan control.Record, stop func(), err error)
+}
+
+// patience is how long the loop may take for an answer: who asks is told why before they
+// give up (api.DefaultTimeout), and a scrape ends.
+const patience = 8 * time.Second
+
+// Handler serves the admin API: the paths are in package api, and docs/operating.md tells
+// users of them. Every answer that is not what was asked for is an api.Error.
+func Handler(log *slog.Logger, loop Loop, stats func() xds.Stats) http.Handler {
+	h := &handler{log: log, loop: loop}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", h.status)
-	mux.HandleFunc("GET /v1/events", h.events)
-	mux.HandleFunc("GET /v1/history", h.history)
-	mux.HandleFunc("GET /v1/diff", h.diff)
-	mux.HandleFunc("POST /v1/moves", h.moves)
-	mux.HandleFunc("POST /v1/commands", h.command)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	mux.HandleFunc("GET /readyz", h.ready)
-	mux.Handle("GET /metrics", metrics(log, c.XDS.Stats, c.Status))
+	get := func(path string, answer answerer, params ...string) {
+		mux.Handle(path, h.only(http.MethodGet, h.answers(answer, params)))
+	}
+	get(api.PathStatus, h.status, api.ParamLimit)
+	get(api.PathProxies, h.proxies, api.ParamFleet, api.ParamLimit, api.ParamAfter)
+	get(api.PathHistory, h.history, api.ParamFleet)
+	get(api.PathDiff, h.diff, api.ParamFleet)
+	get(api.PathReady, h.ready)
+	get(api.PathHealth, func(context.Context, *http.Request) (any, error) { return nil, nil })
+	mux.Handle(api.PathMoves, h.only(http.MethodPost, h.answers(h.moves, nil)))
+	mux.Handle(api.PathCommands, h.only(http.MethodPost, h.answers(h.command, nil)))
+	mux.Handle(api.PathEvents, h.only(http.MethodGet, h.events))
+	mux.Handle(api.PathMetrics, h.only(http.MethodGet, h.metrics(stats)))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		h.refuse(w, api.NewError(api.CodeNotFound, "there is no "+r.URL.Path))
+	})
 	return mux
 }
 
 type handler struct {
-	log     *slog.Logger
-	control *control.Control
+	log  *slog.Logger
+	loop Loop
 }
 
-func (h *handler) status(w http.ResponseWriter, r *http.Request) {
-	status, err := h.control.Status(r.Context())
-	h.answer(w, status, err)
+// An answerer answers a question: with what is written as JSON, with nil where it is
+// enough that there is no error, or with one.
+type answerer func(context.Context, *http.Request) (any, error)
+
+// only lets questions of one method through; HEAD is a GET whose answer is not read.
+func (h *handler) only(method string, next http.HandlerFunc) http.HandlerFunc {
+	allowed := []string{method}
+	if method == http.MethodGet {
+		allowed = append(allowed, http.MethodHead)
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(allowed, r.Method) {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			h.refuse(w, api.NewError(api.CodeMethodNotAllowed, r.URL.Path+" is asked by "+method))
+			return
+		}
+		next(w, r)
+	}
 }
 
-func (h *handler) history(w http.ResponseWriter, r *http.Request) {
-	entries, err := h.control.History(r.Context(), r.URL.Query().Get("fleet"))
-	h.answer(w, entries, err)
+// answers has a question answered in time, and the answer written. params are those that
+// it knows.
+func (h *handler) answers(answer answerer, params []string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		defer cancel()
+		value, err := any(nil), known(r, params)
+		if err == nil {
+			value, err = answer(ctx, r)
+		}
+		switch {
+		case err != nil:
+			h.refuse(w, err)
+		case value == nil && r.Method == http.MethodPost:
+			w.WriteHeader(http.StatusNoContent)
+		case value != nil:
+			h.write(w, http.StatusOK, "application/json", value)
+		}
+	}
 }
 
-func (h *handler) diff(w http.ResponseWriter, r *http.Request) {
-	difference, err := h.control.Diff(r.Context(), r.URL.Query().Get("fleet"))
-	h.answer(w, difference, err)
+func (h *handler) status(ctx context.Context, r *http.Request) (any, error) {
+	limit, err := limitOf(r, control.AllProxies, 0)
+	if err != nil {
+		return nil, err
+	}
+	status, err := h.loop.Status(ctx, limit)
+	return statusOf(status), err
+}
+
+func (h *handler) proxies(ctx context.Context, r *http.Request) (any, error) {
+	limit, err := limitOf(r, api.DefaultLimit, 1)
+	if err != nil {
+		return nil, err
+	}
+	query := r.URL.Query()
+	page, err := h.loop.Proxies(ctx, control.Pick{Fleet: query.Get(api.ParamFleet), After: query.Get(api.ParamAfter), Limit: limit})
+	return api.ProxyPage{Proxies: list(page.Proxies, proxyOf), Next: page.Next}, err
+}
+
+func (h *handler) history(ctx context.Context, r *http.Request) (any, error) {
+	entries, err := h.loop.History(ctx, r.URL.Query().Get(api.ParamFleet))
+	return list(entries, entryOf), err
+}
+
+func (h *handler) diff(ctx context.Context, r *http.Request) (any, error) {
+	difference, err := h.loop.Diff(ctx, r.URL.Query().Get(api.ParamFleet))
+	return differenceOf(difference), err
 }
 
 // moves answers a question, and changes nothing.
-func (h *handler) moves(w http.ResponseWriter, r *http.Request) {
-	var claims []control.Claim
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxClaims))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&claims); err != nil {
-		http.Error(w, "not a list of claims: "+err.Error(), http.StatusBadRequest)
-		return
+func (h *handler) moves(ctx context.Context, r *http.Request) (any, error) {
+	var claims []api.Claim
+	if err := read(r, maxClaims, "a list of claims", &claims); err != nil {
+		return nil, err
 	}
-	moves, err := h.control.Preview(r.Context(), claims)
-	h.answer(w, moves, err)
+	moves, err := h.loop.Preview(ctx, list(claims, claimOf))
+	return list(moves, moveOf), err
 }
 
-// maxClaims is the size of a question about moves, in bytes.
-const maxClaims = 4 << 20
+func (h *handler) command(ctx context.Context, r *http.Request) (any, error) {
+	var command api.Command
+	if err := isJSON(r, "a command"); err != nil {
+		return nil, err
+	}
+	if err := read(r, maxCommand, "a command", &command); err != nil {
+		return nil, err
+	}
+	return nil, h.loop.Do(ctx, commandOf(command))
+}
 
-func (h *handler) answer(w http.ResponseWriter, value any, err error) {
+// ready is for health checks.
+func (h *handler) ready(ctx context.Context, _ *http.Request) (any, error) {
+	status, err := h.loop.Status(ctx, 0)
 	if err != nil {
-		http.Error(w, err.Error(), statusOf(err))
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(value); err != nil {
-		h.log.Debug("an answer did not reach who asked", "error", err)
-	}
-}
-
-// maxCommand is the size of a command, in bytes.
-const maxCommand = 64 << 10
-
-func (h *handler) command(w http.ResponseWriter, r *http.Request) {
-	// A page in someone's browser can send a form here, but not JSON.
-	if r.Header.Get("Content-Type") != "application/json" {
-		http.Error(w, "a command is JSON (Content-Type: application/json)", http.StatusUnsupportedMediaType)
-		return
-	}
-	var command control.Command
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxCommand))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&command); err != nil {
-		http.Error(w, "not a command: "+err.Error(), http.StatusBadRequest)
-		return
-	}
-	if err := h.control.Do(r.Context(), command); err != nil {
-		http.Error(w, err.Error(), statusOf(err))
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
-
-func statusOf(err error) int {
-	if errors.Is(err, control.ErrRefused) {
-		return http.StatusConflict
-	}
-	return http.StatusServiceUnavailable
-}
-
-func (h *handler) ready(w http.ResponseWriter, r *http.Request) {
-	status, err := h.control.Status(r.Context())
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
+		return nil, err
 	}
 	for _, f := range status.Fleets {
 		if f.Serving.ID != "" || f.Candidate.ID != "" {
-			w.WriteHeader(http.StatusOK)
-			return
+			return nil, nil
 		}
 	}
-	http.Error(w, "there is no revision to serve yet", http.StatusServiceUnavailable)
-}
-
-func (h *handler) events(w http.ResponseWriter, r *http.Request) {
-	records, stop := h.control.Subscribe()
-	defer stop()
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.WriteHeader(http.StatusOK)
-	flush := http.NewResponseController(w)
-	for err := flush.Flush(); err == nil; err = flush.Flush() {
-		select {
-		case record, ok := <-records:
-			if !ok { // too slow
-				return
-			}
-			if err := json.NewEncoder(w).Encode(record); err != nil {
-				return
-			}
-		case <-r.Context().Done():
-			return
-		}
-	}
+	return nil, api.NewError(api.CodeUnavailable, "there is no revision to serve yet")
 }

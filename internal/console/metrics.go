@@ -14,24 +14,31 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
-// metrics serves the figures in Prometheus' format.
-func metrics(log *slog.Logger, stats func() xds.Stats, status func(context.Context) (control.Status, error)) http.Handler {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		&collector{stats, status},
-	)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)})
+// metrics serves the figures in Prometheus' format. Half of them would pass for all:
+// without the loop there are none.
+func (h *handler) metrics(stats func() xds.Stats) http.HandlerFunc {
+	process := prometheus.NewRegistry()
+	process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	opts := promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn)}
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		defer cancel()
+		status, err := h.loop.Status(ctx, control.AllProxies)
+		if err != nil {
+			h.refuse(w, err)
+			return
+		}
+		own := prometheus.NewRegistry()
+		own.MustRegister(&collector{status, stats()})
+		promhttp.HandlerFor(prometheus.Gatherers{process, own}, opts).ServeHTTP(w, r)
+	}
 }
 
-// collector takes the figures when they are asked for; nothing is counted twice.
+// collector has the figures of one moment; nothing is counted twice.
 type collector struct {
-	stats  func() xds.Stats
-	status func(context.Context) (control.Status, error)
+	status control.Status
+	stats  xds.Stats
 }
-
-// patience is how long the loop may take for its part, so that a scrape ends.
-const patience = 5 * time.Second
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("waxwing_"+name, help, labels, nil)
@@ -73,14 +80,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.streams(out)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	status, err := c.status(ctx)
-	if err != nil {
-		out <- prometheus.NewInvalidMetric(descProxies, err)
-		return
-	}
-	c.fleets(out, status)
+	c.fleets(out)
 }
 
 func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, value int, labels ...string) {
@@ -92,7 +92,7 @@ func counter(out chan<- prometheus.Metric, d *prometheus.Desc, value int64, labe
 }
 
 func (c *collector) streams(out chan<- prometheus.Metric) {
-	s := c.stats()
+	s := c.stats
 	gauge(out, descStreams, s.Streams)
 	gauge(out, descUnmatched, s.Unmatched)
 	gauge(out, descEvents, s.Events)
@@ -113,16 +113,16 @@ func (c *collector) streams(out chan<- prometheus.Metric) {
 	gauge(out, descLimit, s.Limits.PushBudget, "push-budget-bytes")
 }
 
-func (c *collector) fleets(out chan<- prometheus.Metric, status control.Status) {
+func (c *collector) fleets(out chan<- prometheus.Metric) {
 	type key struct {
 		fleet string
 		state control.State
 	}
 	proxies := map[key]int{}
-	for _, p := range status.Proxies {
+	for _, p := range c.status.Proxies {
 		proxies[key{p.Fleet, p.State}]++
 	}
-	for _, f := range status.Fleets {
+	for _, f := range c.status.Fleets {
 		for _, state := range []control.State{control.StateServing, control.StatePushing, control.StateRefuses, control.StateWaiting} {
 			gauge(out, descProxies, proxies[key{f.Fleet, state}], f.Fleet, string(state))
 		}
