@@ -2,17 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rig/process"
 )
 
@@ -73,7 +72,8 @@ func waitServing(ctx context.Context, server *process.Process, fleet envoys, say
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	problem := ""
+	client, problem := api.New(adminAddress), ""
+	defer client.Close()
 	for {
 		select {
 		case <-tick.C:
@@ -85,7 +85,7 @@ func waitServing(ctx context.Context, server *process.Process, fleet envoys, say
 		if p := fleet.ended(); p != nil {
 			return p.Err()
 		}
-		serving, why := countServing(ctx)
+		serving, why := countServing(ctx, client)
 		if serving == len(fleet) {
 			return nil
 		}
@@ -104,26 +104,16 @@ func orLogs(problem string) string {
 }
 
 // countServing asks the server how many proxies serve, and what is wrong.
-func countServing(ctx context.Context) (serving int, problem string) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+adminAddress+"/v1/status", nil)
-	if err != nil {
-		return 0, err.Error()
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
+func countServing(ctx context.Context, c *api.Client) (serving int, problem string) {
+	status, err := c.Status(ctx)
+	if errors.Is(err, api.ErrNoServer) {
 		return 0, "" // not up yet
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
-	var status struct {
-		Fleets   []struct{ Problem string }
-		Proxies  []struct{ State string }
-		Problems map[string]string // of files that no fleet was ever read from
-	}
-	if err := json.NewDecoder(resp.Body).Decode(&status); err != nil {
+	if err != nil {
 		return 0, err.Error()
 	}
 	for _, p := range status.Proxies {
-		if p.State == "serving" {
+		if p.State == api.ProxyServing {
 			serving++
 		}
 	}

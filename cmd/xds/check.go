@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 )
 
@@ -60,7 +61,7 @@ The exit status is 1 if anything is refused.`,
 		}
 		if against != "" {
 			var err error
-			if t.Moves, err = (client{against}).moves(cmd.Context(), t.claims); err != nil {
+			if t.Moves, err = api.New(against).Moves(cmd.Context(), t.claims); err != nil {
 				return errors.Join(append(t.wrong, err)...)
 			}
 		}

@@ -4,12 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 func (a *app) diff() *cobra.Command {
@@ -22,8 +20,8 @@ func (a *app) diff() *cobra.Command {
 	fleet := cmd.Flags().String("fleet", "", "which fleet; needed where there are several")
 	output := cmd.Flags().StringP("output", "o", "table", "table or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var d control.Difference
-		if err := admin().call(cmd.Context(), http.MethodGet, "/v1/diff?fleet="+url.QueryEscape(*fleet), nil, &d); err != nil {
+		d, err := admin().Diff(cmd.Context(), *fleet)
+		if err != nil {
 			return err
 		}
 		switch *output {
@@ -39,7 +37,7 @@ func (a *app) diff() *cobra.Command {
 	return cmd
 }
 
-func printDiff(w io.Writer, d control.Difference) error {
+func printDiff(w io.Writer, d api.Difference) error {
 	text := fmt.Sprintf("served: %s, candidate: %s\n", revision(d.Serving), revision(d.Candidate))
 	if d.Candidate.ID == "" {
 		text = fmt.Sprintf("served: %s; nothing is on its way\n", revision(d.Serving))

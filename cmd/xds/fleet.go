@@ -4,13 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 func (a *app) fleet() *cobra.Command {
@@ -26,11 +24,11 @@ func (a *app) fleet() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.fleetList(),
-		a.fleetVerb(control.Retire, "Have a fleet take no more proxies", `Have a fleet take no more proxies. What is on its way is given up. Its proxies keep what they
+		a.fleetVerb(api.VerbRetire, "Have a fleet take no more proxies", `Have a fleet take no more proxies. What is on its way is given up. Its proxies keep what they
 run, until another fleet's match claims them; then they move there, with proof. A fleet whose
 file is gone is retired by itself, after a grace (--retire-grace of xds serve). It is taken up
 again when its file is saved with another content.`),
-		a.fleetVerb(control.Forget, "Delete all that there is of a retired fleet", `Delete all that there is of a retired fleet: its state, its revisions, its history. It is
+		a.fleetVerb(api.VerbForget, "Delete all that there is of a retired fleet", `Delete all that there is of a retired fleet: its state, its revisions, its history. It is
 refused while connected proxies run what it serves.`))
 	return cmd
 }
@@ -43,7 +41,7 @@ func (a *app) fleetList() *cobra.Command {
 		if *output != "table" && *output != "json" {
 			return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
 		}
-		status, err := admin().status(cmd.Context())
+		status, err := admin().Fleets(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -57,7 +55,7 @@ func (a *app) fleetList() *cobra.Command {
 	return cmd
 }
 
-func printFleets(w io.Writer, fleets []control.FleetStatus) error {
+func printFleets(w io.Writer, fleets []api.Fleet) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "FLEET\tSTATE\tSERVING\tPROXIES\tFILE")
 	for _, f := range fleets {
@@ -70,7 +68,7 @@ func printFleets(w io.Writer, fleets []control.FleetStatus) error {
 }
 
 // fleetState sums a fleet up.
-func fleetState(f control.FleetStatus) string {
+func fleetState(f api.Fleet) string {
 	switch {
 	case f.Retired != nil:
 		return "retired"
@@ -82,7 +80,7 @@ func fleetState(f control.FleetStatus) string {
 	return "nothing to serve"
 }
 
-func (a *app) fleetVerb(verb rollout.Verb, short, long string) *cobra.Command {
+func (a *app) fleetVerb(verb api.Verb, short, long string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: string(verb) + " NAME", Short: short, Long: long,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -99,8 +97,8 @@ func (a *app) fleetVerb(verb rollout.Verb, short, long string) *cobra.Command {
 		if *by == "" {
 			*by = userName()
 		}
-		command := control.Command{Fleet: args[0], Verb: verb, By: *by, Why: *why}
-		return admin().call(cmd.Context(), http.MethodPost, "/v1/commands", command, nil)
+		command := api.Command{Fleet: args[0], Verb: verb, By: *by, Why: *why}
+		return admin().Do(cmd.Context(), command)
 	}
 	return cmd
 }

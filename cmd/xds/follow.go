@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -17,34 +13,26 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // follow shows what happens as it happens: a line each, and below the lines a
 // table of the proxies that is kept up to date. On anything but a terminal the
 // table is printed again when it has changed.
-func follow(ctx context.Context, w io.Writer, c client) error {
+func follow(ctx context.Context, w io.Writer, c *api.Client) error {
 	screen := newScreen(w)
-	records := make(chan control.Record)
-	go func() {
-		for ctx.Err() == nil {
-			if err := c.events(ctx, records); err != nil && ctx.Err() == nil {
-				screen.line("xds does not answer at " + c.admin + ", trying again")
-			}
-			pause(ctx, time.Second)
-		}
-	}()
+	lines := make(chan string)
+	go happens(ctx, c, lines)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		status, err := c.status(ctx)
+		status, err := c.Status(ctx)
 		if err == nil {
 			screen.table(table(status, time.Now()), fingerprint(status))
 		}
 		select {
-		case r := <-records:
-			screen.line(sentence(r))
+		case line := <-lines:
+			screen.line(line)
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
@@ -52,31 +40,18 @@ func follow(ctx context.Context, w io.Writer, c client) error {
 	}
 }
 
-// events reads the server's feed until it ends.
-func (c client) events(ctx context.Context, out chan<- control.Record) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.admin+"/v1/events", nil)
-	if err != nil {
-		return fmt.Errorf("the admin API's address %q: %w", c.admin, err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("following xds: %w", err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
-	lines := bufio.NewScanner(resp.Body)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var r control.Record
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			return fmt.Errorf("following xds: %w", err)
-		}
+// happens says what happens, and when nobody can say, until the context ends.
+func happens(ctx context.Context, c *api.Client, lines chan<- string) {
+	say := func(line string) {
 		select {
-		case out <- r:
+		case lines <- line:
 		case <-ctx.Done():
-			return nil
 		}
 	}
-	return errors.Join(errors.New("following xds: the feed ended"), lines.Err())
+	lost := func(error) { say("xds does not answer at " + c.Address() + ", trying again") }
+	for e := range c.Follow(ctx, lost) {
+		say(sentence(e))
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -89,7 +64,7 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // table is the proxies, for people who look on.
-func table(s control.Status, now time.Time) string {
+func table(s api.Status, now time.Time) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "NODE\tSTATE\tREVISION\tMODULE\tSINCE\tENVOY")
@@ -120,46 +95,46 @@ func table(s control.Status, now time.Time) string {
 }
 
 // fingerprint is what of the table is news, and not just the time going by.
-func fingerprint(s control.Status) string { return table(s, time.Time{}) }
+func fingerprint(s api.Status) string { return table(s, time.Time{}) }
 
 // sentence is a record in words.
-func sentence(r control.Record) string {
-	rev := revision(rollout.Revision{ID: r.Revision, Number: r.Number})
+func sentence(r api.Event) string {
+	rev := revision(api.Revision{ID: r.Revision, Number: r.Number})
 	var text string
 	switch r.Kind {
-	case control.Noticed:
+	case api.EventNoticed:
 		text = fmt.Sprintf("noticed    %s was saved", r.Message)
-	case string(rollout.Started):
+	case api.EventStarted:
 		text = fmt.Sprintf("pushed     %s revision %s", r.Fleet, rev)
 		if t := r.Timings; t != nil {
 			text += fmt.Sprintf(", %s after the save was noticed (left alone %s, checked and built %s)",
 				ms(t.Pushed.Sub(t.Noticed)), ms(t.Settled.Sub(t.Noticed)), ms(t.Built.Sub(t.Settled)))
 		}
-	case control.Warmed:
+	case api.EventWarmed:
 		text = fmt.Sprintf("warm       %s has revision %s in its shadow listener", r.Node, rev)
 		if t := r.Timings; t != nil {
 			text += fmt.Sprintf(", %s after the push", ms(t.Accepted.Sub(t.Pushed)))
 		}
-	case control.Accepted:
+	case api.EventAccepted:
 		text = fmt.Sprintf("ACK        %s has revision %s", r.Node, rev)
 		if t := r.Timings; t != nil && !t.Flipped.IsZero() {
 			text += fmt.Sprintf(", %s after the flip", ms(t.Accepted.Sub(t.Flipped)))
 		}
-	case string(rollout.Rejected):
+	case api.EventRejected:
 		text = fmt.Sprintf("rejected   revision %s%s: %s", rev, byNode(r.Node), r.Message)
-	case string(rollout.Serving):
+	case api.EventServing:
 		text = fmt.Sprintf("serving    every proxy of %s has revision %s", r.Fleet, rev)
-	case control.Problem:
+	case api.EventProblem:
 		text = fmt.Sprintf("error      %s", r.Message)
-	case control.Healed:
+	case api.EventHealed:
 		text = fmt.Sprintf("healed     what is on disk for %s can be served again", r.Fleet)
-	case string(rollout.DegradedNow):
+	case api.EventDegraded:
 		text = fmt.Sprintf("degraded   %s serves revision %s, and %s shows against it: %s", r.Fleet, rev, r.Node, r.Message)
-	case string(rollout.TakenBack):
+	case api.EventTakenBack:
 		text = fmt.Sprintf("taken back revision %s of %s%s: %s", rev, r.Fleet, byNode(r.Node), r.Message)
-	case string(rollout.StillRejected):
+	case api.EventStillRejected:
 		text = fmt.Sprintf("rejected   what was saved is revision %s of %s, which %s: not sent again: %s", rev, r.Fleet, refusedBy(r.Node), r.Message)
-	case string(rollout.RolledBack):
+	case api.EventRolledBack:
 		text = fmt.Sprintf("went back  %s from revision %s: %s", r.Fleet, rev, r.Message)
 	default:
 		text = anyOther(r, rev)
@@ -183,7 +158,7 @@ func refusedBy(node string) string {
 }
 
 // anyOther is a record that has no sentence of its own: what happened, to what, and why.
-func anyOther(r control.Record, rev string) string {
+func anyOther(r api.Event, rev string) string {
 	text := fmt.Sprintf("%-10s", r.Kind)
 	for _, of := range []string{r.Fleet, r.Node} {
 		if of != "" {

@@ -6,15 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // crowd is the status of a fleet of many proxies.
-func crowd(n int) control.Status {
-	s := control.Status{Problems: map[string]string{"fleet.yaml": "fleet.yaml:3: mistake"}}
+func crowd(n int) api.Status {
+	s := api.Status{Problems: map[string]string{"fleet.yaml": "fleet.yaml:3: mistake"}}
 	for i := range n {
-		s.Proxies = append(s.Proxies, control.ProxyStatus{Node: fmt.Sprintf("edge-%d", i), State: control.StateServing})
+		s.Proxies = append(s.Proxies, api.Proxy{Node: fmt.Sprintf("edge-%d", i), State: api.ProxyServing})
 	}
 	return s
 }
@@ -58,7 +57,7 @@ func TestTableIsNotRepeated(t *testing.T) {
 	if out.String() != first {
 		t.Errorf("nothing has changed, and yet:\n%s", out.String())
 	}
-	status.Proxies[0].State = control.StatePushing
+	status.Proxies[0].State = api.ProxyPushing
 	s.table(table(status, now), fingerprint(status))
 	if !strings.Contains(out.String(), "pushing") {
 		t.Errorf("the change is not shown:\n%s", out.String())
@@ -68,23 +67,23 @@ func TestTableIsNotRepeated(t *testing.T) {
 func TestSentences(t *testing.T) {
 	noticed := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
 	at := func(ms int) time.Time { return noticed.Add(time.Duration(ms) * time.Millisecond) }
-	timings := &control.Timings{Noticed: noticed, Settled: at(50), Built: at(70), Pushed: at(75), Flipped: at(75), Accepted: at(118)}
-	for kind, want := range map[string]string{
-		control.Noticed:               "03:04:05.000 noticed    said was saved",
-		string(rollout.Started):       "03:04:05.000 pushed     edge revision 7 (abcdefgh), 75 ms after the save was noticed (left alone 50 ms, checked and built 20 ms)",
-		control.Warmed:                "03:04:05.000 warm       edge-1 has revision 7 (abcdefgh) in its shadow listener, 43 ms after the push",
-		control.Accepted:              "03:04:05.000 ACK        edge-1 has revision 7 (abcdefgh), 43 ms after the flip",
-		string(rollout.Rejected):      "03:04:05.000 rejected   revision 7 (abcdefgh), by edge-1: said",
-		string(rollout.Serving):       "03:04:05.000 serving    every proxy of edge has revision 7 (abcdefgh)",
-		control.Problem:               "03:04:05.000 error      said",
-		control.Healed:                "03:04:05.000 healed     what is on disk for edge can be served again",
-		string(rollout.DegradedNow):   "03:04:05.000 degraded   edge serves revision 7 (abcdefgh), and edge-1 shows against it: said",
-		string(rollout.TakenBack):     "03:04:05.000 taken back revision 7 (abcdefgh) of edge, by edge-1: said",
-		string(rollout.StillRejected): "03:04:05.000 rejected   what was saved is revision 7 (abcdefgh) of edge, which edge-1 has refused: not sent again: said",
-		string(rollout.RolledBack):    "03:04:05.000 went back  edge from revision 7 (abcdefgh): said",
-		string(rollout.Baking):        "03:04:05.000 baking     edge edge-1 revision 7 (abcdefgh): said",
+	timings := &api.Timings{Noticed: noticed, Settled: at(50), Built: at(70), Pushed: at(75), Flipped: at(75), Accepted: at(118)}
+	for kind, want := range map[api.EventKind]string{
+		api.EventNoticed:       "03:04:05.000 noticed    said was saved",
+		api.EventStarted:       "03:04:05.000 pushed     edge revision 7 (abcdefgh), 75 ms after the save was noticed (left alone 50 ms, checked and built 20 ms)",
+		api.EventWarmed:        "03:04:05.000 warm       edge-1 has revision 7 (abcdefgh) in its shadow listener, 43 ms after the push",
+		api.EventAccepted:      "03:04:05.000 ACK        edge-1 has revision 7 (abcdefgh), 43 ms after the flip",
+		api.EventRejected:      "03:04:05.000 rejected   revision 7 (abcdefgh), by edge-1: said",
+		api.EventServing:       "03:04:05.000 serving    every proxy of edge has revision 7 (abcdefgh)",
+		api.EventProblem:       "03:04:05.000 error      said",
+		api.EventHealed:        "03:04:05.000 healed     what is on disk for edge can be served again",
+		api.EventDegraded:      "03:04:05.000 degraded   edge serves revision 7 (abcdefgh), and edge-1 shows against it: said",
+		api.EventTakenBack:     "03:04:05.000 taken back revision 7 (abcdefgh) of edge, by edge-1: said",
+		api.EventStillRejected: "03:04:05.000 rejected   what was saved is revision 7 (abcdefgh) of edge, which edge-1 has refused: not sent again: said",
+		api.EventRolledBack:    "03:04:05.000 went back  edge from revision 7 (abcdefgh): said",
+		api.EventBaking:        "03:04:05.000 baking     edge edge-1 revision 7 (abcdefgh): said",
 	} {
-		got := sentence(control.Record{
+		got := sentence(api.Event{
 			Time: noticed, Kind: kind, Fleet: "edge", Node: "edge-1", Revision: "abcdefghijkl", Number: 7, Message: "said", Timings: timings,
 		})
 		if got != want {
@@ -95,13 +94,13 @@ func TestSentences(t *testing.T) {
 
 // What no proxy is named in is said without one.
 func TestSentencesWithoutAProxy(t *testing.T) {
-	for kind, want := range map[string]string{
-		string(rollout.Rejected):      "rejected   revision 7 (abcdefgh): said",
-		string(rollout.TakenBack):     "taken back revision 7 (abcdefgh) of edge: said",
-		string(rollout.StillRejected): "rejected   what was saved is revision 7 (abcdefgh) of edge, which was rejected: not sent again: said",
-		string(rollout.Abandoned):     "abandoned  edge revision 7 (abcdefgh): said",
+	for kind, want := range map[api.EventKind]string{
+		api.EventRejected:      "rejected   revision 7 (abcdefgh): said",
+		api.EventTakenBack:     "taken back revision 7 (abcdefgh) of edge: said",
+		api.EventStillRejected: "rejected   what was saved is revision 7 (abcdefgh) of edge, which was rejected: not sent again: said",
+		api.EventAbandoned:     "abandoned  edge revision 7 (abcdefgh): said",
 	} {
-		r := control.Record{Kind: kind, Fleet: "edge", Revision: "abcdefghijkl", Number: 7, Message: "said"}
+		r := api.Event{Kind: kind, Fleet: "edge", Revision: "abcdefghijkl", Number: 7, Message: "said"}
 		if got := sentence(r); !strings.HasSuffix(got, want) {
 			t.Errorf("%s:\n got %q\nwant %q", kind, got, want)
 		}

@@ -1,16 +1,15 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // movesText says which connected proxies would change fleets.
-func movesText(moves []control.Move) string {
+func movesText(moves []api.Move) string {
 	text := ""
 	for _, m := range moves {
 		to := "to fleet " + m.To
@@ -33,8 +32,7 @@ func movesText(moves []control.Move) string {
 	return text
 }
 
-// moves asks a running server which proxies would change fleets.
-func (c client) moves(ctx context.Context, claims []control.Claim) ([]control.Move, error) {
-	var moves []control.Move
-	return moves, c.call(ctx, http.MethodPost, "/v1/moves", claims, &moves)
+// matchOf is a match as a server is asked about it.
+func matchOf(m fleet.Match) api.Match {
+	return api.Match{ID: m.ID, Cluster: m.Cluster, Locality: api.Locality(m.Locality), Labels: m.Labels}
 }

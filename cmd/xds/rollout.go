@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os/user"
 	"strconv"
 	"strings"
@@ -16,13 +14,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // rolloutFlags are those of every `xds rollout` command.
 type rolloutFlags struct {
-	admin   func() client
+	admin   func() *api.Client
 	fleet   *string
 	output  *string
 	wait    *bool
@@ -42,13 +39,13 @@ func (a *app) rollout() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.rolloutStatus(), a.rolloutHistory())
-	for verb, short := range map[rollout.Verb]string{
-		rollout.Pause:   "Go no further; evidence against the revision still counts",
-		rollout.Resume:  "Go on",
-		rollout.Promote: "End the stage: approve it, or do not wait for the rest of its bake",
-		rollout.Abort:   "Give the revision up: every proxy goes back",
-		rollout.Undo:    "Go back to the revision before, or an older one, at once",
-		rollout.Retry:   "Try a rejected revision again",
+	for verb, short := range map[api.Verb]string{
+		api.VerbPause:   "Go no further; evidence against the revision still counts",
+		api.VerbResume:  "Go on",
+		api.VerbPromote: "End the stage: approve it, or do not wait for the rest of its bake",
+		api.VerbAbort:   "Give the revision up: every proxy goes back",
+		api.VerbUndo:    "Go back to the revision before, or an older one, at once",
+		api.VerbRetry:   "Try a rejected revision again",
 	} {
 		cmd.AddCommand(a.rolloutVerb(verb, short))
 	}
@@ -65,31 +62,31 @@ func (a *app) rolloutFlags(cmd *cobra.Command) rolloutFlags {
 	}
 }
 
-func (a *app) rolloutVerb(verb rollout.Verb, short string) *cobra.Command {
+func (a *app) rolloutVerb(verb api.Verb, short string) *cobra.Command {
 	cmd := &cobra.Command{Use: string(verb), Short: short, Args: noArgs}
 	flags := a.rolloutFlags(cmd)
 	why := cmd.Flags().String("why", "", "a reason, for the history")
 	by := cmd.Flags().String("by", "", "who does it, for the history; default: the user")
 	id := ""
-	if verb == rollout.Retry {
+	if verb == api.VerbRetry {
 		cmd.Flags().StringVar(&id, "revision", "", "the revision's ID; default: that of what is on disk")
 	}
 	skipEmpty, to := false, 0
-	if verb == rollout.Undo {
+	if verb == api.VerbUndo {
 		cmd.Flags().IntVar(&to, "to", 0, "the number of the revision to go back to, as xds rollout history has it; default: the one before")
 	}
-	if verb == rollout.Promote {
+	if verb == api.VerbPromote {
 		cmd.Flags().BoolVar(&skipEmpty, "skip-empty", false, "pass the stage if no connected proxy can be of it; it is recorded")
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *by == "" {
 			*by = userName()
 		}
-		command := control.Command{Fleet: *flags.fleet, Verb: verb, By: *by, Why: *why, ID: id, SkipEmpty: skipEmpty, To: to}
-		if err := flags.admin().call(cmd.Context(), http.MethodPost, "/v1/commands", command, nil); err != nil {
+		command := api.Command{Fleet: *flags.fleet, Verb: verb, By: *by, Why: *why, ID: id, SkipEmpty: skipEmpty, To: to}
+		if err := flags.admin().Do(cmd.Context(), command); err != nil {
 			return err
 		}
-		if verb == rollout.Abort || verb == rollout.Undo {
+		if verb == api.VerbAbort || verb == api.VerbUndo {
 			*flags.wait = false // it is over at once, and meant to be
 		}
 		return a.showRollout(cmd.Context(), flags)
@@ -141,22 +138,22 @@ func (a *app) showRollout(ctx context.Context, flags rolloutFlags) error {
 
 // outcome asks for the fleet, with --wait when it is known what comes of what is on
 // disk; outcome is nil where that is served.
-func (a *app) outcome(ctx context.Context, f rolloutFlags) (s control.FleetStatus, outcome, err error) {
+func (a *app) outcome(ctx context.Context, f rolloutFlags) (s api.Fleet, outcome, err error) {
 	if *f.wait {
-		w := waiter{flags: f, ask: f.admin().status, said: a.stderr, began: time.Now()}
+		w := waiter{flags: f, ask: f.admin().Fleets, said: a.stderr, began: time.Now()}
 		s, outcome = w.wait(ctx)
 		return s, outcome, nil
 	}
-	status, err := f.admin().status(ctx)
+	status, err := f.admin().Fleets(ctx)
 	if err != nil {
-		return control.FleetStatus{}, nil, err
+		return api.Fleet{}, nil, err
 	}
 	s, err = f.pick(status)
 	return s, nil, err
 }
 
 // pick finds the fleet that is asked for, the only one where none is named.
-func (f rolloutFlags) pick(status control.Status) (control.FleetStatus, error) {
+func (f rolloutFlags) pick(status api.Status) (api.Fleet, error) {
 	if *f.fleet == "" && len(status.Fleets) == 1 {
 		return status.Fleets[0], nil
 	}
@@ -169,14 +166,14 @@ func (f rolloutFlags) pick(status control.Status) (control.FleetStatus, error) {
 	}
 	switch {
 	case len(names) == 0:
-		return control.FleetStatus{}, errors.New("there is no fleet yet")
+		return api.Fleet{}, errors.New("there is no fleet yet")
 	case *f.fleet == "":
-		return control.FleetStatus{}, fmt.Errorf("there are %d fleets: say which (--fleet): %s", len(names), strings.Join(names, ", "))
+		return api.Fleet{}, fmt.Errorf("there are %d fleets: say which (--fleet): %s", len(names), strings.Join(names, ", "))
 	}
-	return control.FleetStatus{}, fmt.Errorf("there is no fleet %q; there is %s (--fleet)", *f.fleet, strings.Join(names, ", "))
+	return api.Fleet{}, fmt.Errorf("there is no fleet %q; there is %s (--fleet)", *f.fleet, strings.Join(names, ", "))
 }
 
-func printRollout(w io.Writer, f control.FleetStatus, now time.Time) error {
+func printRollout(w io.Writer, f api.Fleet, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "fleet\t%s\nserving\t%s\nprevious\t%s\n", f.Fleet, revision(f.Serving), revision(f.Previous))
 	if len(f.Kept) > 1 {
@@ -184,13 +181,13 @@ func printRollout(w io.Writer, f control.FleetStatus, now time.Time) error {
 	}
 	if r := f.Rollout; r != nil {
 		fmt.Fprintf(t, "candidate\t%s\nstage\t%d of %d: %s, for %s\n", revision(f.Candidate), r.Index, r.Stages, r.Stage, ago(now, r.StageAt))
-		for _, phase := range rollout.Phases {
+		for _, phase := range api.Phases {
 			if n := r.Phases[phase]; n > 0 {
 				fmt.Fprintf(t, "%s\t%d of %d\n", phase, n, r.Members)
 			}
 		}
 	}
-	if d := f.Disk; d.State != control.DiskServed && d.State != control.DiskTried {
+	if d := f.Disk; d.State != api.DiskServed && d.State != api.DiskTried {
 		fmt.Fprintf(t, "on disk\t%s\n", onDisk(d))
 	}
 	if h := f.WaitsFor; h != nil {
@@ -205,7 +202,7 @@ func printRollout(w io.Writer, f control.FleetStatus, now time.Time) error {
 	return nil
 }
 
-func numbers(all []rollout.Revision) string {
+func numbers(all []api.Revision) string {
 	var out []string
 	for _, r := range all {
 		out = append(out, strconv.Itoa(r.Number))
@@ -214,9 +211,9 @@ func numbers(all []rollout.Revision) string {
 }
 
 // onDisk is what is on disk, where it is not what is served.
-func onDisk(d control.DiskStatus) string {
+func onDisk(d api.Disk) string {
 	switch {
-	case d.State == control.DiskNothing && d.Why == "":
+	case d.State == api.DiskNothing && d.Why == "":
 		return "nothing of the fleet"
 	case d.Revision.ID == "":
 		return fmt.Sprintf("%s: %s", d.State, d.Why)
@@ -227,19 +224,19 @@ func onDisk(d control.DiskStatus) string {
 }
 
 // waitsLabel names a line about what is waited for.
-func waitsLabel(kind rollout.Wait) string {
-	if kind == rollout.WaitPaused {
+func waitsLabel(kind api.WaitKind) string {
+	if kind == api.WaitPaused {
 		return "paused"
 	}
 	return "waiting"
 }
 
 // waitsText begins with the command where nothing but that ends it.
-func waitsText(h *rollout.HoldUp) string {
+func waitsText(h *api.Wait) string {
 	switch h.Kind {
-	case rollout.WaitPaused:
+	case api.WaitPaused:
 		return "go on with `" + h.Do + "`: " + h.Text
-	case rollout.WaitApproval:
+	case api.WaitApproval:
 		return "end the stage with `" + h.Do + "`: " + h.Text
 	default:
 		return h.Text
@@ -252,8 +249,8 @@ func (a *app) rolloutHistory() *cobra.Command {
 	fleet := cmd.Flags().String("fleet", "", "which fleet; needed where there are several")
 	output := cmd.Flags().StringP("output", "o", "table", "table or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var entries []rollout.Entry
-		if err := admin().call(cmd.Context(), http.MethodGet, "/v1/history?fleet="+url.QueryEscape(*fleet), nil, &entries); err != nil {
+		entries, err := admin().History(cmd.Context(), *fleet)
+		if err != nil {
 			return err
 		}
 		switch *output {
@@ -269,7 +266,7 @@ func (a *app) rolloutHistory() *cobra.Command {
 	return cmd
 }
 
-func printHistory(w io.Writer, entries []rollout.Entry) error {
+func printHistory(w io.Writer, entries []api.Entry) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "WHEN\tREVISION\tWHAT\tSTAGE\tNODE\tBY\tWHY")
 	for _, e := range entries {

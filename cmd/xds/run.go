@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // Exit statuses.
@@ -68,14 +70,14 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 
 // statusOf is the exit status of an error.
 func statusOf(err error) int {
-	switch usage, exit, gone := (usageError{}), (exitError{}), (noServerError{}); {
+	switch usage, exit := (usageError{}), (exitError{}); {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &exit):
 		return exit.status
-	case errors.As(err, &gone):
+	case errors.Is(err, api.ErrNoServer):
 		return exitNoServer
 	}
 	return exitFailed

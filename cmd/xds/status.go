@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,10 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
-	"github.com/waxwing-xds/waxwing/internal/snapshot"
-	"github.com/waxwing-xds/waxwing/internal/xds"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // errNotReady is what `xds status --ready` ends with, for health checks.
@@ -40,15 +38,13 @@ func (a *app) status() *cobra.Command {
 		if *output != "table" && *output != "json" {
 			return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
 		}
-		status, err := admin().status(cmd.Context())
+		if *ready {
+			return readiness(cmd.Context(), admin())
+		}
+		status, err := admin().Status(cmd.Context())
 		switch {
 		case err != nil:
 			return err
-		case *ready:
-			if !slices.ContainsFunc(status.Fleets, hasRevision) {
-				return errNotReady
-			}
-			return nil
 		case *output == "json":
 			e := json.NewEncoder(a.stdout)
 			e.SetIndent("", "  ")
@@ -59,10 +55,22 @@ func (a *app) status() *cobra.Command {
 	return cmd
 }
 
-func hasRevision(f control.FleetStatus) bool { return f.Serving.ID != "" || f.Candidate.ID != "" }
+// readiness is nil if there is a revision to serve.
+func readiness(ctx context.Context, c *api.Client) error {
+	status, err := c.Fleets(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(status.Fleets, hasRevision) {
+		return errNotReady
+	}
+	return nil
+}
+
+func hasRevision(f api.Fleet) bool { return f.Serving.ID != "" || f.Candidate.ID != "" }
 
 // printStatus prints the tables, and below them what is wrong, in full.
-func printStatus(w io.Writer, s control.Status, now time.Time) error {
+func printStatus(w io.Writer, s api.Status, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "FLEET\tSERVING\tTRYING\tSTAGE\tMODULES\tPROXIES\tREJECTED")
 	for _, f := range s.Fleets {
@@ -85,7 +93,7 @@ func printStatus(w io.Writer, s control.Status, now time.Time) error {
 	return printProblems(w, s, now)
 }
 
-func printProblems(w io.Writer, s control.Status, now time.Time) error {
+func printProblems(w io.Writer, s api.Status, now time.Time) error {
 	var lines []string
 	for _, f := range s.Fleets {
 		if f.Problem != "" {
@@ -99,7 +107,7 @@ func printProblems(w io.Writer, s control.Status, now time.Time) error {
 			lines = append(lines, fmt.Sprintf("fleet %s: its state is not on disk since %s, and a restart would go back to an older one; it is tried again: %s",
 				f.Fleet, f.UnsavedSince.Format(time.DateTime), f.Unsaved))
 		}
-		if d := f.Disk; d.State == control.DiskRejected || d.State == control.DiskAborted || d.State == control.DiskUndone {
+		if d := f.Disk; d.State == api.DiskRejected || d.State == api.DiskAborted || d.State == api.DiskUndone {
 			lines = append(lines, fmt.Sprintf("fleet %s: on disk is not what is served: %s", f.Fleet, onDisk(d)))
 		}
 		if f.Asked != nil {
@@ -116,7 +124,7 @@ func printProblems(w io.Writer, s control.Status, now time.Time) error {
 		}
 		for _, r := range f.Rejected[max(0, len(f.Rejected)-3):] {
 			lines = append(lines, fmt.Sprintf("fleet %s: revision %s was %s%s at %s: %s",
-				f.Fleet, revision(r.Revision), cmp.Or(r.Kind, rollout.Rejected), strings.TrimPrefix(byNode(r.Node), ","), r.At.Format(time.DateTime), r.Reason))
+				f.Fleet, revision(r.Revision), cmp.Or(r.Kind, api.EventRejected), strings.TrimPrefix(byNode(r.Node), ","), r.At.Format(time.DateTime), r.Reason))
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(s.Problems)) {
@@ -155,7 +163,7 @@ func nextTry(now, at time.Time) string {
 }
 
 // stage is "1/2 canary", and what holds it up.
-func stage(r *control.RolloutStatus) string {
+func stage(r *api.Rollout) string {
 	if r == nil {
 		return "-"
 	}
@@ -170,15 +178,15 @@ func stage(r *control.RolloutStatus) string {
 }
 
 // stateOf is a proxy's state, or in a rollout its phase.
-func stateOf(p control.ProxyStatus) string {
-	if p.Phase != rollout.Idle {
+func stateOf(p api.Proxy) string {
+	if p.Phase != api.PhaseIdle {
 		return string(p.Phase)
 	}
 	return string(p.State)
 }
 
 // revision is "7 (4f1c2a90)".
-func revision(r rollout.Revision) string {
+func revision(r api.Revision) string {
 	switch {
 	case r.ID == "":
 		return "-"
@@ -188,7 +196,7 @@ func revision(r rollout.Revision) string {
 	return fmt.Sprintf("%d (%s)", r.Number, r.ID[:min(8, len(r.ID))])
 }
 
-func modules(list []snapshot.Module) string {
+func modules(list []api.Module) string {
 	var out []string
 	for _, m := range list {
 		out = append(out, m.Filter+"="+m.Digest[:min(12, len(m.Digest))])
@@ -196,7 +204,7 @@ func modules(list []snapshot.Module) string {
 	return orDash(strings.Join(out, " "))
 }
 
-func verdict(now time.Time, v *xds.Verdict) string {
+func verdict(now time.Time, v *api.Verdict) string {
 	if v == nil {
 		return "-"
 	}

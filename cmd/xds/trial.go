@@ -17,7 +17,7 @@ import (
 
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
@@ -28,12 +28,12 @@ type trial struct {
 	sandbox *preflight.Sandbox
 	wrong   []error
 	files   map[string]string // of the fleets, by their names
-	claims  []control.Claim   // of the fleets
+	claims  []api.Claim       // of the fleets
 
 	Filters []tried  `json:"filters"`
 	Errors  []string `json:"errors,omitempty"` // each with its file and line
 	// Moves are the connected proxies of a running server that would change fleets.
-	Moves []control.Move `json:"moves,omitempty"`
+	Moves []api.Move `json:"moves,omitempty"`
 }
 
 // tried is one filter.
@@ -115,7 +115,7 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 		return nil
 	}
 	t.files[f.Name] = path
-	t.claims = append(t.claims, control.Claim{Fleet: f.Name, File: path, Match: f.Match})
+	t.claims = append(t.claims, api.Claim{Fleet: f.Name, File: path, Match: matchOf(f.Match)})
 	for _, filter := range f.Filters {
 		code, err := os.ReadFile(filter.Module)
 		if err != nil {

@@ -7,8 +7,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 const waitHelp = `
@@ -38,12 +37,12 @@ const (
 // waiter is one `--wait`.
 type waiter struct {
 	flags   rolloutFlags
-	ask     func(context.Context) (control.Status, error)
+	ask     func(context.Context) (api.Status, error)
 	said    io.Writer // what is waited for, as it changes
 	began   time.Time
 	awaited string // the content on disk that is waited for, "" until it is known
 	looks   int
-	told    rollout.Wait
+	told    api.WaitKind
 
 	missing time.Time // since when no server answers; zero while one does
 	nobody  time.Time // since when no proxy is connected; zero while one is
@@ -51,7 +50,7 @@ type waiter struct {
 
 // wait returns when it is known what comes of what is on disk; its error says why
 // that is not served.
-func (w *waiter) wait(ctx context.Context) (control.FleetStatus, error) {
+func (w *waiter) wait(ctx context.Context) (api.Fleet, error) {
 	for {
 		s, err := w.look(ctx)
 		if outcome, over := w.judge(s, err); over {
@@ -67,10 +66,10 @@ func (w *waiter) wait(ctx context.Context) (control.FleetStatus, error) {
 // unsettled is what look says while it is not known yet which fleets there are.
 var errUnsettled = errors.New("what is on disk is being read")
 
-func (w *waiter) look(ctx context.Context) (control.FleetStatus, error) {
+func (w *waiter) look(ctx context.Context) (api.Fleet, error) {
 	status, err := w.ask(ctx)
 	if err != nil {
-		return control.FleetStatus{}, err
+		return api.Fleet{}, err
 	}
 	s, err := w.flags.pick(status)
 	switch {
@@ -84,7 +83,7 @@ func (w *waiter) look(ctx context.Context) (control.FleetStatus, error) {
 	return s, err
 }
 
-func problems(status control.Status) error {
+func problems(status api.Status) error {
 	var all []error
 	for _, problem := range status.Problems {
 		all = append(all, errors.New(problem))
@@ -93,9 +92,9 @@ func problems(status control.Status) error {
 }
 
 // judge says whether the wait is over, and what came of it.
-func (w *waiter) judge(s control.FleetStatus, err error) (outcome error, over bool) {
+func (w *waiter) judge(s api.Fleet, err error) (outcome error, over bool) {
 	now := time.Now()
-	if gone := (noServerError{}); errors.As(err, &gone) {
+	if errors.Is(err, api.ErrNoServer) {
 		since(&w.missing, now, true)
 		if w.out(now, w.missing, serverPatience) {
 			return exitError{exitNoServer, err}, true
@@ -118,8 +117,8 @@ func (w *waiter) judge(s control.FleetStatus, err error) (outcome error, over bo
 }
 
 // outcome is what came of the save that is waited for.
-func (w *waiter) outcome(s control.FleetStatus, now time.Time) (outcome error, over bool) {
-	if s.Disk.State == control.DiskReading {
+func (w *waiter) outcome(s api.Fleet, now time.Time) (outcome error, over bool) {
+	if s.Disk.State == api.DiskReading {
 		return w.timedOut(s, now)
 	}
 	if w.awaited == "" {
@@ -128,11 +127,11 @@ func (w *waiter) outcome(s control.FleetStatus, now time.Time) (outcome error, o
 	switch {
 	case s.Disk.Content != w.awaited:
 		return exitError{exitReplaced, errors.New("a newer save has taken its place")}, true
-	case s.Disk.State == control.DiskServed && s.Proxies > 0:
+	case s.Disk.State == api.DiskServed && s.Proxies > 0:
 		// What changed checks show is printed with it, if there is time.
-		asking := s.WaitsFor != nil && s.WaitsFor.Kind == rollout.WaitAsking
+		asking := s.WaitsFor != nil && s.WaitsFor.Kind == api.WaitAsking
 		return nil, !asking || *w.flags.timeout > 0 && now.Sub(w.began) >= *w.flags.timeout
-	case s.Disk.State == control.DiskServed || s.Disk.State == control.DiskTried:
+	case s.Disk.State == api.DiskServed || s.Disk.State == api.DiskTried:
 		if s.Proxies == 0 && w.out(now, w.nobody, proxyPatience) {
 			return exitError{exitNobody, fmt.Errorf("it is not served: no proxy of fleet %s is connected", s.Fleet)}, true
 		}
@@ -142,7 +141,7 @@ func (w *waiter) outcome(s control.FleetStatus, now time.Time) (outcome error, o
 }
 
 // timedOut says what is waited for still, when the time is over.
-func (w *waiter) timedOut(s control.FleetStatus, now time.Time) (outcome error, over bool) {
+func (w *waiter) timedOut(s api.Fleet, now time.Time) (outcome error, over bool) {
 	if *w.flags.timeout == 0 || now.Sub(w.began) < *w.flags.timeout {
 		return nil, false
 	}
@@ -150,9 +149,9 @@ func (w *waiter) timedOut(s control.FleetStatus, now time.Time) (outcome error, 
 	if h := s.WaitsFor; h != nil {
 		what = h.Text
 		switch h.Kind {
-		case rollout.WaitPaused, rollout.WaitApproval:
+		case api.WaitPaused, api.WaitApproval:
 			status = exitPerson
-		case rollout.WaitNoProxy:
+		case api.WaitNoProxy:
 			status = exitNobody
 		default:
 		}
@@ -169,7 +168,7 @@ func (w *waiter) out(now, since time.Time, patience time.Duration) bool {
 }
 
 // say tells what is waited for, when it is something else.
-func (w *waiter) say(s control.FleetStatus) {
+func (w *waiter) say(s api.Fleet) {
 	if h := s.WaitsFor; h != nil && h.Kind != w.told {
 		w.told = h.Kind
 		fmt.Fprintln(w.said, "waiting:", h.Text)

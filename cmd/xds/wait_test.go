@@ -11,8 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // script is a server as --wait sees it: what it says, look by look, the last again and again.
@@ -22,36 +21,36 @@ type script struct {
 }
 
 type look struct {
-	status control.Status
+	status api.Status
 	err    error
 }
 
-func says(f control.FleetStatus) look {
+func says(f api.Fleet) look {
 	f.Fleet = "edge"
-	return look{status: control.Status{Fleets: []control.FleetStatus{f}}}
+	return look{status: api.Status{Fleets: []api.Fleet{f}}}
 }
 
-func disk(state control.DiskState, content string, proxies int) control.FleetStatus {
-	return control.FleetStatus{Proxies: proxies, Disk: control.DiskStatus{State: state, Content: content, Why: "because of this save"}}
+func disk(state api.DiskState, content string, proxies int) api.Fleet {
+	return api.Fleet{Proxies: proxies, Disk: api.Disk{State: state, Content: content, Why: "because of this save"}}
 }
 
-func held(kind rollout.Wait, proxies int) look {
-	f := disk(control.DiskTried, "new", proxies)
-	f.WaitsFor = &rollout.HoldUp{Kind: kind, Text: "it waits: " + string(kind)}
+func held(kind api.WaitKind, proxies int) look {
+	f := disk(api.DiskTried, "new", proxies)
+	f.WaitsFor = &api.Wait{Kind: kind, Text: "it waits: " + string(kind)}
 	return says(f)
 }
 
-var down = look{err: noServerError{errors.New("no xds answers")}}
+var down = look{err: &api.NoServerError{Err: errors.New("it is down")}}
 
 // Each end of --wait has an exit status of its own, and says why.
 func TestWait(t *testing.T) {
-	reading, served := says(disk(control.DiskReading, "", 1)), says(disk(control.DiskServed, "new", 1))
-	older := disk(control.DiskServed, "new", 1)
-	older.Rejected = []rollout.Rejection{{Reason: "an older one"}}
-	asked := disk(control.DiskServed, "new", 1)
-	asked.WaitsFor = &rollout.HoldUp{Kind: rollout.WaitAsking}
+	reading, served := says(disk(api.DiskReading, "", 1)), says(disk(api.DiskServed, "new", 1))
+	older := disk(api.DiskServed, "new", 1)
+	older.Rejected = []api.Rejection{{Reason: "an older one"}}
+	asked := disk(api.DiskServed, "new", 1)
+	asked.WaitsFor = &api.Wait{Kind: api.WaitAsking}
 	asking := says(asked)
-	unread := look{status: control.Status{Unsettled: true}}
+	unread := look{status: api.Status{Unsettled: true}}
 	for _, c := range []struct {
 		name    string
 		timeout time.Duration
@@ -62,30 +61,30 @@ func TestWait(t *testing.T) {
 	}{
 		{"served", 0, []look{served}, exitOK, "", time.Second},
 		{"served, and an older one was rejected", 0, []look{says(older)}, exitOK, "", time.Second},
-		{"read, tried, served", 0, []look{reading, reading, held(rollout.WaitWarming, 1), served}, exitOK, "", 2 * time.Second},
-		{"noticed a moment later", 0, []look{says(disk(control.DiskServed, "old", 1)), reading, served}, exitOK, "", time.Second},
+		{"read, tried, served", 0, []look{reading, reading, held(api.WaitWarming, 1), served}, exitOK, "", 2 * time.Second},
+		{"noticed a moment later", 0, []look{says(disk(api.DiskServed, "old", 1)), reading, served}, exitOK, "", time.Second},
 		{"the first fleet of a new server", 0, []look{unread, unread, served}, exitOK, "", time.Second},
 		{"served, when its checks were asked", 0, []look{asking, asking, asking, served}, exitOK, "", time.Second},
 		{"served, and its checks are asked still", time.Second, []look{asking}, exitOK, "", 2 * time.Second},
-		{"refused", 0, []look{reading, says(disk(control.DiskRefused, "new", 1))}, exitRejected, "because of this save", time.Second},
-		{"rejected", 0, []look{held(rollout.WaitProving, 1), held(rollout.WaitProving, 1), says(disk(control.DiskRejected, "new", 1))}, exitRejected, "because of this save", time.Second},
-		{"aborted", 0, []look{says(disk(control.DiskAborted, "new", 1))}, exitRejected, "aborted", time.Second},
-		{"undone", 0, []look{says(disk(control.DiskUndone, "new", 1))}, exitRejected, "undone", time.Second},
-		{"timed out", 5 * time.Second, []look{held(rollout.WaitBaking, 1)}, exitTimeout, "baking", 6 * time.Second},
+		{"refused", 0, []look{reading, says(disk(api.DiskRefused, "new", 1))}, exitRejected, "because of this save", time.Second},
+		{"rejected", 0, []look{held(api.WaitProving, 1), held(api.WaitProving, 1), says(disk(api.DiskRejected, "new", 1))}, exitRejected, "because of this save", time.Second},
+		{"aborted", 0, []look{says(disk(api.DiskAborted, "new", 1))}, exitRejected, "aborted", time.Second},
+		{"undone", 0, []look{says(disk(api.DiskUndone, "new", 1))}, exitRejected, "undone", time.Second},
+		{"timed out", 5 * time.Second, []look{held(api.WaitBaking, 1)}, exitTimeout, "baking", 6 * time.Second},
 		{"timed out in the sandbox", 5 * time.Second, []look{reading}, exitTimeout, "being read", 6 * time.Second},
-		{"to be approved", 5 * time.Second, []look{held(rollout.WaitApproval, 1)}, exitPerson, "awaiting approval", 6 * time.Second},
-		{"paused", 5 * time.Second, []look{held(rollout.WaitPaused, 1)}, exitPerson, "paused", 6 * time.Second},
-		{"approved in time", 5 * time.Second, []look{held(rollout.WaitApproval, 1), held(rollout.WaitApproval, 1), served}, exitOK, "", time.Second},
+		{"to be approved", 5 * time.Second, []look{held(api.WaitApproval, 1)}, exitPerson, "awaiting approval", 6 * time.Second},
+		{"paused", 5 * time.Second, []look{held(api.WaitPaused, 1)}, exitPerson, "paused", 6 * time.Second},
+		{"approved in time", 5 * time.Second, []look{held(api.WaitApproval, 1), held(api.WaitApproval, 1), served}, exitOK, "", time.Second},
 		{"no server", 5 * time.Second, []look{down}, exitNoServer, "no xds answers", 6 * time.Second},
 		{"no server, and no timeout", 0, []look{down}, exitNoServer, "no xds answers", 31 * time.Second},
-		{"restarted meanwhile", 0, []look{held(rollout.WaitWarming, 1), held(rollout.WaitWarming, 1), down, down, unread, reading, held(rollout.WaitNoProxy, 0), held(rollout.WaitWarming, 1), served}, exitOK, "", 3 * time.Second},
-		{"nobody", 5 * time.Second, []look{held(rollout.WaitNoProxy, 0)}, exitNobody, "no proxy", 6 * time.Second},
-		{"nobody, and no timeout", 0, []look{held(rollout.WaitNoProxy, 0)}, exitNobody, "no proxy", 16 * time.Second},
-		{"served to nobody", 0, []look{says(disk(control.DiskServed, "new", 0))}, exitNobody, "no proxy", 16 * time.Second},
-		{"served to nobody, until one comes", 0, []look{says(disk(control.DiskServed, "new", 0)), says(disk(control.DiskServed, "new", 0)), served}, exitOK, "", time.Second},
-		{"replaced", 0, []look{held(rollout.WaitWarming, 1), held(rollout.WaitWarming, 1), says(disk(control.DiskServed, "newer", 1))}, exitReplaced, "a newer save", time.Second},
-		{"no such fleet", 0, []look{{status: control.Status{}}}, exitFailed, "there is no fleet", time.Second},
-		{"a fleet that can't be read", 0, []look{{status: control.Status{Problems: map[string]string{"x.yaml": "x.yaml:3: no"}}}}, exitRejected, "x.yaml:3: no", time.Second},
+		{"restarted meanwhile", 0, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), down, down, unread, reading, held(api.WaitNoProxy, 0), held(api.WaitWarming, 1), served}, exitOK, "", 3 * time.Second},
+		{"nobody", 5 * time.Second, []look{held(api.WaitNoProxy, 0)}, exitNobody, "no proxy", 6 * time.Second},
+		{"nobody, and no timeout", 0, []look{held(api.WaitNoProxy, 0)}, exitNobody, "no proxy", 16 * time.Second},
+		{"served to nobody", 0, []look{says(disk(api.DiskServed, "new", 0))}, exitNobody, "no proxy", 16 * time.Second},
+		{"served to nobody, until one comes", 0, []look{says(disk(api.DiskServed, "new", 0)), says(disk(api.DiskServed, "new", 0)), served}, exitOK, "", time.Second},
+		{"replaced", 0, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), says(disk(api.DiskServed, "newer", 1))}, exitReplaced, "a newer save", time.Second},
+		{"no such fleet", 0, []look{{status: api.Status{}}}, exitFailed, "there is no fleet", time.Second},
+		{"a fleet that can't be read", 0, []look{{status: api.Status{Problems: map[string]string{"x.yaml": "x.yaml:3: no"}}}}, exitRejected, "x.yaml:3: no", time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -105,7 +104,7 @@ func (s *script) wait(ctx context.Context, timeout time.Duration) (time.Duration
 	return time.Since(w.began), err
 }
 
-func (s *script) ask(context.Context) (control.Status, error) {
+func (s *script) ask(context.Context) (api.Status, error) {
 	l := s.looks[min(s.next, len(s.looks)-1)]
 	s.next++
 	return l.status, l.err
