@@ -16,12 +16,15 @@ import (
 // ErrRefused is what a command that can't be carried out wraps.
 var ErrRefused = errors.New("refused")
 
-// NoFleetError is that there is no fleet of a name. It is an ErrRefused.
+// NoFleetError is that there is no fleet of a name, or none at all. It is an ErrRefused.
 type NoFleetError struct{ Name string }
 
 // Error implements error.
 func (e *NoFleetError) Error() string {
-	return fmt.Sprintf("%v: there is no fleet %q", ErrRefused, e.Name)
+	if e.Name == "" {
+		return "there is no fleet yet"
+	}
+	return fmt.Sprintf("there is no fleet %q", e.Name)
 }
 
 // Unwrap makes it an ErrRefused.
@@ -156,7 +159,7 @@ func (c *Control) fleetNamed(name string) (*fleetState, error) {
 	if s := c.fleets[name]; s != nil {
 		return s, nil
 	}
-	if name == "" {
+	if name == "" && len(c.fleets) > 0 {
 		return nil, fmt.Errorf("%w: there are %d fleets: say which (--fleet): %s", ErrRefused, len(c.fleets), strings.Join(slices.Sorted(maps.Keys(c.fleets)), ", "))
 	}
 	return nil, &NoFleetError{name}

@@ -26,7 +26,7 @@ func (everyone) ProxiesOf(ids []string) (out []xds.ProxyStatus) {
 }
 
 // crowded is a loop with proxies, every third of fleet edge.
-func crowded(t *testing.T, n int) *Control {
+func crowded(t testing.TB, n int) *Control {
 	t.Helper()
 	c := idle(t)
 	c.delivery = everyone{c.delivery}
@@ -121,6 +121,13 @@ func TestAskingForProxies(t *testing.T) {
 	if _, err := c.Proxies(t.Context(), Pick{Fleet: "none", Limit: 2}); !errors.As(err, &noFleet) || !errors.Is(err, ErrRefused) {
 		t.Errorf("of a fleet that is not: %v", err)
 	}
+	if _, err := c.History(t.Context(), ""); err != nil {
+		t.Errorf("of the only fleet: %v", err)
+	}
+	delete(c.fleets, "edge")
+	if _, err := c.History(t.Context(), ""); !errors.As(err, &noFleet) || err.Error() != "there is no fleet yet" {
+		t.Errorf("where there is no fleet: %v", err)
+	}
 	close(c.looks)
 }
 
@@ -146,4 +153,16 @@ func TestAskingALoopThatIsGone(t *testing.T) {
 	check(late, context.Canceled)
 	c.saveLast()
 	check(t.Context(), ErrEnded)
+}
+
+// What a page costs the loop, and what all proxies at once do.
+func BenchmarkPage(b *testing.B) {
+	c := crowded(b, 10_000)
+	for _, limit := range []int{500, 2000, AllProxies} {
+		b.Run(fmt.Sprint(limit), func(b *testing.B) {
+			for b.Loop() {
+				c.page(Pick{Limit: limit})
+			}
+		})
+	}
 }
