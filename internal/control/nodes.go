@@ -112,7 +112,7 @@ func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
 		n.since = time.Now()
 		reason := e.Resource + ": " + strings.TrimSpace(e.Message)
 		if e.Trouble {
-			c.step(s, rollout.Troubled{Node: id, Live: live, Shadow: shadow, Reason: reason})
+			c.step(s, rollout.Troubled{Node: id, Live: live, Shadow: shadow, Reason: reason, Whole: e.Whole})
 		} else {
 			c.step(s, rollout.Refused{Node: id, Live: live, Shadow: shadow, Reason: reason})
 		}
@@ -131,7 +131,7 @@ func wantsError(c snapshot.Check) bool { return c.Status >= http.StatusInternalS
 // counters are a proxy's, with what they should be.
 func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.Counters {
 	out := rollout.Counters{
-		At: e.At, Requests: e.Requests - min(e.Probes, e.Requests), Errors: e.Errors,
+		At: e.At, Requests: e.Requests - min(e.Probes, e.Requests), Errors: e.Errors - min(e.ProbesFailed, e.Errors),
 		Begun: e.Begun - min(e.Probes, e.Begun), Active: e.Active,
 		VMs: e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
 		ServiceErrors: e.ServiceErrors + e.Unanswered + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too

@@ -25,6 +25,7 @@ type Options struct {
 	// BaseID and Epoch are for hot restart: processes with one BaseID, each with the next
 	// Epoch, hand their sockets over. 0 for none.
 	BaseID, Epoch int
+	Env           []string // more of its environment, as NAME=value
 }
 
 // A Proxy is a running Envoy.
@@ -52,6 +53,9 @@ func Start(o Options) (*Proxy, error) {
 	}
 	cmd := exec.Command(path, //nolint:noctx // it outlives the call; Stop ends it
 		arguments(o, p)...)
+	if len(o.Env) > 0 {
+		cmd.Env = append(os.Environ(), o.Env...)
+	}
 	cmd.Dir = o.Dir
 	if p.Process, err = process.Start(cmd, p.LogFile); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

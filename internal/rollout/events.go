@@ -103,8 +103,12 @@ type (
 	// Refused says: a proxy refused a part of what it was assigned.
 	Refused struct{ Node, Live, Shadow, Reason string }
 	// Troubled says: a proxy could not take a part of what it was assigned, for trouble
-	// of its own, which is no evidence against it.
-	Troubled struct{ Node, Live, Shadow, Reason string }
+	// of its own, which is no evidence against it. Whole says that it has taken nothing
+	// else of it either: what it ran before it runs still.
+	Troubled struct {
+		Node, Live, Shadow, Reason string
+		Whole                      bool
+	}
 	// Health says: a proxy's health discovery stream opened or closed.
 	Health struct {
 		Node string

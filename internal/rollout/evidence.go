@@ -32,6 +32,7 @@ type share struct {
 type window struct {
 	requests, errors, filtered, begun uint64
 	active                            int
+	at                                time.Time // its end
 	span                              time.Duration
 }
 
@@ -44,14 +45,26 @@ func (s *share) add(w window) {
 func (s *share) last(n int) window {
 	var sum window
 	for i := range min(n, s.next, len(s.windows)) {
-		w := s.windows[(s.next-1-i)%len(s.windows)]
-		sum.requests += w.requests
-		sum.errors += w.errors
-		sum.filtered += w.filtered
-		sum.begun += w.begun
-		sum.span += w.span
+		sum.plus(s.windows[(s.next-1-i)%len(s.windows)])
 	}
 	return sum
+}
+
+// upTo is the sum of the last n reports that came in up to a moment, and what time they are of.
+func (s *share) upTo(until time.Time, n int) (sum window, from, to time.Time) {
+	for i := 0; i < min(s.next, len(s.windows)) && n > 0; i++ {
+		w := s.windows[(s.next-1-i)%len(s.windows)]
+		if w.at.After(until) {
+			continue
+		}
+		if to.IsZero() {
+			to = w.at
+		}
+		sum.plus(w)
+		from = w.at.Add(-w.span)
+		n--
+	}
+	return sum, from, to
 }
 
 // leastActive are the requests that were in flight at each of the last n reports: streams, and
@@ -100,6 +113,9 @@ type traffic struct {
 	serviceErrors uint64 // of the last two reports
 	olderErrors   uint64 // of the last one of them
 	unended       int64  // requests that began since the flip, less those that ended
+	// ownBefore and restBefore are what it and the others answered before its flip; none
+	// where that were too few.
+	ownBefore, restBefore window
 }
 
 // flip is to another revision. What it is judged by is the time before: that of the
@@ -128,7 +144,7 @@ func (s *step) counted(e Counted) {
 	}
 	s.hearOnDoubt(e.Node, c)
 	t := &p.traffic
-	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests), begun: c.Begun, active: c.Active}
+	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests), begun: c.Begun, active: c.Active, at: c.At}
 	if !t.last.IsZero() {
 		w.span = c.At.Sub(t.last)
 	}
@@ -140,12 +156,18 @@ func (s *step) counted(e Counted) {
 	}
 	mixed := t.mixed
 	t.mixed = false
+	if !mixed {
+		s.joinCohort(e.Node, c.At, w)
+	}
+	if t.flipped && p.trouble != nil {
+		return // it can't take what it was flipped to
+	}
 	switch {
 	case mixed:
 	case r != nil && r.Flipped[e.Node]:
 		t.add(w)
 		// A first revision's service may be late, and there is no time before to compare with.
-		if c := s.against(p, c, r.Plan); c.reason != "" && (c.evidence != Errors || !s.first(e.Node)) {
+		if c := s.against(e.Node, c, r.Plan); c.reason != "" && (c.evidence != Errors || !s.first(e.Node)) {
 			s.reject(Rejected, e.Node, c.reason, "", c.facets...)
 			return
 		}
@@ -190,7 +212,8 @@ type charge struct {
 }
 
 // against is what a proxy's counters say against the revision that it was flipped to.
-func (s *step) against(p *proxy, c Counters, plan Plan) charge {
+func (s *step) against(node string, c Counters, plan Plan) charge {
+	p := s.proxies[node]
 	t := &p.traffic
 	if few := s.fewVMs(t, c); few != "" {
 		return charge{evidence: CrashedVMs, reason: few}
@@ -201,10 +224,10 @@ func (s *step) against(p *proxy, c Counters, plan Plan) charge {
 	case c.ConfigFails > 0:
 		return charge{evidence: CrashedVMs, reason: fmt.Sprintf("%d configurations could not be applied", c.ConfigFails)}
 	}
-	if by := s.byFilters(t, plan); by.reason != "" {
+	if by := s.byFilters(p, plan); by.reason != "" {
 		return by
 	}
-	if against := s.tooManyErrors(t, plan.Limits); against != "" {
+	if against := s.tooManyErrors(node, plan.Limits); against != "" {
 		return charge{evidence: Errors, reason: against, facets: []string{plan.limitsFacet()}}
 	}
 	if s.Rollout == nil { // at night there are fewer, too
@@ -229,7 +252,8 @@ func (s *step) fewVMs(t *traffic, c Counters) string {
 // byFilters tells of requests that filters answered 5xx, and the service never had.
 // A VM that has crashed under FAIL_CLOSED answers so for good, one under FAIL_OPEN
 // once, and then lets all requests pass; neither shows in a statistic of Wasm's.
-func (s *step) byFilters(t *traffic, plan Plan) charge {
+func (s *step) byFilters(p *proxy, plan Plan) charge {
+	t := &p.traffic
 	enough := plan.Limits.MinRequests
 	before, rest := t.before.last(len(t.before.windows)), s.rest.last(len(s.rest.windows))
 	usual := max(before.filterShare(enough), rest.filterShare(enough), s.sharesBefore().filterShare(enough))
@@ -238,7 +262,14 @@ func (s *step) byFilters(t *traffic, plan Plan) charge {
 		return charge{evidence: CrashedVMs, reason: many(now.filtered) + " had a 5xx from a filter, as from one whose VM crashes; under FAIL_OPEN all others pass it then"}
 	case !t.right && t.wrong > 0 && !plan.LiveChecks && usual == 0:
 		return charge{evidence: s.crashSign(t.wrong, enough), reason: fmt.Sprintf("each of its requests since it has the revision, %d so far, was answered 5xx by a filter, as by one whose VM has crashed; none reached the service", t.wrong)}
-	case now.filterShare(enough) > usual+plan.Limits.Errors:
+	}
+	switch by := s.compare(p, filterMeasure, plan.Limits); {
+	case by.reason != "":
+		return charge{evidence: CrashedVMs, facets: []string{plan.limitsFacet()}, reason: by.reason}
+	case by.told:
+		return charge{}
+	}
+	if now := t.after.last(len(t.after.windows)); now.filterShare(enough) > usual+plan.Limits.Errors {
 		return charge{evidence: CrashedVMs, facets: []string{plan.limitsFacet()}, reason: fmt.Sprintf("%.1f%% of its last %d requests were answered 5xx by a filter, as by one whose VM has crashed, and did not reach the service; before it had the revision %.1f%% (limit: %.1f%% more)",
 			100*now.filterShare(enough), now.requests, 100*usual, 100*plan.Limits.Errors)}
 	}
@@ -272,11 +303,24 @@ func (s *step) sharesBefore() window {
 	return window{requests: b.Requests, errors: b.Errors, filtered: b.Filtered}
 }
 
-func (s *step) tooManyErrors(t *traffic, limits Limits) string {
+// tooManyErrors is by the proxies that have the revision before, where there are such, and
+// else by the time before.
+func (s *step) tooManyErrors(node string, limits Limits) string {
+	p := s.proxies[node]
+	by := s.compare(p, errorsMeasure, limits)
+	than := s.moreThanBefore(&p.traffic, limits, by.until)
+	if by.reason == "" && !by.told {
+		by.reason = than
+	}
+	s.undecided(node, by.there && by.reason == "" && s.moreThanBefore(&p.traffic, limits, s.now) != "")
+	return by.reason
+}
+
+func (s *step) moreThanBefore(t *traffic, limits Limits, until time.Time) string {
 	before, rest := t.before.last(len(t.before.windows)), s.rest.last(len(s.rest.windows))
 	usual := max(before.errorShare(limits.MinRequests), rest.errorShare(limits.MinRequests), s.sharesBefore().errorShare(limits.MinRequests))
 	for _, reports := range []int{1, len(t.after.windows)} {
-		now := t.after.last(reports)
+		now, _, _ := t.after.upTo(until, reports)
 		if got := now.errorShare(limits.MinRequests); got > usual+limits.Errors {
 			return fmt.Sprintf("%.1f%% of its last %d requests were answered 5xx; before it had the revision %.1f%%, elsewhere in the fleet %.1f%% (limit: %.1f%% more)",
 				100*got, now.requests, 100*before.errorShare(limits.MinRequests), 100*rest.errorShare(limits.MinRequests), 100*limits.Errors)

@@ -41,6 +41,7 @@ const (
 	WaitConfirming Wait = "confirming"        // they answer the checks there
 	WaitService    Wait = "awaiting service"  // the service behind the filters fails
 	WaitBaking     Wait = "baking"            // the bake is not over
+	WaitComparing  Wait = "comparing"         // more errors than before are held against those of the other proxies
 	WaitApproval   Wait = "awaiting approval" // a person is to end the stage
 	WaitDisk       Wait = "disk"              // the revision is not in the state directory yet
 )
@@ -268,6 +269,10 @@ func (h *HoldUp) confirmed(r *Rollout, now time.Time) (what, does string) {
 	case stage.Manual && !r.Approved && !bakes:
 		h.Kind, h.Since, h.Do = WaitApproval, baked, doPromote
 		return fmt.Sprintf("stage %q has baked on %s and waits for a person", h.Stage, proxies(r.members)), "approves it, `" + doAbort + "` gives it up"
+	case !bakes && !r.Approved && !r.compares(now).IsZero():
+		h.Kind, h.Since, h.Do = WaitComparing, r.compares(now), doPromote
+		h.Until, h.Then = h.Since.Add(comparing), "the stage ends unless the revision is worse"
+		return fmt.Sprintf("stage %q has baked: requests fail more than before, which is held against the proxies that have the revision before", h.Stage), "ends the stage now"
 	case bakes || !last || r.stored: // at its end until the next tick, too
 		h.Kind, h.Since, h.Until, h.Do = WaitBaking, r.bakeSince, baked, doPromote
 		h.Then = "the next stage begins"

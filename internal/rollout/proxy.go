@@ -48,6 +48,8 @@ type proxy struct {
 	unasked    string // why it can't be asked the checks, as it is no Envoy
 	health     bool   // its health stream is open
 	accepted   Assignment
+	cohort     *cohort // that it is of; see compare.go
+	whole      bool    // it has taken nothing of another since
 	phase      Phase
 	since      time.Time // of the phase
 	good       time.Time // of the first report in a row that the checks hold
@@ -212,6 +214,9 @@ func (s *step) warm(node string) {
 func (s *step) left(e Left) {
 	s.discount(e.Node)
 	delete(s.troubled, e.Node)
+	if p := s.proxies[e.Node]; p != nil {
+		s.leaveCohort(p, s.now)
+	}
 	s.recount(e.Node, func() { delete(s.proxies, e.Node) })
 	s.suspects(e.Node, false)
 	s.departed(e.Node)
@@ -241,7 +246,7 @@ func (s *step) served(e Served) {
 	if p.accepted.Shadow != "" && e.Shadow == "" {
 		p.traffic.mixed = true // the next report may have a crash in the shadow
 	}
-	p.accepted, p.unasked = Assignment{Live: e.Live, Shadow: e.Shadow}, e.Unasked
+	p.accepted, p.unasked, p.whole = Assignment{Live: e.Live, Shadow: e.Shadow}, e.Unasked, false
 	s.overTrouble(e.Node)
 	base := s.base(e.Node)
 	if e.Live == base {

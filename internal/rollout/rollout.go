@@ -85,6 +85,7 @@ type Fleet struct {
 	asked     bool            // for what is on disk to be offered again
 	doubted   *doubt          // a rejection by a check; see service.go
 	rest      share           // what proxies outside the rollout answered lately
+	cohorts   map[string]*cohort
 	symptoms  map[string]bool // connected proxies that have evidence against what is served
 	now       time.Time       // of the newest step
 
@@ -127,21 +128,22 @@ type Rollout struct {
 	// Bases are what those members run that come from other fleets; see Joined.
 	Bases map[string]string `json:"bases,omitempty"`
 
-	stored    bool            // the candidate would survive a crash
-	next      *Offered        // a newer one that waits until this one is stored, and so done
-	nextAt    time.Time       // since when
-	bakeSince time.Time       // all connected members are confirmed since; zero while one is not
-	loneAt    time.Time       // no proxy of the fleet is connected since; zero while one is
-	vacantAt  time.Time       // others are, and no member is, since; zero else
-	emptyAt   time.Time       // there is no member that it can be given to since, though proxies are connected; zero else
-	waiting   int             // connected members that are not confirmed
-	unproven  int             // connected members that have not proven it yet
-	joining   int             // those of them that take the last good revision first
-	proven    map[string]bool // connected members that wait for their flip
-	members   int             // connected members
-	pool      *pool           // nil where all of the fleet is of the stage, and after a restart
-	told      map[Kind]bool   // what is told once in a stage
-	toldWaits map[Wait]bool   // the hold-ups that are
+	stored    bool                 // the candidate would survive a crash
+	next      *Offered             // a newer one that waits until this one is stored, and so done
+	nextAt    time.Time            // since when
+	bakeSince time.Time            // all connected members are confirmed since; zero while one is not
+	loneAt    time.Time            // no proxy of the fleet is connected since; zero while one is
+	vacantAt  time.Time            // others are, and no member is, since; zero else
+	emptyAt   time.Time            // there is no member that it can be given to since, though proxies are connected; zero else
+	waiting   int                  // connected members that are not confirmed
+	unproven  int                  // connected members that have not proven it yet
+	joining   int                  // those of them that take the last good revision first
+	proven    map[string]bool      // connected members that wait for their flip
+	members   int                  // connected members
+	pool      *pool                // nil where all of the fleet is of the stage, and after a restart
+	compared  map[string]time.Time // members whose errors are compared, since when; see compare.go
+	told      map[Kind]bool        // what is told once in a stage
+	toldWaits map[Wait]bool        // the hold-ups that are
 }
 
 // An Assignment is what a proxy is to have.

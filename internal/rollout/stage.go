@@ -280,7 +280,7 @@ func (s *step) turn() bool {
 	case r.stage().Manual && !r.Approved:
 		s.once(Awaiting, "", "")
 		return false
-	case s.anySilent():
+	case s.anySilent(), !r.Approved && !r.compares(s.now).IsZero():
 		return false
 	case r.Stage < len(r.Plan.Stages)-1:
 		s.startStage(r.Stage + 1)
@@ -307,6 +307,7 @@ func (s *step) release() {
 
 func (s *step) flip(node string) {
 	s.Rollout.Flipped[node] = true
+	s.noteApart(node)
 	s.enter(node, Flipping)
 	s.proxies[node].traffic.flip()
 }

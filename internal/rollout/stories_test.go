@@ -196,7 +196,7 @@ func (s *story) event(d *datadriven.TestData) Event {
 		return Refused{Node: arg, Live: a.Live, Shadow: a.Shadow, Reason: "it does not load"}
 	case "trouble":
 		a := s.f.Target(arg)
-		return Troubled{Node: arg, Live: a.Live, Shadow: a.Shadow, Reason: "cannot bind '127.0.0.1:18000': Address already in use"}
+		return Troubled{Node: arg, Live: a.Live, Shadow: a.Shadow, Reason: "cannot bind '127.0.0.1:18000': Address already in use", Whole: d.HasArg("whole")}
 	case "pass", "fail":
 		a := s.f.Target(arg)
 		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)", Checks: s.plan.Checks, Unsure: d.HasArg("unsure")}
@@ -221,10 +221,15 @@ func (s *story) number(d *datadriven.TestData) int {
 }
 
 func (s *story) counters(d *datadriven.TestData) Counters {
-	s.now = s.now.Add(time.Second)
+	if !d.HasArg("too") { // in the same second
+		s.now = s.now.Add(time.Second)
+	}
 	c := Counters{At: s.now}
 	began := false
 	for _, a := range d.CmdArgs[1:] {
+		if a.Key == "too" {
+			continue
+		}
 		n, err := strconv.Atoi(a.Vals[0])
 		if err != nil {
 			d.Fatalf(s.t, "%v", err)

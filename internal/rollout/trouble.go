@@ -55,6 +55,7 @@ func (s *step) inTrouble(e Troubled) {
 		return // it is to have something else by now, and was sent it
 	}
 	r := s.Rollout
+	p.whole = e.Whole
 	t := p.trouble
 	if t == nil {
 		t = &trouble{phase: p.phase, since: s.now, candidate: r != nil && (e.Live == r.Candidate.ID || e.Shadow == r.Candidate.ID)}
@@ -147,6 +148,9 @@ func (s *step) overTrouble(node string) {
 	}
 	away := s.now.Sub(p.trouble.since)
 	s.setTrouble(node, nil)
+	if p.traffic.flipped {
+		p.traffic.flip() // now
+	}
 	s.record(Entry{
 		Kind: ProxyOutOfTrouble, Revision: s.revisionOf(p.accepted.Live, p.accepted.Shadow), Node: node,
 		Reason: "it has taken it, after " + away.Round(time.Millisecond).String(),

@@ -188,7 +188,7 @@ func (s *step) watched(node string, p *proxy, c Counters) {
 	if s.Watch == nil || p.accepted.Live != s.Serving.ID || p.accepted.Shadow != "" {
 		return
 	}
-	against := s.against(p, c, s.Watch.Plan)
+	against := s.against(node, c, s.Watch.Plan)
 	switch {
 	case against.reason != "" && p.traffic.fewVMs > 0:
 		s.suspect(node, vms, against)

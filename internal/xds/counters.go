@@ -23,7 +23,8 @@ type Counters struct {
 	Requests, Errors uint64
 	// Probes are the requests among these that the proxy sent itself, by a plan.
 	// They are counted as they begin, the others as they end.
-	Probes uint64
+	// ProbesFailed are those of them that were not answered as expected.
+	Probes, ProbesFailed uint64
 	// Begun are the requests of the same listeners that began, each counted before anything
 	// else of it, and Active those that have not ended; an answer that streams is both.
 	Begun  uint64 // downstream_rq_total
@@ -59,6 +60,7 @@ func (c *Counters) add(f *flush) {
 	c.Errors += f.counts[statError]
 	c.Begun += f.counts[statBegun]
 	c.Probes += f.counts[statProbe]
+	c.ProbesFailed += f.counts[statProbeFailed]
 	c.ConfigFails += f.counts[statConfigFail]
 	c.Crashes += f.counts[statCrash]
 	c.Routed += f.counts[statRouted]
@@ -83,6 +85,7 @@ const (
 	statRequest
 	statError
 	statProbe
+	statProbeFailed
 	statWorkers
 	statVMs
 	statConfigFail
@@ -108,6 +111,8 @@ func statOf(name []byte) stat {
 		return statUnanswered
 	case bytes.HasPrefix(name, []byte("cluster."+probePrefix)) && bytes.HasSuffix(name, []byte(".health_check.attempt")):
 		return statProbe
+	case bytes.HasPrefix(name, []byte("cluster."+probePrefix)) && bytes.HasSuffix(name, []byte(".health_check.failure")):
+		return statProbeFailed
 	case string(name) == "server.concurrency":
 		return statWorkers
 	case string(name) == "wasm.envoy.wasm.runtime.v8.active":

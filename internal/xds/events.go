@@ -42,6 +42,7 @@ type Event struct {
 	Resource string        // Rejected: type and names of what was refused
 	Message  string        // Rejected: the proxy's own words
 	Trouble  bool          // Rejected: for no fault of the revision's; see Retry
+	Whole    bool          // Rejected: it has taken nothing else of it either, for users to meet
 	Fresh    bool          // Connected: it has no configuration yet
 	Named    int           // Served: by a client that is no Envoy, and asks for so many resources by name
 	Plan     PlanID        // Probed: which

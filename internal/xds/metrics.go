@@ -141,6 +141,7 @@ func mergeCounted(older, newer Event) Event {
 	sum.Requests += older.Counters.Requests
 	sum.Errors += older.Counters.Errors
 	sum.Probes += older.Counters.Probes
+	sum.ProbesFailed += older.Counters.ProbesFailed
 	sum.Begun += older.Counters.Begun
 	sum.ConfigFails += older.Counters.ConfigFails
 	sum.Crashes += older.Counters.Crashes

@@ -267,7 +267,7 @@ func versionOf(have map[string]string) string {
 // report says, once per revision, that the proxy has all of it.
 func (s *session) report() {
 	if !s.served {
-		s.served = true
+		s.served, s.between = true, false
 		s.serves.Store(&Event{Kind: Served, Node: s.node, Revision: s.target.Pair, Named: s.names(), Elapsed: time.Since(s.assigned)})
 		s.proxy.mu.Lock()
 		defer s.proxy.mu.Unlock()

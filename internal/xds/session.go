@@ -41,6 +41,7 @@ type session struct {
 	kept     map[string]bool    // listeners that a target lacks and does not remove, of which that is said
 	assigned time.Time
 	halted   atomic.Bool           // the proxy refused a part of the target
+	between  bool                  // it has taken a part of a target, for users to meet, and not all of one since
 	served   bool                  // the target was reported as served
 	serves   atomic.Pointer[Event] // says that the proxy has accepted the target; nil before
 	listless *time.Timer           // runs while the proxy is yet to ask for listeners

@@ -87,6 +87,7 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 	}
 	if refusal == nil {
 		s.server.counts.accepted.Add(1)
+		s.between = s.between || p.met(st.acked) > 0
 		st.acked = p.have
 		s.hostsAgain(p)
 		s.closed(st, p)
@@ -119,9 +120,27 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 	if !trouble {
 		s.proxy.refuse(st.url, versions, v.Message)
 	}
+	s.between = s.between || p.met(st.acked) > 1 // it may have taken a part
 	st.doubt(versions, p)
 	s.halted.Store(s.target != nil && s.target.ID == p.revision)
-	s.tell(Event{Kind: Rejected, Revision: p.pair, Resource: v.Resource, Message: v.Message, Trouble: trouble})
+	s.tell(Event{Kind: Rejected, Revision: p.pair, Resource: v.Resource, Message: v.Message, Trouble: trouble, Whole: !s.between})
+}
+
+// met is how many resources that users' requests meet, which those of a shadow are not, a push
+// changes or takes away of what a proxy has accepted.
+func (p *push) met(accepted map[string]string) int {
+	n := 0
+	for _, r := range p.add {
+		if accepted[r.Name] != r.Version && !strings.HasPrefix(r.Name, snapshot.ShadowPrefix) {
+			n++
+		}
+	}
+	for name := range accepted {
+		if _, stays := p.have[name]; !stays && !strings.HasPrefix(name, snapshot.ShadowPrefix) {
+			n++
+		}
+	}
+	return n
 }
 
 // doubt forgets which versions a proxy has: of a response that it refuses an Envoy
