@@ -9,15 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
 const noStages = "{stages: [{name: all, percent: 100, bake: 0s}]}"
 
 // happened waits for an entry of a kind in the fleet's history.
-func (w *world) happened(kind rollout.Kind, number int) rollout.Entry {
+func (w *world) happened(kind api.EventKind, number int) api.Entry {
 	w.t.Helper()
-	var found rollout.Entry
+	var found api.Entry
 	w.eventually(fmt.Sprintf("revision %d is %s", number, kind), func() error {
 		for _, e := range w.history() {
 			if e.Kind == kind && e.Revision.Number == number {
@@ -38,11 +39,11 @@ func (p *proxy) asksUntil(status int, token string) (first, last time.Time, othe
 	p.w.eventually(fmt.Sprintf("%s answers %d", p.Node, status), func() error {
 		last = time.Now()
 		a, err := p.ask("token", token)
-		if err == nil && a.status == status {
+		if err == nil && a.Status == status {
 			return nil
 		}
 		others++
-		return fmt.Errorf("%d, %w", a.status, err)
+		return fmt.Errorf("%d, %w", a.Status, err)
 	})
 	return first, last, others
 }
@@ -56,12 +57,10 @@ func TestTrapsAfterTheLastStage(t *testing.T) {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages, Policy: policy}))
-			write(t, w.module, gate(t, 1))
-			w.startServer()
+			w.begins(w.fleetYAML(fleetOptions{Rollout: noStages, Policy: policy}), gate(t, 1))
 			p := w.proxies(1)[0]
 			save(t, w.module, assemble(t, "traps"))
-			w.happened(rollout.Serving, 2)
+			w.happened(api.EventServing, 2)
 			if policy == "" {
 				w.endServer(syscall.SIGKILL)
 				w.startServer()
@@ -69,7 +68,7 @@ func TestTrapsAfterTheLastStage(t *testing.T) {
 			p.serves(w.servingRevision(1))
 			p.settlesDown()
 			first, back, wrong := p.asksUntil(403, "432323") // which no crashed filter answers, nor one that lets all pass
-			degraded, undone := w.happened(rollout.DegradedNow, 2), w.happened(rollout.TakenBack, 2)
+			degraded, undone := w.happened(api.EventDegraded, 2), w.happened(api.EventTakenBack, 2)
 			t.Logf("degraded %s, taken back %s and answered rightly %s after the first request; %d requests met it: %s",
 				degraded.At.Sub(first).Round(time.Millisecond), undone.At.Sub(first).Round(time.Millisecond), back.Sub(first).Round(time.Millisecond), wrong, undone.Reason)
 			p.runs("x-build", build(1))
@@ -111,15 +110,13 @@ func TestFirstRevisionThatOnlyTraps(t *testing.T) {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages, Policy: policy}))
-			write(t, w.module, assemble(t, "traps"))
-			w.startServer()
+			w.begins(w.fleetYAML(fleetOptions{Rollout: noStages, Policy: policy}), assemble(t, "traps"))
 			p := w.startProxy("edge-0")
 			p.serves(w.servingRevision(1))
 			p.settlesDown()
 			begin := time.Now()
 			w.eventually("it is rejected", func() error {
-				if a, err := p.ask("token", "32323"); err == nil && a.status == http.StatusOK {
+				if a, err := p.ask("token", "32323"); err == nil && a.Status == http.StatusOK {
 					t.Errorf("a request passed a filter that only traps: %+v", a)
 				}
 				f, err := w.onlyFleet()
@@ -128,7 +125,7 @@ func TestFirstRevisionThatOnlyTraps(t *testing.T) {
 				}
 				return err
 			})
-			t.Logf("rejected %s after the first request: %s", time.Since(begin).Round(time.Millisecond), w.happened(rollout.TakenBack, 1).Reason)
+			t.Logf("rejected %s after the first request: %s", time.Since(begin).Round(time.Millisecond), w.happened(api.EventTakenBack, 1).Reason)
 			w.eventually("its listener is closed", func() error {
 				a, err := p.ask("token", "32323")
 				if err == nil {
@@ -147,19 +144,17 @@ func TestFirstRevisionThatOnlyTraps(t *testing.T) {
 func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: noStages, Policy: "FAIL_OPEN"}))
-	write(t, w.module, assemble(t, "traps"))
-	w.startServer()
+	w.begins(w.fleetYAML(fleetOptions{Rollout: noStages, Policy: "FAIL_OPEN"}), assemble(t, "traps"))
 	p := w.startProxy("edge-0")
 	p.serves(w.servingRevision(1))
 	p.settlesDown()
 	p.asksUntil(http.StatusOK, "32323")
-	w.happened(rollout.Stays, 1)
+	w.happened(api.EventStays, 1)
 	for range 2 {
 		p.asksUntil(http.StatusOK, "32323")
 		p.settlesDown()
 	}
-	if f, err := w.onlyFleet(); err != nil || f.Serving.Number != 1 || f.Degraded == nil || f.Degraded.Evidence != rollout.CrashedVMs {
+	if f, err := w.onlyFleet(); err != nil || f.Serving.Number != 1 || f.Degraded == nil || f.Degraded.Evidence != string(rollout.CrashedVMs) {
 		t.Errorf("%+v, %v", f, err)
 	}
 }
@@ -169,24 +164,19 @@ func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 func TestFilterThatWearsOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	write(t, w.fleet, w.fleetYAML(fleetOptions{
-		Rollout: noStages,
-		Checks:  `[{request: {headers: {token: "32323"}}, expect: {status: 200}}, {request: {headers: {token: "432323"}}, expect: {status: 403}}]`,
-	}))
-	write(t, w.module, gate(t, 1))
-	w.startServer()
+	w.begins(w.fleetYAML(fleetOptions{Rollout: noStages, Checks: checks}), gate(t, 1))
 	p := w.proxies(1)[0]
 	save(t, w.module, assemble(t, "wears_out"))
-	w.happened(rollout.Serving, 2)
+	w.happened(api.EventServing, 2)
 	for range 900 { // on two workers
-		if a, err := p.ask("token", "432323"); err != nil || a.status == http.StatusOK {
+		if a, err := p.ask("token", "432323"); err != nil || a.Status == http.StatusOK {
 			break
 		}
 	}
 	_, passes, _ := p.asksUntil(http.StatusOK, "432323")
-	back := w.happened(rollout.TakenBack, 2)
+	back := w.happened(api.EventTakenBack, 2)
 	t.Logf("degraded %s and taken back %s after it let a request pass: %s",
-		w.happened(rollout.DegradedNow, 2).At.Sub(passes).Round(time.Millisecond), back.At.Sub(passes).Round(time.Millisecond), back.Reason)
+		w.happened(api.EventDegraded, 2).At.Sub(passes).Round(time.Millisecond), back.At.Sub(passes).Round(time.Millisecond), back.Reason)
 	p.runs("x-build", build(1))
 	p.wants(403, forbidden, "token", "432323")
 }
@@ -203,16 +193,11 @@ func TestServiceThatFailsWhileItIsWatched(t *testing.T) {
 			rw.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
-	write(t, w.fleet, w.fleetYAML(fleetOptions{
-		Rollout: noStages,
-		Checks:  `[{request: {headers: {token: "32323"}}, expect: {status: 200}}, {request: {headers: {token: "432323"}}, expect: {status: 403}}]`,
-	}))
-	write(t, w.module, gate(t, 1))
-	w.startServer()
+	w.begins(w.fleetYAML(fleetOptions{Rollout: noStages, Checks: checks}), gate(t, 1))
 	p := w.proxies(1)[0]
 	save(t, w.module, gate(t, 2))
 	p.runs("x-build", build(2))
-	w.happened(rollout.Serving, 2)
+	w.happened(api.EventServing, 2)
 	p.settlesDown()
 	began := time.Now()
 	fails.Store(true)
@@ -227,7 +212,7 @@ func TestServiceThatFailsWhileItIsWatched(t *testing.T) {
 		})
 	}
 	metric(1)
-	t.Logf("degraded %s after the service began to fail: %s", time.Since(began).Round(time.Millisecond), w.happened(rollout.DegradedNow, 2).Reason)
+	t.Logf("degraded %s after the service began to fail: %s", time.Since(began).Round(time.Millisecond), w.happened(api.EventDegraded, 2).Reason)
 	for range 2 { // the checks fail again and again, and it stays
 		p.settlesDown()
 	}
@@ -236,6 +221,6 @@ func TestServiceThatFailsWhileItIsWatched(t *testing.T) {
 	}
 	fails.Store(false)
 	metric(0)
-	w.happened(rollout.Recovered, 2)
+	w.happened(api.EventRecovered, 2)
 	p.wants(403, forbidden, "token", "432323")
 }

@@ -1,56 +1,40 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // answer is what a proxy said to one request.
-type answer struct {
-	status int
-	body   string
-	header http.Header
-}
+type answer = rig.Answer
 
 // ask sends a request through the proxy on a connection of its own.
 func (p *proxy) ask(header ...string) (answer, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	return p.askWith(client, "/", header...)
+	return rig.Ask(p.w.t.Context(), p.address, header...)
 }
 
 func (p *proxy) askWith(client *http.Client, path string, header ...string) (answer, error) {
-	req, err := http.NewRequest(http.MethodGet, "http://"+p.address+path, nil)
+	req, err := rig.Request(p.w.t.Context(), "http://"+p.address+path, header...)
 	if err != nil {
 		return answer{}, err
 	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Add(header[i], header[i+1])
-	}
-	return do(client, req)
-}
-
-func do(client *http.Client, req *http.Request) (answer, error) {
-	resp, err := client.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	body, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, string(body), resp.Header}, errors.Join(err, resp.Body.Close())
+	return rig.Do(client, req)
 }
 
 // wants checks an answer.
 func (p *proxy) wants(status int, body string, header ...string) {
 	p.w.t.Helper()
 	a, err := p.ask(header...)
-	if err != nil || a.status != status || a.body != body {
-		p.w.t.Errorf("%s asked with %q: %d %q, %v; want %d %q", p.Node, header, a.status, a.body, err, status, body)
+	if err != nil || a.Status != status || a.Body != body {
+		p.w.t.Errorf("%s asked with %q: %d %q, %v; want %d %q", p.Node, header, a.Status, a.Body, err, status, body)
 	}
 }
 
@@ -72,8 +56,8 @@ func (p *proxy) runs(header, build string) {
 	p.w.t.Helper()
 	p.w.eventually(p.Node+" answers by "+build, func() error {
 		a, err := p.ask("token", "32323")
-		if err == nil && a.header.Get(header) != build {
-			err = fmt.Errorf("%d, %s: %q", a.status, header, a.header.Get(header))
+		if err == nil && a.Header.Get(header) != build {
+			err = fmt.Errorf("%d, %s: %q", a.Status, header, a.Header.Get(header))
 		}
 		return err
 	})
@@ -105,23 +89,49 @@ func (p *proxy) stat(name string) int {
 // serves waits until the server says that the proxy serves a revision.
 func (p *proxy) serves(id string) {
 	p.w.t.Helper()
-	p.w.eventually(p.Node+" serves "+id, func() error {
+	p.is(p.Node+" serves "+id, func(s api.Proxy) bool { return s.State == api.ProxyServing && s.Served.ID == id })
+}
+
+// is waits until what the server says of the proxy is so.
+func (p *proxy) is(what string, so func(api.Proxy) bool) {
+	p.w.t.Helper()
+	p.w.eventually(what, func() error {
 		s, err := p.statusOf()
-		if err == nil && (s.State != control.StateServing || s.Served.ID != id) {
-			err = fmt.Errorf("it is %s, serves %q and wants %q", s.State, s.Served.ID, s.Wanted.ID)
+		if err == nil && !so(s) {
+			err = fmt.Errorf("the status is %s", asJSON(s))
 		}
 		return err
 	})
 }
 
-func (p *proxy) statusOf() (control.ProxyStatus, error) {
+func asJSON(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// fleetIs waits until what the server says of the only fleet is so.
+func (w *world) fleetIs(what string, so func(api.Fleet) bool) {
+	w.t.Helper()
+	w.eventually(what, func() error {
+		f, err := w.onlyFleet()
+		if err == nil && !so(f) {
+			err = fmt.Errorf("the status is %s", asJSON(f))
+		}
+		return err
+	})
+}
+
+func (p *proxy) statusOf() (api.Proxy, error) {
 	s, err := p.w.status()
 	for _, status := range s.Proxies {
 		if status.Node == p.Node {
 			return status, nil
 		}
 	}
-	return control.ProxyStatus{}, errors.Join(fmt.Errorf("%s is not connected", p.Node), err)
+	return api.Proxy{}, errors.Join(fmt.Errorf("%s is not connected", p.Node), err)
 }
 
 // servingRevision waits until the only fleet has a good revision, accepted by n
@@ -140,7 +150,7 @@ func (w *world) servingRevision(n int) string {
 		id = s.Fleets[0].Serving.ID
 		serving := 0
 		for _, p := range s.Proxies {
-			if p.State == control.StateServing && p.Served.ID == id {
+			if p.State == api.ProxyServing && p.Served.ID == id {
 				serving++
 			}
 		}

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
 // moody is a service that fails for all, or for what one revision sends.
@@ -93,6 +93,7 @@ func (w *world) flushes(times int) {
 // rejected. And so it is of a revision that is served and watched, which one proxy does not
 // have for trouble of its own.
 func TestErrorsAreComparedWithThoseOfTheRevisionBefore(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	service := &moody{}
 	service.one.Store("none")
@@ -106,16 +107,16 @@ func TestErrorsAreComparedWithThoseOfTheRevisionBefore(t *testing.T) {
 	w.flushes(3)
 
 	save(t, w.fleet, w.sending("2", "", ""))
-	w.happened(rollout.Baking, 2)
+	w.happened(api.EventBaking, 2)
 	w.flushes(2)
 	service.all.Store(true)
 	w.flushes(2)
 	service.all.Store(false)
-	w.happened(rollout.Serving, 2)
+	w.happened(api.EventServing, 2)
 	w.noneRejected()
 
 	save(t, w.fleet, w.sending("3", "", ""))
-	w.happened(rollout.Baking, 3)
+	w.happened(api.EventBaking, 3)
 	w.flushes(2)
 	began := time.Now()
 	service.one.Store("3")
@@ -130,7 +131,7 @@ func TestErrorsAreComparedWithThoseOfTheRevisionBefore(t *testing.T) {
                 access_log:
                   - name: envoy.access_loggers.file
                     typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /proc/self/cwd/logs/a.log}`))
-	w.happened(rollout.Serving, 4)
+	w.happened(api.EventServing, 4)
 	proxies[2].inTrouble("unable to open file")
 	w.flushes(3)
 	service.all.Store(true)
@@ -138,13 +139,13 @@ func TestErrorsAreComparedWithThoseOfTheRevisionBefore(t *testing.T) {
 	service.all.Store(false)
 	w.flushes(9)
 	for _, e := range w.history() {
-		if e.Revision.Number == 4 && e.Kind == rollout.DegradedNow || e.Kind == rollout.TakenBack {
+		if e.Revision.Number == 4 && e.Kind == api.EventDegraded || e.Kind == api.EventTakenBack {
 			t.Errorf("a service that fails for all is held against revision %d: %s", e.Revision.Number, e.Reason)
 		}
 	}
 	began = time.Now()
 	service.one.Store("4")
-	degraded, back := w.happened(rollout.DegradedNow, 4), w.happened(rollout.TakenBack, 4)
+	degraded, back := w.happened(api.EventDegraded, 4), w.happened(api.EventTakenBack, 4)
 	t.Logf("degraded %s and taken back %s after it began to fail: %s",
 		degraded.At.Sub(began).Round(time.Millisecond), back.At.Sub(began).Round(time.Millisecond), back.Reason)
 	if !strings.Contains(back.Reason, "at the same time") {

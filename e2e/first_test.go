@@ -10,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rig"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // allowsAll is a filter that lets everyone in: its check fails on a proxy, where no
@@ -27,8 +26,8 @@ func (p *proxy) keepAlive() (stop func() (last time.Time, in int)) {
 	var last time.Time
 	in := 0
 	client := &http.Client{Timeout: 5 * time.Second}
-	l := rig.StartLoad(func(int) error {
-		if a, err := p.askWith(client, "/", "token", "432323"); err == nil && a.status == http.StatusOK {
+	l := p.w.asking(func(int) error {
+		if a, err := p.askWith(client, "/", "token", "432323"); err == nil && a.Status == http.StatusOK {
 			last = time.Now()
 			in++
 		}
@@ -43,38 +42,29 @@ func (p *proxy) refuses() {
 	p.w.eventually(p.Node+" refuses connections", func() error {
 		a, err := p.ask("token", "32323")
 		if err == nil {
-			return fmt.Errorf("it answers %d", a.status)
+			return fmt.Errorf("it answers %d", a.Status)
 		}
 		return nil
 	})
 }
 
-func (p *proxy) isIn(state control.State) {
+func (p *proxy) isIn(state api.ProxyState) {
 	p.w.t.Helper()
-	p.w.eventually(fmt.Sprintf("%s is %s", p.Node, state), func() error {
-		s, err := p.statusOf()
-		if err == nil && s.State != state {
-			err = fmt.Errorf("it is %s", s.State)
-		}
-		return err
-	})
+	p.is(fmt.Sprintf("%s is %s", p.Node, state), func(s api.Proxy) bool { return s.State == state })
 }
 
 // A first revision that fails through the real listener is not left open: the proxy denies
 // every request, those on connections that are kept alive too, and has no listener then. So
 // it is after a restart of the server, and the next revision opens it when it is good.
 func TestRejectedFirstRevisionIsClosed(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant, w.NoPreflight = sotw, true
+	worlds(t, func(t *testing.T, w *world) {
+		w.NoPreflight = true
 		o := fleetOptions{NoShadow: true, Checks: checks}
-		write(t, w.fleet, w.fleetYAML(o))
-		write(t, w.module, allowsAll(t))
-		w.startServer()
+		w.begins(w.fleetYAML(o), allowsAll(t))
 		p := w.startProxy("edge-0")
 		stop := p.keepAlive()
 		r := w.rejection(0)
-		p.isIn(control.StateClosed)
+		p.isIn(api.ProxyClosed)
 		p.refuses()
 		last, in := stop()
 		after := last.Sub(r.At)
@@ -87,7 +77,7 @@ func TestRejectedFirstRevisionIsClosed(t *testing.T) {
 		}
 		w.endServer(syscall.SIGKILL)
 		w.startServer()
-		p.isIn(control.StateClosed)
+		p.isIn(api.ProxyClosed)
 		p.refuses()
 		save(t, w.module, gate(t, 2))
 		w.servingRevision(1)

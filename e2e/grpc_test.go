@@ -15,7 +15,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/xds"
 
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // grpcService is a gRPC service that says which one it is by its number of healthy names.
@@ -94,9 +94,7 @@ func (w *world) grpcClient(target string) healthpb.HealthClient {
 func TestGRPCClient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	write(t, w.module, gate(t, 1))
-	write(t, w.fleet, w.grpcYAML(grpcService(t, "one")))
-	w.startServer()
+	w.begins(w.grpcYAML(grpcService(t, "one")), gate(t, 1))
 	client := w.grpcClient("service.test")
 	p := w.startProxy("edge-0")
 	ask := func(name string) error {
@@ -123,8 +121,8 @@ func TestGRPCClient(t *testing.T) {
 	if err := ask("two"); err != nil {
 		t.Error(err)
 	}
-	if !slices.ContainsFunc(w.history(), func(e rollout.Entry) bool {
-		return e.Kind == rollout.Unproven && e.Node == "grpc-client" && strings.Contains(e.Reason, "asks for 4 resources by name")
+	if !slices.ContainsFunc(w.history(), func(e api.Entry) bool {
+		return e.Kind == api.EventUnproven && e.Node == "grpc-client" && strings.Contains(e.Reason, "asks for 4 resources by name")
 	}) {
 		t.Errorf("the history does not say that the client is unproven: %+v", w.history())
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // runtimeLayer is a part of a bootstrap that asks for a runtime layer, "settings".
@@ -96,13 +98,10 @@ func (w *world) kindsYAML(scopes []string, settings string, deny bool) []byte {
 // Whatever a proxy asks for, it is given: also by those services that few use. None of them
 // keeps it waiting when it starts.
 func TestKindsOfResources(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant, w.Bootstrap = sotw, runtimeLayer
+	worlds(t, func(t *testing.T, w *world) {
+		w.Bootstrap = runtimeLayer
 		w.kinds = []string{port(t), port(t)}
-		write(t, w.module, gate(t, 1))
-		write(t, w.fleet, w.kindsYAML([]string{"red"}, "", false))
-		w.startServer()
+		w.begins(w.kindsYAML([]string{"red"}, "", false), gate(t, 1))
 		began := time.Now()
 		p := w.startProxy("edge-0")
 		p.serves(w.revisionAfter(1))
@@ -153,9 +152,9 @@ func (w *world) scope(name string, status int) {
 			return err
 		}
 		req.Header.Set("X-Scope", name)
-		a, err := do(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, req)
-		if err == nil && a.status != status {
-			err = fmt.Errorf("%d %s", a.status, a.body)
+		a, err := rig.Do(rig.Briefly, req)
+		if err == nil && a.Status != status {
+			err = fmt.Errorf("%d %s", a.Status, a.Body)
 		}
 		return err
 	})
@@ -186,8 +185,8 @@ func (p *proxy) eventuallyHas(header, value string) {
 	p.w.t.Helper()
 	p.w.eventually(header+" is "+value, func() error {
 		a, err := p.ask("token", "32323")
-		if err == nil && a.header.Get(header) != value {
-			err = fmt.Errorf("it is %q", a.header.Get(header))
+		if err == nil && a.Header.Get(header) != value {
+			err = fmt.Errorf("it is %q", a.Header.Get(header))
 		}
 		return err
 	})

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/rig"
 )
@@ -24,21 +23,23 @@ func turn(i int) (token string, status int) {
 	return "323232", http.StatusForbidden
 }
 
-// briefly is a client that makes a connection for each request.
-func briefly() *http.Client {
-	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+// asking is a load that ends with the test, if not before.
+func (w *world) asking(askers ...rig.Asker) *rig.Load {
+	l := rig.StartLoad(askers...)
+	w.t.Cleanup(func() { l.End() })
+	return l
 }
 
 // users ask each proxy all the time, until stop, which returns the wrong answers.
 func users(proxies []*proxy) (stop func() []string) {
 	var all []rig.Asker
-	client := briefly()
+	client := rig.Briefly
 	for _, p := range proxies {
 		all = append(all, func(i int) error {
 			token, status := turn(i)
 			a, err := p.askWith(client, "/", "token", token)
-			if err == nil && a.status != status {
-				err = fmt.Errorf("%d, want %d", a.status, status)
+			if err == nil && a.Status != status {
+				err = fmt.Errorf("%d, want %d", a.Status, status)
 			}
 			if err != nil {
 				err = fmt.Errorf("%s: token %s: %w", p.Node, token, err)
@@ -46,14 +47,14 @@ func users(proxies []*proxy) (stop func() []string) {
 			return err
 		})
 	}
-	l := rig.StartLoad(all...)
+	l := proxies[0].w.asking(all...)
 	return func() []string { return l.End().Wrong }
 }
 
 // usersEitherWay ask a proxy all the time, in plain text or with TLS, until stop, which
 // returns how many asked and the wrong answers.
 func usersEitherWay(p *proxy) (stop func() (int, []string)) {
-	l := rig.StartLoad(func(i int) error {
+	l := p.w.asking(func(i int) error {
 		token, status := turn(i)
 		_, err := p.eitherWay(token, status)
 		if err != nil {
@@ -105,7 +106,7 @@ func (w *world) startLoad(proxies []*proxy, connections int, header string) *loa
 			return l.note(n, p.Node, build, err)
 		})
 	}
-	l.l = rig.StartLoad(all...)
+	l.l = w.asking(all...)
 	return l
 }
 

@@ -25,9 +25,7 @@ func TestStateIsLost(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.Variant = c.sotw
-			write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: prompt, Checks: checks}))
-			write(t, w.module, gate(t, 1))
-			w.startServer()
+			w.begins(w.fleetYAML(fleetOptions{Rollout: prompt, Checks: checks}), gate(t, 1))
 			proxies := w.proxies(2)
 			w.servingRevision(2)
 			l := w.startLoad(proxies, 2, "x-build")

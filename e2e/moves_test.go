@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,8 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
 // fleetsWorld is a folder of fleet files, in which edge.yaml serves two proxies.
@@ -54,26 +53,16 @@ func (w *world) canaries(o fleetOptions) []byte {
 // isOf waits until a proxy is of a fleet, and of that alone.
 func (p *proxy) isOf(fleet string) {
 	p.w.t.Helper()
-	p.w.eventually(p.Node+" is of "+fleet, func() error {
-		s, err := p.statusOf()
-		if err == nil && (s.Fleet != fleet || s.Arriving != "" || s.State != control.StateServing) {
-			err = fmt.Errorf("it is of %q, on its way to %q, %s", s.Fleet, s.Arriving, s.State)
-		}
-		return err
-	})
+	p.is(p.Node+" is of "+fleet, func(s api.Proxy) bool { return s.Fleet == fleet && s.Arriving == "" && s.State == api.ProxyServing })
 }
 
 // told waits until the history of a fleet has an entry of a kind, which names a proxy.
-func (w *world) told(fleet string, kind rollout.Kind, what string) {
+func (w *world) told(fleet string, kind api.EventKind, what string) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("the history of %s says %q of %s", fleet, kind, what), func() error {
-		text, err := w.get("http://" + w.admin + "/v1/history?fleet=" + fleet)
-		var entries []rollout.Entry
-		if err == nil {
-			err = json.Unmarshal([]byte(text), &entries)
-		}
-		if err == nil && !slices.ContainsFunc(entries, func(e rollout.Entry) bool { return e.Kind == kind && strings.Contains(e.Reason, what) }) {
-			err = fmt.Errorf("it has %s", text)
+		entries, err := w.server.API.History(w.t.Context(), fleet)
+		if err == nil && !slices.ContainsFunc(entries, func(e api.Entry) bool { return e.Kind == kind && strings.Contains(e.Reason, what) }) {
+			err = fmt.Errorf("it has %+v", entries)
 		}
 		return err
 	})
@@ -98,17 +87,17 @@ func TestClaimedProxy(t *testing.T) {
 		proxies[0].runs("x-build", build(101))
 		proxies[0].isOf("canaries")
 		proxies[1].isOf("edge")
-		w.told("canaries", rollout.MovedIn, "edge-0")
-		w.told("edge", rollout.MovedOut, "edge-0")
+		w.told("canaries", api.EventMovedIn, "edge-0")
+		w.told("edge", api.EventMovedOut, "edge-0")
 
 		if err := os.Remove(w.file("canaries")); err != nil {
 			t.Fatal(err)
 		}
 		proxies[0].runs("x-build", build(1))
 		proxies[0].isOf("edge")
-		w.told("canaries", control.Retired, "file is gone")
-		w.told("canaries", rollout.MovedOut, "edge-0")
-		w.told("edge", rollout.MovedIn, "edge-0")
+		w.told("canaries", api.EventKind(control.Retired), "file is gone")
+		w.told("canaries", api.EventMovedOut, "edge-0")
+		w.told("edge", api.EventMovedIn, "edge-0")
 		l.unharmed(t)
 	})
 }
@@ -121,8 +110,8 @@ func TestClaimThatAProxyRefuses(t *testing.T) {
 	l := w.startLoad(proxies, 2, "")
 	bad := w.moduleFile("bad", fault{name: "forbids all", request: "(return (call $deny))"}.module(t))
 	save(t, w.file("canaries"), w.canaries(fleetOptions{Module: bad}))
-	w.told("canaries", rollout.Rejected, "in its shadow listener")
-	w.told("edge", rollout.MoveRefused, "edge-0")
+	w.told("canaries", api.EventRejected, "in its shadow listener")
+	w.told("edge", api.EventMoveRefused, "edge-0")
 	proxies[0].isOf("edge")
 	w.endServer(syscall.SIGKILL)
 	w.startServer()
@@ -149,19 +138,13 @@ func TestMatchEdited(t *testing.T) {
 	proxies[0].isOf("edge")
 	proxies[1].runs("x-build", build(101))
 	proxies[0].runs("x-build", build(1))
-	w.told("canaries", control.MatchChanged, "edge-1")
+	w.told("canaries", api.EventKind(control.MatchChanged), "edge-1")
 	save(t, w.file("canaries"), []byte(first))
 	proxies[0].isOf("canaries")
 	proxies[1].isOf("edge")
 
 	save(t, w.file("edge"), w.fleetYAML(fleetOptions{Rollout: prompt, Checks: checks, Match: "{cluster: elsewhere}"}))
-	w.eventually("edge-1 is kept", func() error {
-		s, err := proxies[1].statusOf()
-		if err == nil && s.State != control.StateKept {
-			err = fmt.Errorf("it is %s", s.State)
-		}
-		return err
-	})
+	proxies[1].is("edge-1 is kept", func(s api.Proxy) bool { return s.State == api.ProxyKept })
 	w.notice("edge", "no connected proxy matches it")
 	w.notice("edge", "keep what they run")
 	w.nobody("edge")
@@ -190,7 +173,7 @@ func TestMoveGoesOnAfterRestart(t *testing.T) {
 	canaries := w.canaries(fleetOptions{Module: w.moduleFile("other", gate(t, 101))})
 	canaries = []byte(strings.Replace(string(canaries), "bake: 500ms", "bake: 3s", 1))
 	save(t, w.file("canaries"), canaries)
-	w.told("canaries", rollout.Flipped, "1 proxy")
+	w.told("canaries", api.EventFlipped, "1 proxy")
 	w.eventually("the flip is on the disk", func() error {
 		state, err := os.ReadFile(filepath.Join(w.dir, "state", "fleets", "canaries.json"))
 		if err == nil && !strings.Contains(string(state), `"released": true`) {
@@ -228,8 +211,8 @@ func TestFleetRenamed(t *testing.T) {
 		p.isOf("web")
 		mustEqual(t, p.Node+": updates since the fleet was renamed", p.updates()-before[i], 0)
 	}
-	w.told("web", control.Renamed, "from edge to web")
-	w.told("web", rollout.Serving, "")
+	w.told("web", api.EventKind(control.Renamed), "from edge to web")
+	w.told("web", api.EventServing, "")
 	w.endServer(syscall.SIGKILL)
 	renamed("shop") // while no server runs
 	w.startServer()
@@ -341,7 +324,7 @@ func TestClaimedByAFleetOfTheSameContent(t *testing.T) {
 		before := proxies[1].updates()
 		save(t, w.file("canaries"), w.canaries(fleetOptions{}))
 		proxies[0].isOf("canaries")
-		w.told("edge", rollout.MovedOut, "edge-0")
+		w.told("edge", api.EventMovedOut, "edge-0")
 		if err := os.Remove(w.file("canaries")); err != nil {
 			t.Fatal(err)
 		}

@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // rejections are how often a proxy refused the filter.
@@ -20,25 +20,15 @@ func (p *proxy) rejections() int {
 // sent again, whatever reconnects.
 func TestRefusedModule(t *testing.T) {
 	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
+	worlds(t, func(t *testing.T, w *world) {
 		w.NoPreflight = true
-		w.Variant = sotw
-		write(t, w.fleet, w.fleetYAML(fleetOptions{}))
-		write(t, w.module, gate(t, 1))
-		w.startServer()
+		w.begins(w.fleetYAML(fleetOptions{}), gate(t, 1))
 		proxies := w.proxies(2)
 		good := w.servingRevision(2)
 		l := w.startLoad(proxies, 2, "x-build")
 
 		save(t, w.module, assemble(t, "refuses"))
-		w.eventually("it is rejected", func() error {
-			f, err := w.onlyFleet()
-			if err == nil && (len(f.Rejected) != 1 || f.Candidate.ID != "") {
-				err = fmt.Errorf("%+v", f)
-			}
-			return err
-		})
+		w.fleetIs("it is rejected", func(f api.Fleet) bool { return len(f.Rejected) == 1 && f.Candidate.ID == "" })
 		refused := 0
 		for _, p := range proxies {
 			p.serves(good)
@@ -101,18 +91,12 @@ func TestRefusedModuleAtFirstStart(t *testing.T) {
 	t.Parallel()
 	w := started(t, assemble(t, "refuses"), func(w *world) { w.NoPreflight = true })
 	p := w.startProxy("edge-0")
-	w.eventually("it is rejected", func() error {
-		f, err := w.onlyFleet()
-		if err == nil && len(f.Rejected) == 0 {
-			err = fmt.Errorf("%+v", f)
-		}
-		return err
-	})
+	w.fleetIs("it is rejected", func(f api.Fleet) bool { return len(f.Rejected) != 0 })
 	if a, err := p.ask("token", "32323"); err == nil {
 		t.Errorf("the proxy answers: %+v", a)
 	}
 	s, err := p.statusOf()
-	if err != nil || s.State != control.StateWaiting || s.LastNACK == nil {
+	if err != nil || s.State != api.ProxyWaiting || s.LastNACK == nil {
 		t.Errorf("the status shows %+v, %v", s, err)
 	}
 	save(t, w.module, gate(t, 1))
@@ -126,13 +110,7 @@ func TestEnvoyWithoutRuntime(t *testing.T) {
 	t.Parallel()
 	w := started(t, gate(t, 1))
 	p := w.startProxy("edge-0")
-	w.eventually("it is rejected", func() error {
-		f, err := w.onlyFleet()
-		if err == nil && len(f.Rejected) == 0 {
-			err = fmt.Errorf("%+v", f)
-		}
-		return err
-	})
+	w.fleetIs("it is rejected", func(f api.Fleet) bool { return len(f.Rejected) != 0 })
 	mustEqual(t, "lines that say so", w.logged(`"msg":"rejected`, "Unable to create Wasm plugin gate", "still_runs"), 1)
 	if a, err := p.ask("token", "32323"); err == nil {
 		t.Errorf("the proxy answers: %+v", a)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // clustersYAML has the echo's cluster and two more, one of which Envoy refuses
@@ -36,24 +36,14 @@ func (w *world) clustersYAML(timeout, authorities string) []byte {
 // refused.
 func TestOneOfTwoRefused(t *testing.T) {
 	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
-		write(t, w.fleet, w.clustersYAML("1s", fmt.Sprintf("inline_string: %q", rootPEM())))
-		write(t, w.module, gate(t, 1))
-		w.startServer()
+	worlds(t, func(t *testing.T, w *world) {
+		w.begins(w.clustersYAML("1s", fmt.Sprintf("inline_string: %q", rootPEM())), gate(t, 1))
 		p := w.proxies(1)[0]
 		good := w.servingRevision(1)
 		l := w.startLoad([]*proxy{p}, 2, "x-build")
 
 		write(t, w.fleet, w.clustersYAML("2s", `inline_string: "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n"`))
-		w.eventually("it is rejected", func() error {
-			s, err := p.statusOf()
-			if err == nil && (s.LastNACK == nil || s.Served.ID != good || s.State != control.StateServing) {
-				err = fmt.Errorf("%+v", s)
-			}
-			return err
-		})
+		p.is("it is rejected", func(s api.Proxy) bool { return s.LastNACK != nil && s.Served.ID == good && s.State == api.ProxyServing })
 		mustEqual(t, "lines that say so", w.logged(`"msg":"rejected`, "with-tls", "still_runs"), 1)
 
 		write(t, w.fleet, w.clustersYAML("2s", fmt.Sprintf("inline_string: %q", rootPEM())))

@@ -7,19 +7,16 @@ import (
 	"testing"
 )
 
-const reloads = 20
+// How often. A Go module takes the sandbox and the proxy seconds each time.
+const reloads, configurations, reloadsOfGo = 20, 10, 6
 
 // Rebuilt modules reach the proxies under load: no request fails, no connection
 // is closed, each gets the new build and then no older one, the listener is left
 // alone, and old VMs go away.
 func TestReload(t *testing.T) {
 	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
-		write(t, w.fleet, w.fleetYAML(fleetOptions{}))
-		write(t, w.module, gate(t, 0))
-		w.startServer()
+	worlds(t, func(t *testing.T, w *world) {
+		w.begins(w.fleetYAML(fleetOptions{}), gate(t, 0))
 		proxies := w.proxies(3)
 		l := w.startLoad(proxies, 2, "x-build")
 		for n := 1; n <= reloads; n++ {
@@ -43,12 +40,10 @@ func TestReload(t *testing.T) {
 func TestReloadGo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	write(t, w.fleet, w.fleetYAML(fleetOptions{Config: `{response_header: x-build}`}))
-	write(t, w.module, primeauth(t, "B"))
-	w.startServer()
+	w.begins(w.fleetYAML(fleetOptions{Config: `{response_header: x-build}`}), primeauth(t, "B"))
 	p := w.proxies(1)[0]
 	l := w.startLoad([]*proxy{p}, 4, "none") // the builds take turns
-	for n := range reloads {
+	for n := range reloadsOfGo {
 		version := []string{"A", "B"}[n%2]
 		save(t, w.module, primeauth(t, version))
 		p.runs("x-build", "primeauth/"+version)
@@ -78,9 +73,7 @@ func (p *proxy) leftAlone() {
 func TestConfigurationChange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	write(t, w.fleet, w.fleetYAML(fleetOptions{Config: `{header: token}`}))
-	write(t, w.module, primeauth(t, "A"))
-	w.startServer()
+	w.begins(w.fleetYAML(fleetOptions{Config: `{header: token}`}), primeauth(t, "A"))
 	p := w.proxies(1)[0]
 	l := w.startLoad([]*proxy{p}, 2, "none")
 	change := func(n int) {
@@ -89,17 +82,17 @@ func TestConfigurationChange(t *testing.T) {
 		p.runs(header, "primeauth/A")
 		w.revisionAfter(n + 2)
 	}
-	for n := range reloads {
+	for n := range configurations {
 		change(n)
 	}
 	l.end()
 	p.leftAlone()
 	begin := p.cpu()
-	change(reloads)
+	change(configurations)
 	configured := p.cpu()
 	save(t, w.module, primeauth(t, "B"))
-	p.runs(fmt.Sprintf("x-filter-%d", reloads), "primeauth/B")
-	w.revisionAfter(reloads + 3)
+	p.runs(fmt.Sprintf("x-filter-%d", configurations), "primeauth/B")
+	w.revisionAfter(configurations + 3)
 	compiled := p.cpu()
 	if configuration, module := configured-begin, compiled-configured; 3*configuration > module {
 		t.Errorf("a configuration took %d ticks of CPU, and a module %d", configuration, module)

@@ -36,7 +36,7 @@ func (w *world) listenersYAML(listeners []listenerAt) []byte {
 }
 
 // startCallers has some ask addresses all the time, each time on a connection of its own.
-func startCallers(addresses ...string) *rig.Load {
+func (w *world) startCallers(addresses ...string) *rig.Load {
 	var all []rig.Asker
 	for _, address := range slices.Repeat(addresses, 4) {
 		all = append(all, func(int) error {
@@ -44,12 +44,12 @@ func startCallers(addresses ...string) *rig.Load {
 			return err
 		})
 	}
-	return rig.StartLoad(all...)
+	return w.asking(all...)
 }
 
 // answerAt asks an address, and returns which listener answered.
 func answerAt(address string) (listener string, err error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	client := rig.Briefly
 	req, err := http.NewRequest(http.MethodGet, "http://"+address, nil)
 	if err != nil {
 		return "", err
@@ -77,9 +77,7 @@ func answerAt(address string) (listener string, err error) {
 // has to close a socket, those that wait in it do, and for two that change places what
 // comes in the moment that both are gone.
 func TestListenersRenamed(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		a, b := freeAddress(t), freeAddress(t)
 		everywhere := "0.0.0.0:" + a[strings.Index(a, ":")+1:]
@@ -119,7 +117,7 @@ func TestListenersRenamed(t *testing.T) {
 				})
 			}
 			if c == nil {
-				c = startCallers(a, b)
+				c = w.startCallers(a, b)
 				continue
 			}
 			f := c.Figures()

@@ -12,12 +12,8 @@ import (
 // load: what refers moves before what it referred to goes.
 func TestClusterReplaced(t *testing.T) {
 	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
-		write(t, w.fleet, w.resourcesYAML("echo-0", 0))
-		write(t, w.module, gate(t, 1))
-		w.startServer()
+	worlds(t, func(t *testing.T, w *world) {
+		w.begins(w.resourcesYAML("echo-0", 0), gate(t, 1))
 		p := w.proxies(1)[0]
 		l := w.startLoad([]*proxy{p}, 2, "x-build")
 		for n := 1; n <= 10; n++ {
@@ -91,12 +87,8 @@ func (w *world) resourcesYAML(cluster string, n int) []byte {
 // of it and must get the endpoints again.
 func TestEndpointsAfterClusterChange(t *testing.T) {
 	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
-		write(t, w.fleet, w.resourcesYAML("echo", 0))
-		write(t, w.module, gate(t, 1))
-		w.startServer()
+	worlds(t, func(t *testing.T, w *world) {
+		w.begins(w.resourcesYAML("echo", 0), gate(t, 1))
 		p := w.proxies(1)[0]
 		p.guards()
 		l := w.startLoad([]*proxy{p}, 2, "x-build")

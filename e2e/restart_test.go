@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 )
 
@@ -20,12 +21,8 @@ func (p *proxy) updates() int {
 // sent nothing of what they have.
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
-		write(t, w.fleet, w.fleetYAML(fleetOptions{}))
-		write(t, w.module, gate(t, 1))
-		w.startServer()
+	worlds(t, func(t *testing.T, w *world) {
+		w.begins(w.fleetYAML(fleetOptions{}), gate(t, 1))
 		proxies := w.proxies(2)
 		id := w.servingRevision(2)
 		l := w.startLoad(proxies, 2, "x-build")
@@ -115,13 +112,7 @@ func TestTwoFleets(t *testing.T) {
 	stranger := w.startProxy("stranger", func(o *bootstrap.Options) { o.Cluster = "elsewhere" })
 	edge.runs("x-build", build(1))
 	inner.runs("x-build", build(101))
-	w.eventually("the stranger is connected", func() error {
-		s, err := stranger.statusOf()
-		if err == nil && s.Fleet != "" {
-			err = fmt.Errorf("it is of fleet %q", s.Fleet)
-		}
-		return err
-	})
+	stranger.is("the stranger is connected", func(s api.Proxy) bool { return s.Fleet == "" })
 	if a, err := stranger.ask("token", "32323"); err == nil {
 		t.Errorf("a proxy of no fleet answers: %+v", a)
 	}

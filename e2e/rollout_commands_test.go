@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // xds runs `xds rollout …` and returns what it printed and its exit status.
@@ -71,7 +71,7 @@ func TestRolloutCommandLine(t *testing.T) {
 	w.endServer(syscall.SIGKILL)
 	w.startServer()
 	w.wants(3, "undone by carol: a bad day", "status", "--wait")
-	if n := w.count(rollout.Started); n != 2 {
+	if n := w.count(api.EventStarted); n != 2 {
 		t.Errorf("%d rollouts began, want 2", n)
 	}
 	ends = w.begun("retry", "--wait", "--by", "dave")
@@ -90,11 +90,11 @@ func TestRolloutCommandLine(t *testing.T) {
 func (w *world) remembers(id string, want []string) {
 	w.t.Helper()
 	out, status := w.xds("history", "-o", "json")
-	var entries []rollout.Entry
+	var entries []api.Entry
 	if err := json.Unmarshal([]byte(out), &entries); err != nil || status != 0 {
 		w.t.Fatalf("xds rollout history: exit status %d, %v", status, err)
 	}
-	kinds := []rollout.Kind{rollout.Started, rollout.Promoted, rollout.Serving, rollout.Undone, rollout.Retried, rollout.Aborted}
+	kinds := []api.EventKind{api.EventStarted, api.EventPromoted, api.EventServing, api.EventUndone, api.EventRetried, api.EventAborted}
 	var got []string
 	for _, e := range entries {
 		if e.Revision.ID == id && slices.Contains(kinds, e.Kind) {
@@ -125,7 +125,7 @@ func TestRolloutCommandLineFails(t *testing.T) {
 		p.serves(good)
 	}
 	w.wants(3, "in its shadow listener", "retry", "--wait")
-	mustEqual(t, "times it was rejected", w.count(rollout.Rejected), 2)
+	mustEqual(t, "times it was rejected", w.count(api.EventRejected), 2)
 
 	save(t, w.module, gate(t, 2))
 	ends := w.begun("status", "--wait")

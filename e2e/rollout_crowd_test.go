@@ -20,7 +20,7 @@ type crowd struct {
 
 func newCrowd(proxies []*proxy, paths ...string) *crowd {
 	c := &crowd{seen: map[string]map[string]bool{}}
-	client, paths := briefly(), slices.Concat(paths, []string{"/"})
+	client, paths := rig.Briefly, slices.Concat(paths, []string{"/"})
 	var all []rig.Asker
 	for _, p := range proxies {
 		c.seen[p.Node] = map[string]bool{}
@@ -32,15 +32,15 @@ func newCrowd(proxies []*proxy, paths ...string) *crowd {
 				return nil //nolint:nilerr // no answer
 			}
 			c.mu.Lock()
-			c.seen[p.Node][a.header.Get("x-build")] = true
+			c.seen[p.Node][a.Header.Get("x-build")] = true
 			c.mu.Unlock()
-			if a.status != want {
-				return fmt.Errorf("%s: %s, token %s: %d", p.Node, path, token, a.status)
+			if a.Status != want {
+				return fmt.Errorf("%s: %s, token %s: %d", p.Node, path, token, a.Status)
 			}
 			return nil
 		})
 	}
-	c.load = rig.StartLoad(all...)
+	c.load = proxies[0].w.asking(all...)
 	return c
 }
 

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // count is how many entries the history has of a kind.
-func (w *world) count(kind rollout.Kind) int {
+func (w *world) count(kind api.EventKind) int {
 	n := 0
 	for _, e := range w.history() {
 		if e.Kind == kind {
@@ -43,7 +43,7 @@ func TestProxiesComeAndGoInRollout(t *testing.T) {
 		t.Errorf("%s is the canary, and was %s", again.Node, canary.Node)
 	}
 
-	if err := w.command(rollout.Promote); err != nil {
+	if err := w.command(api.VerbPromote); err != nil {
 		t.Fatal(err)
 	}
 	rest[1].Kill() // while the second stage warms
@@ -59,7 +59,7 @@ func TestProxiesComeAndGoInRollout(t *testing.T) {
 		p.guards()
 	}
 	users.end(t, "")
-	mustEqual(t, "rejected revisions", w.count(rollout.Rejected), 0)
+	mustEqual(t, "rejected revisions", w.count(api.EventRejected), 0)
 }
 
 // A newer save in mid-rollout takes the place of the one under way: what only the
@@ -78,7 +78,7 @@ func TestNewerSaveInRollout(t *testing.T) {
 	for _, p := range rest {
 		p.serves(good)
 	}
-	if err := w.command(rollout.Promote); err != nil {
+	if err := w.command(api.VerbPromote); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range proxies {
@@ -91,7 +91,7 @@ func TestNewerSaveInRollout(t *testing.T) {
 			t.Errorf("users of %s met the build that was given up", p.Node)
 		}
 	}
-	mustEqual(t, "revisions that were given up", w.count(rollout.Abandoned), 1)
+	mustEqual(t, "revisions that were given up", w.count(api.EventAbandoned), 1)
 }
 
 // A pause outlasts a crash of the server: the stage does not end before a person
@@ -106,8 +106,8 @@ func TestPauseOverRestart(t *testing.T) {
 	users := newCrowd(proxies)
 	await := w.happenings()
 	save(t, w.module, gate(t, 2))
-	await(string(rollout.Baking), "canary")
-	if err := w.command(rollout.Pause); err != nil {
+	await(api.EventBaking, "canary")
+	if err := w.command(api.VerbPause); err != nil {
 		t.Fatal(err)
 	}
 	w.candidateStored()
@@ -122,7 +122,7 @@ func TestPauseOverRestart(t *testing.T) {
 		if f.Rollout == nil || !f.Rollout.Paused || f.Rollout.Stage != "canary" {
 			t.Fatalf("the rollout went on: %+v", f.Rollout)
 		}
-		if f.Rollout.Phases[rollout.Confirmed] == 0 {
+		if f.Rollout.Phases[api.PhaseConfirmed] == 0 {
 			confirmed = time.Time{}
 		} else if confirmed.IsZero() {
 			confirmed = time.Now()
@@ -132,7 +132,7 @@ func TestPauseOverRestart(t *testing.T) {
 		}
 		return nil
 	})
-	if err := w.command(rollout.Resume); err != nil {
+	if err := w.command(api.VerbResume); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range proxies {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,31 +11,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
 // prompt are two stages that wait little.
 const prompt = `{stages: [{name: canary, proxies: 1, bake: 500ms}, {name: all, percent: 100, bake: 500ms}], prove: 300ms}`
 
-// happenings opens the server's feed. What is returned waits for a record of a
-// kind that begins with the word, and of a stage if one is named.
-func (w *world) happenings() (await func(kind, stage string)) {
+// happenings opens the server's feed. What is returned waits for an event of a
+// kind, and of a stage if one is named.
+func (w *world) happenings() (await func(kind api.EventKind, stage string)) {
 	w.t.Helper()
-	resp, err := (&http.Client{Timeout: patience}).Get("http://" + w.admin + "/v1/events")
+	events, err := w.server.API.Events(w.t.Context(), "")
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { _ = resp.Body.Close() }) // the server was killed
-	records := json.NewDecoder(resp.Body)
-	return func(kind, stage string) {
+	w.t.Cleanup(events.Close)
+	return func(kind api.EventKind, stage string) {
 		w.t.Helper()
+		defer time.AfterFunc(patience, events.Close).Stop()
 		for {
-			var r control.Record
-			if err := records.Decode(&r); err != nil {
+			e, err := events.Next()
+			if err != nil {
 				w.t.Fatalf("waiting for %q of stage %q: %v", kind, stage, err)
 			}
-			if r.Kind == kind && (stage == "" || r.Stage == stage) {
+			if e.Kind == kind && (stage == "" || e.Stage == stage) {
 				return
 			}
 		}
@@ -65,15 +64,18 @@ func TestServerKilledInRollout(t *testing.T) {
 	w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) { o.Rollout = prompt })
 	w.servingRevision(len(proxies))
 	users := newCrowd(proxies)
-	for i, moment := range []struct{ kind, stage string }{
-		{string(rollout.Started), ""},
-		{control.Warmed, ""}, // it is proving it
-		{string(rollout.Flipped), "canary"},
-		{string(rollout.Baking), "canary"},
-		{string(rollout.StageStarted), "all"},
-		{string(rollout.Flipped), "all"},
+	for i, moment := range []struct {
+		kind  api.EventKind
+		stage string
+	}{
+		{api.EventStarted, ""},
+		{api.EventWarmed, ""}, // it is proving it
+		{api.EventFlipped, "canary"},
+		{api.EventBaking, "canary"},
+		{api.EventStageStarted, "all"},
+		{api.EventFlipped, "all"},
 	} {
-		t.Run(strings.TrimSpace(moment.kind+" "+moment.stage), func(t *testing.T) {
+		t.Run(strings.TrimSpace(string(moment.kind)+" "+moment.stage), func(t *testing.T) {
 			before := map[string]loaded{}
 			for _, p := range proxies {
 				before[p.Node] = p.loaded()
@@ -119,7 +121,7 @@ func (w *world) candidateStored() {
 		if err == nil {
 			err = json.Unmarshal(data, &saved)
 		}
-		if r := saved.Rollout.Rollout; err == nil && (r == nil || r.Candidate != f.Candidate) {
+		if r := saved.Rollout.Rollout; err == nil && (r == nil || r.Candidate.ID != f.Candidate.ID) {
 			err = fmt.Errorf("%+v, not %+v", r, f.Candidate)
 		}
 		if h := saved.Rollout.History; err == nil && h[len(h)-1].At.Before(last) {
@@ -134,7 +136,7 @@ func (w *world) wentThrough(t *testing.T, id string) {
 	t.Helper()
 	var got []string
 	for _, e := range w.history() {
-		if e.Revision.ID == id && slices.Contains([]rollout.Kind{rollout.Started, rollout.StageStarted, rollout.Serving}, e.Kind) {
+		if e.Revision.ID == id && slices.Contains([]api.EventKind{api.EventStarted, api.EventStageStarted, api.EventServing}, e.Kind) {
 			got = append(got, strings.TrimSpace(string(e.Kind)+" "+e.Stage))
 		}
 	}

@@ -42,9 +42,7 @@ func TestMixedEnvoys(t *testing.T) {
 func stopsAtTheOlder(t *testing.T, older, newer, stage, canary string) {
 	w := newWorld(t)
 	options := fleetOptions{Checks: checks, Rollout: `{stages: [{name: canary, proxies: 1, bake: 1s, match: {labels: {track: canary}}}, {name: all, percent: 100}]}`}
-	write(t, w.fleet, w.fleetYAML(options))
-	write(t, w.module, gate(t, 1))
-	w.startServer()
+	w.begins(w.fleetYAML(options), gate(t, 1))
 	var proxies []*proxy
 	for id, binary := range map[string]string{"edge-0": newer, "edge-1": newer, "edge-2": newer, "edge-3": newer, "edge-old": older} {
 		w.envoy = binary

@@ -1,22 +1,18 @@
 package e2e
 
 import (
-	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
-	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/rig"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
 const (
@@ -34,29 +30,23 @@ func stagedWorld(t *testing.T, n int, change ...func(*world, *fleetOptions)) (*w
 	for _, c := range change {
 		c(w, &o)
 	}
-	write(t, w.fleet, w.fleetYAML(o))
-	write(t, w.module, gate(t, 1))
-	w.startServer()
+	w.begins(w.fleetYAML(o), gate(t, 1))
 	return w, w.proxies(n)
 }
 
-func (w *world) history() []rollout.Entry {
+func (w *world) history() []api.Entry {
 	w.t.Helper()
-	text, err := w.get("http://" + w.admin + "/v1/history")
+	entries, err := w.server.API.History(w.t.Context(), "")
 	if err != nil {
-		w.t.Fatal(err)
-	}
-	var entries []rollout.Entry
-	if err := json.Unmarshal([]byte(text), &entries); err != nil {
 		w.t.Fatal(err)
 	}
 	return entries
 }
 
 // rejection waits until a revision is rejected, and returns why.
-func (w *world) rejection(already int) rollout.Rejection {
+func (w *world) rejection(already int) api.Rejection {
 	w.t.Helper()
-	var last rollout.Rejection
+	var last api.Rejection
 	w.eventually("the revision is rejected", func() error {
 		f, err := w.onlyFleet()
 		if err == nil && len(f.Rejected) <= already {
@@ -70,10 +60,10 @@ func (w *world) rejection(already int) rollout.Rejection {
 	return last
 }
 
-func (w *world) onlyFleet() (control.FleetStatus, error) {
+func (w *world) onlyFleet() (api.Fleet, error) {
 	s, err := w.status()
 	if err != nil || len(s.Fleets) != 1 {
-		return control.FleetStatus{}, errors.Join(fmt.Errorf("%d fleets", len(s.Fleets)), err)
+		return api.Fleet{}, errors.Join(fmt.Errorf("%d fleets", len(s.Fleets)), err)
 	}
 	return s.Fleets[0], nil
 }
@@ -267,7 +257,7 @@ func refusesInPreflight(t *testing.T, w *world, proxies []*proxy, good string, m
 	save(t, w.module, module)
 	w.problem(want)
 	last := w.history()[len(w.history())-1]
-	if last.Kind != rollout.Refusal || !strings.Contains(last.Reason, want) {
+	if last.Kind != api.EventRefusal || !strings.Contains(last.Reason, want) {
 		t.Errorf("the history ends with %+v", last)
 	}
 	for _, p := range proxies {
@@ -285,13 +275,7 @@ func TestRolloutCommands(t *testing.T) {
 	})
 	first := w.servingRevision(len(proxies))
 	save(t, w.module, gate(t, 2))
-	w.eventually("the canary waits for approval", func() error {
-		f, err := w.onlyFleet()
-		if err == nil && (f.Rollout == nil || !f.Rollout.Awaiting) {
-			err = fmt.Errorf("%+v", f.Rollout)
-		}
-		return err
-	})
+	w.fleetIs("the canary waits for approval", func(f api.Fleet) bool { return f.Rollout != nil && f.Rollout.Awaiting })
 	if err := w.command("promote"); err != nil {
 		t.Fatal(err)
 	}
@@ -313,20 +297,8 @@ func TestRolloutCommands(t *testing.T) {
 	}
 }
 
-func (w *world) command(verb rollout.Verb) error {
-	body, err := json.Marshal(control.Command{Verb: verb, By: "alice"})
-	if err != nil {
-		return err
-	}
-	resp, err := http.Post("http://"+w.admin+"/v1/commands", "application/json", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusNoContent {
-		return errors.New(resp.Status)
-	}
-	return nil
+func (w *world) command(verb api.Verb) error {
+	return w.server.API.Do(w.t.Context(), api.Command{Verb: verb, By: "alice"})
 }
 
 // Without a shadow listener the canary's users meet a broken filter, and no one
@@ -351,7 +323,7 @@ func TestBrokenFilterWithoutShadow(t *testing.T) {
 				}
 			}
 			for _, e := range w.history() {
-				if e.Kind == rollout.Flipped && e.Revision.ID == r.ID {
+				if e.Kind == api.EventFlipped && e.Revision.ID == r.ID {
 					t.Logf("rejected %d ms after the flip: %s", r.At.Sub(e.At).Milliseconds(), r.Reason)
 				}
 			}
@@ -363,9 +335,7 @@ func TestBrokenFilterWithoutShadow(t *testing.T) {
 func TestShadowOnLoopback(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}))
-	write(t, w.module, gate(t, 1))
-	w.startServer()
+	w.begins(w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}), gate(t, 1))
 	shadow := freeAddress(t)
 	p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.Shadow = shadow })
 	p.serves(w.servingRevision(1))
@@ -381,9 +351,7 @@ func TestShadowOnLoopback(t *testing.T) {
 func TestProxyWithoutEvidence(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	write(t, w.fleet, w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}))
-	write(t, w.module, gate(t, 1))
-	w.startServer()
+	w.begins(w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}), gate(t, 1))
 	p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.NoEvidence = true })
 	p.serves(w.servingRevision(1))
 	s, err := p.statusOf()

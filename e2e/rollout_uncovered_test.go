@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // onPath does something to requests for /crash, a path that no check asks for.
@@ -50,7 +50,7 @@ func TestCrashThatNoCheckCovers(t *testing.T) {
 			}
 			users.end(t, r.Node)
 			for _, e := range w.history() {
-				if e.Kind == rollout.Flipped && e.Revision.ID == r.ID {
+				if e.Kind == api.EventFlipped && e.Revision.ID == r.ID {
 					t.Logf("rejected %d ms after the flip: %s", r.At.Sub(e.At).Milliseconds(), r.Reason)
 				}
 			}

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 const approved = `{stages: [{name: canary, proxies: 1, approve: manual}, {name: all, percent: 100}], prove: 300ms}`
@@ -13,13 +13,7 @@ const approved = `{stages: [{name: canary, proxies: 1, approve: manual}, {name: 
 // awaiting waits until the canary has baked, and returns it.
 func (w *world) awaiting(proxies []*proxy) (canary *proxy, rest []*proxy) {
 	w.t.Helper()
-	w.eventually("the canary waits for approval", func() error {
-		f, err := w.onlyFleet()
-		if err == nil && (f.Rollout == nil || !f.Rollout.Awaiting) {
-			err = fmt.Errorf("%+v, rejected: %+v", f.Rollout, f.Rejected)
-		}
-		return err
-	})
+	w.fleetIs("the canary waits for approval", func(f api.Fleet) bool { return f.Rollout != nil && f.Rollout.Awaiting })
 	for _, p := range proxies {
 		s, err := p.statusOf()
 		switch {
@@ -62,7 +56,7 @@ func TestVMsOfARollout(t *testing.T) {
 	for _, p := range rest {
 		p.vmsBecome(vmsOfOne)
 	}
-	if err := w.command(rollout.Promote); err != nil {
+	if err := w.command(api.VerbPromote); err != nil {
 		t.Fatal(err)
 	}
 	w.servingRevision(len(proxies))
@@ -93,9 +87,7 @@ func TestConfigurationThatTraps(t *testing.T) {
 	w := newWorld(t)
 	w.NoPreflight = true
 	options = fleetOptions{Rollout: approved, Checks: checks, Policy: "FAIL_CLOSED", Config: "fine"}
-	write(t, w.fleet, w.fleetYAML(options))
-	write(t, w.module, configured(t))
-	w.startServer()
+	w.begins(w.fleetYAML(options), configured(t))
 	proxies := w.proxies(2)
 	good := w.servingRevision(len(proxies))
 	users := newCrowd(proxies)
@@ -115,7 +107,7 @@ func TestConfigurationThatTraps(t *testing.T) {
 	canary, rest := w.awaiting(proxies)
 	canary.vmsBecome(2 * vmsOfOne)
 	rest[0].vmsBecome(vmsOfOne)
-	if err := w.command(rollout.Promote); err != nil {
+	if err := w.command(api.VerbPromote); err != nil {
 		t.Fatal(err)
 	}
 	w.servingRevision(len(proxies))

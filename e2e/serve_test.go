@@ -14,13 +14,20 @@ func variants(t *testing.T, test func(t *testing.T, sotw bool)) {
 	}
 }
 
+// worlds runs a test in a world of the one and, beside it, in one of the other.
+func worlds(t *testing.T, test func(t *testing.T, w *world)) {
+	variants(t, func(t *testing.T, sotw bool) {
+		w := newWorld(t)
+		w.Variant = sotw
+		test(t, w)
+	})
+}
+
 // The two lines of the article, with the real filter, on three proxies.
 func TestPrimeauth(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	write(t, w.fleet, w.fleetYAML(fleetOptions{Config: `{header: token, remove_header: true, allow_paths: [/healthz]}`}))
-	write(t, w.module, primeauth(t, "A"))
-	w.startServer()
+	w.begins(w.fleetYAML(fleetOptions{Config: `{header: token, remove_header: true, allow_paths: [/healthz]}`}), primeauth(t, "A"))
 	for _, p := range w.proxies(3) {
 		p.guards()
 		// What the shadow listener proved the real one took over: nothing was made twice.
@@ -30,7 +37,7 @@ func TestPrimeauth(t *testing.T) {
 		p.wants(403, forbidden, "token", "7", "token", "7") // given twice
 		p.wants(200, welcome, "ToKeN", "7")
 		a, err := p.ask("token", "7")
-		if err != nil || a.header.Get("X-Token-Seen") != "false" {
+		if err != nil || a.Header.Get("X-Token-Seen") != "false" {
 			t.Errorf("the service saw the token: %+v, %v", a, err)
 		}
 		mustEqual(t, "allowed requests counted", p.stat("wasmcustom.primeauth.allowed"), 4)

@@ -1,11 +1,10 @@
 package e2e
 
 import (
-	"fmt"
 	"syscall"
 	"testing"
 
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // startService starts the service behind the proxies again, where it was.
@@ -19,12 +18,8 @@ func (w *world) startService() {
 // awaitsService waits until a rollout says that it waits for the service of n proxies.
 func (w *world) awaitsService(n int) {
 	w.t.Helper()
-	w.eventually("the service is waited for", func() error {
-		f, err := w.onlyFleet()
-		if err == nil && (f.WaitsFor == nil || f.WaitsFor.Kind != rollout.WaitService || f.WaitsFor.Count != n) {
-			err = fmt.Errorf("%+v, rejected: %v", f.WaitsFor, f.Rejected)
-		}
-		return err
+	w.fleetIs("the service is waited for", func(f api.Fleet) bool {
+		return f.WaitsFor != nil && f.WaitsFor.Kind == api.WaitService && f.WaitsFor.Count == n
 	})
 }
 
@@ -36,13 +31,9 @@ func TestLateService(t *testing.T) {
 	for _, shadow := range []bool{true, false} {
 		t.Run(map[bool]string{true: "proven in the shadow", false: "told by the counters"}[shadow], func(t *testing.T) {
 			t.Parallel()
-			variants(t, func(t *testing.T, sotw bool) {
-				w := newWorld(t)
-				w.Variant = sotw
+			worlds(t, func(t *testing.T, w *world) {
 				w.echo.Stop()
-				write(t, w.fleet, w.fleetYAML(fleetOptions{Checks: checks, NoShadow: !shadow, Rollout: `{stages: [{name: all, percent: 100, deadline: 20s}]}`}))
-				write(t, w.module, gate(t, 1))
-				w.startServer()
+				w.begins(w.fleetYAML(fleetOptions{Checks: checks, NoShadow: !shadow, Rollout: `{stages: [{name: all, percent: 100, deadline: 20s}]}`}), gate(t, 1))
 				p := w.startProxy("edge-0")
 				w.awaitsService(1)
 				w.endServer(syscall.SIGKILL)
@@ -67,16 +58,10 @@ func TestServiceIsDownBeforeAndAfter(t *testing.T) {
 	w, proxies := stagedWorld(t, 3)
 	w.echo.Stop()
 	save(t, w.module, gate(t, 2))
-	w.eventually("it is served", func() error {
-		f, err := w.onlyFleet()
-		if err == nil && f.Serving.Number != 2 {
-			err = fmt.Errorf("%+v", f.Rejected)
-		}
-		return err
-	})
+	w.fleetIs("it is served", func(f api.Fleet) bool { return f.Serving.Number == 2 })
 	told := false
 	for _, e := range w.history() {
-		told = told || e.Kind == rollout.FailedBefore && e.Revision.Number == 2
+		told = told || e.Kind == api.EventFailedBefore && e.Revision.Number == 2
 	}
 	if !told {
 		t.Errorf("the history does not say what failed before: %+v", w.history())
@@ -99,9 +84,7 @@ func TestTrapIsNoLateService(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.NoPreflight = true
-			write(t, w.fleet, w.fleetYAML(fleetOptions{Checks: asked, NoShadow: true, Policy: "FAIL_CLOSED"}))
-			write(t, w.module, fault{request: "unreachable"}.module(t))
-			w.startServer()
+			w.begins(w.fleetYAML(fleetOptions{Checks: asked, NoShadow: true, Policy: "FAIL_CLOSED"}), fault{request: "unreachable"}.module(t))
 			p := w.startProxy("edge-0")
 			r := w.rejection(0)
 			if r.Surroundings {

@@ -11,9 +11,7 @@ import (
 // others: they are asked where they are.
 func TestShadowPortsMove(t *testing.T) {
 	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		at := map[string]string{"a": freeAddress(t), "m": freeAddress(t), "z": freeAddress(t)}
 		yaml := func(names string) []byte {

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
 )
 
@@ -25,13 +26,7 @@ func (p *proxy) process(address string, change ...func(*envoy.Options)) *proxy {
 // streams waits until a node id has so many.
 func (p *proxy) streams(n int) {
 	p.w.t.Helper()
-	p.w.eventually(fmt.Sprintf("%s has %d streams", p.Node, n), func() error {
-		s, err := p.statusOf()
-		if err == nil && s.Streams != n {
-			err = fmt.Errorf("it has %d", s.Streams)
-		}
-		return err
-	})
+	p.is(fmt.Sprintf("%s has %d streams", p.Node, n), func(s api.Proxy) bool { return s.Streams == n })
 }
 
 // Two processes with one node id are both served, each with a shadow listener of its own,

@@ -26,9 +26,7 @@ func (w *world) socketYAML(fields string) []byte {
 // Envoy acknowledges some of these changes without doing anything, and refuses others.
 func TestSocketsOfAListener(t *testing.T) {
 	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		address, path := freeAddress(t), filepath.Join(w.dir, "s")
 		where := func(host, more string) string {
@@ -53,7 +51,7 @@ func TestSocketsOfAListener(t *testing.T) {
 			{"a socket", fmt.Sprintf(pipe, ""), modeOf(path, 0o755)},
 			{"of its owner's", fmt.Sprintf(pipe, ", mode: 384"), modeOf(path, 0o600)},
 		}
-		if sotw {
+		if w.Variant {
 			steps = steps[:4]
 		}
 		var p *proxy
@@ -85,9 +83,7 @@ func (w *world) clientsYAML(ingress, place string) []byte {
 // A listener that becomes one for gRPC clients is closed, though an Envoy ignores what it
 // becomes; and one for clients is opened when it becomes an Envoy's.
 func TestListenerBecomesTheClients(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		ingress, other := freeAddress(t), freeAddress(t)
 		_, port, _ := strings.Cut(other, ":")

@@ -1,16 +1,14 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
 // occupy takes an address, as another process would: no socket of an Envoy can be
@@ -28,20 +26,14 @@ func occupy(t *testing.T, address string) net.Listener {
 // inTrouble waits until the status shows a proxy's own trouble.
 func (p *proxy) inTrouble(words string) {
 	p.w.t.Helper()
-	p.w.eventually(p.Node+" is in trouble", func() error {
-		s, err := p.statusOf()
-		if err == nil && (s.State != control.StateTrouble || !strings.Contains(s.Trouble, words)) {
-			err = fmt.Errorf("it is %s: %q", s.State, s.Trouble)
-		}
-		return err
-	})
+	p.is(p.Node+" is in trouble", func(s api.Proxy) bool { return s.State == api.ProxyTrouble && strings.Contains(s.Trouble, words) })
 }
 
 // noneRejected checks that no revision was blamed.
 func (w *world) noneRejected() {
 	w.t.Helper()
 	for _, e := range w.history() {
-		if e.Kind == rollout.Rejected {
+		if e.Kind == api.EventRejected {
 			w.t.Errorf("revision %d was rejected: %s", e.Revision.Number, e.Reason)
 		}
 	}
@@ -106,13 +98,7 @@ func TestRolloutGoesOnWithoutAProxyInTrouble(t *testing.T) {
 	for _, other := range proxies[1:] {
 		other.runs("x-build", build(2))
 	}
-	w.eventually("it is served", func() error {
-		f, err := w.onlyFleet()
-		if err == nil && f.Serving.Number != 2 {
-			err = fmt.Errorf("revision %d is", f.Serving.Number)
-		}
-		return err
-	})
+	w.fleetIs("it is served", func(f api.Fleet) bool { return f.Serving.Number == 2 })
 	p.inTrouble("Address already in use")
 	busy.Close()
 	p.runs("x-build", build(2))
@@ -140,13 +126,7 @@ func TestRejectedForTroubleIsTriedAgain(t *testing.T) {
 		t.Errorf("rejected for %+v", r)
 	}
 	busy.Close()
-	w.eventually("it is served in the end", func() error {
-		f, err := w.onlyFleet()
-		if err == nil && f.Serving.Number < 2 {
-			err = errors.New("not yet")
-		}
-		return err
-	})
+	w.fleetIs("it is served in the end", func(f api.Fleet) bool { return f.Serving.Number >= 2 })
 	if wrong := stop(); len(wrong) > 0 {
 		t.Errorf("%d wrong answers, the first: %s", len(wrong), wrong[0])
 	}

@@ -76,13 +76,10 @@ func (w *world) oddYAML(n int) []byte {
 // make it abort.
 func TestListenersOfAnyKind(t *testing.T) {
 	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant, w.Bootstrap = sotw, internalListeners
+	worlds(t, func(t *testing.T, w *world) {
+		w.Bootstrap = internalListeners
 		w.odd = oddListeners(t, w)
-		write(t, w.module, gate(t, 1))
-		write(t, w.fleet, w.oddYAML(1))
-		w.startServer()
+		w.begins(w.oddYAML(1), gate(t, 1))
 		p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.Listen["internal"] = "127.0.0.1:1" })
 		p.serves(w.revisionAfter(1))
 		stop := usersEitherWay(p)

@@ -34,7 +34,7 @@ func TestVectors(t *testing.T) {
 			w := started(t, built(t, language), func(w *world) { w.NoPreflight = true })
 			p := w.proxies(1)[0]
 			for _, v := range vectors {
-				if got, err := p.askRaw("/", v.Headers); err != nil || got.answer() != v.Wire || len(got.header["X-Filter"]) > 0 {
+				if got, err := p.askRaw("/", v.Headers); err != nil || filterAnswer(got) != v.Wire || len(got.Header["X-Filter"]) > 0 {
 					t.Errorf("%s: %.80q: %+v, %v; want %+v", v.What, v.Headers, got, err, v.Wire)
 				}
 			}
@@ -95,10 +95,10 @@ func (p *proxy) obeysOptions() {
 		{"/?/healthz", "8", filter.Answer{Status: 499, Body: "no\r\né"}},
 	} {
 		got, err := p.askRaw(c.path, [][2]string{{"token", c.token}})
-		if err != nil || got.answer() != c.want || got.header.Get("X-Filter") != "primeauth/dev" {
+		if err != nil || filterAnswer(got) != c.want || got.Header.Get("X-Filter") != "primeauth/dev" {
 			t.Errorf("%+v: %+v, %v", c, got, err)
 		}
-		if seen := got.header.Get("X-Token-Seen"); c.want.Status == 200 && seen != "false" {
+		if seen := got.Header.Get("X-Token-Seen"); c.want.Status == 200 && seen != "false" {
 			t.Errorf("%+v: the service has seen the token: %q", c, seen)
 		}
 	}
@@ -130,7 +130,7 @@ func (p *proxy) statistics() string {
 	return text
 }
 
-func (a answer) answer() filter.Answer { return filter.Answer{Status: a.status, Body: a.body} }
+func filterAnswer(a answer) filter.Answer { return filter.Answer{Status: a.Status, Body: a.Body} }
 
 // askRaw sends headers as they are: net/http would tidy them up.
 func (p *proxy) askRaw(path string, headers [][2]string) (answer, error) {
@@ -153,5 +153,5 @@ func (p *proxy) askRaw(path string, headers [][2]string) (answer, error) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, string(body), resp.Header}, err
+	return answer{Status: resp.StatusCode, Body: string(body), Header: resp.Header}, err
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // vhdsYAML is a fleet whose route has its virtual hosts by a service of their own.
@@ -55,7 +57,7 @@ func (p *proxy) host(host string) (answer, error) {
 	}
 	req.Host = host
 	req.Header.Set("Token", "32323")
-	return do(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, req)
+	return rig.Do(rig.Briefly, req)
 }
 
 // Virtual hosts that come by themselves are served, change and go.
@@ -63,9 +65,7 @@ func TestVirtualHosts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.kinds = []string{port(t)}
-	write(t, w.module, gate(t, 1))
-	write(t, w.fleet, w.vhdsYAML([]string{"a", "b"}, "one", 0, false))
-	w.startServer()
+	w.begins(w.vhdsYAML([]string{"a", "b"}, "one", 0, false), gate(t, 1))
 	p := w.startProxy("edge-0")
 	for i, step := range []struct {
 		hosts  []string
@@ -95,8 +95,8 @@ func TestVirtualHosts(t *testing.T) {
 			}
 			w.eventually(fmt.Sprintf("%s is answered %d %s", host, want, step.body), func() error {
 				a, err := p.host(host)
-				if err == nil && (a.status != want || want == 200 && a.body != step.body) {
-					err = fmt.Errorf("%d %s", a.status, a.body)
+				if err == nil && (a.Status != want || want == 200 && a.Body != step.body) {
+					err = fmt.Errorf("%d %s", a.Status, a.Body)
 				}
 				return err
 			})
@@ -106,8 +106,8 @@ func TestVirtualHosts(t *testing.T) {
 	second.address = "127.0.0.1:" + w.kinds[0]
 	w.eventually("the second route's host answers", func() error {
 		a, err := second.host("d")
-		if err == nil && a.body != "d" {
-			err = fmt.Errorf("%d %s", a.status, a.body)
+		if err == nil && a.Body != "d" {
+			err = fmt.Errorf("%d %s", a.Status, a.Body)
 		}
 		return err
 	})

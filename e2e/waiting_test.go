@@ -8,9 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
 const (
@@ -34,7 +33,7 @@ func (w *world) saying(what string, args ...string) {
 }
 
 // toldLast waits until the last entry of a kind in the history says something.
-func (w *world) toldLast(kind rollout.Kind, what string) {
+func (w *world) toldLast(kind api.EventKind, what string) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("%q is told: %s", kind, what), func() error {
 		last := ""
@@ -88,7 +87,7 @@ func TestEmptyStageIsSaidAndCanBePassed(t *testing.T) {
 
 	canary := w.startProxy("edge-9", func(o *bootstrap.Options) { o.Labels = map[string]string{"track": "canary"} })
 	second := w.servingRevision(2)
-	w.toldLast(rollout.Retried, `edge-9 is connected, which can be of stage "canary"`)
+	w.toldLast(api.EventRetried, `edge-9 is connected, which can be of stage "canary"`)
 	canary.runs("x-build", build(2))
 	canary.Stop()
 	w.eventually("the canary is gone", func() error { return w.connected(1) })
@@ -100,7 +99,7 @@ func TestEmptyStageIsSaidAndCanBePassed(t *testing.T) {
 	if third := w.servingRevision(1); third == second {
 		t.Error("the revision before is served")
 	}
-	w.toldLast(rollout.Skipped, "passed by ann: no canary today")
+	w.toldLast(api.EventSkipped, "passed by ann: no canary today")
 	if wrong := stop(); len(wrong) > 0 {
 		t.Errorf("%d wrong answers, the first: %s", len(wrong), wrong[0])
 	}
@@ -131,7 +130,7 @@ func TestChangesOfOnlyWhatComesWithARevision(t *testing.T) {
 	w.save(func(o *fleetOptions) { o.Checks = otherCheck })
 	w.wants(0, "the changed checks hold on 2 proxies", "status", "--wait")
 	w.save(func(o *fleetOptions) { o.Checks = wrongCheck })
-	w.toldLast(rollout.Asked, "fail on edge-0: gate #1")
+	w.toldLast(api.EventAsked, "fail on edge-0: gate #1")
 	w.saying("they fail on edge-1", "status")
 	w.servingRevision(2)
 
@@ -140,11 +139,11 @@ func TestChangesOfOnlyWhatComesWithARevision(t *testing.T) {
 	w.wants(3, "in its shadow listener", "status", "--wait")
 	save(t, w.fleet, append(w.fleetYAML(w.o), "# a comment\n"...))
 	w.wants(3, "in its shadow listener", "status", "--wait")
-	mustEqual(t, "times it was tried again", w.count(rollout.Retried), 0)
+	mustEqual(t, "times it was tried again", w.count(api.EventRetried), 0)
 	w.save(func(o *fleetOptions) { o.Checks = checks })
 	w.wants(0, "serving", "status", "--wait")
 	second := w.servingRevision(2)
-	w.toldLast(rollout.Retried, "what it was rejected by is another now: check")
+	w.toldLast(api.EventRetried, "what it was rejected by is another now: check")
 
 	// On its way: an hour's bake is a moment's now.
 	w.save(func(o *fleetOptions) { o.Rollout = slow })
@@ -153,13 +152,13 @@ func TestChangesOfOnlyWhatComesWithARevision(t *testing.T) {
 	w.save(func(o *fleetOptions) { o.Rollout = quick })
 	w.wants(0, "serving", "status", "--wait")
 	third := w.servingRevision(2)
-	w.toldLast(rollout.Replanned, "on disk only stages changed: it goes on by that, in stage 1 of 2")
+	w.toldLast(api.EventReplanned, "on disk only stages changed: it goes on by that, in stage 1 of 2")
 
 	// The shadow listeners go, and come again; no real one is touched.
 	w.shadows(proxies, true)
 	w.save(func(o *fleetOptions) { o.NoShadow = true })
 	w.shadows(proxies, false)
-	w.toldLast(rollout.Replanned, "only shadow changed")
+	w.toldLast(api.EventReplanned, "only shadow changed")
 	w.save(func(o *fleetOptions) { o.NoShadow = false })
 	w.shadows(proxies, true)
 	if id := w.servingRevision(2); id != third || first == second || second == third {
@@ -255,7 +254,7 @@ func TestUndoTo(t *testing.T) {
 	w.wants(0, "3 (", "undo", "--to", "3")
 	proxies[0].runs("x-build", build(3))
 	w.wants(0, "serving", "status", "--wait")
-	if f, err := w.onlyFleet(); err != nil || f.Disk.State != control.DiskServed {
+	if f, err := w.onlyFleet(); err != nil || f.Disk.State != api.DiskServed {
 		t.Errorf("what is on disk is %+v, %v", f.Disk, err)
 	}
 	if wrong := stop(); len(wrong) > 0 {

@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -16,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
-	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
 	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/rig/process"
@@ -96,10 +94,16 @@ func started(t *testing.T, module []byte, change ...func(*world)) *world {
 	for _, c := range change {
 		c(w)
 	}
-	write(t, w.fleet, w.fleetYAML(fleetOptions{}))
-	write(t, w.module, module)
-	w.startServer()
+	w.begins(w.fleetYAML(fleetOptions{}), module)
 	return w
+}
+
+// begins runs the server with a fleet and a module.
+func (w *world) begins(fleet, module []byte) {
+	w.t.Helper()
+	write(w.t, w.fleet, fleet)
+	write(w.t, w.module, module)
+	w.startServer()
 }
 
 // startServer runs the server and waits until it answers.
@@ -107,14 +111,13 @@ func (w *world) startServer() {
 	w.t.Helper()
 	w.server.Fleet = w.fleetPath()
 	w.server.Flags = slices.Concat(w.Flags, []string{"--log-format", "json", "--preflight", map[bool]string{false: "on", true: "off"}[w.NoPreflight]})
-	if err := w.server.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	running := w.server.Process
-	w.t.Cleanup(func() { w.endProcess(running, syscall.SIGTERM) })
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
-	if err := w.server.Answers(ctx); err != nil {
+	err := w.server.Start(ctx)
+	if running := w.server.Process; running != nil {
+		w.t.Cleanup(func() { w.endProcess(running, syscall.SIGTERM) })
+	}
+	if err != nil {
 		w.t.Fatalf("waiting until the server answers: %v", err)
 	}
 }
@@ -224,27 +227,19 @@ func (w *world) eventually(what string, ok func() error) {
 }
 
 // status asks the server.
-func (w *world) status() (control.Status, error) {
-	text, err := w.get("http://" + w.admin + "/v1/status")
-	if err != nil {
-		return control.Status{}, err
-	}
-	var s control.Status
-	return s, json.Unmarshal([]byte(text), &s)
-}
+func (w *world) status() (api.Status, error) { return w.server.API.Status(w.t.Context()) }
 
 // get is a plain GET.
 func (w *world) get(url string) (string, error) {
-	resp, err := http.Get(url)
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", resp.Status, body)
+	a, err := rig.Do(http.DefaultClient, req)
+	if err == nil && a.Status != http.StatusOK {
+		err = fmt.Errorf("%d: %s", a.Status, a.Body)
 	}
-	return string(body), err
+	return a.Body, err
 }
 
 // freeAddress is an address that nothing listens on.

@@ -11,20 +11,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/chains"
-	"github.com/waxwing-xds/waxwing/internal/envoy"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "chains:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("chains", run) }
 
 type options struct {
 	changes, length, tries int
@@ -33,9 +26,7 @@ type options struct {
 	xds, envoy             string
 }
 
-func run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func run(ctx context.Context) error {
 	var o options
 	flag.IntVar(&o.changes, "changes", 100, "how many in all")
 	flag.IntVar(&o.length, "length", 10, "of a chain; each begins with an Envoy and a server of its own, in turn delta and state-of-the-world")
@@ -45,7 +36,7 @@ func run() error {
 	flag.StringVar(&o.xds, "xds", "bin/xds", "the server's binary")
 	flag.Parse()
 	var err error
-	if o.envoy, err = envoy.Find(ctx, ".tools", func(what string) { fmt.Fprintln(os.Stderr, what) }); err != nil {
+	if o.envoy, err = rig.FindEnvoy(ctx); err != nil {
 		return err
 	}
 	var total chains.Count

@@ -9,28 +9,19 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/waxwing-xds/waxwing/internal/envoy"
 	_ "github.com/waxwing-xds/waxwing/internal/extensions" // every message that a bootstrap may have
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "configurations:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("configurations", run) }
 
-func run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func run(ctx context.Context) error {
 	list := flag.Bool("v", false, "list what Envoy and xds check say of each configuration that they do not both take")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: configurations [-v] FOLDER: FOLDER/REPOSITORY/*.yaml are bootstraps")
@@ -41,7 +32,7 @@ func run() error {
 		flag.Usage()
 		return fmt.Errorf("one folder, please")
 	}
-	path, err := envoy.Find(ctx, ".tools", func(s string) { fmt.Fprintln(os.Stderr, s) })
+	path, err := rig.FindEnvoy(ctx)
 	if err != nil {
 		return err
 	}

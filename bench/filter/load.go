@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/envoy"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // client is one keep-alive connection, with one request under way.
@@ -111,24 +112,18 @@ func (all clients) run(ctx context.Context, slice time.Duration) (float64, time.
 }
 
 // answers waits until an Envoy answers.
-func answers(address string, p *envoy.Proxy) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(time.Minute)
-	for {
-		all, err := connect(address, "", "7", 1, 0)
-		all.close()
-		if err == nil {
-			return nil
-		}
+func answers(ctx context.Context, address string, p *envoy.Proxy) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return rig.Until(ctx, func() error {
 		select {
-		case <-tick.C:
 		case <-p.Done():
-			return p.Err()
-		case <-deadline:
-			return fmt.Errorf("the Envoy does not answer: %w", err)
+			return rig.Never(p.Err())
+		default:
+			_, err := rig.Ask(ctx, address, "token", "7")
+			return err
 		}
-	}
+	})
 }
 
 // cpu is the processor time that a process has used. Linux only; elsewhere 0.

@@ -12,21 +12,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/envoy"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("bench", run) }
 
 // options bound the time that it takes.
 type options struct {
@@ -48,9 +41,7 @@ func (o options) headers() string {
 	return "User-Agent: curl/8.14.1\r\nAccept: */*\r\n"
 }
 
-func run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func run(ctx context.Context) error {
 	var o options
 	flag.IntVar(&o.processes, "processes", 40, "Envoys, one after another: where their memory comes to lie makes a difference")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds with each; in a round, every filter has a slice for every kind of request")
@@ -62,7 +53,7 @@ func run() error {
 	flag.StringVar(&o.also, "also", "", "more modules, files with commas between: for who looks for what costs how much")
 	flag.Parse()
 	b, err := newBench(ctx, o.also)
-	defer b.close()
+	defer b.End()
 	if err != nil {
 		return err
 	}
@@ -79,7 +70,7 @@ func run() error {
 		}
 		reportModules(modules)
 	}
-	if err := b.seedsWorst(); err != nil {
+	if err := b.seedsWorst(ctx); err != nil {
 		return err
 	}
 	b.targets(modules)
@@ -88,21 +79,21 @@ func run() error {
 
 // bench is the modules and an Envoy with each.
 type bench struct {
+	rig.Ends
+
 	dir   string
 	envoy string
 	sides []*side
 	lanes []*lane
-	stop  []func()
 }
 
 func newBench(ctx context.Context, also string) (*bench, error) {
 	b := &bench{}
 	var err error
-	if b.dir, err = os.MkdirTemp("", "waxwing-bench-*"); err != nil {
+	if b.dir, err = b.Folder(); err != nil {
 		return b, err
 	}
-	b.stop = append(b.stop, func() { _ = os.RemoveAll(b.dir) })
-	if b.envoy, err = envoy.Find(ctx, ".tools", func(what string) { fmt.Fprintln(os.Stderr, what) }); err != nil {
+	if b.envoy, err = rig.FindEnvoy(ctx); err != nil {
 		return b, err
 	}
 	if b.sides, err = buildSides(ctx, b.dir); err != nil {
@@ -112,10 +103,4 @@ func newBench(ctx context.Context, also string) (*bench, error) {
 		b.sides = append(b.sides, &side{name: filepath.Base(file), wasm: file, also: true})
 	}
 	return b, nil
-}
-
-func (b *bench) close() {
-	for i := len(b.stop) - 1; i >= 0; i-- {
-		b.stop[i]()
-	}
 }

@@ -87,7 +87,7 @@ func (b *bench) measure(ctx context.Context, o options) error {
 func (b *bench) measureProcess(ctx context.Context, o options) error {
 	sides := slices.Clone(b.sides) // nobody's VM is always the first
 	rand.Shuffle(len(sides), func(i, j int) { sides[i], sides[j] = sides[j], sides[i] })
-	p, err := b.start(1, sides...)
+	p, err := b.start(ctx, 1, sides...)
 	if err != nil {
 		return err
 	}
@@ -171,10 +171,10 @@ func (l *lane) addedCPU(other *lane) float64 {
 
 // seedsWorst asks the first filter once for its worst case, last of all: trial
 // division keeps the worker from anything else until it is done.
-func (b *bench) seedsWorst() error {
+func (b *bench) seedsWorst(ctx context.Context) error {
 	const patience = 20 * time.Second
 	s := b.lane(seed, allowed).side
-	p, err := b.start(1, s)
+	p, err := b.start(ctx, 1, s)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func buildSides(ctx context.Context, dir string) ([]*side, error) {
 }
 
 // start runs an Envoy with a listener for each side and waits until they answer.
-func (b *bench) start(concurrency int, sides ...*side) (*envoy.Proxy, error) {
+func (b *bench) start(ctx context.Context, concurrency int, sides ...*side) (*envoy.Proxy, error) {
 	var err error
 	for _, s := range sides {
 		if s.address, err = rig.FreeAddress(); err != nil {
@@ -74,7 +74,7 @@ func (b *bench) start(concurrency int, sides ...*side) (*envoy.Proxy, error) {
 		return nil, err
 	}
 	for _, s := range sides {
-		if err := answers(s.address, p); err != nil {
+		if err := answers(ctx, s.address, p); err != nil {
 			p.Stop()
 			return nil, err
 		}

@@ -12,9 +12,9 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/v3"
 
+	"github.com/waxwing-xds/waxwing/bench/beside"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -25,19 +25,6 @@ func controlPlane(ctx context.Context, c cache.Cache) *grpc.Server {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}))
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, server.NewServer(ctx, c, nil))
 	return g
-}
-
-// messages are a snapshot's resources as go-control-plane takes them.
-func messages(s *snapshot.Snapshot, typeURL string) (map[string]types.Resource, error) {
-	out := map[string]types.Resource{}
-	for _, r := range s.All(typeURL) {
-		m, err := r.Wire.GetResource().UnmarshalNew()
-		if err != nil {
-			return nil, err
-		}
-		out[r.Name] = m
-	}
-	return out, nil
 }
 
 // snapshotCache has a snapshot for each node; all nodes share one.
@@ -53,23 +40,9 @@ func newSnapshotCache(ctx context.Context) *snapshotCache {
 
 func (c *snapshotCache) grpc() *grpc.Server { return controlPlane(c.ctx, c.cache) }
 
-func (c *snapshotCache) prepare(s *snapshot.Snapshot) error {
-	resources := map[resource.Type][]types.Resource{}
-	for _, typeURL := range snapshot.Types {
-		all, err := messages(s, typeURL)
-		if err != nil {
-			return err
-		}
-		for _, m := range all {
-			resources[typeURL] = append(resources[typeURL], m)
-		}
-	}
-	out, err := cache.NewSnapshot(s.ID, resources)
-	if err != nil {
-		return err
-	}
-	c.prepared[s] = out
-	return out.ConstructVersionMap()
+func (c *snapshotCache) prepare(s *snapshot.Snapshot) (err error) {
+	c.prepared[s], err = beside.Snapshot(s)
+	return err
 }
 
 func (c *snapshotCache) push(n int, even, odd *snapshot.Snapshot) error {
@@ -82,9 +55,7 @@ func (c *snapshotCache) push(n int, even, odd *snapshot.Snapshot) error {
 			return err
 		}
 	}
-	for s := range c.prepared { // what is pushed, the cache itself keeps
-		delete(c.prepared, s)
-	}
+	clear(c.prepared) // what is pushed, the cache itself keeps
 	return nil
 }
 
@@ -115,7 +86,7 @@ func (c *linearCache) grpc() *grpc.Server { return controlPlane(c.ctx, c.mux) }
 func (c *linearCache) prepare(s *snapshot.Snapshot) error {
 	c.prepared = map[string]map[string]types.Resource{}
 	for _, typeURL := range snapshot.Types {
-		all, err := messages(s, typeURL)
+		all, err := beside.Messages(s, typeURL)
 		if err != nil {
 			return err
 		}

@@ -17,8 +17,8 @@ type contender struct {
 	n       int
 	module  string
 	profile string
-	server  *process
-	proxies *process
+	server  *part
+	proxies *part
 	address string
 	next    int // number of the next revision
 	pushes  []pushed
@@ -71,7 +71,7 @@ func (c *contender) serve(ctx context.Context, address string) (err error) {
 	if _, err := c.server.tell(command{Do: "settle"}); err != nil {
 		return err
 	}
-	c.idle, err = gauge.Resident(c.server.cmd.Process.Pid)
+	c.idle, err = gauge.Resident(c.server.PID())
 	return err
 }
 
@@ -85,21 +85,19 @@ func (c *contender) prepareAndPush(revision, odd int) error {
 }
 
 func (c *contender) connectAll() error {
-	pid := c.server.cmd.Process.Pid
-	before, err := gauge.UsageOf(pid)
-	if err != nil {
+	pid := c.server.PID()
+	taken, err := gauge.Measure(pid, func() error {
+		begin := now()
+		a, err := c.proxies.tell(command{Do: "connect", Kind: c.kind, N: c.n, Address: c.address})
+		if err == nil {
+			c.connect.last = time.Duration(slices.Max(a.At) - begin)
+		}
 		return err
-	}
-	begin := now()
-	a, err := c.proxies.tell(command{Do: "connect", Kind: c.kind, N: c.n, Address: c.address})
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.side, err)
 	}
-	after, err := gauge.UsageOf(pid)
-	if err != nil {
-		return err
-	}
-	c.connect.last, c.connect.cpu = time.Duration(slices.Max(a.At)-begin), after.CPU-before.CPU
+	c.connect.cpu = taken.CPU
 	m, err := c.server.tell(command{Do: "settle"})
 	if err != nil {
 		return err
@@ -112,36 +110,37 @@ func (c *contender) connectAll() error {
 
 // push pushes the next revision to all; with split, one to half of the proxies
 // and another to the others.
-func (c *contender) push(split bool) (pushed, error) {
+func (c *contender) push(split bool) (p pushed, err error) {
 	c.next++
 	revision, odd := c.next, 0
 	if split {
 		c.next++
 		odd = c.next
 	}
-	pid := c.server.cmd.Process.Pid
 	_, err1 := c.server.tell(command{Do: "prepare", Kind: c.kind, Revision: revision, Odd: odd, Module: c.module})
 	_, err2 := c.proxies.tell(command{Do: "expect", Kind: c.kind})
-	before, err3 := gauge.UsageOf(pid)
-	if err := errors.Join(err1, err2, err3, gauge.ForgetPeak(pid)); err != nil {
-		return pushed{}, fmt.Errorf("%s: %w", c.side, err)
+	if err := errors.Join(err1, err2); err != nil {
+		return p, fmt.Errorf("%s: %w", c.side, err)
 	}
-	begin := now()
-	if _, err := c.server.tell(command{Do: "push", N: c.n, Revision: revision, Odd: odd}); err != nil {
-		return pushed{}, fmt.Errorf("%s: %w", c.side, err)
-	}
-	a, err := c.proxies.tell(command{Do: "await"})
+	taken, err := gauge.Measure(c.server.PID(), func() error {
+		begin := now()
+		if _, err := c.server.tell(command{Do: "push", N: c.n, Revision: revision, Odd: odd}); err != nil {
+			return err
+		}
+		a, err := c.proxies.tell(command{Do: "await"})
+		if err != nil {
+			return err
+		}
+		slices.Sort(a.At)
+		at := func(i int) time.Duration { return time.Duration(a.At[i] - begin) }
+		p.median, p.p99, p.last = at(c.n/2), at((c.n-1)*99/100), at(c.n-1)
+		return nil
+	})
 	if err != nil {
-		return pushed{}, fmt.Errorf("%s: %w", c.side, err)
+		return p, fmt.Errorf("%s: %w", c.side, err)
 	}
-	after, err1 := gauge.UsageOf(pid)
-	most, err2 := gauge.Peak(pid)
-	slices.Sort(a.At)
-	p := pushed{
-		median: time.Duration(a.At[c.n/2] - begin), p99: time.Duration(a.At[(c.n-1)*99/100] - begin),
-		last: time.Duration(a.At[c.n-1] - begin), cpu: after.CPU - before.CPU, peak: most, bytes: after.Wrote - before.Wrote,
-	}
-	return p, errors.Join(err1, err2)
+	p.cpu, p.peak, p.bytes = taken.CPU, taken.Peak, taken.Wrote
+	return p, nil
 }
 
 // startProfile starts a profile of the processor, which down writes.
@@ -155,9 +154,9 @@ func (c *contender) down() {
 	if c.profile != "" {
 		_, _ = c.server.tell(command{Do: "profiled"}) // without it there is none to look at
 	}
-	for _, p := range []*process{c.proxies, c.server} {
+	for _, p := range []*part{c.proxies, c.server} {
 		if p != nil {
-			p.kill()
+			p.Kill()
 		}
 	}
 }

@@ -15,7 +15,8 @@ import (
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/service/metrics/v3"
 
 	"github.com/waxwing-xds/waxwing/bench/gauge"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
@@ -72,7 +73,7 @@ func (w *whole) measureEvidence(ctx context.Context) (err error) {
 		return err
 	}
 	w.revision++
-	if err := w.write("fleet.yaml", w.kind.fleetFile(w.revision, endless)); err != nil {
+	if err := w.server.Save("fleet.yaml", w.kind.fleetFile(w.revision, endless)); err != nil {
 		return err
 	}
 	if err := w.confirmed(ctx); err != nil {
@@ -88,25 +89,16 @@ func (w *whole) measureEvidence(ctx context.Context) (err error) {
 func (w *whole) confirmed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	var phases map[rollout.Phase]int
-	for {
-		s, err := gauge.Status(ctx, w.admin)
+	return rig.Until(ctx, func() error {
+		s, err := w.server.API.Fleets(ctx)
 		if err != nil {
-			return fmt.Errorf("%w; the proxies were %v", err, phases)
+			return err
 		}
-		if r := s.Fleets[0].Rollout; r != nil {
-			if phases = r.Phases; phases[rollout.Confirmed] == w.n {
-				return nil
-			}
+		if r := s.Fleets[0].Rollout; r == nil || r.Phases[api.PhaseConfirmed] != w.n {
+			return fmt.Errorf("the rollout is %+v", r)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w; the proxies are %v", ctx.Err(), phases)
-		}
-	}
+		return nil
+	})
 }
 
 // look prints what the server takes for a while.
@@ -130,7 +122,7 @@ func (w *whole) look(ctx context.Context, what string) error {
 	if err != nil {
 		return err
 	}
-	rss, err := gauge.Resident(w.server.Process.Pid)
+	rss, err := gauge.Resident(w.server.PID())
 	if err != nil {
 		return err
 	}

@@ -11,24 +11,16 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "bench-fleet:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("bench-fleet", run) }
 
-func run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func run(ctx context.Context) error {
 	role := flag.String("role", "", "be one of the benchmark's own processes: server or proxies")
 	side := flag.String("side", "", "with -role server: which server")
 	listen := flag.String("listen", "127.0.0.1:0", "with -role server: address")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
@@ -34,7 +35,7 @@ type proxies struct {
 
 func simulate(ctx context.Context) error {
 	p := &proxies{ctx: ctx}
-	return obey(func(c command) (answer, error) {
+	return rig.Obey(func(c command) (answer, error) {
 		switch c.Do {
 		case "connect":
 			return p.connect(ctx, c)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -11,6 +10,7 @@ import (
 	_ "github.com/waxwing-xds/waxwing/internal/extensions"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -62,15 +62,11 @@ const (
 
 // fleetFile is a fleet file of a kind, and wasm the nth module. mark is in a listener.
 func (k kind) fleetFile(mark int, stages string) []byte {
-	filters := "[]"
-	switch {
-	case k == evidenceModule:
-		filters = "[{name: auth, module: {file: filter.wasm}, listeners: [ingress], checks: [" +
-			"{request: {headers: {token: '32323'}}, expect: {status: 200}}, {request: {headers: {token: 'no'}}, expect: {status: 403}}]}]"
-	case k.size() > 0:
-		filters = "[{name: auth, module: {file: filter.wasm}, listeners: [ingress]}]"
+	f := rig.Fleet{Filter: "auth", NoFilter: k.size() == 0, Rollout: "{stages: [" + stages + "]}", Service: "127.0.0.1:9", Tail: fmt.Sprintf(routes, mark)}
+	if k == evidenceModule {
+		f.Checks = "[{request: {headers: {token: '32323'}}, expect: {status: 200}}, {request: {headers: {token: 'no'}}, expect: {status: 403}}]"
 	}
-	return fmt.Appendf(nil, fleetYAML, filters, stages, mark)
+	return f.YAML()
 }
 
 // nth is the mark of the nth revision of a kind.
@@ -81,18 +77,11 @@ func (k kind) nth(n int) int {
 	return n
 }
 
-// wasm is a module with a custom section that names the revision and fills it up
-// (https://webassembly.github.io/spec/core/binary/modules.html#custom-section).
+// wasm is a module with a custom section that names the revision and fills it up.
 func (k kind) wasm(module []byte, n int) []byte {
-	const name = "waxwing"
-	const head = 1 + 4 + 1 + len(name) // id, size, and that of the name
-	fill := max(k.size()-len(module)-head, 16)
-	out := append(bytes.Clone(module), 0)
-	out = binary.AppendUvarint(out, uint64(1+len(name)+fill))
-	out = append(out, byte(len(name)))
-	out = append(out, name...)
-	out = binary.BigEndian.AppendUint64(out, uint64(n))
-	return append(out, make([]byte, fill-8)...)
+	fill := make([]byte, max(k.size()-len(module), 16))
+	binary.BigEndian.PutUint64(fill, uint64(n))
+	return rig.WithSection(module, "waxwing", fill)
 }
 
 // build makes the nth revision of a kind.
@@ -112,20 +101,8 @@ func build(k kind, n int, modulePath string) (*snapshot.Snapshot, error) {
 	return snapshot.Build(f, modules)
 }
 
-const fleetYAML = `fleet: edge
-match: {cluster: edge}
-filters: %s
-rollout: {stages: [%s]}
-resources:
-  listeners:
-    - name: ingress
-      address: {socket_address: {address: 127.0.0.1, port_value: 18000}}
-      filter_chains:
-        - filters:
-            - name: hcm
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: ingress
+// routes are as many as a listener has that does something, with a place for a mark.
+const routes = `
                 route_config:
                   response_headers_to_add: [{header: {key: x-revision, value: "%d"}}]
                   virtual_hosts:
@@ -134,15 +111,4 @@ resources:
                       routes:
                         - {match: {prefix: /a}, route: {cluster: echo, timeout: 3s, retry_policy: {retry_on: 5xx, num_retries: 2}}}
                         - {match: {prefix: /b}, route: {cluster: echo, prefix_rewrite: /a}}
-                        - {match: {prefix: /}, route: {cluster: echo}}
-                http_filters:
-                  - name: router
-                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-  clusters:
-    - name: echo
-      type: STATIC
-      connect_timeout: 1s
-      load_assignment:
-        cluster_name: echo
-        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 9}}}}]}]
-`
+                        - {match: {prefix: /}, route: {cluster: echo}}`

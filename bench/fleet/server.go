@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -71,7 +72,7 @@ func serve(ctx context.Context, name, address, profiles string) error {
 	}
 	revisions := map[int]*snapshot.Snapshot{}
 	var profile *os.File
-	return obey(func(c command) (answer, error) {
+	return rig.Obey(func(c command) (answer, error) {
 		switch c.Do {
 		case "prepare":
 			r, err := build(c.Kind, c.Revision, c.Module)

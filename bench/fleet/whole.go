@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -16,43 +14,40 @@ import (
 
 // whole is bin/xds as a whole with its proxies: files, preflight, rollout, state.
 type whole struct {
-	kind          kind
-	n             int
-	module        []byte
-	dir           string
-	listen, admin string
-	server        *exec.Cmd
-	proxies       *process
-	idle          int64 // bytes resident without proxies
-	revision      int
+	rig.Ends
+
+	kind     kind
+	n        int
+	module   []byte
+	server   *rig.Server
+	proxies  *part
+	idle     int64 // bytes resident without proxies
+	revision int
 }
 
 // withWhole measures a server with a first revision that has no proxies yet.
 func (o options) withWhole(ctx context.Context, k kind, n int, measure func(*whole, context.Context) error) (err error) {
 	w := &whole{kind: k, n: n}
-	if w.module, err = os.ReadFile(o.module); err != nil {
+	defer w.End()
+	if k == inlineModule {
+		w.module, err = os.ReadFile(o.module)
+	} else { // that is larger than what these are filled up to
+		w.module, err = rig.Gate(0)
+	}
+	if err != nil {
 		return err
 	}
-	if k != inlineModule { // the module itself is larger than that
-		if w.module, err = smallest(ctx); err != nil {
-			return err
-		}
-	}
-	if w.dir, err = os.MkdirTemp("", "waxwing-bench-*"); err != nil {
+	dir, err := w.Folder()
+	if err != nil {
 		return err
 	}
-	defer w.down()
-	for _, address := range []*string{&w.listen, &w.admin} {
-		if *address, err = rig.FreeAddress(); err != nil {
-			return err
-		}
-	}
-	if err := w.save(); err != nil {
+	if w.server, err = rig.NewServer("bin/xds", dir, "--log-level", "warn"); err != nil {
 		return err
 	}
-	if err := w.serve(ctx); err != nil {
+	if err := errors.Join(w.save(), w.serve(ctx)); err != nil {
 		return err
 	}
+	w.Add(func() { w.server.Kill() })
 	return measure(w, ctx)
 }
 
@@ -63,7 +58,7 @@ func (w *whole) measure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
-	rss, err := gauge.Resident(w.server.Process.Pid)
+	rss, err := gauge.Resident(w.server.PID())
 	if err != nil {
 		return err
 	}
@@ -96,51 +91,29 @@ func (w *whole) save() error {
 		files["filter.wasm"] = w.kind.wasm(w.module, w.revision)
 	}
 	for name, data := range files {
-		if old, err := os.ReadFile(filepath.Join(w.dir, name)); err == nil && slices.Equal(old, data) {
+		if old, err := os.ReadFile(w.server.File(name)); err == nil && slices.Equal(old, data) {
 			continue
 		}
-		if err := w.write(name, data); err != nil {
+		if err := w.server.Save(name, data); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *whole) write(name string, data []byte) error {
-	path := filepath.Join(w.dir, name)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+func (w *whole) serve(ctx context.Context) (err error) {
+	if err := w.server.Start(ctx); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
-}
-
-func (w *whole) serve(ctx context.Context) error {
-	log, err := os.OpenFile(filepath.Join(w.dir, "xds.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close() //nolint:errcheck // the server's own is another
-	w.server = exec.CommandContext(ctx, "bin/xds", "serve", "--config", os.DevNull, "--fleet", filepath.Join(w.dir, "fleet.yaml"),
-		"--state", filepath.Join(w.dir, "state"), "--listen", w.listen, "--admin", w.admin, "--log-level", "warn")
-	w.server.Stderr = log
-	w.server.SysProcAttr = gauge.EndsWithParent()
-	if err := w.server.Start(); err != nil {
-		return err
-	}
-	if err := w.until(ctx, func(m gauge.Metrics) bool { return m != nil }); err != nil {
-		return err
-	}
-	w.idle, err = gauge.Resident(w.server.Process.Pid)
+	w.idle, err = gauge.Resident(w.server.PID())
 	return err
 }
 
 // timed is what something takes, of the server's processor time as well.
 func (w *whole) timed(do func() error) (connected, error) {
 	begin := time.Now()
-	before, err1 := gauge.UsageOf(w.server.Process.Pid)
-	err2 := do()
-	after, err3 := gauge.UsageOf(w.server.Process.Pid)
-	return connected{last: time.Since(begin), cpu: after.CPU - before.CPU}, errors.Join(err1, err2, err3)
+	taken, err := gauge.Measure(w.server.PID(), do)
+	return connected{last: time.Since(begin), cpu: taken.CPU}, err
 }
 
 // storm kills the server, starts it again, and waits until it has all proxies back.
@@ -150,40 +123,35 @@ func (w *whole) storm(ctx context.Context) (connected, int, error) {
 		return connected{}, 0, err
 	}
 	begin := time.Now()
-	_ = w.server.Process.Kill()
-	_ = w.server.Wait()
+	w.server.Kill()
 	if err := errors.Join(w.serve(ctx), w.serving(ctx, w.n)); err != nil {
 		return connected{}, 0, err
 	}
 	last := time.Since(begin)
-	u, err1 := gauge.UsageOf(w.server.Process.Pid)
+	u, err1 := gauge.UsageOf(w.server.PID())
 	a, err2 := w.proxies.tell(command{Do: "count"})
 	return connected{last: last, cpu: u.CPU}, a.Filters, errors.Join(err1, err2)
 }
 
 // rollout saves another revision and waits until the last proxy has it, for real.
-func (w *whole) rollout(ctx context.Context) (pushed, error) {
-	pid := w.server.Process.Pid
-	_, err1 := w.proxies.tell(command{Do: "expect", Kind: w.kind})
-	before, err2 := gauge.UsageOf(pid)
-	if err := errors.Join(err1, err2, gauge.ForgetPeak(pid)); err != nil {
-		return pushed{}, err
+func (w *whole) rollout(ctx context.Context) (p pushed, err error) {
+	if _, err := w.proxies.tell(command{Do: "expect", Kind: w.kind}); err != nil {
+		return p, err
 	}
-	begin := now()
-	if err := w.save(); err != nil {
-		return pushed{}, err
-	}
-	a, err := w.proxies.tell(command{Do: "await"})
-	if err != nil {
-		return pushed{}, err
-	}
-	last := slices.Max(a.At) - begin
-	err1 = w.serving(ctx, w.n) // and the shadow listeners have the old one
-	after, err2 := gauge.UsageOf(pid)
-	most, err3 := gauge.Peak(pid)
-	return pushed{
-		last: time.Duration(last), cpu: after.CPU - before.CPU, peak: most, bytes: after.Wrote - before.Wrote,
-	}, errors.Join(err1, err2, err3)
+	taken, err := gauge.Measure(w.server.PID(), func() error {
+		begin := now()
+		if err := w.save(); err != nil {
+			return err
+		}
+		a, err := w.proxies.tell(command{Do: "await"})
+		if err != nil {
+			return err
+		}
+		p.last = time.Duration(slices.Max(a.At) - begin)
+		return w.serving(ctx, w.n) // and the shadow listeners have the old one
+	})
+	p.cpu, p.peak, p.bytes = taken.CPU, taken.Peak, taken.Wrote
+	return p, err
 }
 
 // serving waits until n proxies are on the last good revision, and nothing is under way.
@@ -195,29 +163,8 @@ func (w *whole) serving(ctx context.Context, n int) error {
 func (w *whole) until(ctx context.Context, condition func(gauge.Metrics) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := gauge.Until(ctx, w.admin, condition); err != nil {
-		log, _ := os.ReadFile(filepath.Join(w.dir, "xds.log"))
-		return fmt.Errorf("%w; the log ends with\n%s", err, log[max(0, len(log)-2000):])
+	if err := gauge.Until(ctx, w.server.Admin, condition); err != nil {
+		return fmt.Errorf("%w; the log ends with\n%s", err, w.server.Tail(20))
 	}
 	return nil
-}
-
-// smallest is the filter of the tests, which is half a kilobyte. It takes wabt.
-func smallest(ctx context.Context) ([]byte, error) {
-	out, err := exec.CommandContext(ctx, "wat2wasm", "e2e/testdata/gate.wat", "--output=-").Output()
-	if err != nil {
-		return nil, fmt.Errorf("building a small filter (wat2wasm is a part of wabt): %w", err)
-	}
-	return out, nil
-}
-
-func (w *whole) down() {
-	if w.proxies != nil {
-		w.proxies.kill()
-	}
-	if w.server != nil && w.server.Process != nil {
-		_ = w.server.Process.Kill()
-		_ = w.server.Wait()
-	}
-	_ = os.RemoveAll(w.dir)
 }

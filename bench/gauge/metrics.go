@@ -3,14 +3,11 @@ package gauge
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/waxwing-xds/waxwing/internal/control"
 )
 
 // Metrics are a server's, by name with labels.
@@ -97,21 +94,4 @@ func (m Metrics) own() Metrics {
 		}
 	}
 	return out
-}
-
-// Status asks a server's admin address for the whole of it.
-func Status(ctx context.Context, admin string) (s control.Status, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/v1/status", nil)
-	if err != nil {
-		return s, fmt.Errorf("status: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return s, fmt.Errorf("status: %w", err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
-	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
-		return s, fmt.Errorf("status: %w", err)
-	}
-	return s, nil
 }

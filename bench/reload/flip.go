@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // flip is one way to a revision and back: from the moment that a real listener is
@@ -63,110 +60,80 @@ func (f flip) row(name string, shadow bool, target time.Duration) string {
 // stage has the first state served, with or without a shadow, and then saves the
 // second, which bakes for longer than the measurement takes.
 func (b *bench) stage(ctx context.Context, k kind, shadow bool) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	records, err := b.records(ctx)
+	events, err := b.server.API.Events(ctx, "")
 	if err != nil {
 		return err
 	}
-	write := func(s state, bake string) error {
-		text := bytes.Replace(b.fleetYAML(s.config), []byte("percent: 100"), []byte("percent: 100, bake: "+bake), 1)
-		text = bytes.Replace(text, []byte("listeners: [ingress]}"), fmt.Appendf(nil, "listeners: [ingress], shadow: %t}", shadow), 1)
-		for name, data := range map[string][]byte{"filter.wasm": s.wasm, "fleet.yaml": text} {
-			if _, err := b.replace(name, data); err != nil {
+	defer events.Close()
+	// A state that is served already is no revision: a plugin configuration of its own makes it one.
+	config := fmt.Sprintf("{response_header: x-build, allow_paths: [/%t/%d]}", shadow, time.Now().UnixNano())
+	for i, bake := range []string{"0s", "1h"} {
+		f := b.fleet(state{config: config})
+		f.NoShadow, f.Rollout = !shadow, "{stages: [{name: all, percent: 100, bake: "+bake+"}]}"
+		if err := errors.Join(b.server.Save("filter.wasm", k.states[i].wasm), b.server.Save("fleet.yaml", f.YAML())); err != nil {
+			return err
+		}
+		if i == 0 {
+			if _, err := until(events, api.EventServing); err != nil {
 				return err
 			}
 		}
-		return nil
 	}
-	// A state that is served already is no revision: a plugin configuration of its own makes it one.
-	first := k.states[0]
-	first.config = fmt.Sprintf("{response_header: x-build, allow_paths: [/%t/%d]}", shadow, time.Now().UnixNano())
-	if err := write(first, "0s"); err != nil {
-		return err
-	}
-	if _, err := until(ctx, records, string(rollout.Serving)); err != nil {
-		return err
-	}
-	second := k.states[1]
-	second.config = first.config
-	return write(second, "1h")
+	return nil
 }
 
 // flip waits until the candidate bakes, and gives it up. again says that it was
 // given up before, and is to be tried again.
 func (b *bench) flip(ctx context.Context, again bool) (flip, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	records, err := b.records(ctx)
+	events, err := b.server.API.Events(ctx, "")
 	if err != nil {
 		return flip{}, err
 	}
+	defer events.Close()
 	if again {
-		if err := b.command(ctx, rollout.Retry); err != nil {
+		if err := b.command(ctx, api.VerbRetry); err != nil {
 			return flip{}, err
 		}
 	}
-	there, err := until(ctx, records, string(rollout.Baking))
+	there, err := until(events, api.EventBaking)
 	if err != nil {
 		return flip{}, err
 	}
-	if err := b.command(ctx, rollout.Abort); err != nil {
+	if err := b.command(ctx, api.VerbAbort); err != nil {
 		return flip{}, err
 	}
-	back, err := until(ctx, records, string(rollout.RolledBack))
-	return flip{since(there, string(rollout.Flipped)), since(back, string(rollout.Aborted))}, err
+	back, err := until(events, api.EventRolledBack)
+	return flip{since(there, api.EventFlipped), since(back, api.EventAborted)}, err
 }
 
-// since are the times from a record until each proxy accepted what it was given then.
-func since(records []control.Record, kind string) []time.Duration {
+// since are the times from an event until each proxy accepted what it was given then.
+func since(events []api.Event, kind api.EventKind) []time.Duration {
 	var begin time.Time
 	var out []time.Duration
-	for _, r := range records {
-		if r.Kind == kind {
-			begin = r.Time
-		} else if r.Kind == control.Accepted && !begin.IsZero() {
-			out = append(out, r.Time.Sub(begin))
+	for _, e := range events {
+		if e.Kind == kind {
+			begin = e.Time
+		} else if e.Kind == api.EventAccepted && !begin.IsZero() {
+			out = append(out, e.Time.Sub(begin))
 		}
 	}
 	return out
 }
 
-// until collects records up to one of a kind.
-func until(ctx context.Context, records <-chan control.Record, kind string) ([]control.Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	var out []control.Record
+// until collects events up to one of a kind, for a minute.
+func until(events *api.Stream, kind api.EventKind) (all []api.Event, err error) {
+	defer time.AfterFunc(time.Minute, events.Close).Stop()
 	for {
-		select {
-		case r := <-records:
-			out = append(out, r)
-			if r.Kind == kind {
-				return out, nil
-			}
-		case <-ctx.Done():
-			return nil, fmt.Errorf("no word from xds that a revision is %s: %w; what it said: %+v", kind, ctx.Err(), out)
+		e, err := events.Next()
+		if err != nil {
+			return all, fmt.Errorf("no word from xds that a revision is %s: %w; what it said: %+v", kind, err, all)
+		}
+		if all = append(all, e); e.Kind == kind {
+			return all, nil
 		}
 	}
 }
 
-func (b *bench) command(ctx context.Context, verb rollout.Verb) error {
-	body, err := json.Marshal(control.Command{Verb: verb, By: "make bench"})
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+b.admin+"/v1/commands", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // empty
-	if resp.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("%s: %s", verb, resp.Status)
-	}
-	return nil
+func (b *bench) command(ctx context.Context, verb api.Verb) error {
+	return b.server.API.Do(ctx, api.Command{Verb: verb, By: "make bench"})
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net"
@@ -13,24 +12,26 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/v3"
 
+	"github.com/waxwing-xds/waxwing/bench/beside"
 	_ "github.com/waxwing-xds/waxwing/internal/extensions"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
+// command is what the floor is told.
+type command struct {
+	// Revision is a file whose revision it is to take into memory, marshalled. Where there
+	// is none, it is to give what it has to the proxies; nothing is read or built any more.
+	Revision string
+}
+
 // serveFloor is the floor: go-control-plane's server and snapshot cache and
-// nothing else. It reads commands from its standard input, a line each, and
-// answers each with a line:
-//
-//	prepare FILE  take the revision that FILE holds into memory, marshalled
-//	push          give it to the proxies; nothing is read or built any more
-//
-// Its arguments are its address and, by node id, where each proxy listens.
+// nothing else. Its arguments are its address and, by node id, where each proxy listens.
 func serveFloor(ctx context.Context, args []string) error {
 	listener, err := net.Listen("tcp", args[0])
 	if err != nil {
@@ -41,22 +42,18 @@ func serveFloor(ctx context.Context, args []string) error {
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, server.NewServer(ctx, snapshots, nil))
 	go g.Serve(listener) //nolint:errcheck // ends with the process
 	prepared := map[string]*cache.Snapshot{}
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		word, file, _ := strings.Cut(lines.Text(), " ")
-		var err error
-		switch word {
-		case "prepare":
-			prepared, err = prepareFloor(file, args[1:])
-		case "push":
-			for node, s := range prepared {
-				if err == nil {
-					err = snapshots.SetSnapshot(ctx, node, s)
-				}
+	return rig.Obey(func(c command) (done struct{}, err error) {
+		if c.Revision != "" {
+			prepared, err = prepareFloor(c.Revision, args[1:])
+			return done, err
+		}
+		for node, s := range prepared {
+			if err := snapshots.SetSnapshot(ctx, node, s); err != nil {
+				return done, err
 			}
 		}
-		fmt.Println("done", err)
-	}
-	return nil
+		return done, nil
+	})
 }
 
 func prepareFloor(file string, nodes []string) (map[string]*cache.Snapshot, error) {
@@ -79,24 +76,35 @@ func prepareFloor(file string, nodes []string) (map[string]*cache.Snapshot, erro
 		if err != nil {
 			return nil, err
 		}
-		resources := map[resource.Type][]types.Resource{}
-		for _, typeURL := range snapshot.Types {
-			for _, r := range own.All(typeURL) {
-				m, err := r.Wire.GetResource().UnmarshalNew()
-				if err != nil {
-					return nil, err
-				}
-				resources[typeURL] = append(resources[typeURL], m)
-			}
-		}
-		s, err := cache.NewSnapshot(own.ID, resources)
-		if err != nil {
+		if out[node], err = beside.Snapshot(own); err != nil {
 			return nil, err
 		}
-		if err := s.ConstructVersionMap(); err != nil {
-			return nil, err
-		}
-		out[node] = s
 	}
 	return out, nil
+}
+
+// tell gives the floor a command and waits until it is carried out.
+func (b *bench) tell(c command) error {
+	_, err := rig.Tell[struct{}](b.floor, c)
+	return err
+}
+
+// prepare builds a state for the floor and has it take that into memory.
+func (b *bench) prepare(s state) error {
+	f, err := fleet.Parse(b.server.File("fleet.yaml"), b.fleet(s).YAML())
+	if err != nil {
+		return err
+	}
+	built, err := snapshot.Build(f, map[string]*module.Module{b.server.File("filter.wasm"): module.New(s.wasm)})
+	if err != nil {
+		return err
+	}
+	data, err := built.Encode()
+	if err != nil {
+		return err
+	}
+	if err := b.server.Save("revision", data); err != nil {
+		return err
+	}
+	return b.tell(command{b.server.File("revision")})
 }

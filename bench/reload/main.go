@@ -10,9 +10,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
+
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // configurations are measured so many times as often as rebuilt modules: they are
@@ -23,16 +23,9 @@ const configurations = 3
 // kind: where a process's memory comes to lie is worth half a millisecond.
 const sets = 4
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("bench", run) }
 
-func run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func run(ctx context.Context) error {
 	floor := flag.Bool("floor", false, "be the floor's server: for the benchmark itself")
 	reloads := flag.Int("reloads", 20, "reloads of each kind that count; two more of each on each set of processes are not counted")
 	languages := flag.String("filters", "go,rust", "languages of the filter to measure")
@@ -44,11 +37,12 @@ func run() error {
 	if *reloads%sets != 0 {
 		return fmt.Errorf("-reloads %d: want a multiple of %d, one share for each set of processes", *reloads, sets)
 	}
-	dir, err := os.MkdirTemp("", "waxwing-bench-*")
+	var ends rig.Ends
+	defer ends.End()
+	dir, err := ends.Folder()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // what is left is in the system's folder for such
 	filters, err := buildFilters(ctx, dir, strings.Split(*languages, ","))
 	if err != nil {
 		return err
@@ -73,7 +67,7 @@ func run() error {
 // on does something with servers and Envoys of its own.
 func on(ctx context.Context, proxies int, do func(*bench) error) error {
 	b, err := newBench(ctx, proxies)
-	defer b.close()
+	defer b.End()
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -14,8 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // kind is a kind of change: two states of what is on disk, by turns.
@@ -78,13 +77,11 @@ func (k kind) share(n int) int {
 // fresh is a state that was never there before, so that a server which remembers
 // what it has tried has to try it: of a rebuilt module another one, with a custom
 // section more, of a configuration one with another path that needs no token.
-// https://webassembly.github.io/spec/core/binary/modules.html#custom-section
 func (k kind) fresh(i int) state {
 	s := k.states[i%2]
-	name := fmt.Sprintf("reload %d", i) // shorter than 127 bytes: lengths are a byte
+	name := fmt.Sprintf("reload %d", i)
 	if k.rebuilt {
-		s.wasm = append(slices.Clone(s.wasm), 0, byte(len(name)+1), byte(len(name)))
-		s.wasm = append(s.wasm, name...)
+		s.wasm = rig.WithSection(s.wasm, name, nil)
 	} else {
 		s.config = strings.Replace(s.config, "}", fmt.Sprintf(", allow_paths: [%q]}", "/"+name), 1)
 	}
@@ -99,16 +96,15 @@ type sample struct {
 
 // measure reloads by turns, ours and the floor's.
 func (b *bench) measure(ctx context.Context, k kind, n int) ([]sample, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop() // to follow the server
-	records, err := b.records(ctx)
+	events, err := b.server.API.Events(ctx, "")
 	if err != nil {
 		return nil, err
 	}
+	defer events.Close()
 	var samples []sample
 	for i := range n + 2 { // the first brings up the kind, the second warms it up
 		s := k.fresh(i)
-		one, err := b.reloadOurs(ctx, s, records)
+		one, err := b.reloadOurs(ctx, s, events)
 		if err != nil {
 			return nil, err
 		}
@@ -122,40 +118,29 @@ func (b *bench) measure(ctx context.Context, k kind, n int) ([]sample, error) {
 	return samples, nil
 }
 
-func (b *bench) reloadOurs(ctx context.Context, s state, records <-chan control.Record) (sample, error) {
-	for len(records) > 0 {
-		<-records
-	}
+// reloadOurs reads what the server says only when all has been measured: to read it is work.
+func (b *bench) reloadOurs(ctx context.Context, s state, events *api.Stream) (sample, error) {
 	begin, served, err := b.save(ctx, s)
 	if err != nil {
 		return sample{}, err
 	}
 	one := sample{ours: served.Sub(begin)}
-	for {
-		select {
-		case r := <-records:
-			if r.Kind == string(rollout.Started) {
-				t := r.Timings
-				one.notice, one.settle, one.build = t.Noticed.Sub(begin), t.Settled.Sub(t.Noticed), t.Built.Sub(t.Settled)
-				one.push, one.deliver = t.Pushed.Sub(t.Built), served.Sub(t.Pushed)
-			}
-			if r.Kind == string(rollout.Serving) { // the proxies are at rest again
-				return one, nil
-			}
-		case <-time.After(30 * time.Second):
-			return sample{}, fmt.Errorf("no word from xds of a revision that serves")
+	all, err := until(events, api.EventServing) // the proxies are at rest again
+	for _, e := range all {
+		if t := e.Timings; e.Kind == api.EventStarted {
+			one.notice, one.settle, one.build = t.Noticed.Sub(begin), t.Settled.Sub(t.Noticed), t.Built.Sub(t.Settled)
+			one.push, one.deliver = t.Pushed.Sub(t.Built), served.Sub(t.Pushed)
 		}
 	}
+	return one, err
 }
 
 // save puts a state on disk and waits until all proxies answer by it.
 func (b *bench) save(ctx context.Context, s state) (begin, served time.Time, err error) {
-	b.measuring.Lock()
-	defer b.measuring.Unlock()
-	answered := b.answers(ctx, b.ours, s)
+	answered := answers(ctx, b.ours, s)
 	// What has not changed is not saved.
-	for name, data := range map[string][]byte{"filter.wasm": s.wasm, "fleet.yaml": b.fleetYAML(s.config)} {
-		if old, err := os.ReadFile(b.path(name)); err == nil && slices.Equal(old, data) {
+	for name, data := range map[string][]byte{"filter.wasm": s.wasm, "fleet.yaml": b.fleet(s).YAML()} {
+		if old, err := os.ReadFile(b.server.File(name)); err == nil && slices.Equal(old, data) {
 			continue
 		}
 		if begin, err = b.replace(name, data); err != nil {
@@ -166,54 +151,33 @@ func (b *bench) save(ctx context.Context, s state) (begin, served time.Time, err
 	return begin, served, err
 }
 
-// replace renames a new file over one, as a build does in its last step.
-func (b *bench) replace(name string, data []byte) (begin time.Time, err error) {
-	if err := os.WriteFile(b.path(name+".new"), data, 0o600); err != nil {
-		return begin, err
-	}
-	begin = time.Now()
-	return begin, os.Rename(b.path(name+".new"), b.path(name))
-}
-
 func (b *bench) reloadFloor(ctx context.Context, s state) (time.Duration, error) {
-	data, err := b.revision(b.fleetYAML(s.config), s.wasm)
-	if err != nil {
+	if err := b.prepare(s); err != nil {
 		return 0, err
 	}
-	if err := os.WriteFile(b.path("revision"), data, 0o600); err != nil {
-		return 0, err
-	}
-	if err := b.tell("prepare " + b.path("revision")); err != nil {
-		return 0, err
-	}
-	answered := b.answers(ctx, b.floor, s)
+	answered := answers(ctx, b.floors, s)
 	time.Sleep(quiet) // its proxies are asked for as long as ours are by then, which is work
 	begin := time.Now()
-	if err := b.tell("push"); err != nil {
+	if err := b.tell(command{}); err != nil {
 		return 0, err
 	}
 	served, err := answered()
 	return served.Sub(begin), err
 }
 
-// answers asks each proxy of a side, every half millisecond, until it answers by
+// answers asks each proxy, every half millisecond, until it answers by
 // the state; the returned function waits for the last of them.
-func (b *bench) answers(ctx context.Context, s side, want state) func() (time.Time, error) {
+func answers(ctx context.Context, addresses []string, want state) func() (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	var wg sync.WaitGroup
-	times, errs := make([]time.Time, len(s.proxies)), make([]error, len(s.proxies))
-	for i, address := range s.proxies {
+	times, errs := make([]time.Time, len(addresses)), make([]error, len(addresses))
+	for i, address := range addresses {
 		wg.Go(func() { times[i], errs[i] = ask(ctx, address, want) })
 	}
 	return func() (time.Time, error) {
 		defer cancel()
 		wg.Wait()
-		for _, err := range errs {
-			if err != nil {
-				return time.Time{}, err
-			}
-		}
-		return slices.MaxFunc(times, time.Time.Compare), nil
+		return slices.MaxFunc(times, time.Time.Compare), errors.Join(errs...)
 	}
 }
 
@@ -242,67 +206,4 @@ func ask(ctx context.Context, address string, want state) (time.Time, error) {
 			return time.Now(), nil
 		}
 	}
-}
-
-// records follows our server.
-func (b *bench) records(ctx context.Context) (<-chan control.Record, error) {
-	resp, err := b.follow(ctx)
-	for begin := time.Now(); err != nil; resp, err = b.follow(ctx) {
-		if time.Since(begin) > 20*time.Second {
-			return nil, err
-		}
-		time.Sleep(20 * time.Millisecond) // it is starting
-	}
-	records := make(chan control.Record, 1000)
-	go func() {
-		defer resp.Body.Close() //nolint:errcheck // read to its end
-		for d := json.NewDecoder(bufio.NewReader(resp.Body)); ; {
-			var r control.Record
-			if d.Decode(&r) != nil {
-				return // nobody follows any more
-			}
-			b.measuring.Lock()
-			records <- r // there is room
-			b.measuring.Unlock()
-		}
-	}()
-	return records, nil
-}
-
-func (b *bench) follow(ctx context.Context) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.admin+"/v1/events", nil)
-	if err != nil {
-		return nil, err
-	}
-	return http.DefaultClient.Do(req)
-}
-
-func (b *bench) fleetYAML(config string) []byte {
-	_, port, _ := strings.Cut(strings.TrimPrefix(b.echo.URL, "http://"), ":")
-	return fmt.Appendf(nil, `fleet: edge
-rollout: {stages: [{name: all, percent: 100}]}
-filters:
-  - {name: auth, module: {file: filter.wasm}, config: %s, listeners: [ingress]}
-resources:
-  listeners:
-    - name: ingress
-      address: {socket_address: {address: 127.0.0.1, port_value: 1}}
-      filter_chains:
-        - filters:
-            - name: hcm
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: ingress
-                route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: echo}}]}]}
-                http_filters:
-                  - name: router
-                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-  clusters:
-    - name: echo
-      type: STATIC
-      connect_timeout: 1s
-      load_assignment:
-        cluster_name: echo
-        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %s}}}}]}]
-`, config, port)
 }

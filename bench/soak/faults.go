@@ -98,7 +98,7 @@ func (w *world) fault() {
 		{"proxies that read nothing for a while", 3, func() { w.some(20, slow) }},
 		{"proxies that never answer", 3, func() { w.some(5, silent) }},
 		{"proxies that refuse", 1, func() { w.some(1, refuses) }},
-		{"modules that are none", 2, func() { w.must(w.write("filter.wasm", []byte("not a module"))) }},
+		{"modules that are none", 2, func() { w.must(w.server.Save("filter.wasm", []byte("not a module"))) }},
 		{"saves on top of each other", 2, func() { w.save(); w.save() }},
 		{fmt.Sprintf("crowds of %d that were never seen, refuse and leave", manyStrangers), 2, w.strangers},
 		{"Envoys killed", 1, w.killEnvoy},

@@ -10,7 +10,7 @@ import (
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/waxwing-xds/waxwing/bench/gauge"
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // patience is how long all proxies may take to the newest revision, once nothing
@@ -29,7 +29,7 @@ func (w *world) calm(ctx context.Context, o options) error {
 	defer cancel()
 	want := fmt.Sprintf("%08d", w.build)
 	for {
-		err := gauge.Until(ctx, w.admin, func(m gauge.Metrics) bool { return m.AtRest("edge", o.proxies+o.envoys) })
+		err := gauge.Until(ctx, w.server.Admin, func(m gauge.Metrics) bool { return m.AtRest("edge", o.proxies+o.envoys) })
 		if err != nil {
 			return fmt.Errorf("not all proxies came to the newest revision: %w; %s", err, w.behind(context.WithoutCancel(ctx)))
 		}
@@ -48,11 +48,11 @@ func (w *world) calm(ctx context.Context, o options) error {
 func (w *world) behind(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	status, err := gauge.Status(ctx, w.admin)
+	status, err := w.server.API.Status(ctx)
 	if err != nil {
 		return err.Error()
 	}
-	status.Proxies = slices.DeleteFunc(status.Proxies, func(p control.ProxyStatus) bool { return p.State == control.StateServing })
+	status.Proxies = slices.DeleteFunc(status.Proxies, func(p api.Proxy) bool { return p.State == api.ProxyServing })
 	return fmt.Sprintf("%+v, of which these are behind: %+v", status.Fleets[0].Rollout, status.Proxies[:min(3, len(status.Proxies))])
 }
 
@@ -100,8 +100,8 @@ func (w *world) collected(ctx context.Context) (gauge.Metrics, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	const count = "go_gc_duration_seconds_count"
-	first, err := gauge.Scrape(ctx, w.admin)
-	for m := first; ; m, err = gauge.Scrape(ctx, w.admin) {
+	first, err := gauge.Scrape(ctx, w.server.Admin)
+	for m := first; ; m, err = gauge.Scrape(ctx, w.server.Admin) {
 		if err != nil || m[count] >= first[count]+2 {
 			return m, err
 		}

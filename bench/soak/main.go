@@ -10,18 +10,12 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "soak:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("soak", run) }
 
 type options struct {
 	duration, round, save time.Duration
@@ -29,9 +23,7 @@ type options struct {
 	seed                  uint64
 }
 
-func run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func run(ctx context.Context) error {
 	var o options
 	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "how long")
 	flag.DurationVar(&o.round, "round", time.Minute, "of saves and faults, before all is left alone and looked at")
@@ -42,7 +34,7 @@ func run() error {
 	flag.Parse()
 	fmt.Printf("%d simulated proxies and %d Envoys for %s; -seed %d\n\n", o.proxies, o.envoys, o.duration, o.seed)
 	w, err := newWorld(ctx, o)
-	defer w.down()
+	defer w.End()
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ const (
 // strangers come with ids of their own, refuse the first filter that they are sent,
 // and leave for good. Nothing of them may stay.
 func (w *world) strangers() {
-	conn, err := xdstest.Dial(w.listen)
+	conn, err := xdstest.Dial(w.server.Listen)
 	w.must(err)
 	defer func() { _ = conn.Close() }() // none is needed any more
 	ctx, cancel := context.WithTimeout(context.Background(), strangerTime)

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -20,10 +21,8 @@ func FindEnvoy(ctx context.Context) (string, error) {
 // StartEnvoy runs an Envoy with the bootstrap that `xds bootstrap` writes: of the server,
 // of cluster "edge", with its files in the folder of the options.
 func (s *Server) StartEnvoy(o envoy.Options, b bootstrap.Options) (*envoy.Proxy, error) {
-	b.NodeID, b.Server, b.Admin = o.NodeID, s.Listen, "127.0.0.1:0"
-	if b.Cluster == "" {
-		b.Cluster = "edge"
-	}
+	b.NodeID, b.Admin = o.NodeID, "127.0.0.1:0"
+	b.Cluster, b.Server = cmp.Or(b.Cluster, "edge"), cmp.Or(b.Server, s.Listen)
 	var text bytes.Buffer
 	if err := bootstrap.Write(&text, b); err != nil {
 		return nil, err
@@ -33,4 +32,9 @@ func (s *Server) StartEnvoy(o envoy.Options, b bootstrap.Options) (*envoy.Proxy,
 		return nil, fmt.Errorf("the bootstrap of Envoy %s: %w", o.NodeID, err)
 	}
 	return envoy.Start(o)
+}
+
+// Ingress is a bootstrap of which the listener of Fleet is at an address.
+func Ingress(address string) bootstrap.Options {
+	return bootstrap.Options{Listen: map[string]string{"ingress": address}}
 }

@@ -18,6 +18,7 @@ type Fleet struct {
 	Rollout string // to all proxies at once
 
 	NoShadow bool
+	NoFilter bool
 
 	Service string // address of the service behind it; "" for the listener to answer 200 itself
 	Cluster string // the name of the service's cluster, "echo"
@@ -27,6 +28,7 @@ type Fleet struct {
 
 var fleetTemplate = template.Must(template.New("").Parse(`fleet: {{.Name}}
 match: {{.Match}}
+{{- if not .NoFilter}}
 filters:
   - name: {{.Filter}}
     module: {file: {{.Module}}}
@@ -43,6 +45,7 @@ filters:
     shadow: false
     {{- end}}
     listeners: [ingress]
+{{- end}}
 resources:
   listeners:
     - name: ingress

@@ -20,8 +20,9 @@ var ErrLeaves = errors.New("asks no more")
 
 // A Load is askers who ask again and again, beside one another, until it ends.
 type Load struct {
-	stop chan struct{}
-	done sync.WaitGroup
+	stop  chan struct{}
+	ended sync.Once
+	done  sync.WaitGroup
 
 	mu      sync.Mutex
 	figures Figures
@@ -87,9 +88,10 @@ func (l *Load) Figures() Figures {
 	return f
 }
 
-// End waits for the last answers, and returns the figures since the last time.
+// End waits for the last answers, and returns the figures since the last time. Another End
+// does nothing.
 func (l *Load) End() Figures {
-	close(l.stop)
+	l.ended.Do(func() { close(l.stop) })
 	l.done.Wait()
 	return l.Figures()
 }

@@ -2,14 +2,15 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rig/process"
 )
 
@@ -23,6 +24,7 @@ type Server struct {
 	Listen, Admin string // addresses
 	Fleet         string // path of its fleet file or the folder of several, fleet.yaml in Dir if ""
 	Flags         []string
+	API           *api.Client
 	Stderr        *os.File // of the process; nil for its log, xds.log in Dir
 }
 
@@ -35,6 +37,7 @@ func NewServer(path, dir string, flags ...string) (*Server, error) {
 			return nil, err
 		}
 	}
+	s.API = api.New(s.Admin)
 	return s, nil
 }
 
@@ -44,8 +47,8 @@ func (s *Server) File(name string) string { return filepath.Join(s.Dir, name) }
 // Save saves one of its files.
 func (s *Server) Save(name string, data []byte) error { return Save(s.File(name), data) }
 
-// Start runs it.
-func (s *Server) Start() (err error) {
+// Start runs it, and waits until it answers.
+func (s *Server) Start(ctx context.Context) (err error) {
 	fleet := s.Fleet
 	if fleet == "" {
 		fleet = s.File("fleet.yaml")
@@ -56,31 +59,16 @@ func (s *Server) Start() (err error) {
 	if s.Stderr != nil {
 		cmd.Stderr = s.Stderr
 	}
-	s.Process, err = process.Start(cmd, s.File("xds.log"))
-	return err
-}
-
-// Answers waits until it answers, or has ended.
-func (s *Server) Answers(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
+	if s.Process, err = process.Start(cmd, s.File("xds.log")); err != nil {
+		return err
+	}
+	return Until(ctx, func() error {
 		select {
 		case <-s.Done():
-			cancel(s.Err())
-		case <-ctx.Done():
+			return Never(s.Err())
+		default:
+			return s.API.Healthy(ctx)
 		}
-	}()
-	return Until(ctx, func() error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Admin+"/healthz", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		return resp.Body.Close()
 	})
 }
 
@@ -93,14 +81,14 @@ func Save(path string, data []byte) error {
 }
 
 // Until asks, some fifty times a second, until it is so; or until the context ends, and
-// then says what it was told last.
+// then says what it was told last. What Never wraps ends it at once.
 func Until(ctx context.Context, so func() error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := so()
-		if err == nil {
-			return nil
+		if last := (never{}); err == nil || errors.As(err, &last) {
+			return err
 		}
 		select {
 		case <-tick.C:
@@ -108,4 +96,31 @@ func Until(ctx context.Context, so func() error) error {
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 	}
+}
+
+// Never says that what is waited for will never be so.
+func Never(err error) error { return never{err} }
+
+type never struct{ error }
+
+func (n never) Unwrap() error { return n.error }
+
+// Ends is what is to be done at the end, the last first.
+type Ends []func()
+
+// Add adds to it.
+func (e *Ends) Add(f func()) { *e = append(*e, f) }
+
+// End does it.
+func (e *Ends) End() {
+	for _, f := range slices.Backward(*e) {
+		f()
+	}
+}
+
+// Folder makes a folder that is gone at the end.
+func (e *Ends) Folder() (string, error) {
+	dir, err := os.MkdirTemp("", "waxwing-*")
+	e.Add(func() { _ = os.RemoveAll(dir) })
+	return dir, err
 }
