@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -17,6 +18,7 @@ func TestStateIsLost(t *testing.T) {
 		lose func(state string) error
 	}{
 		{"the directory", false, os.RemoveAll},
+		{"the directory by state-of-the-world", true, os.RemoveAll},
 		{"a damaged file by state-of-the-world", true, func(state string) error {
 			return os.WriteFile(filepath.Join(state, "fleets", "edge.json"), []byte("{"), 0o600)
 		}},
@@ -42,4 +44,43 @@ func TestStateIsLost(t *testing.T) {
 			l.end()
 		})
 	}
+}
+
+// The same, where what is on disk has changed meanwhile, with its listener. By delta a proxy
+// says what it has, and proves the change beside that. By state-of-the-world it does not, and
+// keeps it all, which is said, until another proxy has confirmed the change.
+func TestStateIsLostAndFilesChanged(t *testing.T) {
+	t.Parallel()
+	variants(t, func(t *testing.T, sotw bool) {
+		w := newWorld(t)
+		w.Variant = sotw
+		options := fleetOptions{Rollout: prompt, Checks: checks}
+		write(t, w.fleet, w.fleetYAML(options))
+		write(t, w.module, gate(t, 1))
+		w.startServer()
+		proxies := w.proxies(2)
+		w.servingRevision(2)
+		stops := []func() (int, []string){keepers(proxies[0]), keepers(proxies[1])}
+		w.endServer(syscall.SIGTERM)
+		if err := os.RemoveAll(filepath.Join(w.dir, "state")); err != nil {
+			t.Fatal(err)
+		}
+		if !sotw {
+			options.Cluster = "renamed"
+		}
+		write(t, w.fleet, bytes.Replace(w.fleetYAML(options), []byte("stat_prefix: ingress"), []byte("stat_prefix: changed"), 1))
+		write(t, w.module, gate(t, 2))
+		w.startServer()
+		if sotw {
+			for _, p := range proxies {
+				p.inTrouble("it speaks state-of-the-world, and came back with clusters or listeners that this server does not know")
+			}
+			w.startProxy("edge-2").runs("x-build", build(2))
+		}
+		for i, p := range proxies {
+			p.runs("x-build", build(2))
+			p.serves(w.revisionAfter(1))
+			unharmed(t, stops[i])
+		}
+	})
 }

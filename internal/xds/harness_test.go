@@ -47,6 +47,7 @@ func serve(t testing.TB, limits Limits) *harness {
 	t.Cleanup(cancel)
 	s := NewServer(slog.New(slog.DiscardHandler), limits)
 	g := grpc.NewServer(s.Options()...)
+	s.drain = 0 // but where a test is about that
 	s.Register(g)
 	listener := bufconn.Listen(1 << 20)
 	done := make(chan error, 1)

@@ -64,6 +64,7 @@ type Server struct {
 	evidence evidence
 	strays   strays
 	listless time.Duration // see awaitListeners
+	drain    time.Duration // see drained
 }
 
 // NewServer makes a server that gives nothing to anyone until Assign says what.
@@ -75,6 +76,7 @@ func NewServer(log *slog.Logger, limits Limits) *Server {
 		proxies:   map[string]*proxy{},
 		evidence:  evidence{nodes: map[string]*witness{}},
 		listless:  listless,
+		drain:     drainTime,
 	}
 }
 

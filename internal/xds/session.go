@@ -44,6 +44,7 @@ type session struct {
 	between  bool                  // it has taken a part of a target, for users to meet, and not all of one since
 	served   bool                  // the target was reported as served
 	serves   atomic.Pointer[Event] // says that the proxy has accepted the target; nil before
+	draining *time.Timer           // runs while clusters are to go that may be in use
 	listless *time.Timer           // runs while the proxy is yet to ask for listeners
 	troubled atomic.Bool           // what it refused it could not take, for trouble of its own
 	types    map[string]*typeState
@@ -81,6 +82,10 @@ type typeState struct {
 	// resume is the version of the whole type that a state-of-the-world proxy
 	// said it has when it came back.
 	resume string
+	// real is the version of the real listeners alone, which is a part of what it said.
+	real string
+	// lacks are the clusters that the target does not have, and since when.
+	lacks map[string]time.Time
 	// told are the names that the client asked for and was told do not exist.
 	told map[string]bool
 	// answered says that something was sent.
@@ -133,8 +138,10 @@ func (s *session) identify(node *corev3.Node, url string, fresh bool) error {
 func (s *session) leave(why error) {
 	s.mu.Lock()
 	s.target, s.outgoing = nil, nil // nothing more goes out
-	if s.listless != nil {
-		s.listless.Stop()
+	for _, timer := range []*time.Timer{s.listless, s.draining} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	writing := s.writing
 	for _, st := range s.types {

@@ -60,14 +60,17 @@ func (s *session) claimSet(st *typeState) {
 	slot := -1
 	if st.resume != "" {
 		st.resume, slot = snapshot.SlotOf(st.resume)
+		st.resume, st.real, _ = strings.Cut(st.resume, ".")
 	}
 	s.claim(slot)
 }
 
-// versioned is the version of a set as the proxy is told it.
+// versioned is the version of a set as the proxy is told it. That of listeners is "ALL.REAL",
+// or "ALL.REAL/SLOT": the real ones are known by it, whatever shadow listeners are beside
+// them. An older server gave "ALL" alone.
 func (s *session) versioned(p *push) string {
 	if p.url == resource.ListenerType {
-		return snapshot.InSlot(p.version, s.slot)
+		return snapshot.InSlot(p.version+"."+versionOf(realOf(p.have)), s.slot)
 	}
 	return p.version
 }

@@ -113,7 +113,9 @@ const maxSteps = 3
 
 // recognize finds out which listeners or clusters a state-of-the-world proxy has that came
 // back with a set of its own: that has the name that its content gives it. Of listeners it
-// may have got as far as some step on the way from one of those sets to the target.
+// may have got as far as some step on the way from one of those sets to the target; and
+// where its shadow listeners are none that this server could have made, since it has lost
+// its state, the real ones are known by a name of their own.
 func (s *session) recognize(st *typeState) {
 	if !s.undisclosed(st) {
 		return
@@ -126,22 +128,55 @@ func (s *session) recognize(st *typeState) {
 		}
 		views = append(views, view)
 	}
+	var real *typeState
 	for _, held := range mayBe(st.url, views) {
-		may := &typeState{url: st.url, have: map[string]string{}, held: map[string]*snapshot.Resource{}}
-		may.put(slices.Collect(maps.Values(held)))
 		if len(held) == 0 {
 			continue
 		}
-		for range maxSteps {
-			if st.url != resource.ListenerType || versionOf(may.have) == st.resume || !s.step(may) {
+		may := &typeState{url: st.url, have: map[string]string{}, held: map[string]*snapshot.Resource{}}
+		may.put(slices.Collect(maps.Values(held)))
+		for step := 0; ; step++ {
+			if versionOf(may.have) == st.resume {
+				st.take(may)
+				return
+			}
+			if real == nil && st.real != "" && versionOf(realOf(may.have)) == st.real {
+				real = may.withoutShadows()
+			}
+			if st.url != resource.ListenerType || step == maxSteps || !s.step(may) {
 				break
 			}
 		}
-		if versionOf(may.have) == st.resume {
-			st.have, st.acked, st.held, st.taken, st.sockets, st.resume = may.have, may.have, may.held, may.held, may.sockets, ""
-			return
-		}
 	}
+	if real != nil {
+		st.take(real)
+	}
+}
+
+// take notes that the proxy has what it may have.
+func (st *typeState) take(may *typeState) {
+	st.have, st.acked, st.held, st.taken, st.sockets, st.resume = may.have, may.have, may.held, may.held, may.sockets, ""
+}
+
+// realOf are the versions of the real listeners among some.
+func realOf(have map[string]string) map[string]string {
+	out := maps.Clone(have)
+	maps.DeleteFunc(out, func(name, _ string) bool { return strings.HasPrefix(name, snapshot.ShadowPrefix) })
+	return out
+}
+
+// someShadow stands for shadow listeners that are not known, and go with the next update.
+const someShadow = snapshot.ShadowPrefix + "?"
+
+// withoutShadows are the real listeners, with shadow listeners that are not known.
+func (st *typeState) withoutShadows() *typeState {
+	out := &typeState{url: st.url, have: realOf(st.have), held: map[string]*snapshot.Resource{}}
+	for name := range out.have {
+		out.held[name] = st.held[name]
+		out.bind(st.held[name])
+	}
+	out.have[someShadow] = ""
+	return out
 }
 
 // mayBe are the sets that a proxy may have which is on its way between some revisions: what
@@ -214,21 +249,20 @@ func (s *session) undisclosed(st *typeState) bool {
 	return fullState(st.url) && s.sotw && st.resume != "" && len(st.have) == 0
 }
 
-// unknown is whether it is not known which listeners the proxy has.
-func (s *session) unknown(st *typeState) bool {
-	return st.url == resource.ListenerType && s.undisclosed(st)
-}
-
-// blind is whether a response might have a listener go that must not.
+// blind is whether a response might have something go that must not: of the listeners, and
+// of what they refer to. The proxy has trouble of its own then, which is said each time.
 func (s *session) blind(st *typeState) bool {
-	if !s.unknown(st) || s.licence.confirmed && s.licence.fleet == s.licence.home {
+	licensed := s.licence.confirmed && s.licence.fleet == s.licence.home
+	if !s.undisclosed(st) || st.resume == versionOf(nil) || licensed {
 		return false
 	}
-	const all = "(those that it has)"
-	if !s.kept[all] {
-		s.server.log.Warn("a state-of-the-world proxy has come back with listeners that this server does not know, and keeps them: "+
-			"it is sent none before a revision is confirmed, and takes part in rollouts again once it is restarted", "node", s.node.GetId())
+	if st.url == resource.ListenerType {
+		s.keeps("(those that it has)", s.licence.home, s.licence.fleet == s.licence.home)
 	}
-	s.keeps(all, s.licence.home, s.licence.fleet == s.licence.home)
+	s.tell(Event{
+		Kind: Rejected, Revision: s.target.Pair, Resource: "Listener", Trouble: true,
+		Message: "it speaks state-of-the-world, and came back with clusters or listeners that this server does not know: " +
+			"it keeps them until a revision is confirmed on another proxy, or until it is restarted",
+	})
 	return true
 }
