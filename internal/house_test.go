@@ -39,9 +39,10 @@ var rooms = map[string][]string{
 	"internal/bootstrap":   {"internal/fleet"},
 	"internal/xds":         {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
 	"internal/deliver":     {"internal/fleet", "internal/snapshot", "internal/xds", "envoy"}, // fleet for what nodes say of themselves
+	// It takes the changes that watch tells.
+	"internal/build": {"internal/fleet", "internal/module", "internal/preflight", "internal/snapshot", "internal/watch"},
 	"internal/control": {
-		"internal/deliver", "internal/fleet", "internal/module", "internal/preflight", "internal/rollout", "internal/snapshot",
-		"internal/watch", "internal/xds", "envoy",
+		"internal/build", "internal/deliver", "internal/fleet", "internal/rollout", "internal/snapshot", "internal/xds", "envoy",
 	},
 	// It shows the streams' figures, which the loop has no part in.
 	"internal/console": {"internal/api", "internal/control", "internal/fleet", "internal/rollout", "internal/snapshot", "internal/xds", "github.com/prometheus/client_golang/prometheus"},

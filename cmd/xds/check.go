@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 )
 
@@ -55,7 +56,7 @@ The exit status is 1 if anything is refused.`,
 		if len(args) > 0 {
 			path = args[0]
 		}
-		t := trial{sandbox: preflight.New(s.Limits, os.LookupEnv), Filters: []tried{}, files: map[string]string{}}
+		t := trial{maker: build.NewMaker(preflight.New(s.Limits, os.LookupEnv)), Filters: []tried{}, files: map[string]string{}}
 		if err := t.all(cmd.Context(), path, pluginConfig); err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/console"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	_ "github.com/waxwing-xds/waxwing/internal/extensions" // fleet files may use all of Envoy's API
@@ -134,11 +135,12 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 		MaxStreams: s.MaxStreams, MaxRequestBytes: s.MaxRequestBytes, MaxUnmatched: s.MaxUnmatched,
 		PushBudget: s.PushBudgetBytes, PushTimeout: s.PushTimeout,
 	})
-	config := control.Config{Log: log, Fleet: s.Fleet, Watcher: watcher, XDS: server, Store: dir, Grace: s.RetireGrace, KeepRevisions: s.KeepRevisions}
+	var sandbox build.Sandbox = build.Inspect{}
 	if s.Preflight {
-		config.Preflight = preflight.New(s.Limits, os.LookupEnv)
+		sandbox = preflight.New(s.Limits, os.LookupEnv)
 	}
-	loop, err := control.New(config)
+	files := build.NewFiles(s.Fleet, watcher, build.NewMaker(sandbox))
+	loop, err := control.New(control.Config{Log: log, Source: files, XDS: server, Store: dir, Grace: s.RetireGrace, KeepRevisions: s.KeepRevisions})
 	if err != nil {
 		return err
 	}
@@ -155,7 +157,7 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 		"fleet", s.Fleet, "state", s.State)
 
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return watcher.Run(ctx) })
+	g.Go(func() error { return files.Run(ctx) })
 	g.Go(func() error { return loop.Run(ctx) })
 	g.Go(func() error { return serveGRPC(ctx, server, grpcListener) })
 	g.Go(func() error { return serveHTTP(ctx, console.Handler(log, loop, server.Stats), adminListener) })

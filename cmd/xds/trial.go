@@ -18,6 +18,7 @@ import (
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
@@ -25,10 +26,10 @@ import (
 
 // trial is what `xds check` does and finds.
 type trial struct {
-	sandbox *preflight.Sandbox
-	wrong   []error
-	files   map[string]string // of the fleets, by their names
-	claims  []api.Claim       // of the fleets
+	maker  *build.Maker // the server's way from files to revisions
+	wrong  []error
+	files  map[string]string // of the fleets, by their names
+	claims []api.Claim       // of the fleets
 
 	Filters []tried  `json:"filters"`
 	Errors  []string `json:"errors,omitempty"` // each with its file and line
@@ -105,30 +106,39 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 		t.add(err)
 		return nil
 	}
-	f, err := fleet.Parse(path, data)
+	content, err := t.maker.Parse(ctx, path, data)
 	if err != nil {
 		t.add(err)
 		return nil
 	}
+	f := content.Fleet
 	if other := t.files[f.Name]; other != "" {
 		t.add(fmt.Errorf("%s: fleet %q is that of %s already", path, f.Name, other))
 		return nil
 	}
 	t.files[f.Name] = path
 	t.claims = append(t.claims, api.Claim{Fleet: f.Name, File: path, Match: matchOf(f.Match)})
+	modules, wrong := map[string]*module.Module{}, len(t.wrong)
 	for _, filter := range f.Filters {
 		code, err := os.ReadFile(filter.Module)
 		if err != nil {
 			t.add(&fleet.Error{File: path, Line: filter.ModuleLine, Msg: fmt.Sprintf("module: %v", err)})
 			continue
 		}
-		p := preflight.Plugin{Name: filter.Name, Config: filter.Plugin, Module: module.New(code), Checks: filter.Checks}
-		err = t.try(ctx, tried{Fleet: f.Name, Filter: filter.Name, Module: filter.Module}, p, func(e *preflight.Error) error { return e.At(f, filter) })
+		m := module.New(code)
+		modules[filter.Module] = m
+		err = t.try(ctx, tried{Fleet: f.Name, Filter: filter.Name, Module: filter.Module}, build.PluginOf(filter, m), func(e *preflight.Error) error { return e.At(f, filter) })
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	if len(t.wrong) > wrong {
+		return nil
+	}
+	if _, err := t.maker.Revision(ctx, content, modules); err != nil { // no filter is tried again
+		t.add(err)
+	}
+	return ctx.Err()
 }
 
 // module tries a module by itself.
@@ -153,7 +163,7 @@ func (t *trial) try(ctx context.Context, r tried, p preflight.Plugin, at func(*p
 		r.Asked = append(r.Asked, asked{Line: c.Line, Request: c.Method + " " + c.Path, Expect: c.Status})
 	}
 	began := time.Now()
-	err := t.sandbox.Try(ctx, p)
+	err := t.maker.Try(ctx, p)
 	r.Milliseconds = float64(time.Since(began).Microseconds()) / 1000
 	r.Passed = err == nil
 	if refused := (*preflight.Error)(nil); errors.As(err, &refused) {

@@ -24,6 +24,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -97,8 +98,9 @@ func (w *simWorld) start() error {
 	if err != nil {
 		return err
 	}
-	server, source := xds.NewServer(log, xds.Limits{}), newFiles(w.content)
-	loop, err := control.New(control.Config{Log: log, Fleet: fleetFile, Watcher: source, XDS: server, Store: dir})
+	server, files := xds.NewServer(log, xds.Limits{}), newFiles(w.content)
+	source := build.NewFiles(fleetFile, files, build.NewMaker(build.Inspect{}))
+	loop, err := control.New(control.Config{Log: log, Source: source, XDS: server, Store: dir})
 	if err != nil {
 		return errors.Join(err, dir.Close())
 	}
@@ -107,12 +109,12 @@ func (w *simWorld) start() error {
 	server.Register(g)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { source.run(ctx) })
+	running.Go(func() { _ = source.Run(ctx) })
 	running.Go(func() { _ = loop.Run(ctx) })
 	running.Go(func() { _ = g.Serve(l) })
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.listener, w.control, w.files = l, loop, source
+	w.listener, w.control, w.files = l, loop, files
 	w.stop = func() error {
 		cancel()
 		g.Stop()

@@ -12,8 +12,7 @@ import (
 
 // files are a control.Source without a disk: what is saved has settled.
 type files struct {
-	changes chan []watch.Change
-	news    chan struct{}
+	news chan struct{}
 
 	mu      sync.Mutex
 	content map[string][]byte
@@ -23,10 +22,8 @@ type files struct {
 }
 
 func newFiles(content map[string][]byte) *files {
-	return &files{changes: make(chan []watch.Change), news: make(chan struct{}, 1), content: content, told: map[string]string{}}
+	return &files{news: make(chan struct{}, 1), content: content, told: map[string]string{}}
 }
-
-func (f *files) Changes() <-chan []watch.Change { return f.changes }
 
 func (f *files) Watch(paths []string) {
 	f.mu.Lock()
@@ -51,22 +48,19 @@ func (f *files) wake() {
 	}
 }
 
-// Same tells nothing: no file is saved as it was.
-func (f *files) Same() <-chan string { return nil }
-
 func (f *files) Unsettled() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.busy
 }
 
-// run gives out what is new, until ctx ends.
-func (f *files) run(ctx context.Context) {
+// Run gives out what is new, until ctx ends.
+func (f *files) Run(ctx context.Context, take func([]watch.Change)) error {
 	for {
 		select {
 		case <-f.news:
 		case <-ctx.Done():
-			return
+			return nil
 		}
 		f.mu.Lock()
 		var batch []watch.Change
@@ -78,11 +72,7 @@ func (f *files) run(ctx context.Context) {
 		}
 		f.mu.Unlock()
 		if len(batch) > 0 {
-			select {
-			case f.changes <- batch:
-			case <-ctx.Done():
-				return
-			}
+			take(batch)
 		}
 		f.mu.Lock()
 		f.busy = len(f.news) > 0

@@ -6,6 +6,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -124,16 +125,11 @@ func (c *Control) awaited(n *nodeState, claimant string) bool {
 		}
 		most = s.claims(n.home).Criteria()
 	}
-	return slices.ContainsFunc(slices.Collect(maps.Values(c.desired.files)), func(f *fleetFile) bool {
-		return f.fleet != nil && f.fleet.Match.Criteria() > most && f.fleet.Match.Matches(n.node) && c.building(f)
+	return slices.ContainsFunc(slices.Collect(maps.Values(c.files)), func(f build.File) bool {
+		if f.Match == nil || f.Match.Criteria() <= most || !f.Match.Matches(n.node) {
+			return false
+		}
+		s := c.fleets[f.Fleet]
+		return f.Pending && (s == nil || !s.retiredWith(f))
 	})
-}
-
-// building is whether what comes of a file is not known yet.
-func (c *Control) building(f *fleetFile) bool {
-	if s := c.fleets[f.name]; s != nil && s.busy {
-		return true
-	}
-	_, _, ready, _ := c.desired.ready(f.fleet)
-	return !ready
 }

@@ -12,25 +12,22 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/deliver"
-	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // Config is what the loop works with.
 type Config struct {
-	Log     *slog.Logger
-	Fleet   string // path of the fleet file, or of a folder of them
-	Watcher Source
-	XDS     deliver.Streams
-	Store   Store
+	Log    *slog.Logger
+	Source Source
+	XDS    deliver.Streams
+	Store  Store
 	// KeepRevisions is how many that were served before are kept; 0 for rollout.DefaultKeep.
 	KeepRevisions int
 	// Grace is how long the file of a fleet may be gone before that is retired.
 	Grace time.Duration
-	// Preflight tries filters before any proxy has them; nil only looks at their modules.
-	Preflight *preflight.Sandbox
 }
 
 // DefaultGrace is what Config.Grace is where it is 0.
@@ -39,8 +36,7 @@ const DefaultGrace = 30 * time.Second
 // Control is the loop. Create it with New, then Run it.
 type Control struct {
 	Config
-	feed  *feed
-	built chan built
+	feed *feed
 
 	commands chan request
 	looks    chan func()
@@ -52,17 +48,12 @@ type Control struct {
 	ended   chan struct{}  // closed when the loop has ended
 
 	// Owned by Run.
-	desired  desired
-	trials   trials
-	drafts   map[string]*draft      // the newest, by path
-	makings  map[string]*making     // by fleet, until one is built
+	files    map[string]build.File  // fleet files on disk, by path
 	problems map[string]string      // what on disk can't be served, by fleet or file
 	fleets   map[string]*fleetState // by name
 	nodes    map[string]*nodeState  // connected proxies, by node id
 	timer    *time.Timer            // when a rollout wants to know that time has passed
 	wakeAt   time.Time              // zero: never
-	retries  []*fleetFile           // to be built again
-	together map[string]string      // the fleets of files that have changed together, by path
 	erasing  map[string]bool        // keys of forgotten fleets that are yet to be removed from the state directory
 	away     map[string]*awayNode   // proxies that left, by node id
 	before   map[string]claim       // in force when the server started, by the fleets' keys
@@ -76,11 +67,10 @@ type Control struct {
 // New makes a loop and restores what an earlier one saved.
 func New(c Config) (*Control, error) {
 	control := &Control{
-		Config: c, feed: newFeed(time.Now()), built: make(chan built),
+		Config: c, feed: newFeed(time.Now()),
 		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
 		results: results{ready: make(chan struct{}, 1)}, ended: make(chan struct{}),
-		desired: newDesired(), trials: trials{running: map[string]*trial{}}, drafts: map[string]*draft{}, makings: map[string]*making{},
-		problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
+		files: map[string]build.File{}, problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
 		away: map[string]*awayNode{}, erasing: map[string]bool{}, began: time.Now(),
 	}
 	if control.Grace == 0 {
@@ -99,8 +89,8 @@ func New(c Config) (*Control, error) {
 
 // Run is the loop. What can happen:
 //
-//   - watched files have new content, or are gone, or may have and have not settled;
-//   - a fleet was built of what is on disk, or could not be;
+//   - fleet files or their modules have new content, or are gone;
+//   - a revision was built of them, or could not be;
 //   - a revision or a state was written to the state directory, or could not be;
 //   - a proxy connected, left, accepted or refused something, reported on checks
 //     or sent its counters;
@@ -110,16 +100,11 @@ func New(c Config) (*Control, error) {
 //
 // Nothing in it waits for a proxy, a disk or a build.
 func (c *Control) Run(ctx context.Context) error {
-	c.Watcher.Watch([]string{c.Fleet})
 	defer c.saveLast() // the directory is given back when the loop has ended
 	for {
 		select {
-		case changes := <-c.Watcher.Changes():
-			c.taken(ctx, changes)
-		case path := <-c.Watcher.Same():
-			c.savedSame(path)
-		case b := <-c.built:
-			c.finished(b)
+		case <-c.Source.Ready():
+			c.sourceEvents(c.Source.Events())
 		case <-c.results.ready:
 			c.written()
 		case <-c.delivery.Ready():
@@ -133,7 +118,6 @@ func (c *Control) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		c.rebuild(ctx)
 	}
 }
 
@@ -162,14 +146,6 @@ func (c *Control) tick() {
 		}
 	}
 	c.sort()
-}
-
-// rebuild builds again what is to be tried again.
-func (c *Control) rebuild(ctx context.Context) {
-	for _, f := range c.retries {
-		c.build(ctx, f)
-	}
-	c.retries = nil
 }
 
 // Status asks the loop for a copy of its state, with as many proxies, or AllProxies.

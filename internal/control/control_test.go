@@ -16,6 +16,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/echo/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/store"
@@ -37,10 +38,6 @@ resources:
 func open(t testing.TB, path string) (*Control, error) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	watcher, err := watch.New(log, watch.Settings{Quiet: time.Millisecond, Max: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := store.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +47,7 @@ func open(t testing.TB, path string) (*Control, error) {
 			t.Error(err)
 		}
 	})
-	return New(Config{Log: log, Fleet: "fleet.yaml", Watcher: watcher, XDS: xds.NewServer(log, xds.Limits{}), Store: dir})
+	return New(Config{Log: log, Source: build.NewFiles("fleet.yaml", still{}, build.NewMaker(build.Inspect{})), XDS: xds.NewServer(log, xds.Limits{}), Store: dir})
 }
 
 // idle is a loop that does not run: the test is what happens to it.
@@ -81,37 +78,62 @@ func metadata(t testing.TB, text string) *structpb.Struct {
 	return &m
 }
 
-// nextBuild takes a build's result.
-func nextBuild(t testing.TB, c *Control) built {
+// still is a watcher of files that the test saves.
+type still struct{}
+
+func (still) Watch([]string)                                  {}
+func (still) Run(context.Context, func([]watch.Change)) error { return nil }
+func (still) Unsettled() bool                                 { return false }
+
+// edit has files change together, and the loop take what comes of it until so many builds
+// are done.
+func (c *Control) edit(t testing.TB, builds int, changes ...watch.Change) (last build.Built) {
 	t.Helper()
-	select {
-	case b := <-c.built:
-		return b
-	case <-time.After(20 * time.Second):
-		t.Fatalf("nothing is built; problems: %v", c.problems)
-		return built{}
+	c.Source.(*build.Files).Take(changes)
+	return c.hear(t, builds)
+}
+
+// hear has the loop take what the source says, until so many builds are done.
+func (c *Control) hear(t testing.TB, builds int) (last build.Built) {
+	t.Helper()
+	for {
+		select {
+		case <-c.Source.Ready():
+		case <-time.After(20 * time.Second):
+			t.Fatalf("nothing is built; problems: %v", c.problems)
+		}
+		events := c.Source.Events()
+		c.sourceEvents(events)
+		for _, event := range events {
+			if b, ok := event.(build.Built); ok {
+				last = b
+				builds--
+			}
+		}
+		if builds <= 0 {
+			return last
+		}
 	}
 }
 
-// A build that finishes after its file went bad says nothing of what is on disk: the
-// problem stays, and the old content is not pushed.
-func TestBuildOfWhatWasOnDisk(t *testing.T) {
+// yaml is a change of the one fleet file.
+func yaml(text string) watch.Change { return watch.Change{Path: "fleet.yaml", Data: []byte(text)} }
+
+// What is wrong on disk is said, and what was good before is not taken for it; the next
+// good save heals it.
+func TestProblemOnDisk(t *testing.T) {
 	c := idle(t)
-	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
-	late := nextBuild(t, c)
-	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte("fleet: [")})
-	c.finished(late)
-	s := c.status(AllProxies)
-	if len(s.Fleets) != 1 || !strings.Contains(s.Fleets[0].Problem, "fleet.yaml:1") {
-		t.Errorf("the problem on disk is gone: %+v", s)
+	c.edit(t, 0, yaml("fleet: ["))
+	if s := c.status(AllProxies); !strings.Contains(s.Problems["fleet.yaml"], "fleet.yaml:1") {
+		t.Errorf("the problem on disk is not said: %+v", s)
 	}
-	if s.Fleets[0].Candidate.ID != "" {
-		t.Errorf("what is not on disk any more is pushed: %+v", s.Fleets[0])
-	}
-	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
-	c.finished(nextBuild(t, c))
-	if s := c.status(AllProxies); s.Fleets[0].Problem != "" || s.Fleets[0].Candidate.ID == "" {
+	c.edit(t, 1, yaml(fleetYAML))
+	if s := c.status(AllProxies); len(s.Problems) > 0 || s.Fleets[0].Problem != "" || s.Fleets[0].Candidate.ID == "" {
 		t.Errorf("the next good save does not heal it: %+v", s.Fleets[0])
+	}
+	c.edit(t, 0, yaml("fleet: ["))
+	if s := c.status(AllProxies); !strings.Contains(s.Fleets[0].Problem, "fleet.yaml:1") || s.Fleets[0].Candidate.ID == "" {
+		t.Errorf("it is not the fleet's problem, or what is tried is gone: %+v", s.Fleets[0])
 	}
 }
 
@@ -119,14 +141,12 @@ func TestBuildOfWhatWasOnDisk(t *testing.T) {
 // the state that names it.
 func TestStateIsSavedAfterItsRevision(t *testing.T) {
 	c := idle(t)
-	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
-	b := nextBuild(t, c)
-	c.finished(b)
+	b := c.edit(t, 1, yaml(fleetYAML))
 	if _, err := c.Store.Load(fleetFileName("edge")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the state is there before the revision that it names: %v", err)
 	}
 	c.disk()
-	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", b.snapshot.ID)} {
+	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", b.Snapshot.ID)} {
 		if _, err := c.Store.Load(name); err != nil {
 			t.Error(err)
 		}
@@ -136,13 +156,9 @@ func TestStateIsSavedAfterItsRevision(t *testing.T) {
 // What is not saved yet when the server ends is saved then.
 func TestLastStateIsSaved(t *testing.T) {
 	c := idle(t)
-	ctx, end := context.WithCancel(t.Context())
-	c.changed(ctx, watch.Change{Path: "fleet.yaml", Data: []byte(fleetYAML)})
-	b := nextBuild(t, c)
-	c.finished(b)
-	end()
+	b := c.edit(t, 1, yaml(fleetYAML))
 	c.saveLast()
-	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", b.snapshot.ID)} {
+	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", b.Snapshot.ID)} {
 		if _, err := c.Store.Load(name); err != nil {
 			t.Error(err)
 		}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/store"
-	"github.com/waxwing-xds/waxwing/internal/watch"
 )
 
 // disk waits for what is being written, and takes what came of it, until there is
@@ -32,12 +31,9 @@ func (c *Control) disk() {
 // change has a fleet file built and offered.
 func change(t testing.TB, c *Control, text string) {
 	t.Helper()
-	c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(text)})
-	b := nextBuild(t, c)
-	if b.err != nil {
-		t.Fatal(b.err)
+	if b := c.edit(t, 1, yaml(text)); b.Err != nil {
+		t.Fatal(b.Err)
 	}
-	c.finished(b)
 }
 
 func port(n string) string { return strings.Replace(fleetYAML, "port_value: 1", "port_value: "+n, 1) }

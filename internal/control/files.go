@@ -1,17 +1,13 @@
 package control
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
-	"github.com/waxwing-xds/waxwing/internal/watch"
 )
 
 // Which file is which fleet's. A fleet is known by its name, and its file may be another:
@@ -26,53 +22,10 @@ const (
 	TakenUp  rollout.Kind = "taken up" // its file is there again
 )
 
-// taken takes the files that have changed together: those first that are gone, so that
-// a fleet may go from one file to another.
-func (c *Control) taken(ctx context.Context, changes []watch.Change) {
-	slices.SortStableFunc(changes, func(a, b watch.Change) int { return order(a) - order(b) })
-	c.together = map[string]string{}
-	for _, change := range changes {
-		if change.Draft || change.Err != nil || c.desired.modules[change.Path] != nil {
-			continue
-		}
-		if f, err := fleet.Parse(change.Path, change.Data); err == nil {
-			c.together[change.Path] = f.Name
-		}
-	}
-	for _, change := range changes { // a build of some of them is given up for the next
-		c.changed(ctx, change)
-	}
-	c.together = nil
-}
-
-func order(change watch.Change) int {
-	if errors.Is(change.Err, fs.ErrNotExist) {
-		return 0
-	}
-	return 1
-}
-
-// onDisk is whether a file has a fleet, those included that have changed together.
-func (c *Control) onDisk(name string) bool {
-	for path, f := range c.desired.files {
-		if _, changed := c.together[path]; !changed && f.fleet != nil && f.fleet.Name == name {
-			return true
-		}
-	}
-	return slices.Contains(slices.Collect(maps.Values(c.together)), name)
-}
-
 // renameTo finds the fleet that a file had, if it has another name for it now: state,
 // history, rejections and proxies go along. A name that there was before stays with what
 // it is the name of.
 func (c *Control) renameTo(path, before, name string) {
-	if before == "" {
-		for _, s := range c.fleets {
-			if s.file == path {
-				before = s.name // it was renamed while no server ran
-			}
-		}
-	}
 	s := c.fleets[before]
 	if s == nil || before == name || c.onDisk(before) {
 		return
@@ -91,10 +44,8 @@ func (s *fleetState) blank() bool {
 
 func (c *Control) rename(s *fleetState, name string) {
 	before := s.name
-	c.giveUpBuild(before)
 	delete(c.fleets, before)
 	delete(c.problems, before)
-	delete(c.makings, before)
 	s.name, c.fleets[name] = name, s
 	for _, n := range c.nodes {
 		if n.home == before {
@@ -114,43 +65,32 @@ func (c *Control) rename(s *fleetState, name string) {
 
 // fileThere notes that a fleet has its file, and reports whether it is to be built: not
 // one that a person retired with this content.
-func (c *Control) fileThere(path string, f *fleetFile) bool {
-	s := c.fleet(f.name)
-	if s.file != path {
-		s.file, s.dirty = path, true
+func (c *Control) fileThere(f build.File) bool {
+	s := c.fleet(f.Fleet)
+	if s.file != f.Path {
+		s.file, s.dirty = f.Path, true
 	}
 	s.gone = time.Time{}
 	if s.retirement == nil {
 		return true
 	}
-	if s.retirement.Content == f.content {
+	if s.retiredWith(f) {
 		return false
 	}
 	s.retirement, s.dirty, c.unsorted = nil, true, true
 	c.guestsAnew()
-	c.note(s.name, TakenUp, fmt.Sprintf("by %s: it is retired no more", path))
+	c.note(s.name, TakenUp, fmt.Sprintf("by %s: it is retired no more", f.Path))
 	return true
 }
 
 // fileGone takes that a file is no more, and with it what was wrong in it.
-func (c *Control) fileGone(ctx context.Context, path string) {
-	f := c.desired.files[path]
-	if f == nil {
-		return
-	}
-	delete(c.desired.files, path)
+func (c *Control) fileGone(path, had string) {
 	delete(c.problems, path)
-	c.giveUpBuild(f.name)
-	if c.freed(ctx, f.name) {
+	s := c.fleets[had]
+	if s == nil || s.file != path || c.onDisk(had) {
 		return
 	}
-	s := c.fleets[f.name]
-	if s == nil || s.file != path || c.onDisk(f.name) {
-		return
-	}
-	if path != c.Fleet { // that one is asked for: it is missed
-		delete(c.problems, s.name)
-	}
+	delete(c.problems, s.name)
 	if s.blank() {
 		delete(c.fleets, s.name)
 		return
@@ -160,19 +100,6 @@ func (c *Control) fileGone(ctx context.Context, path string) {
 		c.note(s.name, FileGone, fmt.Sprintf("%s: it is retired in %s unless it comes back", path, c.Grace))
 		c.wake(s.gone.Add(c.Grace))
 	}
-	c.watchModules()
-}
-
-// freed has a file take a fleet that another one had until now.
-func (c *Control) freed(ctx context.Context, name string) bool {
-	for _, path := range slices.Sorted(maps.Keys(c.desired.files)) {
-		if f := c.desired.files[path]; f.twin != nil && f.twin.Name == name && c.otherFile(path, name) == "" {
-			f.fleet, f.twin, f.err = f.twin, nil, nil
-			c.read(ctx, path, f)
-			return true
-		}
-	}
-	return false
 }
 
 // retireGone retires fleets whose files are gone for long enough.
@@ -200,10 +127,9 @@ type Retirement struct {
 // keep what they run, until another fleet claims them.
 func (c *Control) retire(s *fleetState, by, why string) {
 	s.retirement = &Retirement{At: time.Now(), By: by}
-	if _, f := c.fileOf(s.name); f != nil && f.fleet != nil {
-		s.retirement.Content = f.content
+	if f, ok := c.fileOf(s.name); ok && f.Match != nil {
+		s.retirement.Content = f.Digest
 	}
-	c.giveUpBuild(s.name)
 	c.guestsAnew()
 	s.gone, s.moving, s.declined, s.dirty, c.unsorted = time.Time{}, nil, nil, true, true
 	c.step(s, rollout.Withdrawn{Reason: "the fleet is retired"})

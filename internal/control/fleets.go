@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,10 +29,6 @@ type fleetState struct {
 	rollout    rollout.Fleet
 	snapshots  map[string]*snapshot.Snapshot // by ID: what is served, what is tried, what was served before
 
-	attempt    int                // counts builds
-	cancel     context.CancelFunc // ends the build under way
-	busy       bool               // one is
-	busySince  time.Time
 	unreadable string  // ID of a revision that is to be served and can't be read
 	onDisk     string  // ID of the revision that was built last
 	timings    Timings // of the newest change
@@ -265,11 +260,8 @@ func (c *Control) again(s *fleetState, by string) {
 			c.delivery.Forgive(id)
 		}
 	}
-	for _, f := range c.desired.files {
-		if f.fleet != nil && f.name == s.name && !slices.Contains(c.retries, f) {
-			f.by = by
-			c.retries = append(c.retries, f)
-		}
+	if f, ok := c.fileOf(s.name); ok {
+		c.Source.Again(f.Path, by)
 	}
 }
 

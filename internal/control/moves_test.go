@@ -32,13 +32,8 @@ func (c *Control) saves(t *testing.T, builds int, files map[string]string) {
 		}
 		changes = append(changes, change)
 	}
-	c.taken(t.Context(), changes)
-	for range builds {
-		b := nextBuild(t, c)
-		if b.err != nil {
-			t.Fatal(b.err)
-		}
-		c.finished(b)
+	if b := c.edit(t, builds, changes...); b.Err != nil {
+		t.Fatal(b.Err)
 	}
 	c.disk()
 }

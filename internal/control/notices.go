@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
@@ -13,14 +14,6 @@ import (
 // Notice is the kind of Record of something about a fleet that is no error, and seldom
 // what is meant.
 const Notice = "notice"
-
-// onDiskMatch is the match in a fleet's file, nil for none.
-func (c *Control) onDiskMatch(name string) *fleet.Match {
-	if _, f := c.fileOf(name); f != nil && f.fleet != nil {
-		return &f.fleet.Match
-	}
-	return nil
-}
 
 // matchesNone is whether a fleet is to have no connected proxy by what its file says.
 func (c *Control) matchesNone(s *fleetState) bool {
@@ -40,14 +33,14 @@ func (c *Control) matchesNone(s *fleetState) bool {
 }
 
 // sayAtSave says what is seldom meant of a file that was saved.
-func (c *Control) sayAtSave(path string, f *fleetFile) {
-	s := c.fleet(f.name)
-	for _, text := range c.ties(path, f) {
+func (c *Control) sayAtSave(f build.File) {
+	s := c.fleet(f.Fleet)
+	for _, text := range c.ties(f) {
 		c.sayNotice(s, text)
 	}
 	if had := c.count(s.name); had > 0 && c.matchesNone(s) {
 		c.sayNotice(s, fmt.Sprintf("%s:%d: match: %s matches no connected proxy any more: by this edit it loses its last, %d of them",
-			path, f.fleet.MatchLine, f.fleet.Match, had))
+			f.Path, f.MatchLine, *f.Match, had))
 	}
 }
 
@@ -58,20 +51,20 @@ func (c *Control) sayNotice(s *fleetState, text string) {
 
 // ties are the files whose fleets claim the same proxies with as many criteria: who has
 // them keeps them, and a new one goes by the fleets' names.
-func (c *Control) ties(path string, f *fleetFile) []string {
+func (c *Control) ties(f build.File) []string {
 	var out []string
-	mine := f.fleet.Match
-	for _, other := range slices.Sorted(maps.Keys(c.desired.files)) {
-		o := c.desired.files[other]
-		if other == path || o.fleet == nil || o.fleet.Match.Criteria() != mine.Criteria() {
+	mine := *f.Match
+	for _, other := range slices.Sorted(maps.Keys(c.files)) {
+		o := c.files[other]
+		if other == f.Path || o.Match == nil || o.Match.Criteria() != mine.Criteria() {
 			continue
 		}
-		both := c.matchedByBoth(mine, o.fleet.Match)
-		if len(both) == 0 && mine.String() != o.fleet.Match.String() {
+		both := c.matchedByBoth(mine, *o.Match)
+		if len(both) == 0 && mine.String() != o.Match.String() {
 			continue
 		}
 		text := fmt.Sprintf("%s:%d: fleet %s %s and %s:%d: fleet %s %s claim the same proxies with equally many criteria (%d)",
-			path, f.fleet.MatchLine, f.fleet.Name, mine, other, o.fleet.MatchLine, o.fleet.Name, o.fleet.Match, mine.Criteria())
+			f.Path, f.MatchLine, f.Fleet, mine, other, o.MatchLine, o.Fleet, *o.Match, mine.Criteria())
 		if len(both) > 0 {
 			text += ", " + named(both) + " now"
 		}
@@ -93,15 +86,15 @@ func (c *Control) matchedByBoth(a, b fleet.Match) []string {
 // notices are what people should know of a fleet and its proxies.
 func (c *Control) notices(s *fleetState) []string {
 	var out []string
-	switch path, f := c.fileOf(s.name); {
+	switch f, ok := c.fileOf(s.name); {
 	case s.retired():
 		out = append(out, "it is retired since "+s.retirement.At.Format(time.DateTime)+": its proxies keep what they run until another fleet's match claims them")
 	case !s.gone.IsZero():
 		out = append(out, fmt.Sprintf("its file %s is gone: it is retired in %s", s.file, max(0, c.Grace-time.Since(s.gone)).Round(time.Second)))
-	case f != nil && f.fleet != nil:
-		out = append(out, c.ties(path, f)...)
+	case ok && f.Match != nil:
+		out = append(out, c.ties(f)...)
 		if c.matchesNone(s) {
-			out = append(out, fmt.Sprintf("%s:%d: no connected proxy matches it: %s", path, f.fleet.MatchLine, f.fleet.Match))
+			out = append(out, fmt.Sprintf("%s:%d: no connected proxy matches it: %s", f.Path, f.MatchLine, *f.Match))
 		}
 	}
 	return append(out, c.movements(s)...)

@@ -1,13 +1,9 @@
 package control
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -43,15 +39,14 @@ const (
 // diskStatus says what is on disk for a fleet.
 func (c *Control) diskStatus(s *fleetState) DiskStatus {
 	out := DiskStatus{State: DiskNothing, Why: c.problems[s.name]}
-	path, f := c.fileOf(s.name)
-	if f != nil {
-		out.File, out.Content = path, c.desired.content(f)
-		out.Saved = c.desired.savedAt(f)
+	f, there := c.fileOf(s.name)
+	if there {
+		out.File, out.Content, out.Saved = f.Path, f.Content, f.Saved
 	}
 	switch {
-	case s.busy || c.Watcher.Unsettled():
+	case c.pending(s):
 		out.State, out.Why = DiskReading, "it is read, and tried in the sandbox"
-	case f == nil:
+	case !there:
 	case out.Why != "":
 		out.State = DiskRefused
 	default:
@@ -75,13 +70,20 @@ func (c *Control) waitsFor(s *fleetState) *rollout.HoldUp {
 		}
 		return h
 	}
-	if !s.busy {
+	f, trying := c.trying(s)
+	if !trying {
 		return s.rollout.Between(now)
 	}
 	return &rollout.HoldUp{
-		Kind: WaitReading, Since: s.busySince,
-		Text: fmt.Sprintf("what is on disk is tried in the sandbox, for %s now; its filters have limits of time there", now.Sub(s.busySince).Round(100*time.Millisecond)),
+		Kind: WaitReading, Since: f.Trying,
+		Text: fmt.Sprintf("what is on disk is tried in the sandbox, for %s now; its filters have limits of time there", now.Sub(f.Trying).Round(100*time.Millisecond)),
 	}
+}
+
+// pending is whether what comes of what is on disk is not known yet.
+func (c *Control) pending(s *fleetState) bool {
+	_, trying := c.trying(s)
+	return trying || c.Source.Unsettled()
 }
 
 // commandOf finds the commands in a sentence.
@@ -125,51 +127,4 @@ func (s *fleetState) cameOf(id string) (state DiskState, why string) {
 		}
 		return DiskRejected, r.Reason
 	}
-}
-
-// fileOf is the file that a fleet was read from last.
-func (c *Control) fileOf(fleet string) (path string, f *fleetFile) {
-	for _, path := range slices.Sorted(maps.Keys(c.desired.files)) {
-		if f := c.desired.files[path]; f.name == fleet {
-			return path, f
-		}
-	}
-	return "", nil
-}
-
-// content names what is in a fleet file and its modules.
-func (d *desired) content(f *fleetFile) string {
-	parts := []string{f.content}
-	if f.fleet != nil {
-		for _, filter := range f.fleet.Filters {
-			switch m := d.modules[filter.Module]; {
-			case m == nil || m.module == nil && m.err == nil:
-				return "" // it is yet to be read
-			case m.err != nil:
-				parts = append(parts, m.err.Error())
-			default:
-				parts = append(parts, m.module.Digest)
-			}
-		}
-	}
-	return digest([]byte(strings.Join(parts, "\n")))
-}
-
-// savedAt is when a fleet file or one of its modules changed last.
-func (d *desired) savedAt(f *fleetFile) time.Time {
-	at := f.saved.noticed
-	if f.fleet != nil {
-		for _, filter := range f.fleet.Filters {
-			if m := d.modules[filter.Module]; m != nil && m.saved.noticed.After(at) {
-				at = m.saved.noticed
-			}
-		}
-	}
-	return at
-}
-
-// digest names bytes.
-func digest(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:8])
 }

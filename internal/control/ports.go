@@ -1,21 +1,25 @@
 package control
 
 import (
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/deliver"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
-	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
 // What the loop needs of the outside. Each of these is one thing in a server and a fake in
 // the loop's tests; none of them has the loop wait, but for Store.
 
-// A Source is where files come from that have settled: a *watch.Watcher, or a test
-// that has none.
+// A Source is where the content of fleets comes from: the *build.Files on disk. It says which
+// fleets there are, and builds revisions of them, by itself.
 type Source interface {
-	Watch(paths []string)
-	Changes() <-chan []watch.Change
-	Same() <-chan string
+	// Ready has a token while there are Events to take.
+	Ready() <-chan struct{}
+	Events() []build.Event
+	// Again builds a file once more, for somebody.
+	Again(path, by string)
+	// Unsettled reports whether there may be an event that is yet to come, of something
+	// other than a build under way.
 	Unsettled() bool
 }
 

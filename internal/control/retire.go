@@ -43,8 +43,8 @@ func (c *Control) forget(s *fleetState) error {
 	if !s.retired() {
 		return fmt.Errorf("%w: fleet %s is not retired (`xds fleet retire %s`)", ErrRefused, s.name, s.name)
 	}
-	if path, f := c.fileOf(s.name); f != nil && f.fleet != nil {
-		return fmt.Errorf("%w: fleet %s has a file, %s: remove that first", ErrRefused, s.name, path)
+	if f, ok := c.fileOf(s.name); ok && f.Match != nil {
+		return fmt.Errorf("%w: fleet %s has a file, %s: remove that first", ErrRefused, s.name, f.Path)
 	}
 	if run := c.running(s); len(run) > 0 {
 		return fmt.Errorf("%w: %s run what fleet %s serves, and would be left with it for good: have another fleet's match claim them, or end them",

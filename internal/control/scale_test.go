@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,17 +9,15 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/rollout"
-	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
 // rolling is a loop with a rollout that does not end.
-func rolling(t testing.TB, ctx context.Context) *Control {
+func rolling(t testing.TB) *Control {
 	t.Helper()
 	c := idle(t)
 	change := func(text string) {
-		c.changed(ctx, watch.Change{Path: "fleet.yaml", Data: []byte(text)})
-		c.finished(nextBuild(t, c))
+		c.edit(t, 1, yaml(text))
 		c.disk()
 	}
 	change(fleetYAML)
@@ -60,7 +57,7 @@ func BenchmarkJoiningARollout(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			var took time.Duration
 			for b.Loop() {
-				c := rolling(b, b.Context())
+				c := rolling(b)
 				begin := time.Now()
 				for i := 1; i <= n; i += batch {
 					c.accept(i, batch)
@@ -81,7 +78,7 @@ func BenchmarkJoiningARollout(b *testing.B) {
 func BenchmarkSaving(b *testing.B) {
 	for _, n := range []int{1000, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			c := rolling(b, b.Context())
+			c := rolling(b)
 			c.accept(1, n)
 			c.disk()
 			s := c.fleets["edge"]

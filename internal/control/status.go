@@ -121,7 +121,7 @@ func (c *Control) status(proxies int) Status {
 	page := c.page(Pick{Limit: proxies})
 	out := Status{
 		Fleets: []FleetStatus{}, Proxies: page.Proxies, Next: page.Next,
-		Problems: maps.Clone(c.problems), Unsettled: c.Watcher.Unsettled(),
+		Problems: maps.Clone(c.problems), Unsettled: c.Source.Unsettled(),
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		delete(out.Problems, name)
@@ -135,7 +135,7 @@ func (c *Control) fleetStatus(s *fleetState) FleetStatus {
 		Fleet: s.name, Serving: s.rollout.Serving, Candidate: s.candidate(), Previous: s.rollout.Previous, Kept: slices.Clone(s.rollout.Kept()),
 		Rollout:  s.rolloutStatus(c),
 		Rejected: slices.Clone(s.rollout.Rejected), Problem: c.problems[s.name], Proxies: c.count(s.name),
-		Pending: s.busy || c.Watcher.Unsettled(), OnDisk: s.onDisk, WaitsFor: c.waitsFor(s),
+		Pending: c.pending(s), OnDisk: s.onDisk, WaitsFor: c.waitsFor(s),
 		File: s.file, Retired: s.retirement, Notices: c.notices(s),
 		Unsaved: s.disk.reason, UnsavedSince: s.disk.since, Disk: c.diskStatus(s), Asked: s.rollout.AskedLast(),
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -138,13 +139,9 @@ func (c *Control) problem(key string, err error) {
 }
 
 // savedSame tells that a file was saved as it was.
-func (c *Control) savedSame(path string) {
-	r := Record{Kind: string(rollout.Unchanged), Message: path + " was saved, and holds what it held: nothing changes"}
-	if f := c.desired.files[path]; f != nil {
-		r.Fleet = f.name
-	}
-	c.Log.Info("a file was saved as it was", "file", path)
-	c.feed.put(r)
+func (c *Control) savedSame(e build.Unchanged) {
+	c.Log.Info("a file was saved as it was", "file", e.Path)
+	c.feed.put(Record{Kind: string(rollout.Unchanged), Fleet: e.Fleet, Message: e.Path + " was saved, and holds what it held: nothing changes"})
 }
 
 // healed takes a problem back.

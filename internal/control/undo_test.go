@@ -128,7 +128,7 @@ func TestEachSaveHasAnEvent(t *testing.T) {
 		{"mended", good, string(rollout.Replanned), "only stages changed"},
 	} {
 		if fails := save.kind == Problem; fails {
-			c.changed(t.Context(), watch.Change{Path: "fleet.yaml", Data: []byte(save.text)})
+			c.edit(t, 0, yaml(save.text))
 		} else {
 			change(t, c, save.text)
 		}
@@ -136,7 +136,7 @@ func TestEachSaveHasAnEvent(t *testing.T) {
 			t.Errorf("%s: the last event is %+v", save.what, r)
 		}
 	}
-	c.savedSame("fleet.yaml")
+	c.edit(t, 0, watch.Change{Path: "fleet.yaml", Same: true})
 	if r := last(); r.Kind != string(rollout.Unchanged) || r.Fleet != "edge" {
 		t.Errorf("the same bytes: the last event is %+v", r)
 	}

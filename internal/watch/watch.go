@@ -37,7 +37,10 @@ type Change struct {
 	Err error
 	// Draft says that the file has not settled: it may change again, and what is in
 	// it now is only for work that can be thrown away. The settled change follows.
-	Draft   bool
+	Draft bool
+	// Same says that the file was saved and holds what it held before: it is for people,
+	// and has no Data.
+	Same    bool
 	Noticed time.Time // when the first sign of the change came
 	Settled time.Time // when it was taken
 }
@@ -47,8 +50,7 @@ type Watcher struct {
 	log      *slog.Logger
 	settings Settings
 	fs       *fsnotify.Watcher
-	changes  chan []Change
-	same     chan string
+	take     func([]Change)
 
 	mu        sync.Mutex
 	wanted    []string      // the newest set, until Run takes it
@@ -81,14 +83,10 @@ func New(log *slog.Logger, settings Settings) (*Watcher, error) {
 	}
 	return &Watcher{
 		log: log, settings: settings, fs: w,
-		set: make(chan struct{}, 1), changes: make(chan []Change), same: make(chan string, 16),
+		set:     make(chan struct{}, 1),
 		targets: map[string]*target{}, watched: map[string]bool{},
 	}, nil
 }
-
-// Changes is where changes come out, first of all the content of each file as
-// it is when Watch names it. Files that were saved together come together.
-func (w *Watcher) Changes() <-chan []Change { return w.changes }
 
 // Watch sets which files and folders are watched; it may be called again at any
 // time with another set. Of a folder the files *.yaml and *.yml are watched.
@@ -103,11 +101,7 @@ func (w *Watcher) Watch(paths []string) {
 	}
 }
 
-// Same is where the path of a file comes out that was saved, and holds what it held
-// before. It is for people: one that nobody takes is dropped.
-func (w *Watcher) Same() <-chan string { return w.same }
-
-// Unsettled reports whether there may be a change that Changes is yet to give out.
+// Unsettled reports whether there may be a change that is yet to be taken.
 func (w *Watcher) Unsettled() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,10 +121,13 @@ func (w *Watcher) newest() []string {
 	return w.wanted
 }
 
-// Run watches until the context ends. What can happen: the set changes; the
-// file system reports something, or that it lost count; a file is due; nothing
-// was reported for a while.
-func (w *Watcher) Run(ctx context.Context) error {
+// Run watches until the context ends. Changes go to take, first of all the content of
+// each file as it is when Watch names it; files that were saved together go together.
+//
+// What can happen: the set changes; the file system reports something, or that it lost
+// count; a file is due; nothing was reported for a while.
+func (w *Watcher) Run(ctx context.Context, take func([]Change)) error {
+	w.take = take
 	defer w.fs.Close() //nolint:errcheck // ends with the process
 	for {
 		begin := time.Now()
@@ -150,9 +147,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 			w.touchAll()
 		case <-timer.C:
 			nap(wait - time.Since(begin))
-			if err := w.takeDue(ctx); err != nil {
-				return nil // the context ended
-			}
+			w.takeDue()
 		case <-ctx.Done():
 			return nil
 		}
@@ -265,15 +260,16 @@ func (w *Watcher) touchAll() {
 }
 
 // takeDue reads what is due; with nothing waiting, the wait was a rescan's.
-func (w *Watcher) takeDue(ctx context.Context) error {
+func (w *Watcher) takeDue() {
 	now := time.Now()
 	at, waiting := w.due()
 	if !waiting {
 		w.touchAll()
-		return nil
+		return
 	}
 	if at.After(now) {
-		return w.drafts(ctx, now)
+		w.drafts(now)
+		return
 	}
 	var due []*target
 	for _, t := range w.targets {
@@ -284,11 +280,11 @@ func (w *Watcher) takeDue(ctx context.Context) error {
 	}
 	slices.SortFunc(due, func(a, b *target) int { return strings.Compare(a.path, b.path) })
 	w.updateWatches() // before reading: a save in between is noticed again
-	return w.take(ctx, due)
+	w.read(due)
 }
 
-// take reads targets and tells what is new. Where one is half-written, all wait for it.
-func (w *Watcher) take(ctx context.Context, due []*target) error {
+// read reads targets and tells what is new. Where one is half-written, all wait for it.
+func (w *Watcher) read(due []*target) {
 	var changes []Change
 	for _, t := range due {
 		info, err := os.Stat(t.path)
@@ -297,7 +293,7 @@ func (w *Watcher) take(ctx context.Context, due []*target) error {
 		}
 		data, whole, err := read(t.path)
 		if !whole && t.settler.again(time.Now()) {
-			return nil
+			return
 		}
 		changes = append(changes, Change{Path: t.path, Data: data, Err: err, Noticed: t.settler.first})
 	}
@@ -308,25 +304,24 @@ func (w *Watcher) take(ctx context.Context, due []*target) error {
 		}
 	}
 	changes = slices.DeleteFunc(changes, func(c Change) bool { return !w.isNew(c) })
-	w.tellSame(due, changes)
 	for i := range changes {
 		changes[i].Settled = time.Now()
 	}
-	return w.tell(ctx, changes)
+	if changes = append(w.same(due, changes), changes...); len(changes) > 0 {
+		w.take(changes)
+	}
 }
 
-// tellSame tells of files that were saved and hold what they held.
-func (w *Watcher) tellSame(due []*target, changes []Change) {
+// same are the files that were saved and hold what they held.
+func (w *Watcher) same(due []*target, changes []Change) (same []Change) {
 	for _, t := range due {
 		news := slices.ContainsFunc(changes, func(c Change) bool { return c.Path == t.path })
 		if t.saved && t.seen && !t.folder && !news {
-			select {
-			case w.same <- t.path:
-			default:
-			}
+			same = append(same, Change{Path: t.path, Same: true})
 		}
 		t.saved = false
 	}
+	return same
 }
 
 // isNew notes what a file holds, and reports whether it held something else before.
@@ -347,37 +342,22 @@ func (w *Watcher) isNew(c Change) bool {
 }
 
 // drafts reads the targets that may be read for a draft.
-func (w *Watcher) drafts(ctx context.Context, now time.Time) error {
+func (w *Watcher) drafts(now time.Time) {
 	for _, t := range w.targets {
 		if at, ok := t.settler.draft(); ok && !at.After(now) {
-			if err := w.draft(ctx, t); err != nil {
-				return err
-			}
+			w.draft(t)
 		}
 	}
-	return nil
 }
 
 // draft reads a target that may change again, and tells what is new if it is whole.
-func (w *Watcher) draft(ctx context.Context, t *target) error {
+func (w *Watcher) draft(t *target) {
 	t.settler.drafted = true
 	data, whole, err := read(t.path)
 	if !whole || err != nil || t.seen && sha256.Sum256(data) == t.last {
-		return nil //nolint:nilerr // there is nothing to begin with, or nothing new; take tells the error
+		return // there is nothing to begin with, or nothing new; read tells the error
 	}
-	return w.tell(ctx, []Change{{Path: t.path, Data: data, Draft: true, Noticed: t.settler.first}})
-}
-
-func (w *Watcher) tell(ctx context.Context, changes []Change) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	select {
-	case w.changes <- changes:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	w.take([]Change{{Path: t.path, Data: data, Draft: true, Noticed: t.settler.first}})
 }
 
 // list finds the files of a folder.

@@ -18,7 +18,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // watched is a watcher of a test, and what it told that the test has not looked at.
 type watched struct {
 	*Watcher
-	rest []Change
+	changes chan []Change
+	rest    []Change
+	same    []string // the files that were saved as they were
+}
+
+// telling is a watcher's end of the channel: it waits until the test looks, or is over.
+func (w *watched) telling(ctx context.Context) func([]Change) {
+	return func(changes []Change) {
+		select {
+		case w.changes <- changes:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // watching runs a watcher for a test.
@@ -34,8 +46,9 @@ func watchingFor(t *testing.T, quiet time.Duration, paths ...string) *watched {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	out := &watched{Watcher: w, changes: make(chan []Change)}
 	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
+	go func() { done <- w.Run(ctx, out.telling(ctx)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -43,7 +56,7 @@ func watchingFor(t *testing.T, quiet time.Duration, paths ...string) *watched {
 		}
 	})
 	w.Watch(paths)
-	return &watched{Watcher: w}
+	return out
 }
 
 // want takes the next change, which must be of a file and have this content;
@@ -73,15 +86,39 @@ func (w *watched) settled(t *testing.T) Change {
 func (w *watched) next(t *testing.T) Change {
 	t.Helper()
 	for len(w.rest) == 0 {
-		select {
-		case w.rest = <-w.Changes():
-		case <-time.After(15 * time.Second):
-			t.Fatal("no change came")
-		}
+		w.take(t)
 	}
 	c := w.rest[0]
 	w.rest = w.rest[1:]
 	return c
+}
+
+// nextSame gives the next file that was saved as it was.
+func (w *watched) nextSame(t *testing.T) string {
+	t.Helper()
+	for len(w.same) == 0 {
+		w.take(t)
+	}
+	path := w.same[0]
+	w.same = w.same[1:]
+	return path
+}
+
+// take takes what is told next.
+func (w *watched) take(t *testing.T) {
+	t.Helper()
+	select {
+	case changes := <-w.changes:
+		for _, c := range changes {
+			if c.Same {
+				w.same = append(w.same, c.Path)
+			} else {
+				w.rest = append(w.rest, c)
+			}
+		}
+	case <-time.After(15 * time.Second):
+		t.Fatal("no change came")
+	}
 }
 
 func write(t *testing.T, path, content string) {
@@ -139,7 +176,7 @@ func TestSameBytes(t *testing.T) {
 		save()
 		write(t, later, content)
 		w.want(t, later, content)
-		if path := <-w.Same(); path != file {
+		if path := w.nextSame(t); path != file {
 			t.Errorf("%s was saved as it was, and is said of %s", file, path)
 		}
 	}
@@ -242,7 +279,7 @@ func TestSlowWriter(t *testing.T) {
 	must(t, err)
 	must(t, f.Sync())
 	select {
-	case c := <-w.Changes():
+	case c := <-w.changes:
 		t.Errorf("taken while it was open for writing: %+v", c)
 	case <-time.After(200 * time.Millisecond): // ten quiet periods
 	}
@@ -279,10 +316,11 @@ func TestNeverQuiet(t *testing.T) {
 	w, err := New(slog.New(slog.DiscardHandler), Settings{Quiet: time.Hour, Max: 50 * time.Millisecond})
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
+	told := &watched{Watcher: w, changes: make(chan []Change)}
 	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
+	go func() { done <- w.Run(ctx, told.telling(ctx)) }()
 	w.Watch([]string{file})
-	(&watched{Watcher: w}).want(t, file, "0")
+	told.want(t, file, "0")
 	cancel()
 	must(t, <-done)
 }

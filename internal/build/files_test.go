@@ -1,0 +1,260 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/preflight"
+	"github.com/waxwing-xds/waxwing/internal/watch"
+)
+
+// A fleet file comes before its module: what comes of it is not known until that is read.
+// Then it is tried, and a revision comes out.
+func TestFleetWaitsForItsModule(t *testing.T) {
+	inBubble(t, "fleet.yaml", func(t *testing.T, d *disk) {
+		if !slices.Equal(d.watched, []string{"fleet.yaml"}) {
+			t.Errorf("watched is %v", d.watched)
+		}
+		d.save(map[string]string{"fleet.yaml": gatedYAML("gate.wasm")})
+		saved, built := d.says()
+		if f := saved[0].Files[0]; len(built) > 0 || !f.Pending || !f.Trying.IsZero() || f.Content != "" || f.Fleet != "edge" || f.Match == nil {
+			t.Errorf("the file is %+v, built %v", f, built)
+		}
+		if !slices.Equal(d.watched, []string{"fleet.yaml", "gate.wasm"}) {
+			t.Errorf("watched is %v", d.watched)
+		}
+		d.box.hold = make(chan struct{})
+		d.save(map[string]string{"gate.wasm": "code"})
+		saved, built = d.says()
+		if f := saved[0].Files[0]; len(built) > 0 || !f.Trying.Equal(time.Now()) || f.Content == "" || f.Own || saved[0].Read[0].Path != "gate.wasm" {
+			t.Errorf("the file is %+v, built %v", f, built)
+		}
+		time.Sleep(time.Minute) //nolint:forbidigo // of the bubble's time
+		close(d.box.hold)
+		_, built = d.says()
+		b := built[0]
+		if b.Err != nil || b.Snapshot.Modules[0].Filter != "gate-0" || b.Made.Sub(b.Settled) != time.Minute || b.Settled.Sub(b.Noticed) != time.Second {
+			t.Errorf("built is %+v", b)
+		}
+	})
+}
+
+// What is wrong is said with file and line, of all of it; and mended by the next save.
+func TestWhatIsWrongHasItsLine(t *testing.T) {
+	inBubble(t, "fleet.yaml", func(t *testing.T, d *disk) {
+		d.save(map[string]string{"fleet.yaml": "fleet: edge\nfilter: []\n"})
+		saved, _ := d.says()
+		if f := saved[0].Files[0]; f.Err == nil || !strings.Contains(f.Err.Error(), "fleet.yaml:2") || f.Match != nil {
+			t.Errorf("a mistake in the file: %+v", f)
+		}
+		d.save(map[string]string{"fleet.yaml": gatedYAML("a.wasm", "b.wasm")})
+		d.take([]watch.Change{{Path: "a.wasm", Err: fs.ErrNotExist}, {Path: "b.wasm", Err: errors.New("no permission")}})
+		saved, _ = d.says()
+		f := saved[1].Files[0]
+		if f.Err == nil || !strings.Contains(f.Err.Error(), "fleet.yaml:3: module a.wasm does not exist") || !strings.Contains(f.Err.Error(), "fleet.yaml:4: module b.wasm can't be read: no permission") || f.Pending {
+			t.Errorf("modules that are not there: %+v", f)
+		}
+		d.box.refuse = func(p preflight.Plugin) error {
+			return &preflight.Error{Filter: p.Name, Stage: preflight.StageStart, Reason: "it ends"}
+		}
+		d.save(map[string]string{"a.wasm": "a", "b.wasm": "b"})
+		_, built := d.says()
+		if len(built) != 1 || built[0].Err == nil {
+			t.Fatalf("built are %+v", built)
+		}
+		for _, want := range []string{`fleet.yaml:3: filter "gate-0": it ends`, `fleet.yaml:4: filter "gate-1": it ends`} {
+			if !strings.Contains(built[0].Err.Error(), want) {
+				t.Errorf("%v does not say %s", built[0].Err, want)
+			}
+		}
+		d.box.refuse = nil
+		d.save(map[string]string{"a.wasm": "better"})
+		d.wantBuilt(t, "edge")
+	})
+}
+
+// A save while an older one is tried ends that: only the newest counts.
+func TestNewerSaveEndsTheOlderBuild(t *testing.T) {
+	inBubble(t, "fleet.yaml", func(t *testing.T, d *disk) {
+		d.box.hold = make(chan struct{})
+		d.save(map[string]string{"fleet.yaml": gatedYAML("a.wasm")})
+		d.save(map[string]string{"a.wasm": "slow"})
+		d.says()
+		d.save(map[string]string{"a.wasm": "newer"})
+		d.says()
+		d.save(map[string]string{"fleet.yaml": "fleet: ["})
+		close(d.box.hold)
+		if _, built := d.says(); len(built) > 0 {
+			t.Errorf("built is what is not on disk any more: %+v", built)
+		}
+		d.save(map[string]string{"fleet.yaml": gatedYAML("a.wasm")})
+		d.save(map[string]string{"a.wasm": "newer"})
+		d.wantBuilt(t, "edge")
+	})
+}
+
+// The end gives up what is being tried, and waits for it.
+func TestEndGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &disk{box: &sandbox{hold: make(chan struct{})}}
+		d.Files = NewFiles("fleet.yaml", d, NewMaker(d.box))
+		ctx, end := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- d.Files.Run(ctx) }()
+		synctest.Wait()
+		d.save(map[string]string{"fleet.yaml": gatedYAML("a.wasm")})
+		d.save(map[string]string{"a.wasm": "slow"})
+		end()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		d.Again("fleet.yaml", "ann")
+		if _, built := d.says(); len(built) > 0 || d.box.tried != 1 {
+			t.Errorf("built %+v after the end, tried %d", built, d.box.tried)
+		}
+	})
+}
+
+// The fleet file that was asked for is missed; one of a folder is just gone.
+func TestFileThatIsGone(t *testing.T) {
+	inBubble(t, "fleet.yaml", func(t *testing.T, d *disk) {
+		d.save(map[string]string{"fleet.yaml": gone})
+		saved, _ := d.says()
+		if f := saved[0].Files[0]; !f.Gone || f.Err == nil || f.Err.Error() != "fleet.yaml: the fleet file does not exist" {
+			t.Errorf("%+v", f)
+		}
+		d.save(map[string]string{"fleet.yaml": plainYAML("edge", 1)})
+		d.wantBuilt(t, "edge")
+	})
+	inBubble(t, "fleets", func(t *testing.T, d *disk) {
+		d.save(map[string]string{"fleets/edge.yaml": gatedYAML("gate.wasm")})
+		d.save(map[string]string{"fleets/gate.wasm": "code"})
+		d.wantBuilt(t, "edge")
+		d.save(map[string]string{"fleets/edge.yaml": gone})
+		saved, _ := d.says()
+		if f := saved[0].Files[0]; !f.Gone || f.Err != nil || f.Fleet != "edge" || f.Match != nil {
+			t.Errorf("%+v", f)
+		}
+		if !slices.Equal(d.watched, []string{"fleets"}) || len(d.files)+len(d.modules)+len(d.maker.memo.kept[shelf{made, "fleets/edge.yaml"}]) > 0 {
+			t.Errorf("watched is %v; something is left of it: %v, %v", d.watched, d.files, d.modules)
+		}
+		d.save(map[string]string{"fleets/gate.wasm": "told late"})
+		if saved, built := d.says(); len(saved)+len(built) > 0 {
+			t.Errorf("a module that no file names is taken for something: %+v, %+v", saved, built)
+		}
+	})
+}
+
+// A fleet is of one file: another one with the same name is refused, says whose it is, and
+// takes it over when that is gone, or has another name.
+func TestFleetIsOfOneFile(t *testing.T) {
+	for how, frees := range map[string]string{"gone": gone, "renamed": plainYAML("other", 1)} {
+		inBubble(t, "fleets", func(t *testing.T, d *disk) {
+			d.save(map[string]string{"b.yaml": plainYAML("edge", 1)})
+			d.wantBuilt(t, "edge")
+			d.save(map[string]string{"a.yaml": "\n" + plainYAML("edge", 2)})
+			saved, built := d.says()
+			f := saved[0].Files[0]
+			if !f.Twin || f.Err == nil || f.Err.Error() != `a.yaml:2: fleet "edge" is that of b.yaml:1 already` || len(built) > 0 {
+				t.Errorf("%s: %+v, built %v", how, f, built)
+			}
+			d.save(map[string]string{"b.yaml": "fleet: ["}) // it has it still
+			d.wantBuilt(t)
+			d.save(map[string]string{"b.yaml": frees})
+			if how == "gone" {
+				d.wantBuilt(t, "edge")
+			} else {
+				d.wantBuilt(t, "edge", "other")
+			}
+		})
+	}
+}
+
+// Files that exchange their names have each other's fleet; of two that want one, it stays
+// with the one that has it.
+func TestFilesSavedTogether(t *testing.T) {
+	inBubble(t, "fleets", func(t *testing.T, d *disk) {
+		d.save(map[string]string{"a.yaml": plainYAML("edge", 1), "b.yaml": plainYAML("inner", 2)})
+		d.wantBuilt(t, "edge", "inner")
+		d.save(map[string]string{"a.yaml": plainYAML("inner", 1), "b.yaml": plainYAML("edge", 2)})
+		saved, built := d.says()
+		for _, f := range saved[0].Files {
+			if want := map[string]string{"a.yaml": "inner", "b.yaml": "edge"}[f.Path]; f.Fleet != want || f.Err != nil {
+				t.Errorf("%s has %s (%v), want %s", f.Path, f.Fleet, f.Err, want)
+			}
+		}
+		if len(built) != 2 {
+			t.Errorf("built are %v", built)
+		}
+		d.save(map[string]string{"a.yaml": plainYAML("edge", 1), "b.yaml": plainYAML("edge", 3)})
+		saved, built = d.says()
+		if a, b := saved[0].Files[0], saved[0].Files[1]; !a.Twin || b.Err != nil || len(built) != 1 || built[0].Path != "b.yaml" {
+			t.Errorf("a.yaml is %+v, b.yaml %+v", a, b)
+		}
+		d.save(map[string]string{"b.yaml": gone, "c.yaml": plainYAML("edge", 3)})
+		d.wantBuilt(t, "edge")
+	})
+}
+
+// A person has something tried again: what passed is not, what was refused is, and who
+// wants it is said, once.
+func TestTriedAgain(t *testing.T) {
+	inBubble(t, "fleet.yaml", func(t *testing.T, d *disk) {
+		d.save(map[string]string{"fleet.yaml": gatedYAML("a.wasm", "b.wasm")})
+		d.box.refuse = func(p preflight.Plugin) error {
+			if p.Name == "gate-1" {
+				return &preflight.Error{Stage: preflight.StageStart, Reason: "the machine was busy"}
+			}
+			return nil
+		}
+		d.save(map[string]string{"a.wasm": "a", "b.wasm": "b"})
+		if _, built := d.says(); len(built) != 1 || built[0].Err == nil || d.box.tried != 2 {
+			t.Fatalf("built %+v, tried %d", built, d.box.tried)
+		}
+		d.box.refuse = nil
+		d.Again("fleet.yaml", "ann")
+		if !d.Files.Unsettled() {
+			t.Error("nobody knows that something is to come")
+		}
+		saved, built := d.says()
+		if f := saved[0].Files[0]; f.Trying.IsZero() || f.Own || len(saved[0].Read) > 0 {
+			t.Errorf("the file is %+v", f)
+		}
+		if len(built) != 1 || built[0].Err != nil || built[0].By != "ann" || d.box.tried != 3 {
+			t.Errorf("built %+v, tried %d; want only what was refused again", built, d.box.tried)
+		}
+		d.save(map[string]string{"a.wasm": "newer"})
+		if _, built := d.says(); len(built) != 1 || built[0].By != "" {
+			t.Errorf("built %+v for somebody", built)
+		}
+		d.Again("nothing.yaml", "ann")
+		if saved, built := d.says(); len(saved)+len(built) > 0 || d.Files.Unsettled() {
+			t.Errorf("there is no such file: %+v, %+v", saved, built)
+		}
+	})
+}
+
+// A file that was saved as it was is said, and nothing is built.
+func TestSavedAsItWas(t *testing.T) {
+	inBubble(t, "fleet.yaml", func(t *testing.T, d *disk) {
+		d.save(map[string]string{"fleet.yaml": plainYAML("edge", 1)})
+		d.wantBuilt(t, "edge")
+		d.take([]watch.Change{{Path: "fleet.yaml", Same: true}})
+		if !d.Files.Unsettled() {
+			t.Error("an event waits, and nobody knows")
+		}
+		if events := d.Events(); len(events) != 1 || events[0] != (Unchanged{"fleet.yaml", "edge"}) {
+			t.Errorf("%+v", events)
+		}
+		d.unread = true
+		if !d.Files.Unsettled() {
+			t.Error("a file is yet to be read, and nobody knows")
+		}
+	})
+}

@@ -1,0 +1,140 @@
+// Package build makes revisions of what is on disk: it takes the bytes of fleet files and
+// modules when they have settled, and says that a revision of a fleet was built, or why it
+// can't be, with file and line. What it has made of some content it does not make again.
+package build
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/preflight"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
+)
+
+// A Sandbox tries filters before any proxy has them: a *preflight.Sandbox.
+type Sandbox interface {
+	// Try returns a *preflight.Error that says why no proxy should have a filter.
+	Try(ctx context.Context, p preflight.Plugin) error
+}
+
+// Inspect is the Sandbox of who wants none: it only looks whether a proxy can load a module.
+type Inspect struct{}
+
+// Try looks at a filter's module.
+func (Inspect) Try(ctx context.Context, p preflight.Plugin) error {
+	if err := preflight.Inspect(ctx, p.Module); err != nil {
+		return &preflight.Error{Filter: p.Name, Stage: preflight.StageModule, Reason: err.Error()}
+	}
+	return nil
+}
+
+// A Maker makes revisions of the content of files, step by step, and remembers what came of
+// each step. It can be used by several goroutines.
+type Maker struct {
+	sandbox Sandbox
+	memo    memo
+}
+
+// NewMaker makes a maker that tries filters in a sandbox.
+func NewMaker(sandbox Sandbox) *Maker { return &Maker{sandbox: sandbox} }
+
+// Content is a fleet file that could be parsed.
+type Content struct {
+	Fleet *fleet.Fleet
+	key   string // names its path and its bytes
+}
+
+// Parse reads a fleet file. Its error has the file and the line.
+func (m *Maker) Parse(ctx context.Context, path string, data []byte) (*Content, error) {
+	key := nameOf(string(parsed), path, string(data))
+	return once(ctx, &m.memo, shelf{parsed, path}, key, func(context.Context) (*Content, error) {
+		f, err := fleet.Parse(path, data)
+		return &Content{f, key}, err
+	})
+}
+
+// Try tries a filter, unless it has passed as it is.
+func (m *Maker) Try(ctx context.Context, p preflight.Plugin) error {
+	key, err := p.Key()
+	if err != nil {
+		return err
+	}
+	// The key says nothing of the lines that checks stand in: the same filter may be in
+	// another file, or further down. So they are counted, and the answer is translated.
+	counted := p
+	counted.Checks = slices.Clone(p.Checks)
+	for i := range counted.Checks {
+		counted.Checks[i].Line = i + 1
+	}
+	_, err = once(ctx, &m.memo, shelf{kind: passed}, key, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, m.sandbox.Try(ctx, counted)
+	})
+	if refused := (*preflight.Error)(nil); errors.As(err, &refused) && refused.Line > 0 {
+		here := *refused
+		here.Line = p.Checks[refused.Line-1].Line
+		return &here
+	}
+	return err
+}
+
+// Revision makes a revision of a fleet file and its modules, which it has by path, if its
+// filters pass the sandbox. Its error has a line for each that does not.
+func (m *Maker) Revision(ctx context.Context, c *Content, modules map[string]*module.Module) (*snapshot.Snapshot, error) {
+	if err := m.tryAll(ctx, c.Fleet, modules); err != nil {
+		return nil, err
+	}
+	return once(ctx, &m.memo, shelf{made, c.Fleet.File}, revisionKey(c, modules), func(context.Context) (*snapshot.Snapshot, error) {
+		s, err := snapshot.Build(c.Fleet, modules)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Fleet.File, err)
+		}
+		return s, nil
+	})
+}
+
+// forget drops a revision that its user holds on to.
+func (m *Maker) forget(c *Content, modules map[string]*module.Module) {
+	m.memo.forget(shelf{made, c.Fleet.File}, revisionKey(c, modules))
+}
+
+func (m *Maker) tryAll(ctx context.Context, f *fleet.Fleet, modules map[string]*module.Module) error {
+	var wrong []error
+	for _, filter := range f.Filters {
+		err := m.Try(ctx, PluginOf(filter, modules[filter.Module]))
+		if refused := (*preflight.Error)(nil); errors.As(err, &refused) {
+			wrong = append(wrong, refused.At(f, filter))
+		} else if err != nil {
+			return err
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// PluginOf is a filter of a fleet file with its module, for the sandbox.
+func PluginOf(f fleet.Filter, m *module.Module) preflight.Plugin {
+	return preflight.Plugin{Name: f.Name, Config: f.Plugin, Module: m, Checks: f.Checks}
+}
+
+func revisionKey(c *Content, modules map[string]*module.Module) string {
+	parts := []string{string(made), c.key}
+	for _, path := range slices.Sorted(maps.Keys(modules)) {
+		parts = append(parts, path, modules[path].Digest)
+	}
+	return nameOf(parts...)
+}
+
+// nameOf names strings by their content.
+func nameOf(parts ...string) string {
+	h := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
