@@ -146,6 +146,9 @@ func (c *Control) offerNew(s *fleetState, snap *snapshot.Snapshot, match fleet.M
 			c.put(n, n.home, s.name, c.baseFor(n))
 		}
 	}
+	for _, n := range c.excluded(s, match) {
+		c.put(n, n.home, "", c.baseFor(n))
+	}
 	c.step(s, rollout.Offered{ID: snap.ID, Plan: c.planFor(s, snap, len(arrivals) > 0), By: by, Staged: len(arrivals) > 0})
 	c.sorting, c.unsorted = sorting, true
 }

@@ -102,6 +102,8 @@ func (c *Control) place(n *nodeState) {
 		c.put(n, "", "", snapshot.Ref{})
 	case !c.runs(n):
 		c.put(n, to, to, snapshot.Ref{})
+	case to == n.home && c.leaving(n):
+		c.put(n, n.home, "", c.baseFor(n))
 	case to == n.home:
 		c.put(n, to, to, snapshot.Ref{})
 	case to != "" && other.rollout.Open():
@@ -111,6 +113,32 @@ func (c *Control) place(n *nodeState) {
 	default:
 		c.put(n, n.home, "", c.baseFor(n))
 	}
+}
+
+// leaving is whether the revision on its way in a proxy's fleet is not for it: it keeps what
+// it runs, and is nobody's canary of what it is to leave.
+func (c *Control) leaving(n *nodeState) bool {
+	s := c.fleets[n.home]
+	r := s.rollout.Rollout
+	if r == nil || r.Move || s.rollout.Serving.ID == "" {
+		return false
+	}
+	match, known := s.matches[r.Candidate.ID]
+	return known && !match.Matches(n.node)
+}
+
+// excluded are a fleet's own proxies that a match is not for.
+func (c *Control) excluded(s *fleetState, match fleet.Match) []*nodeState {
+	if s.rollout.Serving.ID == "" {
+		return nil
+	}
+	var out []*nodeState
+	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+		if n := c.nodes[id]; n.home == s.name && n.fleet == s.name && !match.Matches(n.node) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // heldBy is the fleet whose rollout has the proxy, if it is to be of another one.
@@ -294,17 +322,24 @@ func (c *Control) note(name string, kind rollout.Kind, reason string) {
 
 // sayKept says once of each proxy that no fleet claims any more.
 func (c *Control) sayKept() {
-	kept := map[string][]string{}
+	kept, leave := map[string][]string{}, map[string][]string{}
 	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
 		n := c.nodes[id]
 		keeps := n.placed && n.fleet == "" && n.base.ID != ""
-		if keeps && !n.saidKept {
+		switch {
+		case !keeps || n.saidKept:
+		case c.leaving(n):
+			leave[n.home] = append(leave[n.home], id)
+		default:
 			kept[n.home] = append(kept[n.home], id)
 		}
 		n.saidKept = keeps
 	}
 	for _, home := range slices.Sorted(maps.Keys(kept)) {
 		c.note(home, Kept, named(kept[home])+": no fleet's match claims them any more: they keep what they run")
+	}
+	for _, home := range slices.Sorted(maps.Keys(leave)) {
+		c.note(home, Kept, named(leave[home])+": the match of the revision on its way does not claim them: they keep what they run")
 	}
 }
 
