@@ -40,6 +40,10 @@ type Kind struct {
 	// not have is gone.
 	Whole bool
 
+	// Apart says that a resource has something to itself, so that what has it must go before
+	// another gets it: an address, a key, a domain. Together says that this may change hands
+	// in one update, of which only what is gone for good has to be taken away.
+	Apart, Together bool
 	// Awaited says that a proxy that asks for all waits to be told where there are none.
 	Awaited bool
 	// Empty says that a proxy that asks for one which does not exist is given an empty one.
@@ -110,7 +114,7 @@ var Kinds = []*Kind{
 	},
 	{
 		Name: "listener", Section: "listeners", Type: resource.ListenerType, Stage: stageListeners,
-		Unasked: true, Removed: true, Whole: true,
+		Unasked: true, Removed: true, Whole: true, Apart: true,
 		message: &listenerv3.Listener{}, name: "name",
 	},
 	{
@@ -122,13 +126,13 @@ var Kinds = []*Kind{
 		// Named ROUTE/NAME, by which a proxy knows whose they are. By delta only: an Envoy
 		// that speaks state-of-the-world refuses the route.
 		Name: "virtual host", Section: "virtual_hosts", Type: resource.VirtualHostType, Stage: stageListeners,
-		Removed: true, Awaited: true,
+		Removed: true, Awaited: true, Apart: true, Together: true,
 		message: &routev3.VirtualHost{}, name: "name",
 		askedBy: []askedBy{{"envoy.config.route.v3.Vhds", "config_source", all}},
 	},
 	{
 		Name: "scoped route", Section: "scoped_routes", Type: resource.ScopedRouteType, Stage: stageListeners,
-		Removed: true, Whole: true, Awaited: true,
+		Removed: true, Whole: true, Awaited: true, Apart: true,
 		message: &routev3.ScopedRouteConfiguration{}, name: "name",
 		askedBy: []askedBy{{hcm + "ScopedRds", "scoped_rds_config_source", all}},
 	},

@@ -3,12 +3,14 @@ package fleet
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 )
 
 // Sockets are where a listener is and how its sockets were made. The zero value is that
@@ -26,6 +28,31 @@ type Sockets struct {
 	options string // what it does compare
 	shares  bool   // SO_REUSEPORT
 	clients bool   // the listener is for gRPC clients, and nowhere
+}
+
+// PlacesOf are what a resource has to itself: a listener its sockets, a scope of routes its
+// key, a virtual host its domains among those of the same route.
+func PlacesOf(m proto.Message) Sockets {
+	var names []string
+	switch m := m.(type) {
+	case *listenerv3.Listener:
+		return SocketsOf(m)
+	case *routev3.ScopedRouteConfiguration:
+		for _, f := range m.GetKey().GetFragments() {
+			names = append(names, strconv.Quote(f.GetStringKey()))
+		}
+		names = []string{"scope://" + strings.Join(names, ",")}
+	case *routev3.VirtualHost:
+		route, _, _ := strings.Cut(m.GetName(), "/")
+		for _, domain := range m.GetDomains() {
+			names = append(names, "host://"+route+"/"+strings.ToLower(domain))
+		}
+	}
+	s := Sockets{places: strings.Join(names, " "), shares: true}
+	for _, name := range names {
+		s.Binds = append(s.Binds, Bind{Name: name})
+	}
+	return s
 }
 
 // SocketsOf reads those of a listener.

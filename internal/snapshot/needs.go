@@ -36,10 +36,10 @@ func (r *Resource) Asks(typeURL string) bool {
 	return slices.ContainsFunc(r.asks, func(n fleet.Need) bool { return n.Kind.Type == typeURL })
 }
 
-// Binds are a listener's addresses.
+// Binds are a listener's addresses, or what else it has to itself.
 func (r *Resource) Binds() []fleet.Bind { return r.sockets.Binds }
 
-// Sockets are where a listener is.
+// Sockets are where a listener is, or what else it has to itself.
 func (r *Resource) Sockets() fleet.Sockets { return r.sockets }
 
 // read finds out what each resource makes a proxy ask for.
@@ -62,9 +62,8 @@ func (r *Resource) read() error {
 	if err != nil {
 		return fmt.Errorf("reading %s %q: %w", r.typeURL(), r.Name, err)
 	}
-	r.asks = fleet.Needs(m)
+	r.asks, r.sockets = fleet.Needs(m), fleet.PlacesOf(m)
 	if l, ok := m.(*listenerv3.Listener); ok {
-		r.sockets = fleet.SocketsOf(l)
 		if l.GetApiListener() != nil {
 			// A gRPC client's: Envoy takes it and does nothing with it. What clients ask for
 			// by name is seen when they do.

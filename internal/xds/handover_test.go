@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // listeners makes a snapshot of listeners, "name:port" or "name:port/field: value" each, with
@@ -116,4 +119,46 @@ func TestAddressHandedOverAfterReconnect(t *testing.T) {
 	restarted.Assign("a", listeners(t, "c:80", "d:81"))
 	restarted.expect(Served, "a")
 	check(t, "what it was sent, of what it had on both", sent(p, from), []string{"Listener d -b"})
+}
+
+// What has the key of a scope goes before another has it, or with it; a virtual host that is
+// gone goes with the one that has its domain.
+func TestKeysHandedOver(t *testing.T) {
+	const scope, host = "{name: %s, route_configuration_name: r, key: {fragments: [{string_key: k%s}]}}", "{name: r/%s, domains: [d%s]}"
+	for name, c := range map[string]struct {
+		url, section, text string
+		before, after      []string
+		want               []string
+	}{
+		"a scope renamed": {resource.ScopedRouteType, "scoped_routes", scope, []string{"a:1", "b:2"}, []string{"c:1", "b:2"}, []string{"ScopedRouteConfiguration c -a"}},
+		"scopes that change keys": {
+			resource.ScopedRouteType, "scoped_routes", scope, []string{"a:1", "b:2"}, []string{"a:2", "b:1"},
+			[]string{"ScopedRouteConfiguration -a -b", "ScopedRouteConfiguration a b"},
+		},
+		"a host renamed":           {resource.VirtualHostType, "virtual_hosts", host, []string{"a:1", "b:2"}, []string{"c:1", "b:2"}, []string{"VirtualHost r/c -r/a"}},
+		"hosts that change places": {resource.VirtualHostType, "virtual_hosts", host, []string{"a:1", "b:2"}, []string{"a:2", "b:1"}, []string{"VirtualHost r/a r/b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			of := func(list []string) *snapshot.Snapshot {
+				var all []string
+				for _, one := range list {
+					name, key, _ := strings.Cut(one, ":")
+					all = append(all, fmt.Sprintf(c.text, name, key))
+				}
+				return buildOf(t, strings.ReplaceAll(fleetYAML, "%s", "echo")+fmt.Sprintf(
+					"\n  routes: [{name: r, vhds: {config_source: {ads: {}}}, virtual_hosts: [{name: x, domains: [x]}]}]\n  %s: [%s]\n", c.section, strings.Join(all, ", ")), "module")
+			}
+			h := serve(t, Limits{})
+			p := xdstest.New(xdstest.Config{
+				Node:  xdstest.Node("a", "edge", nil),
+				Names: map[string][]string{resource.ExtensionConfigType: {"auth"}, c.url: {"*"}},
+			})
+			t.Cleanup(p.Close)
+			h.start(p, "a", of(c.before))
+			from := len(p.Responses())
+			h.Assign("a", of(c.after))
+			h.expect(Served, "a")
+			check(t, "what it was sent", sent(p, from), c.want)
+		})
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/stream/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
@@ -36,7 +35,7 @@ func (s *session) deltaRequest(req *discoveryv3.DeltaDiscoveryRequest) error {
 		s.claimVersions(url, req.GetInitialResourceVersions())
 		st.have = maps.Clone(req.GetInitialResourceVersions())
 		st.acked = st.have
-		if url == resource.ListenerType {
+		if fleet.KindOf(url).Apart {
 			s.recallSockets(st)
 		}
 	} else {

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
-
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -23,12 +21,12 @@ const (
 	maxSockets = 1024
 )
 
-// sets are whole sets of clusters or listeners, and where listeners are, by version. Their
-// resources are shared.
+// sets are whole sets of clusters, listeners or scopes, and, by type, where listeners are and
+// what else resources have to themselves, all by version. Their resources are shared.
 type sets struct {
 	mu      sync.Mutex
 	whole   recent[[]*snapshot.Resource]
-	sockets recent[fleet.Sockets]
+	sockets map[string]*recent[fleet.Sockets]
 }
 
 // recent keeps what was put into it last, by key.
@@ -60,9 +58,20 @@ func (m *sets) put(url, version string, all []*snapshot.Resource) {
 	}
 	for _, r := range all {
 		if ownPlace(r.Name) && !r.Sockets().Nowhere() {
-			m.sockets.put(r.Version, r.Sockets(), maxSockets)
+			m.socketsOf(url).put(r.Version, r.Sockets(), maxSockets)
 		}
 	}
+}
+
+// socketsOf are those of a type. Called locked.
+func (m *sets) socketsOf(url string) *recent[fleet.Sockets] {
+	if m.sockets == nil {
+		m.sockets = map[string]*recent[fleet.Sockets]{}
+	}
+	if m.sockets[url] == nil {
+		m.sockets[url] = &recent[fleet.Sockets]{}
+	}
+	return m.sockets[url]
 }
 
 // ownPlace is whether a listener's version is that of its place, too. A shadow is elsewhere
@@ -72,9 +81,11 @@ func ownPlace(listener string) bool { return !strings.HasPrefix(listener, snapsh
 // Remember says that proxies may be on this snapshot that the server did not send it to:
 // after a restart.
 func (s *Server) Remember(snap *snapshot.Snapshot) {
-	for _, url := range []string{resource.ClusterType, resource.ListenerType} {
-		all := snap.All(url)
-		s.sets.put(url, versionOf(with(nil, all)), all)
+	for _, k := range fleet.Kinds {
+		if k.Whole || k.Apart {
+			all := snap.All(k.Type)
+			s.sets.put(k.Type, versionOf(with(nil, all)), all)
+		}
 	}
 }
 
@@ -104,7 +115,7 @@ func (s *session) recallSockets(st *typeState) {
 	s.server.sets.mu.Lock()
 	defer s.server.sets.mu.Unlock()
 	for name, version := range st.have {
-		sockets, ok := s.server.sets.sockets.byKey[version]
+		sockets, ok := s.server.sets.socketsOf(st.url).byKey[version]
 		if !ownPlace(name) {
 			sockets.Binds = snapshot.PlaceIn(version)
 			ok = sockets.Binds != nil

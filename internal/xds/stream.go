@@ -14,6 +14,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // A stream has one goroutine of its own, which receives. Responses are written by
@@ -131,7 +133,7 @@ func (s *session) sent(st *typeState) {
 	s.owns(st, st.awaited)
 	st.have = st.awaited.have
 	st.hold(st.awaited)
-	if fullState(st.url) {
+	if fullState(st.url) || fleet.KindOf(st.url).Apart {
 		s.server.sets.put(st.url, st.awaited.version, st.awaited.add)
 	}
 	st.rebind(st.awaited)

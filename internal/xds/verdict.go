@@ -58,6 +58,26 @@ func (s *session) hostsAgain(p *push) {
 	}
 }
 
+// scopesAgain forgets that the proxy has the scopes that listeners ask for which it takes
+// now: it asks for all there are, once, and not again for a listener that comes after all
+// that asked before have gone. Those that have them already take no notice.
+func (s *session) scopesAgain(st *typeState, p *push) {
+	scopes := s.types[resource.ScopedRouteType]
+	if p.url != resource.ListenerType || scopes == nil {
+		return
+	}
+	for _, r := range p.add {
+		if st.acked[r.Name] != r.Version && r.Asks(resource.ScopedRouteType) {
+			have := maps.Clone(scopes.have)
+			for name := range have {
+				have[name] = "" // which may have to be removed
+			}
+			scopes.have, scopes.answered = have, false
+			return
+		}
+	}
+}
+
 // hold keeps a state-of-the-world set of listeners or clusters.
 func (st *typeState) hold(p *push) {
 	if p.version == "" || !fullState(st.url) {
@@ -88,6 +108,7 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 	if refusal == nil {
 		s.server.counts.accepted.Add(1)
 		s.between = s.between || p.met(st.acked) > 0
+		s.scopesAgain(st, p)
 		st.acked = p.have
 		s.hostsAgain(p)
 		s.closed(st, p)
