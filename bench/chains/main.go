@@ -42,7 +42,9 @@ func run(ctx context.Context) error {
 	var total chains.Count
 	var failed []error
 	for made := 0; made < o.changes && ctx.Err() == nil; made += o.length {
-		c := chains.NewGenerator(o.seed).NewChain(o.seed, min(o.length, o.changes-made))
+		g := chains.NewGenerator(o.seed)
+		g.Delta = o.seed%2 == 0
+		c := g.NewChain(o.seed, min(o.length, o.changes-made))
 		c.Noise = o.restarts
 		count, err := o.play(ctx, c)
 		total.Add(count)
@@ -63,7 +65,7 @@ func (o options) play(ctx context.Context, c chains.Chain) (chains.Count, error)
 		return chains.Count{}, err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stdout, nil)).With("seed", c.Seed)
-	r, err := chains.NewReal(ctx, chains.RealOptions{Log: log, XDS: o.xds, Envoy: o.envoy, Dir: dir, SotW: c.Seed%2 == 1})
+	r, err := chains.NewReal(ctx, chains.RealOptions{Log: log, XDS: o.xds, Envoy: o.envoy, Dir: dir, SotW: !c.Delta})
 	defer r.End()
 	if err != nil {
 		return chains.Count{}, err

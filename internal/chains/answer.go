@@ -1,11 +1,24 @@
 package chains
 
-import "strconv"
+import (
+	"maps"
+	"strconv"
+)
 
 // A Request is one to a place.
 type Request struct {
-	TLS  bool
-	Keys map[string]string // headers
+	TLS   bool
+	Scope string            // the value of ScopeHeader, "" for none
+	Keys  map[string]string // other headers
+}
+
+// Headers are all headers of a request.
+func (r Request) Headers() map[string]string {
+	out := maps.Clone(r.Keys)
+	if r.Scope != "" {
+		out[ScopeHeader] = r.Scope
+	}
+	return out
 }
 
 // An Answer is what comes of it. Its zero value: the connection fails.
@@ -50,8 +63,11 @@ func (f *Fleet) Answer(place int, r Request) Answer {
 		}
 	}
 	a.Status = 200
+	route := f.routed(l, r)
 	if l.HTTP() {
-		a.Mark = strconv.Itoa(f.route(l).Mark)
+		if route != nil {
+			a.Mark = strconv.Itoa(route.Mark)
+		}
 		for _, filter := range f.order(l) {
 			if r.Keys[filter.Header()] != strconv.Itoa(filter.Value) {
 				a.Status = filter.Denies()
@@ -59,7 +75,11 @@ func (f *Fleet) Answer(place int, r Request) Answer {
 			}
 		}
 	}
-	a.Backend = strconv.Itoa(f.backend(f.route(l).To))
+	if route == nil {
+		a.Status = 404
+		return a
+	}
+	a.Backend = strconv.Itoa(f.backend(route.To))
 	return a
 }
 

@@ -12,6 +12,7 @@ type Step struct {
 
 // A Chain is saves one after another; the first is what is served at first.
 type Chain struct {
+	Delta bool // all proxies speak delta xDS
 	Noise bool // proxies reconnect, and they and the server are restarted, meanwhile
 	Seed  uint64
 	Steps []Step
@@ -19,7 +20,7 @@ type Chain struct {
 
 // NewChain makes a fleet and n changes.
 func (g *Generator) NewChain(seed uint64, n int) Chain {
-	c := Chain{Seed: seed, Steps: []Step{{"the first fleet", g.Fleet()}}}
+	c := Chain{Seed: seed, Delta: g.Delta, Steps: []Step{{"the first fleet", g.Fleet()}}}
 	for len(c.Steps) <= n {
 		c.Steps = append(c.Steps, g.next(c.Steps))
 	}

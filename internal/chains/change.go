@@ -58,6 +58,20 @@ var changes = []change{
 			l.Generic = g.secretOf(f, Generic)
 		}
 	})},
+	{"scopes or none", onListener(isHTTP, func(g *Generator, f *Fleet, l *Listener) {
+		if l.Scoped != "" && g.chance(50) {
+			l.Scoped = ""
+		} else {
+			g.scope(f, l)
+		}
+	})},
+	{"add a scope", addScope},
+	{"remove a scope", removeScope},
+	{"rename a scope", onOne(scopesOf, func(g *Generator, _ *Fleet, s *Scope) { s.Name = g.name("scope") })},
+	{"swap scopes' keys", swapScopes},
+	{"a scope's routes", onOne(scopesOf, func(g *Generator, f *Fleet, s *Scope) { s.Routes = g.routesOf(f) })},
+	{"virtual hosts by VHDS or not", func(g *Generator, f *Fleet) bool { return g.Delta && otherHosts(g, f) }},
+	{"rename a virtual host", onOne(hostsOf, func(g *Generator, _ *Fleet, r *Routes) { r.Host = g.name("host") })},
 	{"change a route", func(g *Generator, f *Fleet) bool {
 		l := &f.Listeners[g.r.IntN(len(f.Listeners))]
 		if l.RDS != "" {
@@ -211,7 +225,7 @@ func otherKind(g *Generator, f *Fleet) bool {
 		l.Route, l.RDS = *f.route(l), ""
 	}
 	if !l.HTTP() {
-		l.Generic = ""
+		l.Generic, l.Scoped = "", ""
 	}
 	if !l.byStream() && l.Kind != QUIC {
 		l.TLS, l.Cert, l.CA, l.Tickets = false, "", "", ""

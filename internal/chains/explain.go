@@ -25,7 +25,9 @@ func (t Transition) Requests(place int) []Request {
 			}
 		}
 		for _, k := range keys {
-			out = append(out, Request{TLS: tls, Keys: k})
+			for _, scope := range t.scopesAsked(place) {
+				out = append(out, Request{TLS: tls, Scope: scope, Keys: k})
+			}
 		}
 	}
 	return out
@@ -52,7 +54,9 @@ func (t Transition) speaks(place int, tls bool) bool {
 //     before, or all as after;
 //   - denied: only where one of those denies it, with the status of any filter there;
 //   - the route's mark, the service and the certificate: those of before or after, each for itself;
-//   - anything else, a 5xx or a 404 say: never.
+//   - 404: where one of those has no route for it, or where a route that the proxy does not
+//     know yet is named by something that it serves already (see late);
+//   - anything else, a 5xx say: never.
 func (t Transition) Explain(place int, r Request, got Answer) string {
 	before, after := t.Before.Answer(place, r), t.After.Answer(place, r)
 	if got == before || got == after {
@@ -68,16 +72,23 @@ func (t Transition) Explain(place int, r Request, got Answer) string {
 		return fmt.Sprintf("it is not answered; before: %+v, after: %+v", before, after)
 	case got.Status == 200 && as(func(a Answer) bool { return a.Status == 200 }):
 	case got.denied() && as(Answer.denied) && slices.Contains(t.denials(place), got.Status):
+	case got.Status == 404 && (t.late(place, r) || as(func(a Answer) bool { return a.Status == 404 })):
+		return explainCert(all, got)
 	default:
 		return fmt.Sprintf("it is answered %+v; before: %+v, after: %+v", got, before, after)
 	}
 	switch {
-	case !as(func(a Answer) bool { return a.Mark == got.Mark }):
+	case !as(func(a Answer) bool { return a.Mark == got.Mark }) && (got.Mark != "" || !t.late(place, r)):
 		return fmt.Sprintf("another route answers: %+v; before: %+v, after: %+v", got, before, after)
-	case got.Status == 200 && !slices.Contains(t.backends(place), got.Backend):
-		return fmt.Sprintf("another service answers: %+v, want one of %q", got, t.backends(place))
-	case !as(func(a Answer) bool { return a.Cert == got.Cert }):
-		return fmt.Sprintf("another certificate is shown: %+v; before: %+v, after: %+v", got, before, after)
+	case got.Status == 200 && !slices.Contains(t.backends(place, r), got.Backend):
+		return fmt.Sprintf("another service answers: %+v, want one of %q", got, t.backends(place, r))
+	}
+	return explainCert(all, got)
+}
+
+func explainCert(all []Answer, got Answer) string {
+	if !slices.ContainsFunc(all, func(a Answer) bool { return a.Cert == got.Cert }) {
+		return fmt.Sprintf("another certificate is shown: %+v, want that of one of %+v", got, all)
 	}
 	return ""
 }
@@ -88,13 +99,46 @@ func (a Answer) denied() bool { return a.Status == 401 || a.Status == 403 }
 // is in either.
 func (t Transition) answers(place int, r Request) []Answer {
 	var out []Answer
-	for _, f := range []*Fleet{t.Before, t.After} {
-		for _, other := range []*Fleet{t.Before, t.After} {
-			mixed := f.with(other)
-			out = append(out, mixed.Answer(place, r))
+	for _, mixed := range t.mixtures() {
+		out = append(out, mixed.Answer(place, r))
+	}
+	return out
+}
+
+// mixtures are the listeners, the scopes and the rest, each of before or after.
+func (t Transition) mixtures() []*Fleet {
+	fleets := []*Fleet{t.Before, t.After}
+	var out []*Fleet
+	for _, f := range fleets {
+		for _, scopes := range fleets {
+			for _, other := range fleets {
+				out = append(out, f.scopedBy(scopes).with(other))
+			}
 		}
 	}
 	return out
+}
+
+// scopedBy is a fleet with the scopes of another, and the routes that these name.
+func (f *Fleet) scopedBy(other *Fleet) *Fleet {
+	out := f.Clone()
+	out.Scopes = slices.Clone(other.Scopes)
+	for _, s := range out.Scopes {
+		if out.routesNamed(s.Routes) == nil {
+			r := *other.routesNamed(s.Routes)
+			out.Routes = append(out.Routes, r)
+			out.addCluster(r.To, other)
+		}
+	}
+	return &out
+}
+
+// addCluster adds a cluster of another fleet, and what it is of, if there is none.
+func (f *Fleet) addCluster(name string, other *Fleet) {
+	if c := other.Cluster(name); c != nil && f.Cluster(name) == nil {
+		f.Clusters = append(f.Clusters, *c)
+		f.addCluster(c.Of, other)
+	}
 }
 
 // with is a fleet with the content of another, as far as that has it: only the listeners
@@ -104,9 +148,7 @@ func (f *Fleet) with(other *Fleet) *Fleet {
 	for i := range out.Routes {
 		if r := find(other.Routes, func(r *Routes) bool { return r.Name == out.Routes[i].Name }); r != nil {
 			out.Routes[i] = *r
-			if out.Cluster(r.To) == nil && other.Cluster(r.To) != nil {
-				out.Clusters = append(out.Clusters, *other.Cluster(r.To))
-			}
+			out.addCluster(r.To, other)
 		}
 	}
 	for i := range out.Secrets {
@@ -154,14 +196,13 @@ func (t Transition) denials(place int) []int {
 }
 
 // backends are the services that requests to a place may meet.
-func (t Transition) backends(place int) (backends []string) {
+func (t Transition) backends(place int, r Request) (backends []string) {
 	fleets := []*Fleet{t.Before, t.After}
 	var clusters []string
-	for _, f := range fleets {
-		for _, other := range fleets {
-			mixed := f.with(other)
-			if l := mixed.At(place); l != nil {
-				clusters = append(clusters, mixed.route(l).To)
+	for _, mixed := range t.mixtures() {
+		if l := mixed.At(place); l != nil {
+			if route := mixed.routed(l, r); route != nil {
+				clusters = append(clusters, route.To)
 			}
 		}
 	}

@@ -14,6 +14,7 @@ type Fleet struct {
 	Listeners []Listener
 	Clusters  []Cluster
 	Routes    []Routes // by RDS
+	Scopes    []Scope  // of requests
 	Secrets   []Secret // by SDS
 	Filters   []Filter
 	Rollout   Rollout
@@ -51,7 +52,8 @@ type Listener struct {
 	Extension Extension // by ECDS, "" for none
 	Rule      int       // what is in it
 
-	RDS string // the name of its routes, "" for routes of its own
+	Scoped Scoping // its routes are those of the fleet's scopes, "" for none of these
+	RDS    string  // the name of its routes, "" for routes of its own
 	Route
 
 	TLS     bool   // inline, unless Cert names a secret
@@ -70,6 +72,7 @@ type Route struct {
 // Routes are a route configuration by RDS.
 type Routes struct {
 	Name string
+	Host string // the name of its virtual host, which comes by VHDS; "" for one in the routes
 	Route
 }
 
@@ -146,6 +149,7 @@ type Rollout struct {
 func (f Fleet) Clone() Fleet {
 	f.Listeners, f.Clusters = slices.Clone(f.Listeners), slices.Clone(f.Clusters)
 	f.Routes, f.Secrets, f.Filters = slices.Clone(f.Routes), slices.Clone(f.Secrets), slices.Clone(f.Filters)
+	f.Scopes = slices.Clone(f.Scopes)
 	for i := range f.Filters {
 		f.Filters[i].Listeners = slices.Clone(f.Filters[i].Listeners)
 	}
@@ -177,12 +181,16 @@ func (f *Fleet) secret(name string) *Secret {
 	return find(f.Secrets, func(s *Secret) bool { return s.Name == name })
 }
 
-// route is where a listener's requests go.
+// route is where a listener's requests go that has no scopes.
 func (f *Fleet) route(l *Listener) *Route {
-	if r := find(f.Routes, func(r *Routes) bool { return r.Name == l.RDS }); l.RDS != "" && r != nil {
+	if r := f.routesNamed(l.RDS); r != nil {
 		return &r.Route
 	}
 	return &l.Route
+}
+
+func (f *Fleet) routesNamed(name string) *Routes {
+	return find(f.Routes, func(r *Routes) bool { return r.Name == name })
 }
 
 // FiltersOf are the filters of a listener, in their order.
@@ -213,7 +221,7 @@ func (f *Fleet) Prune() {
 	for i := range f.Listeners {
 		f.pruneListener(&f.Listeners[i])
 	}
-	f.Listeners = slices.DeleteFunc(f.Listeners, func(l Listener) bool { return l.RDS == "" && f.Cluster(l.To) == nil })
+	f.Listeners = slices.DeleteFunc(f.Listeners, func(l Listener) bool { return l.RDS == "" && l.Scoped == "" && f.Cluster(l.To) == nil })
 	for i := range f.Filters {
 		filter := &f.Filters[i]
 		filter.Listeners = slices.DeleteFunc(filter.Listeners, func(name string) bool {
@@ -236,6 +244,7 @@ func (f *Fleet) pruneClusters() {
 		again = len(f.Clusters) != before
 	}
 	f.Routes = slices.DeleteFunc(f.Routes, func(r Routes) bool { return f.Cluster(r.To) == nil })
+	f.Scopes = slices.DeleteFunc(f.Scopes, func(s Scope) bool { return f.routesNamed(s.Routes) == nil })
 }
 
 func (f *Fleet) pruneListener(l *Listener) {
@@ -244,7 +253,10 @@ func (f *Fleet) pruneListener(l *Listener) {
 			*name = ""
 		}
 	}
-	if l.RDS != "" && find(f.Routes, func(r *Routes) bool { return r.Name == l.RDS }) == nil {
+	if l.RDS != "" && f.routesNamed(l.RDS) == nil {
 		l.RDS = ""
+	}
+	if len(f.Scopes) == 0 {
+		l.Scoped = ""
 	}
 }

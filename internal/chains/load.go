@@ -188,7 +188,7 @@ func (l *load) roundTrip(at *Listener, place int, r Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	for name, value := range r.Keys {
+	for name, value := range r.Headers() {
 		req.Header.Set(name, value)
 	}
 	resp, err := transport.RoundTrip(req)

@@ -12,6 +12,9 @@ type Generator struct {
 	// Listeners and Clusters are the kinds that it makes.
 	Listeners []ListenerKind
 	Clusters  []ClusterKind
+	// Delta says that all proxies speak delta xDS: by the other variant there are no virtual
+	// hosts by VHDS.
+	Delta bool
 	// Without are the names of changes that are not made.
 	Without []string
 
@@ -145,6 +148,9 @@ func (g *Generator) addListener(f *Fleet) {
 	if l.HTTP() && g.chance(35) {
 		g.byRDS(f, added)
 	}
+	if l.HTTP() && g.chance(15) {
+		g.scope(f, added)
+	}
 	if l.byStream() && g.chance(30) {
 		g.encrypt(f, added)
 	}
@@ -167,11 +173,20 @@ func (g *Generator) route(f *Fleet, kind ListenerKind) Route {
 // byRDS has a listener get its routes by RDS, sometimes those of another.
 func (g *Generator) byRDS(f *Fleet, l *Listener) {
 	if len(f.Routes) == 0 || g.chance(70) {
-		f.Routes = append(f.Routes, Routes{Name: g.name("r"), Route: l.Route})
-		l.RDS = f.Routes[len(f.Routes)-1].Name
+		l.RDS = g.addRoutes(f, l.Route)
 		return
 	}
 	l.RDS = pick(g, f.Routes).Name
+}
+
+// addRoutes adds routes by RDS, which have their virtual host by VHDS or not.
+func (g *Generator) addRoutes(f *Fleet, r Route) string {
+	added := Routes{Name: g.name("r"), Route: r}
+	if g.Delta && g.chance(30) {
+		added.Host = g.name("host")
+	}
+	f.Routes = append(f.Routes, added)
+	return added.Name
 }
 
 // encrypt gives a listener TLS.

@@ -47,6 +47,7 @@ type RealOptions struct {
 	XDS, Envoy string // binaries
 	Dir        string // an empty folder
 	SotW       bool
+	Drain      time.Duration // of the Envoy's listeners, 0 for its default
 }
 
 // overlay lets an Envoy have internal listeners, and asks for a runtime layer.
@@ -160,7 +161,7 @@ func (r *Real) startEnvoy(o RealOptions) error {
 	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		return fmt.Errorf("a bootstrap: %w", err)
 	}
-	p, err := envoy.Start(envoy.Options{Path: o.Envoy, Bootstrap: file, NodeID: "edge-0", Dir: r.dir, Overlay: overlay, LogLevel: "info"})
+	p, err := envoy.Start(envoy.Options{Path: o.Envoy, Bootstrap: file, NodeID: "edge-0", Dir: r.dir, Overlay: overlay, Drain: o.Drain, LogLevel: "info"})
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (f *Fleet) Render(s Setting) ([]byte, error) {
 		}
 	}
 	for _, r := range f.Routes {
-		routes = append(routes, f.routes(r.Name, r.Route, s))
+		routes = append(routes, f.byService(r, s))
 	}
 	for _, secret := range f.Secrets {
 		out := object{"name": secret.Name}
@@ -85,7 +85,7 @@ func (f *Fleet) Render(s Setting) ([]byte, error) {
 		"fleet": FleetName, "match": matches(f.Match),
 		"resources": object{"listeners": listeners, "clusters": clusters, "routes": routes, "endpoints": endpoints, "secrets": secrets},
 	}
-	f.more(doc["resources"].(object))
+	f.more(doc["resources"].(object), s)
 	if len(filters) > 0 {
 		doc["filters"] = filters
 	}
@@ -100,8 +100,16 @@ func (f *Fleet) Render(s Setting) ([]byte, error) {
 }
 
 // more are resources of the kinds that few fleets have.
-func (f *Fleet) more(resources object) {
-	var extensions list
+func (f *Fleet) more(resources object, s Setting) {
+	var extensions, hosts list
+	for _, r := range f.Routes {
+		if r.Host != "" {
+			hosts = append(hosts, f.virtualHost(r, s))
+		}
+	}
+	if len(hosts) > 0 {
+		resources["virtual_hosts"] = hosts
+	}
 	for _, l := range f.Listeners {
 		if l.Extension != "" {
 			extensions = append(extensions, l.extension())
@@ -110,6 +118,7 @@ func (f *Fleet) more(resources object) {
 	if len(extensions) > 0 {
 		resources["extension_configs"] = extensions
 	}
+	f.scopes(resources)
 	if f.Setting != 0 {
 		resources["runtime"] = list{object{"name": "settings", "layer": object{"chains": f.Setting}}}
 	}
@@ -147,8 +156,8 @@ func (f *Fleet) filter(filter Filter, s Setting) object {
 	}
 	if filter.Checks {
 		out["checks"] = list{
-			object{"request": object{"headers": f.Keys()}, "expect": object{"status": 200}},
-			object{"request": object{"headers": without(f.Keys(), filter.Header())}, "expect": object{"status": filter.Denies()}},
+			object{"request": object{"headers": f.asked()}, "expect": object{"status": 200}},
+			object{"request": object{"headers": without(f.asked(), filter.Header())}, "expect": object{"status": filter.Denies()}},
 		}
 	}
 	return out
@@ -258,7 +267,9 @@ func (f *Fleet) network(l Listener, s Setting) object {
 		return typed("envoy.filters.network.tcp_proxy", "filters.network.tcp_proxy.v3.TcpProxy", object{"stat_prefix": l.Name, "cluster": l.To})
 	}
 	fields := object{"stat_prefix": l.Name, "http_filters": f.httpFilters(l)}
-	if l.RDS != "" {
+	if l.Scoped != "" {
+		fields["scoped_routes"] = f.scoped(l)
+	} else if l.RDS != "" {
 		fields["rds"] = object{"route_config_name": l.RDS, "config_source": ads()}
 	} else {
 		fields["route_config"] = f.routes("own", l.Route, s)
@@ -298,6 +309,23 @@ func (f *Fleet) httpFilters(l Listener) list {
 
 // MarkHeader of an answer tells which route made it.
 const MarkHeader = "x-mark"
+
+// byService are routes that come by RDS, and their virtual host for VHDS, if it is by that.
+func (f *Fleet) byService(r Routes, s Setting) object {
+	out := f.routes(r.Name, r.Route, s)
+	if r.Host != "" {
+		delete(out, "virtual_hosts")
+		out["vhds"] = object{"config_source": ads()}
+	}
+	return out
+}
+
+// virtualHost is what VHDS has for routes.
+func (f *Fleet) virtualHost(r Routes, s Setting) object {
+	host := f.routes(r.Name, r.Route, s)["virtual_hosts"].(list)[0].(object)
+	host["name"] = r.Name + "/" + r.Host
+	return host
+}
 
 func (f *Fleet) routes(name string, r Route, s Setting) object {
 	route := object{"match": object{"prefix": "/"}, "route": object{"cluster": r.To}}
@@ -363,6 +391,9 @@ func (f Fleet) String() string {
 	}
 	for _, r := range f.Routes {
 		fmt.Fprintf(&b, "  routes %+v\n", r)
+	}
+	for _, s := range f.Scopes {
+		fmt.Fprintf(&b, "  scope %+v\n", s)
 	}
 	for _, s := range f.Secrets {
 		fmt.Fprintf(&b, "  secret %+v\n", s)

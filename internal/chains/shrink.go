@@ -92,6 +92,9 @@ func (s *shrinker) names() []string {
 		for _, l := range f.Listeners {
 			out = append(out, l.Name)
 		}
+		for _, s := range f.Scopes {
+			out = append(out, s.Name)
+		}
 		for _, r := range f.Routes {
 			out = append(out, r.Name)
 		}
@@ -109,6 +112,7 @@ func (s *shrinker) names() []string {
 func (f *Fleet) drop(name string) {
 	f.Filters = slices.DeleteFunc(f.Filters, func(x Filter) bool { return x.Name == name })
 	f.Listeners = slices.DeleteFunc(f.Listeners, func(x Listener) bool { return x.Name == name })
+	f.Scopes = slices.DeleteFunc(f.Scopes, func(x Scope) bool { return x.Name == name })
 	f.Routes = slices.DeleteFunc(f.Routes, func(x Routes) bool { return x.Name == name })
 	f.Clusters = slices.DeleteFunc(f.Clusters, func(x Cluster) bool { return x.Name == name })
 	f.Secrets = slices.DeleteFunc(f.Secrets, func(x Secret) bool { return x.Name == name })
@@ -121,7 +125,13 @@ func (s *shrinker) plainer() (shrunk bool) {
 		eachListener(func(l *Listener) { l.TLS, l.Cert, l.CA, l.Tickets = false, "", "", "" }),
 		eachListener(func(l *Listener) { l.CA, l.Tickets, l.Generic, l.Also, l.Alone = "", "", "", 0, false }),
 		eachListener(func(l *Listener) { l.Extension, l.Rule = "", 0 }),
+		eachListener(func(l *Listener) { l.Scoped = "" }),
 		func(f *Fleet) { f.Match, f.Setting = 0, 0 },
+		func(f *Fleet) {
+			for i := range f.Routes {
+				f.Routes[i].Host = ""
+			}
+		},
 		eachFilter(func(filter *Filter) { filter.Checks = false }),
 		eachFilter(func(filter *Filter) { filter.NoShadow, filter.Discovered, filter.Policy = false, false, "" }),
 	} {

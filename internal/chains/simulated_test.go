@@ -23,6 +23,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+	runtimev3 "github.com/envoyproxy/go-control-plane/envoy/service/runtime/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/control"
@@ -50,6 +51,7 @@ type simWorld struct {
 	files    *files
 	stop     func() error // ends the server
 
+	delta   bool // all proxies speak it
 	proxies []*simProxy
 	certs   map[string]int // by its text, the turn and one
 
@@ -140,7 +142,7 @@ func (w *simWorld) startProxy(i int, sotw bool, drain time.Duration) error {
 	}
 	p := &simProxy{conn: conn, done: make(chan struct{}), fresh: true}
 	p.Envoy = xdstest.NewEnvoy(xdstest.EnvoyConfig{
-		Node: simNode(i), SotW: sotw, Drain: drain, Filter: keysFilter, Changed: func(*xdstest.Envoy) { w.look(p) },
+		Node: simNode(i), Layers: []string{"settings"}[:(i+1)%2], SotW: sotw, Drain: drain, Filter: keysFilter, Changed: func(*xdstest.Envoy) { w.look(p) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
@@ -195,7 +197,7 @@ func (w *simWorld) ask(p *simProxy, place int, l *Listener, r Request) (Answer, 
 	if l != nil && l.Kind == Pipe {
 		address = "unix:" + w.setting.Path(place)
 	}
-	a := p.Ask(address, xdstest.SimRequest{TLS: r.TLS, Headers: r.Keys})
+	a := p.Ask(address, xdstest.SimRequest{TLS: r.TLS, Headers: r.Headers()})
 	if a.Failed != "" {
 		return Answer{}, a.Failed
 	}
@@ -321,8 +323,27 @@ func (w *simWorld) has(p *simProxy, f *Fleet) error {
 			}
 		}
 	}
+	if wrong := p.setting(f); wrong != nil {
+		return wrong
+	}
 	if faults := p.Faults(); len(faults) > 0 {
 		return fmt.Errorf("rejected: %s", strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+// setting says what is wrong with the runtime layer, if the proxy asks for it.
+func (p *simProxy) setting(f *Fleet) error {
+	packed := p.Layer("settings")
+	if packed == nil {
+		return nil
+	}
+	var layer runtimev3.Runtime
+	if err := packed.UnmarshalTo(&layer); err != nil {
+		return fmt.Errorf("a runtime layer: %w", err)
+	}
+	if got := layer.GetLayer().GetFields()["chains"].GetNumberValue(); int(got) != f.Setting {
+		return fmt.Errorf("its runtime layer says %v, want %d", got, f.Setting)
 	}
 	return nil
 }
@@ -353,13 +374,14 @@ func play(t *testing.T, c Chain, setting Setting, modules [2][]byte) (err error)
 	t.Helper()
 	w := newSimWorld(t, setting, modules, t.TempDir())
 	noise := rand.New(rand.NewPCG(c.Seed, 77))
+	w.delta = c.Delta
 	if err := w.start(); err != nil {
 		return err
 	}
 	before := &c.Steps[0].Fleet
 	for i := range 1 + noise.IntN(3) {
 		drain := []time.Duration{0, 5 * time.Second, 10 * time.Minute}[noise.IntN(3)]
-		if err := w.startProxy(i, (uint64(i)+c.Seed)%2 == 1, drain); err != nil {
+		if err := w.startProxy(i, !c.Delta && (uint64(i)+c.Seed)%2 == 1, drain); err != nil {
 			return err
 		}
 	}
@@ -409,7 +431,8 @@ func (w *simWorld) disturb(noise *rand.Rand) error {
 	case 0:
 		w.proxies[i].Reconnect()
 	case 1:
-		return w.startProxy(i, noise.IntN(2) == 0, 5*time.Second)
+		sotw := noise.IntN(2) == 0
+		return w.startProxy(i, sotw && !w.delta, 5*time.Second)
 	case 2:
 		if err := w.stop(); err != nil {
 			return err

@@ -22,6 +22,9 @@ type Options struct {
 	Dir         string // its working directory; its log is NODE.log in it
 	Concurrency int    // worker threads, 0 for 2
 	LogLevel    string // "" for warning
+	// Drain is for how long a listener drains that is replaced or removed, in whole seconds;
+	// 0 for Envoy's 600 s.
+	Drain time.Duration
 	// BaseID and Epoch are for hot restart: processes with one BaseID, each with the next
 	// Epoch, hand their sockets over. 0 for none.
 	BaseID, Epoch int
@@ -80,6 +83,9 @@ func arguments(o Options, p *Proxy) []string {
 	} else {
 		args = append(args, "--base-id", strconv.Itoa(o.BaseID), "--restart-epoch", strconv.Itoa(o.Epoch),
 			"--drain-time-s", "1", "--parent-shutdown-time-s", "4", "--socket-path", "@envoy_waxwing_test")
+	}
+	if o.Drain > 0 {
+		args = append(args, "--drain-time-s", strconv.Itoa(int(o.Drain.Seconds())))
 	}
 	if o.NodeID != "" {
 		args = append(args, "--service-node", o.NodeID)

@@ -24,6 +24,8 @@ type EnvoyConfig struct {
 	// Drain is for how long a replaced or removed listener holds what it named (Envoy's
 	// --drain-time-s, 600 s by default).
 	Drain time.Duration
+	// Layers are the names of the runtime layers that its bootstrap asks for.
+	Layers []string
 	// Filter says with which status a Wasm filter denies a request with these headers,
 	// 0 where it lets it pass.
 	Filter func(plugin *wasmv3.PluginConfig, headers map[string]string) int
@@ -34,7 +36,8 @@ type EnvoyConfig struct {
 // An Envoy is a simulated proxy that follows Envoy's rules for subscribing, warming
 // and taking updates, as 1.40 has them:
 //
-//   - listeners are asked for when the first clusters are there and ready;
+//   - clusters are asked for when the runtime layers of its bootstrap are there, and listeners
+//     when the first clusters are there and ready;
 //   - a cluster warms beside the one that it replaces, until its endpoints came after it
 //     and then its secrets; while one warms, clusters are not acknowledged;
 //   - a listener warms beside the one that it replaces, until its routes, filters and
@@ -48,6 +51,9 @@ type EnvoyConfig struct {
 //   - what a second user asks for, and was subscribed to already, is not asked for again
 //     (delta), or with the same names again (state-of-the-world); two users with the same
 //     config source share what is there, two with different ones do not;
+//   - scopes of routes, and virtual hosts, are asked for all together, once, and never given
+//     up; scopes then ask for their routes, and routes take of the virtual hosts those that
+//     come after them. A listener waits for all that only when it is new;
 //   - what nothing names any more is unsubscribed from, once the listeners that named it
 //     have drained;
 //   - of a state-of-the-world set of clusters or listeners, what it leaves out is removed.
@@ -68,6 +74,7 @@ type Envoy struct {
 	listed                      bool                  // it was sent listeners
 	started                     bool                  // its listeners listen
 	initialized                 bool                  // its first clusters are ready
+	layers                      map[string]*anypb.Any // of the runtime
 
 	health *Health
 	stream *envoyStream // nil while there is none
@@ -81,7 +88,7 @@ func NewEnvoy(config EnvoyConfig) *Envoy {
 		config: config, types: map[string]*watchType{},
 		clusters: map[string]*simCluster{}, warmingClusters: map[string]*simCluster{},
 		listeners: map[string]*simListener{}, warmingListeners: map[string]*simListener{},
-		closing: map[*simListener]bool{}, sources: map[sourceKey]*source{}, endpoints: map[string]int{}, health: NewHealth(config.Node),
+		closing: map[*simListener]bool{}, sources: map[sourceKey]*source{}, endpoints: map[string]int{}, layers: map[string]*anypb.Any{}, health: NewHealth(config.Node),
 	}
 }
 
@@ -154,7 +161,7 @@ func (e *Envoy) discover(ctx context.Context, conn grpc.ClientConnInterface) err
 func (e *Envoy) begin(stream *envoyStream) {
 	e.stream = stream
 	if len(e.order) == 0 {
-		e.watch(resource.ClusterType).wildcard = true
+		e.beginFirst()
 	}
 	for _, url := range e.order {
 		e.types[url].newStream()
@@ -189,6 +196,12 @@ func (e *Envoy) apply(r *response) error {
 		return e.takeEndpoints(r)
 	case resource.ListenerType:
 		return e.takeListeners(r)
+	case resource.ScopedRouteType:
+		return e.takeScopes(r)
+	case resource.VirtualHostType:
+		return e.takeHosts(r)
+	case resource.RuntimeType:
+		return e.takeLayers(r)
 	default:
 		return e.takeSources(r)
 	}

@@ -132,16 +132,7 @@ func (e *Envoy) certificate(tls *tlsv3.DownstreamTlsContext) string {
 // route answers a request of HTTP: the filters, then the first route, which is all that
 // a test's have.
 func (e *Envoy) route(a *SimAnswer, hcm *hcmv3.HttpConnectionManager, headers map[string]string) {
-	config := hcm.GetRouteConfig()
-	if rds := hcm.GetRds(); rds != nil {
-		config = &routev3.RouteConfiguration{}
-		v := e.valueOf(resource.RouteType, rds.GetRouteConfigName(), rds.GetConfigSource())
-		if v == nil || v.UnmarshalTo(config) != nil {
-			a.Status = 404
-			return
-		}
-	}
-	host, route := firstRoute(config, headers)
+	host, route := firstRoute(e.routesFor(hcm, headers), headers)
 	a.Headers = map[string]string{}
 	for _, h := range host.GetResponseHeadersToAdd() {
 		a.Headers[h.GetHeader().GetKey()] = h.GetHeader().GetValue()

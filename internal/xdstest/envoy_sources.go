@@ -27,6 +27,8 @@ type sourceKey struct {
 type source struct {
 	users int
 	value *anypb.Any // nil until it came
+	scopes
+	hosts
 }
 
 func keyOf(url, name string, config *corev3.ConfigSource) (sourceKey, error) {
@@ -56,6 +58,11 @@ func sourcesIn(m proto.Message) (keys []sourceKey, err error) {
 		switch m := m.(type) {
 		case *hcmv3.Rds:
 			add(resource.RouteType, m.GetRouteConfigName(), m.GetConfigSource())
+		case *hcmv3.ScopedRoutes:
+			add(resource.ScopedRouteType, wildcard, m.GetScopedRds().GetScopedRdsConfigSource())
+			for _, scope := range m.GetScopedRouteConfigurationsList().GetScopedRouteConfigurations() {
+				add(resource.RouteType, scope.GetRouteConfigurationName(), m.GetRdsConfigSource())
+			}
 		case *hcmv3.HttpFilter:
 			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource())
 		case *listenerv3.Filter:
@@ -107,16 +114,27 @@ func (e *Envoy) use(key sourceKey) {
 	if s == nil {
 		s = &source{}
 		e.sources[key] = s
-		e.watch(key.url).want(key.name)
+		if key.name == wildcard {
+			w := e.watch(key.url)
+			w.wildcard, w.due = true, true
+		} else {
+			e.watch(key.url).want(key.name)
+		}
 	}
 	s.users++
 }
 
 func (e *Envoy) unuse(key sourceKey) {
 	s := e.sources[key]
-	if s.users--; s.users == 0 {
-		delete(e.sources, key)
+	if s.users--; s.users > 0 {
+		return
+	}
+	delete(e.sources, key)
+	if key.name != wildcard { // of which Envoy does not say that it wants it no more
 		e.watch(key.url).drop(key.name)
+	}
+	for _, route := range s.named {
+		e.unuse(route)
 	}
 }
 
@@ -124,8 +142,16 @@ func (e *Envoy) unuse(key sourceKey) {
 func (e *Envoy) missing(keys []sourceKey) string {
 	var out []string
 	for _, key := range keys {
-		if s := e.sources[key]; s == nil || s.value == nil {
+		s := e.sources[key]
+		switch {
+		case key.url == resource.ScopedRouteType && s != nil && s.came:
+			if out = append(out, e.scopesWait(s)...); len(out) == 0 {
+				s.ready = true
+			}
+		case s == nil || s.value == nil:
 			out = append(out, kindOf(key.url)+" "+key.name)
+		case s.byVHDS && !s.hosted:
+			out = append(out, "virtual hosts of "+key.name)
 		}
 	}
 	return strings.Join(out, ", ")
@@ -139,6 +165,9 @@ func (e *Envoy) takeSources(r *response) error {
 		for key, s := range e.sources {
 			if key.url == r.url && key.name == one.name {
 				s.value = one.packed
+				if key.url == resource.RouteType {
+					e.takeRoute(s)
+				}
 			}
 		}
 	}

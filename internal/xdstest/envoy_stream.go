@@ -58,7 +58,7 @@ func (s *envoyStream) recv() (*response, error) {
 			return nil, err
 		}
 		r := &response{url: m.GetTypeUrl(), nonce: m.GetNonce(), version: m.GetVersionInfo()}
-		r.full = r.url == resource.ClusterType || r.url == resource.ListenerType
+		r.full = r.url == resource.ClusterType || r.url == resource.ListenerType || r.url == resource.ScopedRouteType
 		for _, packed := range m.GetResources() {
 			name, err := nameOf(packed)
 			if err != nil {
