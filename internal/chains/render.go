@@ -268,7 +268,7 @@ func (f *Fleet) network(l Listener, s Setting) object {
 	}
 	fields := object{"stat_prefix": l.Name, "http_filters": f.httpFilters(l)}
 	if l.Scoped != "" {
-		fields["scoped_routes"] = f.scoped(l)
+		fields["scoped_routes"] = f.scoped(l, s)
 	} else if l.RDS != "" {
 		fields["rds"] = object{"route_config_name": l.RDS, "config_source": ads()}
 	} else {

@@ -119,7 +119,7 @@ func (f *Fleet) asked() map[string]string {
 }
 
 // scoped is how a listener finds its routes by scope.
-func (f *Fleet) scoped(l Listener) object {
+func (f *Fleet) scoped(l Listener, s Setting) object {
 	out := object{
 		"name": "scopes", "rds_config_source": ads(),
 		"scope_key_builder": object{"fragments": list{object{
@@ -131,9 +131,13 @@ func (f *Fleet) scoped(l Listener) object {
 		return out
 	}
 	var all list
-	for _, s := range f.Scopes {
-		all = append(all, s.render())
+	for _, scope := range f.Scopes {
+		one, r := scope.render(), f.routesNamed(scope.Routes)
+		delete(one, "route_configuration_name")
+		one["route_configuration"] = f.routes(r.Name, r.Route, s)
+		all = append(all, one)
 	}
+	delete(out, "rds_config_source")
 	out["scoped_route_configurations_list"] = object{"scoped_route_configurations": all}
 	return out
 }

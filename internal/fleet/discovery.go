@@ -28,7 +28,7 @@ var answered = map[protoreflect.FullName]bool{
 	"envoy.extensions.filters.http.on_demand.v3.OnDemandCds":                           true, // clusters
 	"envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.OnDemand":                  true, // clusters
 	"envoy.extensions.transport_sockets.tls.cert_selectors.on_demand_secret.v3.Config": true, // secrets
-	hcm + "ScopedRoutes": true, // routes: see routesOf
+	hcm + "ScopedRoutes": true, // routes, by the scopes
 }
 
 // instead says what to write for what is not answered.

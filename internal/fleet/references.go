@@ -71,7 +71,7 @@ type ref struct {
 // refsOf lists the names that one message refers to.
 func refsOf(m proto.Message) []ref {
 	r := m.ProtoReflect()
-	out := append(clusterRefs(r), routesOf(m)...)
+	out := clusterRefs(r)
 	if a, ok := asking[r.Descriptor().FullName()]; ok && isADS(sourceOf(r, a.by.source)) {
 		out = append(out, ref{a.kind, a.by.nameIn(m), []any{string(a.by.name)}})
 	}
@@ -88,24 +88,6 @@ func (by askedBy) nameIn(m proto.Message) string {
 	}
 	r := m.ProtoReflect()
 	return r.Get(r.Descriptor().Fields().ByName(by.name)).String()
-}
-
-// routesOf are the routes that scopes refer to: those written out in a listener go where
-// that says, those that come by themselves always to this server.
-func routesOf(m proto.Message) []ref {
-	scopes, _ := m.(*hcmv3.ScopedRoutes)
-	if !isADS(scopes.GetRdsConfigSource()) {
-		return nil
-	}
-	var out []ref
-	for i, s := range scopes.GetScopedRouteConfigurationsList().GetScopedRouteConfigurations() {
-		if name := s.GetRouteConfigurationName(); name != "" {
-			out = append(out, ref{routeKind, name, []any{
-				"scoped_route_configurations_list", "scoped_route_configurations", i, "route_configuration_name",
-			}})
-		}
-	}
-	return out
 }
 
 // sourceOf is where a field says that a resource comes from, or nil.

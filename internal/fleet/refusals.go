@@ -40,6 +40,7 @@ func (p *parser) refuse(m proto.Message, n *yaml.Node) {
 	case *hcmv3.HttpConnectionManager:
 		p.httpFilters(m.GetHttpFilters(), n)
 		p.upgrades(m, n)
+		p.scopes(m, n)
 		p.detection(m, n)
 	case *hcmv3.HttpConnectionManager_InternalAddressConfig:
 		p.cidrs(n, "cidr_ranges", m.GetCidrRanges())

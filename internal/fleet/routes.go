@@ -59,6 +59,18 @@ func (p *parser) detection(m *hcmv3.HttpConnectionManager, n *yaml.Node) {
 	}
 }
 
+// scopes reports scopes in a listener that name their routes: there Envoy takes them only
+// written out.
+func (p *parser) scopes(m *hcmv3.HttpConnectionManager, n *yaml.Node) {
+	list := m.GetScopedRoutes().GetScopedRouteConfigurationsList().GetScopedRouteConfigurations()
+	for i, scope := range list {
+		if scope.GetRouteConfigurationName() != "" {
+			p.add(lineOf(n, "scoped_routes", "scoped_route_configurations_list", "scoped_route_configurations", i),
+				"scope %q: in a listener a scope has its routes in route_configuration: write them out, or list the scope under scoped_routes", scope.GetName())
+		}
+	}
+}
+
 // upgrades reports a protocol that a connection manager has two rules for.
 func (p *parser) upgrades(m *hcmv3.HttpConnectionManager, n *yaml.Node) {
 	seen := map[string]bool{}

@@ -229,6 +229,9 @@ func (e *Envoy) routesFor(hcm *hcmv3.HttpConnectionManager, headers map[string]s
 	extractor := scoped.GetScopeKeyBuilder().GetFragments()[0].GetHeaderValueExtractor()
 	for _, scope := range e.scopesOf(scoped) {
 		if scope.GetKey().GetFragments()[0].GetStringKey() == headers[extractor.GetName()] {
+			if scope.GetRouteConfiguration() != nil {
+				return scope.GetRouteConfiguration()
+			}
 			return e.discoveredRoutes(scope.GetRouteConfigurationName(), scoped.GetRdsConfigSource())
 		}
 	}

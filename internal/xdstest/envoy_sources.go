@@ -1,6 +1,7 @@
 package xdstest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,7 +62,9 @@ func sourcesIn(m proto.Message) (keys []sourceKey, err error) {
 		case *hcmv3.ScopedRoutes:
 			add(resource.ScopedRouteType, wildcard, m.GetScopedRds().GetScopedRdsConfigSource())
 			for _, scope := range m.GetScopedRouteConfigurationsList().GetScopedRouteConfigurations() {
-				add(resource.RouteType, scope.GetRouteConfigurationName(), m.GetRdsConfigSource())
+				if scope.GetRouteConfigurationName() != "" {
+					err = errors.New("fetching routes via RDS is not supported with inline scoped routes")
+				}
 			}
 		case *hcmv3.HttpFilter:
 			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource())
