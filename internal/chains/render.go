@@ -267,11 +267,12 @@ func (f *Fleet) network(l Listener, s Setting) object {
 		return typed("envoy.filters.network.tcp_proxy", "filters.network.tcp_proxy.v3.TcpProxy", object{"stat_prefix": l.Name, "cluster": l.To})
 	}
 	fields := object{"stat_prefix": l.Name, "http_filters": f.httpFilters(l)}
-	if l.Scoped != "" {
+	switch {
+	case l.Scoped != "":
 		fields["scoped_routes"] = f.scoped(l, s)
-	} else if l.RDS != "" {
+	case l.RDS != "":
 		fields["rds"] = object{"route_config_name": l.RDS, "config_source": ads()}
-	} else {
+	default:
 		fields["route_config"] = f.routes("own", l.Route, s)
 	}
 	switch l.Kind { //nolint:exhaustive // the others are of any

@@ -195,7 +195,7 @@ func (e *Envoy) takeHosts(r *response) error {
 			}
 			s.hosts.known[one.name], s.hosted = m, true
 		}
-		if err := s.hosts.distinct(); err != nil {
+		if err := s.distinct(); err != nil {
 			return err
 		}
 	}
