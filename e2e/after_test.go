@@ -56,8 +56,7 @@ func TestTrapsAfterTheLastStage(t *testing.T) {
 	for _, policy := range []string{"", "FAIL_OPEN", "FAIL_RELOAD"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.begins(w.fleetYAML(fleetOptions{Rollout: noStages, Policy: policy}), gate(t, 1))
+			w := begun(t, fleetOptions{Rollout: noStages, Policy: policy}, gate(t, 1))
 			p := w.proxies(1)[0]
 			save(t, w.module, assemble(t, "traps"))
 			w.happened(api.EventServing, 2)
@@ -109,8 +108,7 @@ func TestFirstRevisionThatOnlyTraps(t *testing.T) {
 	for _, policy := range []string{"FAIL_CLOSED", "FAIL_RELOAD"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.begins(w.fleetYAML(fleetOptions{Rollout: noStages, Policy: policy}), assemble(t, "traps"))
+			w := begun(t, fleetOptions{Rollout: noStages, Policy: policy}, assemble(t, "traps"))
 			p := w.startProxy("edge-0")
 			p.serves(w.servingRevision(1))
 			p.settlesDown()
@@ -143,8 +141,7 @@ func TestFirstRevisionThatOnlyTraps(t *testing.T) {
 // first revision stays, and is degraded for as long as the proxy runs.
 func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.begins(w.fleetYAML(fleetOptions{Rollout: noStages, Policy: "FAIL_OPEN"}), assemble(t, "traps"))
+	w := begun(t, fleetOptions{Rollout: noStages, Policy: "FAIL_OPEN"}, assemble(t, "traps"))
 	p := w.startProxy("edge-0")
 	p.serves(w.servingRevision(1))
 	p.settlesDown()
@@ -163,8 +160,7 @@ func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 // later, fails its checks, which are asked on: it is taken back.
 func TestFilterThatWearsOut(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.begins(w.fleetYAML(fleetOptions{Rollout: noStages, Checks: checks}), gate(t, 1))
+	w := begun(t, fleetOptions{Rollout: noStages, Checks: checks}, gate(t, 1))
 	p := w.proxies(1)[0]
 	save(t, w.module, assemble(t, "wears_out"))
 	w.happened(api.EventServing, 2)

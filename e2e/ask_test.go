@@ -86,6 +86,19 @@ func (p *proxy) stat(name string) int {
 	return sum
 }
 
+// rejections are how often a proxy refused the filter.
+func (p *proxy) rejections() int {
+	p.w.t.Helper()
+	return p.stat("extension_config_discovery.http_filter.gate.config_fail$")
+}
+
+// updates are how many responses a proxy has applied.
+func (p *proxy) updates() int {
+	p.w.t.Helper()
+	return p.stat("^cluster_manager.cds.update_success$") + p.stat("^listener_manager.lds.update_success$") +
+		p.stat("extension_config_discovery.http_filter.gate.config_reload$")
+}
+
 // serves waits until the server says that the proxy serves a revision.
 func (p *proxy) serves(id string) {
 	p.w.t.Helper()

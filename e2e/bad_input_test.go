@@ -55,6 +55,23 @@ func badInputs(t *testing.T) []badInput {
 	}
 }
 
+// says is what the status says of it.
+func (b badInput) says() string { return strings.ReplaceAll(b.want[len(b.want)-1], `\"`, `"`) }
+
+// withEachBadInput runs a test for each, in a world with a good fleet and module on disk.
+func withEachBadInput(t *testing.T, test func(t *testing.T, w *world, bad badInput)) {
+	t.Helper()
+	for _, bad := range badInputs(t) {
+		t.Run(bad.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			write(t, w.fleet, w.fleetYAML(fleetOptions{}))
+			write(t, w.module, gate(t, 1))
+			test(t, w, bad)
+		})
+	}
+}
+
 // Whatever is saved, the proxies go on with the last good revision, the error is
 // clear, logged once and in the status, and the next good save heals it.
 func TestBadInputLater(t *testing.T) {
@@ -66,7 +83,7 @@ func TestBadInputLater(t *testing.T) {
 		t.Run(bad.name, func(t *testing.T) {
 			before := w.logged(bad.want...)
 			bad.do(t, w)
-			w.problem(strings.ReplaceAll(bad.want[len(bad.want)-1], `\"`, `"`))
+			w.problem(bad.says())
 			lines := func() int { return w.logged(append(bad.want, `"level":"ERROR"`, "still_runs", "revision")...) - before }
 			w.eventually("it is logged", func() error { // a moment after the status has it
 				if lines() == 0 {
@@ -93,50 +110,41 @@ func TestBadInputLater(t *testing.T) {
 // heals no proxy lets anything through, the right token included.
 func TestBadInputAtFirstStart(t *testing.T) {
 	t.Parallel()
-	for _, bad := range badInputs(t) {
-		t.Run(bad.name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			write(t, w.fleet, w.fleetYAML(fleetOptions{}))
-			write(t, w.module, gate(t, 0))
-			bad.do(t, w)
-			w.startServer()
-			p := w.startProxy("edge-0")
-			w.eventually("the proxy is connected", func() error { _, err := p.statusOf(); return err })
-			w.problem(strings.ReplaceAll(bad.want[len(bad.want)-1], `\"`, `"`))
-			if a, err := p.ask("token", "32323"); err == nil {
-				t.Errorf("the proxy answers: %+v", a)
-			}
-			save(t, w.fleet, w.fleetYAML(fleetOptions{}))
-			save(t, w.module, gate(t, 1))
-			p.runs("x-build", build(1))
-			p.guards()
-		})
-	}
+	withEachBadInput(t, func(t *testing.T, w *world, bad badInput) {
+		bad.do(t, w)
+		w.startServer()
+		p := w.startProxy("edge-0")
+		w.eventually("the proxy is connected", func() error { _, err := p.statusOf(); return err })
+		w.problem(bad.says())
+		if a, err := p.ask("token", "32323"); err == nil {
+			t.Errorf("the proxy answers: %+v", a)
+		}
+		save(t, w.fleet, w.fleetYAML(fleetOptions{}))
+		save(t, w.module, gate(t, 2))
+		p.runs("x-build", build(2))
+		p.guards()
+	})
 }
 
 // A restarted server serves the last good revision, whatever is on disk.
 func TestBadInputAtRestart(t *testing.T) {
 	t.Parallel()
-	for _, bad := range badInputs(t) {
-		t.Run(bad.name, func(t *testing.T) {
-			t.Parallel()
-			w := started(t, gate(t, 1))
-			first := w.proxies(1)[0]
-			id := w.servingRevision(1)
-			bad.do(t, w)
-			w.endServer(9)
-			w.startServer()
-			w.problem(strings.ReplaceAll(bad.want[len(bad.want)-1], `\"`, `"`))
-			second := w.startProxy("new") // has nothing, and gets all of it
-			second.serves(id)
-			first.serves(id)
-			second.guards()
-			first.guards()
-			save(t, w.fleet, w.fleetYAML(fleetOptions{}))
-			save(t, w.module, gate(t, 2))
-			first.runs("x-build", build(2))
-			second.runs("x-build", build(2))
-		})
-	}
+	withEachBadInput(t, func(t *testing.T, w *world, bad badInput) {
+		w.startServer()
+		first := w.proxies(1)[0]
+		id := w.servingRevision(1)
+		bad.do(t, w)
+		w.endServer(9)
+		w.startServer()
+		w.problem(bad.says())
+		second := w.startProxy("new") // has nothing, and gets all of it
+		second.serves(id)
+		first.serves(id)
+		second.guards()
+		first.guards()
+		save(t, w.fleet, w.fleetYAML(fleetOptions{}))
+		save(t, w.module, gate(t, 2))
+		first.runs("x-build", build(2))
+		second.runs("x-build", build(2))
+	})
 }

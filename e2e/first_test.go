@@ -57,7 +57,7 @@ func (p *proxy) isIn(state api.ProxyState) {
 // every request, those on connections that are kept alive too, and has no listener then. So
 // it is after a restart of the server, and the next revision opens it when it is good.
 func TestRejectedFirstRevisionIsClosed(t *testing.T) {
-	worlds(t, func(t *testing.T, w *world) {
+	inTurn(t, func(t *testing.T, w *world) {
 		w.NoPreflight = true
 		o := fleetOptions{NoShadow: true, Checks: checks}
 		w.begins(w.fleetYAML(o), allowsAll(t))

@@ -37,6 +37,13 @@ func (w *world) kindsYAML(scopes []string, settings string, deny bool) []byte {
 	}
 	const ads = "config_source: {ads: {}, resource_api_version: V3}"
 	const rbac = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
+	scoped := rig.Listener("scoped", "127.0.0.1:"+w.kinds[1], `
+                scoped_routes:
+                  name: scopes
+                  scope_key_builder: {fragments: [{header_value_extractor: {name: x-scope, element_separator: ",", index: 0}}]}
+                  rds_config_source: {ads: {}, resource_api_version: V3}
+                  scoped_rds: {scoped_rds_config_source: {ads: {}, resource_api_version: V3}}`, `
+                  - {name: rules, config_discovery: {`+ads+`, type_urls: [`+rbac+`]}}`)
 	return w.fleetYAML(fleetOptions{Checks: checks, Rollout: straight, Extra: fmt.Sprintf(`
     - name: connections
       address: {socket_address: {address: 127.0.0.1, port_value: %[1]s}}
@@ -46,24 +53,7 @@ func (w *world) kindsYAML(scopes []string, settings string, deny bool) []byte {
         - filters:
             - {name: who, config_discovery: {%[3]s, type_urls: [type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC]}}
             - name: tcp
-              typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: echo}
-    - name: scoped
-      address: {socket_address: {address: 127.0.0.1, port_value: %[2]s}}
-      filter_chains:
-        - filters:
-            - name: hcm
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: scoped
-                scoped_routes:
-                  name: scopes
-                  scope_key_builder: {fragments: [{header_value_extractor: {name: x-scope, element_separator: ",", index: 0}}]}
-                  rds_config_source: {ads: {}, resource_api_version: V3}
-                  scoped_rds: {scoped_rds_config_source: {ads: {}, resource_api_version: V3}}
-                http_filters:
-                  - {name: rules, config_discovery: {%[3]s, type_urls: [%[7]s]}}
-                  - name: router
-                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+              typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: echo}%[2]s
   clusters:
     - name: echo
       type: STATIC
@@ -92,13 +82,13 @@ func (w *world) kindsYAML(scopes []string, settings string, deny bool) []byte {
       typed_config:
         "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation
         mutations: {response_mutations: [{append: {header: {key: x-upstream, value: %[6]s}}}]}
-  scoped_routes:%[8]s`, w.kinds[0], w.kinds[1], ads, host, port, map[bool]string{true: "DENY", false: "ALLOW"}[deny], rbac, more.String())})
+  scoped_routes:%[8]s`, w.kinds[0], scoped, ads, host, port, map[bool]string{true: "DENY", false: "ALLOW"}[deny], rbac, more.String())})
 }
 
 // Whatever a proxy asks for, it is given: also by those services that few use. None of them
 // keeps it waiting when it starts.
 func TestKindsOfResources(t *testing.T) {
-	worlds(t, func(t *testing.T, w *world) {
+	inTurn(t, func(t *testing.T, w *world) {
 		w.Bootstrap = runtimeLayer
 		w.kinds = []string{port(t), port(t)}
 		w.begins(w.kindsYAML([]string{"red"}, "", false), gate(t, 1))

@@ -19,9 +19,7 @@ func assemble(t *testing.T, name string) []byte {
 func assembled(t *testing.T, text string) []byte {
 	t.Helper()
 	module, err := rig.Assemble(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return module
 }
 
@@ -29,9 +27,7 @@ func assembled(t *testing.T, text string) []byte {
 func gate(t *testing.T, build int) []byte {
 	t.Helper()
 	module, err := rig.Gate(build)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return module
 }
 
@@ -50,9 +46,7 @@ func goFilter(t *testing.T, name string, flags ...string) []byte {
 		return os.ReadFile(out)
 	}))
 	module, err := once.(func() ([]byte, error))()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return module
 }
 
@@ -68,34 +62,33 @@ func brokenPrimeauth(t *testing.T, how string) []byte {
 	return goFilter(t, "broken-"+how, "-tags", "broken", "-ldflags=-s -w -X main.broken="+how)
 }
 
-func read(t *testing.T, path string) []byte {
+func must(t *testing.T, err error) {
 	t.Helper()
-	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	must(t, err)
 	return data
 }
 
 // save renames a file into place, as a build does.
 func save(t *testing.T, path string, data []byte) {
 	t.Helper()
-	if err := rig.Save(path, data); err != nil {
-		t.Fatal(err)
-	}
+	must(t, rig.Save(path, data))
 }
 
 // write writes a file in place.
 func write(t *testing.T, path string, data []byte) {
 	t.Helper()
-	if err := os.WriteFile(path, data, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(path, data, 0o644))
 }
 
 func mkdir(t *testing.T, path string) {
 	t.Helper()
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.MkdirAll(path, 0o755))
 }

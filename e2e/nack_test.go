@@ -9,17 +9,10 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
-// rejections are how often a proxy refused the filter.
-func (p *proxy) rejections() int {
-	p.w.t.Helper()
-	return p.stat("extension_config_discovery.http_filter.gate.config_fail$")
-}
-
 // A module that the proxies refuse is withdrawn: they are put back on the last
 // good one, it is logged once with what still runs, shown in the status, and not
 // sent again, whatever reconnects.
 func TestRefusedModule(t *testing.T) {
-	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
 		w.NoPreflight = true
 		w.begins(w.fleetYAML(fleetOptions{}), gate(t, 1))

@@ -35,9 +35,9 @@ func (w *world) clustersYAML(timeout, authorities string) []byte {
 // had; with that one mended both arrive, though the other's version was in what was
 // refused.
 func TestOneOfTwoRefused(t *testing.T) {
-	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
-		w.begins(w.clustersYAML("1s", fmt.Sprintf("inline_string: %q", rootPEM())), gate(t, 1))
+		root, _ := certificate(t, 0)
+		w.begins(w.clustersYAML("1s", fmt.Sprintf("inline_string: %q", root)), gate(t, 1))
 		p := w.proxies(1)[0]
 		good := w.servingRevision(1)
 		l := w.startLoad([]*proxy{p}, 2, "x-build")
@@ -46,7 +46,7 @@ func TestOneOfTwoRefused(t *testing.T) {
 		p.is("it is rejected", func(s api.Proxy) bool { return s.LastNACK != nil && s.Served.ID == good && s.State == api.ProxyServing })
 		mustEqual(t, "lines that say so", w.logged(`"msg":"rejected`, "with-tls", "still_runs"), 1)
 
-		write(t, w.fleet, w.clustersYAML("2s", fmt.Sprintf("inline_string: %q", rootPEM())))
+		write(t, w.fleet, w.clustersYAML("2s", fmt.Sprintf("inline_string: %q", root)))
 		p.serves(w.revisionAfter(3))
 		text, err := w.get("http://" + p.admin + "/config_dump?resource=dynamic_active_clusters")
 		if err != nil || strings.Count(text, `"connect_timeout": "2s"`) != 2 {

@@ -14,7 +14,6 @@ const reloads, configurations, reloadsOfGo = 20, 10, 6
 // is closed, each gets the new build and then no older one, the listener is left
 // alone, and old VMs go away.
 func TestReload(t *testing.T) {
-	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
 		w.begins(w.fleetYAML(fleetOptions{}), gate(t, 0))
 		proxies := w.proxies(3)
@@ -38,9 +37,7 @@ func TestReload(t *testing.T) {
 // The same with the Go module, whose compile takes a proxy's main thread for
 // seconds, rebuilt by the Go compiler.
 func TestReloadGo(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.begins(w.fleetYAML(fleetOptions{Config: `{response_header: x-build}`}), primeauth(t, "B"))
+	w := begun(t, fleetOptions{Config: `{response_header: x-build}`}, primeauth(t, "B"))
 	p := w.proxies(1)[0]
 	l := w.startLoad([]*proxy{p}, 4, "none") // the builds take turns
 	for n := range reloadsOfGo {
@@ -71,9 +68,7 @@ func (p *proxy) leftAlone() {
 // what a new module costs a proxy it takes a small part. (It makes VMs, in the
 // shadow listener, of code that is compiled.)
 func TestConfigurationChange(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.begins(w.fleetYAML(fleetOptions{Config: `{header: token}`}), primeauth(t, "A"))
+	w := begun(t, fleetOptions{Config: `{header: token}`}, primeauth(t, "A"))
 	p := w.proxies(1)[0]
 	l := w.startLoad([]*proxy{p}, 2, "none")
 	change := func(n int) {

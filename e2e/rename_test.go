@@ -77,7 +77,7 @@ func answerAt(address string) (listener string, err error) {
 // has to close a socket, those that wait in it do, and for two that change places what
 // comes in the moment that both are gone.
 func TestListenersRenamed(t *testing.T) {
-	worlds(t, func(t *testing.T, w *world) {
+	inTurn(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		a, b := freeAddress(t), freeAddress(t)
 		everywhere := "0.0.0.0:" + a[strings.Index(a, ":")+1:]

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"encoding/pem"
 	"fmt"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -11,7 +9,6 @@ import (
 // A cluster that is replaced by one of another name, with the route to it, under
 // load: what refers moves before what it referred to goes.
 func TestClusterReplaced(t *testing.T) {
-	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
 		w.begins(w.resourcesYAML("echo-0", 0), gate(t, 1))
 		p := w.proxies(1)[0]
@@ -51,6 +48,7 @@ func (w *world) revisionAfter(number int) (id string) {
 // resourcesYAML is a fleet whose route, cluster, endpoints and secret each come
 // by a discovery service of their own. With n its cluster changes, too.
 func (w *world) resourcesYAML(cluster string, n int) []byte {
+	root, _ := certificate(w.t, 0)
 	host, port := w.service()
 	return w.fleetYAML(fleetOptions{
 		Tail: `
@@ -80,13 +78,12 @@ func (w *world) resourcesYAML(cluster string, n int) []byte {
   secrets:
     - name: roots
       validation_context: {trusted_ca: {inline_string: %[5]q}}
-`, cluster, host, port, n, rootPEM())})
+`, cluster, host, port, n, root)})
 }
 
 // A cluster that changes while its endpoints do not: Envoy makes a new cluster
 // of it and must get the endpoints again.
 func TestEndpointsAfterClusterChange(t *testing.T) {
-	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
 		w.begins(w.resourcesYAML("echo", 0), gate(t, 1))
 		p := w.proxies(1)[0]
@@ -106,11 +103,4 @@ func TestEndpointsAfterClusterChange(t *testing.T) {
 		mustEqual(t, "fetches of endpoints that timed out", p.stat("init_fetch_timeout$"), 0)
 		l.end()
 	})
-}
-
-// rootPEM is a certificate that Envoy takes for an authority's.
-func rootPEM() string {
-	server := httptest.NewTLSServer(nil)
-	defer server.Close()
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }

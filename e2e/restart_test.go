@@ -10,17 +10,9 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 )
 
-// updates are how many responses a proxy has applied.
-func (p *proxy) updates() int {
-	p.w.t.Helper()
-	return p.stat("^cluster_manager.cds.update_success$") + p.stat("^listener_manager.lds.update_success$") +
-		p.stat("extension_config_discovery.http_filter.gate.config_reload$")
-}
-
 // The server is killed and comes back: the proxies go on all the while, and are
 // sent nothing of what they have.
 func TestServerKilled(t *testing.T) {
-	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
 		w.begins(w.fleetYAML(fleetOptions{}), gate(t, 1))
 		proxies := w.proxies(2)

@@ -9,7 +9,6 @@ import (
 // Faults of a Go module, which an Envoy compiles for seconds, are found as those of
 // the small ones are.
 func TestBrokenGoFilterStopsInTheShadow(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	w.NoPreflight = true
 	write(t, w.fleet, w.fleetYAML(fleetOptions{

@@ -12,7 +12,6 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
-	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 const (
@@ -60,6 +59,19 @@ func (w *world) rejection(already int) api.Rejection {
 	return last
 }
 
+// rejects saves a module and waits until it is rejected, as some were already, and all proxies
+// serve the good revision; wrong are the answers that users had meanwhile.
+func (w *world) rejects(module []byte, already int, proxies []*proxy, good string) (r api.Rejection, wrong []string) {
+	w.t.Helper()
+	stop := users(proxies)
+	save(w.t, w.module, module)
+	r = w.rejection(already)
+	for _, p := range proxies {
+		p.serves(good)
+	}
+	return r, stop()
+}
+
 func (w *world) onlyFleet() (api.Fleet, error) {
 	s, err := w.status()
 	if err != nil || len(s.Fleets) != 1 {
@@ -99,76 +111,6 @@ func TestStagedRollout(t *testing.T) {
 	}
 }
 
-// A fault is the small filter with something wrong.
-type fault struct {
-	name    string
-	request string    // WebAssembly text, in place of the first lines of on_request_headers
-	start   string    // the same for on_configure, whose parameters are the context and the configuration's size
-	context string    // the same for on_context_create, whose parameters are the context and its root
-	more    string    // functions beside it
-	swap    [2]string // anything else: what of the text, and what instead
-}
-
-// faults are those that Envoy acknowledges, and that the checks can tell. None of
-// them keeps a worker busy: that is preflight's to stop.
-var faults = []fault{
-	{name: "traps", request: "unreachable"},
-	{name: "traps once in ten", request: `
-		(i32.store (i32.const 200) (i32.add (i32.load (i32.const 200)) (i32.const 1)))
-		(if (i32.eqz (i32.rem_u (i32.load (i32.const 200)) (i32.const 10))) (then unreachable))`},
-	{name: "forbids all", request: "(return (call $deny))"},
-	{name: "allows all", request: "(return (i32.const 0))"},
-	{name: "never ends", request: "(return (i32.const 1))"},
-	{name: "slow by 2 s", request: `
-		(i32.store (i32.const 204) (local.get 0))
-		(return (i32.const 1))`, start: "(drop (call $tick (i32.const 2000)))", more: `
-  (func (export "proxy_on_tick") (param i32)
-    (if (i32.eqz (i32.load (i32.const 204))) (then (return)))
-    (drop (call $context (i32.load (i32.const 204))))
-    (i32.store (i32.const 204) (i32.const 0))
-    (drop (call $continue (i32.const 0))))`},
-	{name: "starts on the main thread only", start: `
-		(if (i32.eqz (call $shared_get (i32.const 210) (i32.const 1) (i32.const 220) (i32.const 224) (i32.const 228)))
-		  (then (return (i32.const 0))))
-		(drop (call $shared_set (i32.const 210) (i32.const 1) (i32.const 210) (i32.const 1) (i32.const 0)))`},
-}
-
-// imports are those that faults need.
-//
-//nolint:dupword // i32 i32 are two parameters
-const imports = `
-  (import "env" "proxy_set_tick_period_milliseconds" (func $tick (param i32) (result i32)))
-  (import "env" "proxy_set_effective_context" (func $context (param i32) (result i32)))
-  (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
-  (import "env" "proxy_get_shared_data" (func $shared_get (param i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_set_shared_data" (func $shared_set (param i32 i32 i32 i32 i32) (result i32)))
-`
-
-// module assembles it.
-func (f fault) module(t *testing.T) []byte {
-	t.Helper()
-	text := rig.GateText
-	changes := []struct{ at, with string }{
-		{"  (memory (export", imports + "  (memory (export"},
-		{"  (func (export \"proxy_abi_version", f.more + "\n  (func (export \"proxy_abi_version"},
-		{";; token → pointer at 8, size at 12", f.request},
-		{`(func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 1))`,
-			`(func (export "proxy_on_configure") (param i32 i32) (result i32) ` + f.start + ` (i32.const 1))`},
-		{`(func (export "proxy_on_context_create") (param i32 i32))`,
-			`(func (export "proxy_on_context_create") (param i32 i32) ` + f.context + `)`},
-	}
-	if f.swap[0] != "" {
-		changes = append(changes, struct{ at, with string }{f.swap[0], f.swap[1]})
-	}
-	for _, change := range changes {
-		if strings.Count(text, change.at) != 1 {
-			t.Fatalf("gate.wat has no place for a fault at %q", change.at)
-		}
-		text = strings.Replace(text, change.at, change.with, 1)
-	}
-	return assembled(t, text)
-}
-
 // What loads and then misbehaves is found in the shadow listener of one proxy: no
 // user's request is answered by it, on that proxy neither.
 func TestBrokenFilterStopsInTheShadow(t *testing.T) {
@@ -184,22 +126,15 @@ func TestBrokenFilterStopsInTheShadow(t *testing.T) {
 func stopsInTheShadow(t *testing.T, policy string) {
 	w, proxies := stagedWorld(t, 5, func(w *world, o *fleetOptions) { w.NoPreflight, o.Policy = true, policy })
 	good := w.servingRevision(len(proxies))
-	rejected := 0
-	for _, f := range faults {
+	for i, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
-			stop := users(proxies)
 			saved := time.Now()
-			save(t, w.module, f.module(t))
-			r := w.rejection(rejected)
-			rejected++
+			r, wrong := w.rejects(f.module(t), i, proxies, good)
 			t.Logf("rejected %d ms after the save: %s", r.At.Sub(saved).Milliseconds(), r.Reason)
 			if !strings.Contains(r.Reason, "in its shadow listener") {
 				t.Errorf("it was rejected because %s", r.Reason)
 			}
-			for _, p := range proxies {
-				p.serves(good)
-			}
-			if wrong := stop(); len(wrong) > 0 {
+			if len(wrong) > 0 {
 				t.Errorf("%d wrong answers, the first: %s", len(wrong), wrong[0])
 			}
 		})
@@ -210,7 +145,7 @@ func stopsInTheShadow(t *testing.T, policy string) {
 	for _, p := range proxies {
 		p.serves(good)
 	}
-	if f, err := w.onlyFleet(); err != nil || f.Candidate.ID != "" || len(f.Rejected) != rejected {
+	if f, err := w.onlyFleet(); err != nil || f.Candidate.ID != "" || len(f.Rejected) != len(faults) {
 		t.Errorf("after a restart: %+v, %v", f, err)
 	}
 }
@@ -219,7 +154,7 @@ func stopsInTheShadow(t *testing.T, policy string) {
 // loops would take a worker with it for ever.
 func TestPreflightRefuses(t *testing.T) {
 	t.Parallel()
-	w, proxies := stagedWorld(t, 5)
+	w, proxies := stagedWorld(t, 5, func(w *world, _ *fleetOptions) { w.Flags = []string{"--preflight-call", "100ms"} })
 	good := w.servingRevision(len(proxies))
 	for _, c := range []struct {
 		f    fault
@@ -307,17 +242,10 @@ func TestBrokenFilterWithoutShadow(t *testing.T) {
 	t.Parallel()
 	w, proxies := stagedWorld(t, 5, func(w *world, o *fleetOptions) { w.NoPreflight, o.NoShadow = true, true })
 	good := w.servingRevision(len(proxies))
-	rejected := 0
-	for _, f := range faults {
+	for i, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
-			stop := users(proxies)
-			save(t, w.module, f.module(t))
-			r := w.rejection(rejected)
-			rejected++
-			for _, p := range proxies {
-				p.serves(good)
-			}
-			for _, one := range stop() {
+			r, wrong := w.rejects(f.module(t), i, proxies, good)
+			for _, one := range wrong {
 				if !strings.HasPrefix(one, r.Node+": ") {
 					t.Errorf("%s was the canary, and %s", r.Node, one)
 				}
@@ -334,8 +262,7 @@ func TestBrokenFilterWithoutShadow(t *testing.T) {
 // A proxy without abstract Unix sockets has its shadow listeners on loopback.
 func TestShadowOnLoopback(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.begins(w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}), gate(t, 1))
+	w := begun(t, fleetOptions{Rollout: staged, Checks: checks}, gate(t, 1))
 	shadow := freeAddress(t)
 	p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.Shadow = shadow })
 	p.serves(w.servingRevision(1))
@@ -350,8 +277,7 @@ func TestShadowOnLoopback(t *testing.T) {
 // status says what is missing.
 func TestProxyWithoutEvidence(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.begins(w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}), gate(t, 1))
+	w := begun(t, fleetOptions{Rollout: staged, Checks: checks}, gate(t, 1))
 	p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.NoEvidence = true })
 	p.serves(w.servingRevision(1))
 	s, err := p.statusOf()

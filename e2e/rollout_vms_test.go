@@ -29,6 +29,13 @@ func (w *world) awaiting(proxies []*proxy) (canary *proxy, rest []*proxy) {
 	return canary, rest
 }
 
+// canaryOf saves a build and waits until the canary has baked it.
+func (w *world) canaryOf(build int, proxies []*proxy) (canary *proxy, rest []*proxy) {
+	w.t.Helper()
+	save(w.t, w.module, gate(w.t, build))
+	return w.awaiting(proxies)
+}
+
 func (p *proxy) vmsBecome(want int) {
 	p.w.t.Helper()
 	p.w.eventually(fmt.Sprintf("%s has %d VMs", p.Node, want), func() error {
@@ -50,8 +57,7 @@ func TestVMsOfARollout(t *testing.T) {
 		p.vmsBecome(vmsOfOne)
 		created[p] = p.loaded().vms
 	}
-	save(t, w.module, gate(t, 2))
-	canary, rest := w.awaiting(proxies)
+	canary, rest := w.canaryOf(2, proxies)
 	canary.vmsBecome(2 * vmsOfOne)
 	for _, p := range rest {
 		p.vmsBecome(vmsOfOne)

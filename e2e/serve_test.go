@@ -14,8 +14,15 @@ func variants(t *testing.T, test func(t *testing.T, sotw bool)) {
 	}
 }
 
-// worlds runs a test in a world of the one and, beside it, in one of the other.
+// worlds runs a test in a world of the one and, beside it and other tests, in one of the
+// other.
 func worlds(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Parallel()
+	inTurn(t, test)
+}
+
+// inTurn does the same, beside no other test, for one that holds an answer against the clock.
+func inTurn(t *testing.T, test func(t *testing.T, w *world)) {
 	variants(t, func(t *testing.T, sotw bool) {
 		w := newWorld(t)
 		w.Variant = sotw
@@ -25,9 +32,7 @@ func worlds(t *testing.T, test func(t *testing.T, w *world)) {
 
 // The two lines of the article, with the real filter, on three proxies.
 func TestPrimeauth(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.begins(w.fleetYAML(fleetOptions{Config: `{header: token, remove_header: true, allow_paths: [/healthz]}`}), primeauth(t, "A"))
+	w := begun(t, fleetOptions{Config: `{header: token, remove_header: true, allow_paths: [/healthz]}`}, primeauth(t, "A"))
 	for _, p := range w.proxies(3) {
 		p.guards()
 		// What the shadow listener proved the real one took over: nothing was made twice.

@@ -27,7 +27,6 @@ func (w *world) awaitsService(n int) {
 // restart of the server, also with a proxy that comes
 // meanwhile, and is served when it is there.
 func TestLateService(t *testing.T) {
-	t.Parallel()
 	for _, shadow := range []bool{true, false} {
 		t.Run(map[bool]string{true: "proven in the shadow", false: "told by the counters"}[shadow], func(t *testing.T) {
 			t.Parallel()

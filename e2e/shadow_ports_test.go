@@ -10,7 +10,6 @@ import (
 // Where shadow listeners have ports, each listener that comes or goes moves those of the
 // others: they are asked where they are.
 func TestShadowPortsMove(t *testing.T) {
-	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		at := map[string]string{"a": freeAddress(t), "m": freeAddress(t), "z": freeAddress(t)}

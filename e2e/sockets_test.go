@@ -25,7 +25,6 @@ func (w *world) socketYAML(fields string) []byte {
 // A listener that is to have other sockets at the addresses that it has gets them, though
 // Envoy acknowledges some of these changes without doing anything, and refuses others.
 func TestSocketsOfAListener(t *testing.T) {
-	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		address, path := freeAddress(t), filepath.Join(w.dir, "s")
@@ -83,7 +82,7 @@ func (w *world) clientsYAML(ingress, place string) []byte {
 // A listener that becomes one for gRPC clients is closed, though an Envoy ignores what it
 // becomes; and one for clients is opened when it becomes an Envoy's.
 func TestListenerBecomesTheClients(t *testing.T) {
-	worlds(t, func(t *testing.T, w *world) {
+	inTurn(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		ingress, other := freeAddress(t), freeAddress(t)
 		_, port, _ := strings.Cut(other, ":")

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"net"
 	"strings"
 	"syscall"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // occupy takes an address, as another process would: no socket of an Envoy can be
@@ -118,7 +118,9 @@ func TestRejectedForTroubleIsTriedAgain(t *testing.T) {
 	// The second listener is at an address that proxies of one host can't share.
 	second := freeAddress(t)
 	o := fleetOptions{Rollout: `{stages: [{name: all, percent: 100}]}`, Checks: checks}
-	text := strings.Replace(string(w.fleetYAML(o)), "  listeners:\n", "  listeners:\n"+plainListener("second", second), 1)
+	plain := rig.Listener("second", second, `
+                route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200}}]}]}`, "")
+	text := strings.Replace(string(w.fleetYAML(o)), "  listeners:\n", "  listeners:"+plain+"\n", 1)
 	busy := occupy(t, second)
 	save(t, w.fleet, []byte(text))
 	r := w.rejection(0)
@@ -130,23 +132,4 @@ func TestRejectedForTroubleIsTriedAgain(t *testing.T) {
 	if wrong := stop(); len(wrong) > 0 {
 		t.Errorf("%d wrong answers, the first: %s", len(wrong), wrong[0])
 	}
-}
-
-// plainListener is a listener of the fleet file without filters of ours.
-func plainListener(name, address string) string {
-	host, port, _ := net.SplitHostPort(address)
-	return fmt.Sprintf(`    - name: %s
-      address: {socket_address: {address: %s, port_value: %s}}
-      enable_reuse_port: true
-      filter_chains:
-        - filters:
-            - name: envoy.filters.network.http_connection_manager
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: %s
-                route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200}}]}]}
-                http_filters:
-                  - name: envoy.filters.http.router
-                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-`, name, host, port, name)
 }

@@ -75,7 +75,6 @@ func (w *world) oddYAML(n int) []byte {
 // unproven, with the reason, and the proxy lives: a health check to such an address would
 // make it abort.
 func TestListenersOfAnyKind(t *testing.T) {
-	t.Parallel()
 	worlds(t, func(t *testing.T, w *world) {
 		w.Bootstrap = internalListeners
 		w.odd = oddListeners(t, w)

@@ -19,19 +19,9 @@ func (w *world) vhdsYAML(hosts []string, body string, change int, second bool) [
     - {name: routes/%[1]s, domains: [%[1]s], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: %[2]s}}}]}`, host, body)
 	}
 	if second {
-		listener, route = fmt.Sprintf(`
-    - name: second
-      address: {socket_address: {address: 127.0.0.1, port_value: %s}}
-      filter_chains:
-        - filters:
-            - name: hcm
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: second
-                rds: {route_config_name: others, config_source: {ads: {}, resource_api_version: V3}}
-                http_filters:
-                  - name: router
-                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}`, w.kinds[0]), `
+		listener = rig.Listener("second", "127.0.0.1:"+w.kinds[0], `
+                rds: {route_config_name: others, config_source: {ads: {}, resource_api_version: V3}}`, "")
+		route = `
     - {name: others, vhds: {config_source: {ads: {}, resource_api_version: V3}}}`
 		more.WriteString(`
     - {name: others/d, domains: [d], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: d}}}]}`)

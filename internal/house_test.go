@@ -49,7 +49,7 @@ var rooms = map[string][]string{
 	"internal/envoy":   {"internal/rig/process"},
 	// What a StreamMetricsMessage is made of is a package of its own.
 	"internal/xdstest":     {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},
-	"internal/rig":         {"internal/api", "internal/bootstrap", "internal/envoy", "internal/rig/process"},
+	"internal/rig":         {"internal/api", "internal/bootstrap", "internal/envoy", "internal/fleet", "internal/module", "internal/rig/process", "internal/snapshot"},
 	"internal/rig/process": {},
 	"internal/chains":      {"internal/api", "internal/bootstrap", "internal/envoy", "internal/rig", "internal/rig/process", "internal/xdstest", "go.yaml.in/yaml/v3"},
 	"cmd/demo":             {"internal/api", "internal/envoy", "internal/rig/process"}, // so that it is built, and says so, before anything large is

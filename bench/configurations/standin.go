@@ -1,16 +1,11 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
-	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // standIns are files to have instead of those that a configuration names and that are
@@ -24,57 +19,23 @@ func makeStandIns(dir string) (standIns, error) {
 		dir: dir, certificate: filepath.Join(dir, "certificate.pem"), key: filepath.Join(dir, "key.pem"),
 		wasm: filepath.Join(dir, "module.wasm"), text: filepath.Join(dir, "empty.txt"),
 	}
-	certificate, key, err := selfSigned()
+	c, err := rig.NewCertificate(1)
 	if err != nil {
-		return s, fmt.Errorf("making a certificate: %w", err)
+		return s, err
 	}
-	for path, data := range map[string][]byte{s.certificate: certificate, s.key: key, s.wasm: module, s.text: []byte("\n")} {
-		if err := os.WriteFile(path, data, 0o600); err != nil {
+	for path, data := range map[string]string{s.certificate: c.Chain, s.key: c.Key, s.wasm: module, s.text: "\n"} {
+		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
 			return s, fmt.Errorf("making a stand-in: %w", err)
 		}
 	}
 	return s, nil
 }
 
-func selfSigned() (certificate, key []byte, err error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		return nil, nil, err
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return nil, nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), nil
-}
-
 // module is the smallest that Envoy starts: it has a memory, says by which ABI it is to
 // be spoken to, and gives out memory when asked.
-var module = slice(
-	"\x00asm\x01\x00\x00\x00",
-	"\x01\x09\x02\x60\x00\x00\x60\x01\x7f\x01\x7f", // types: () and (i32) i32
-	"\x03\x03\x02\x00\x01",                         // two functions, one of each
-	"\x05\x03\x01\x00\x01",                         // a memory of one page
-	"\x07\x3f\x03",
-	"\x06memory\x02\x00",
-	"\x17proxy_abi_version_0_2_0\x00\x00",
-	"\x18proxy_on_memory_allocate\x00\x01",
-	"\x0a\x09\x02\x02\x00\x0b\x04\x00\x41\x10\x0b",
-)
-
-func slice(parts ...string) []byte {
-	var out []byte
-	for _, part := range parts {
-		out = append(out, part...)
-	}
-	return out
-}
+const module = "\x00asm\x01\x00\x00\x00" +
+	"\x01\x09\x02\x60\x00\x00\x60\x01\x7f\x01\x7f" + // types: () and (i32) i32
+	"\x03\x03\x02\x00\x01" + // two functions, one of each
+	"\x05\x03\x01\x00\x01" + // a memory of one page
+	"\x07\x3f\x03" + "\x06memory\x02\x00" + "\x17proxy_abi_version_0_2_0\x00\x00" + "\x18proxy_on_memory_allocate\x00\x01" +
+	"\x0a\x09\x02\x02\x00\x0b\x04\x00\x41\x10\x0b"

@@ -8,8 +8,6 @@ import (
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	_ "github.com/waxwing-xds/waxwing/internal/extensions"
-	"github.com/waxwing-xds/waxwing/internal/fleet"
-	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -86,19 +84,15 @@ func (k kind) wasm(module []byte, n int) []byte {
 
 // build makes the nth revision of a kind.
 func build(k kind, n int, modulePath string) (*snapshot.Snapshot, error) {
-	f, err := fleet.Parse("fleet.yaml", k.fleetFile(k.nth(n), atOnce))
-	if err != nil {
-		return nil, err
-	}
-	modules := map[string]*module.Module{}
+	modules := map[string][]byte{}
 	if k.size() > 0 {
 		code, err := os.ReadFile(modulePath)
 		if err != nil {
 			return nil, err
 		}
-		modules["filter.wasm"] = module.New(k.wasm(code, n))
+		modules["filter.wasm"] = k.wasm(code, n)
 	}
-	return snapshot.Build(f, modules)
+	return rig.Snapshot("fleet.yaml", k.fleetFile(k.nth(n), atOnce), modules)
 }
 
 // routes are as many as a listener has that does something, with a place for a mark.

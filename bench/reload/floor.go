@@ -18,7 +18,6 @@ import (
 	"github.com/waxwing-xds/waxwing/bench/beside"
 	_ "github.com/waxwing-xds/waxwing/internal/extensions"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
-	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -91,11 +90,7 @@ func (b *bench) tell(c command) error {
 
 // prepare builds a state for the floor and has it take that into memory.
 func (b *bench) prepare(s state) error {
-	f, err := fleet.Parse(b.server.File("fleet.yaml"), b.fleet(s).YAML())
-	if err != nil {
-		return err
-	}
-	built, err := snapshot.Build(f, map[string]*module.Module{b.server.File("filter.wasm"): module.New(s.wasm)})
+	built, err := rig.Snapshot(b.server.File("fleet.yaml"), b.fleet(s).YAML(), map[string][]byte{b.server.File("filter.wasm"): s.wasm})
 	if err != nil {
 		return err
 	}

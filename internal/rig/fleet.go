@@ -1,6 +1,8 @@
 package rig
 
 import (
+	"cmp"
+	"fmt"
 	"strings"
 	"text/template"
 )
@@ -47,23 +49,7 @@ filters:
     listeners: [ingress]
 {{- end}}
 resources:
-  listeners:
-    - name: ingress
-      address: {socket_address: {address: 127.0.0.1, port_value: 1}}
-      filter_chains:
-        - filters:
-            - name: envoy.filters.network.http_connection_manager
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: ingress
-                {{- if .Tail}}{{.Tail}}{{else}}
-                route_config:
-                  virtual_hosts:
-                    - {name: all, domains: ["*"], routes: [{match: {prefix: /}, {{if .Service}}route: {cluster: {{.Cluster}}}{{else}}direct_response: {status: 200}{{end}}}]}
-                {{- end}}
-                http_filters:
-                  - name: envoy.filters.http.router
-                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  listeners:{{.Listener}}
   {{- if .Extra}}{{.Extra}}{{else if .Service}}
   clusters:
     - name: {{.Cluster}}
@@ -88,13 +74,37 @@ func (f Fleet) YAML() []byte {
 			*field = value
 		}
 	}
+	where := "direct_response: {status: 200}"
+	if f.Service != "" {
+		where = "route: {cluster: " + f.Cluster + "}"
+	}
+	routes := cmp.Or(f.Tail, `
+                route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, `+where+`}]}]}`)
 	host, port, _ := strings.Cut(f.Service, ":")
 	var text strings.Builder
 	if err := fleetTemplate.Execute(&text, struct {
 		Fleet
-		Host, Port string
-	}{f, host, port}); err != nil {
+		Host, Port, Listener string
+	}{f, host, port, Listener("ingress", "127.0.0.1:1", routes, "")}); err != nil {
 		panic(err) // the template and its values are here
 	}
 	return []byte(text.String())
+}
+
+// Listener is a listener of a fleet file, an HTTP connection manager. Its fields, and its
+// filters before the last, are lines of YAML that begin with a line break.
+func Listener(name, address, fields, filters string) string {
+	host, port, _ := strings.Cut(address, ":")
+	return fmt.Sprintf(`
+    - name: %[1]s
+      address: {socket_address: {address: %[2]s, port_value: %[3]s}}
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: %[1]s%[4]s
+                http_filters:%[5]s
+                  - name: envoy.filters.http.router
+                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}`, name, host, port, fields, filters)
 }

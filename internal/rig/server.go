@@ -2,13 +2,10 @@ package rig
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rig/process"
@@ -70,57 +67,4 @@ func (s *Server) Start(ctx context.Context) (err error) {
 			return s.API.Healthy(ctx)
 		}
 	})
-}
-
-// Save renames a file into place, as a build does.
-func Save(path string, data []byte) error {
-	if err := os.WriteFile(path+".new", data, 0o644); err != nil {
-		return fmt.Errorf("saving: %w", err)
-	}
-	return os.Rename(path+".new", path)
-}
-
-// Until asks, some fifty times a second, until it is so; or until the context ends, and
-// then says what it was told last. What Never wraps ends it at once.
-func Until(ctx context.Context, so func() error) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := so()
-		if last := (never{}); err == nil || errors.As(err, &last) {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		}
-	}
-}
-
-// Never says that what is waited for will never be so.
-func Never(err error) error { return never{err} }
-
-type never struct{ error }
-
-func (n never) Unwrap() error { return n.error }
-
-// Ends is what is to be done at the end, the last first.
-type Ends []func()
-
-// Add adds to it.
-func (e *Ends) Add(f func()) { *e = append(*e, f) }
-
-// End does it.
-func (e *Ends) End() {
-	for _, f := range slices.Backward(*e) {
-		f()
-	}
-}
-
-// Folder makes a folder that is gone at the end.
-func (e *Ends) Folder() (string, error) {
-	dir, err := os.MkdirTemp("", "waxwing-*")
-	e.Add(func() { _ = os.RemoveAll(dir) })
-	return dir, err
 }
