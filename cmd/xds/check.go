@@ -16,7 +16,7 @@ import (
 
 func (a *app) check() *cobra.Command {
 	var s settings
-	var config, output, pluginConfig, against string
+	var config, pluginConfig, against string
 	cmd := &cobra.Command{
 		Use:   "check [fleet.yaml | folder | file.wasm]",
 		Short: "Try filters in a sandbox, as the server does before a proxy gets them",
@@ -39,12 +39,12 @@ The exit status is 1 if anything is refused.`,
 	for _, name := range []string{"config", "preflight-start", "preflight-call", "preflight-memory"} {
 		cmd.Flags().AddFlag(all.Lookup(name))
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	output := a.outputFlag(cmd)
 	cmd.Flags().StringVar(&pluginConfig, "plugin-config", "", "plugin configuration for a module by itself")
 	cmd.Flags().StringVar(&against, "against", "", "HOST:PORT of a running server's admin API: say which of its connected proxies would change fleets")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if output != "table" && output != "json" {
-			return usageError{fmt.Errorf("--output: %q is not one of table, json", output)}
+		if err := output.known(); err != nil {
+			return err
 		}
 		if env := a.getenv(envName("config")); env != "" && !cmd.Flags().Changed("config") {
 			config = env
@@ -66,10 +66,10 @@ The exit status is 1 if anything is refused.`,
 				return errors.Join(append(t.wrong, err)...)
 			}
 		}
-		if err := t.print(a.stdout, output); err != nil {
+		if err := output.print(&t, t.table); err != nil {
 			return fmt.Errorf("printing what was tried: %w", err)
 		}
-		if against != "" && output == "table" {
+		if against != "" && *output.word == "table" {
 			if _, err := io.WriteString(a.stdout, movesText(t.Moves)); err != nil {
 				return fmt.Errorf("printing what would move: %w", err)
 			}

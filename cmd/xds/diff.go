@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -11,30 +10,8 @@ import (
 )
 
 func (a *app) diff() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "diff",
-		Short: "Show what the revision on its way changes against what is served",
-		Args:  noArgs,
-	}
-	admin := a.adminFlag(cmd)
-	fleet := cmd.Flags().String("fleet", "", "which fleet; needed where there are several")
-	output := cmd.Flags().StringP("output", "o", "table", "table or json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		d, err := admin().Diff(cmd.Context(), *fleet)
-		if err != nil {
-			return err
-		}
-		switch *output {
-		case "json":
-			e := json.NewEncoder(a.stdout)
-			e.SetIndent("", "  ")
-			return e.Encode(d)
-		case "table":
-			return printDiff(a.stdout, d)
-		}
-		return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
-	}
-	return cmd
+	cmd := &cobra.Command{Use: "diff", Short: "Show what the revision on its way changes against what is served", Args: noArgs}
+	return question(a, cmd, (*api.Client).Diff, printDiff)
 }
 
 func printDiff(w io.Writer, d api.Difference) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -12,45 +11,29 @@ import (
 )
 
 func (a *app) fleet() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "fleet",
-		Short: "See the fleets of a running server, and take one away",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("there is no command %q", cmd.CommandPath()+" "+args[0])}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(a.fleetList(),
+	return group("fleet", "See the fleets of a running server, and take one away",
+		a.fleetList(),
 		a.fleetVerb(api.VerbRetire, "Have a fleet take no more proxies", `Have a fleet take no more proxies. What is on its way is given up. Its proxies keep what they
 run, until another fleet's match claims them; then they move there, with proof. A fleet whose
 file is gone is retired by itself, after a grace (--retire-grace of xds serve). It is taken up
 again when its file is saved with another content.`),
 		a.fleetVerb(api.VerbForget, "Delete all that there is of a retired fleet", `Delete all that there is of a retired fleet: its state, its revisions, its history. It is
 refused while connected proxies run what it serves.`))
-	return cmd
 }
 
 func (a *app) fleetList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List the fleets", Args: noArgs}
 	admin := a.adminFlag(cmd)
-	output := cmd.Flags().StringP("output", "o", "table", "table or json")
+	output := a.outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if *output != "table" && *output != "json" {
-			return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
+		if err := output.known(); err != nil {
+			return err
 		}
 		status, err := admin().Fleets(cmd.Context())
 		if err != nil {
 			return err
 		}
-		if *output == "json" {
-			e := json.NewEncoder(a.stdout)
-			e.SetIndent("", "  ")
-			return e.Encode(status.Fleets)
-		}
-		return printFleets(a.stdout, status.Fleets)
+		return output.print(status.Fleets, func(w io.Writer) error { return printFleets(w, status.Fleets) })
 	}
 	return cmd
 }

@@ -54,15 +54,6 @@ func happens(ctx context.Context, c *api.Client, lines chan<- string) {
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
 // table is the proxies, for people who look on.
 func table(s api.Status, now time.Time) string {
 	var b strings.Builder

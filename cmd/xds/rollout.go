@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,24 +20,13 @@ import (
 type rolloutFlags struct {
 	admin   func() *api.Client
 	fleet   *string
-	output  *string
+	output  output
 	wait    *bool
 	timeout *time.Duration
 }
 
 func (a *app) rollout() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "rollout",
-		Short: "See and steer how a new revision reaches the proxies",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("there is no command %q", cmd.CommandPath()+" "+args[0])}
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(a.rolloutStatus(), a.rolloutHistory())
+	cmd := group("rollout", "See and steer how a new revision reaches the proxies", a.rolloutStatus(), a.rolloutHistory())
 	for verb, short := range map[api.Verb]string{
 		api.VerbPause:   "Go no further; evidence against the revision still counts",
 		api.VerbResume:  "Go on",
@@ -56,7 +44,7 @@ func (a *app) rolloutFlags(cmd *cobra.Command) rolloutFlags {
 	return rolloutFlags{
 		admin:   a.adminFlag(cmd),
 		fleet:   cmd.Flags().String("fleet", "", "which fleet; needed where there are several"),
-		output:  cmd.Flags().StringP("output", "o", "table", "table or json"),
+		output:  a.outputFlag(cmd),
 		wait:    cmd.Flags().Bool("wait", false, "until what is on disk is rolled out; for its exit status see xds rollout status --help"),
 		timeout: cmd.Flags().Duration("timeout", 0, "how long --wait waits; 0: as long as it takes"),
 	}
@@ -113,8 +101,8 @@ func (a *app) rolloutStatus() *cobra.Command {
 
 // showRollout prints where the rollout is, with --wait once it has ended.
 func (a *app) showRollout(ctx context.Context, flags rolloutFlags) error {
-	if *flags.output != "table" && *flags.output != "json" {
-		return usageError{fmt.Errorf("--output: %q is not one of table, json", *flags.output)}
+	if err := flags.output.known(); err != nil {
+		return err
 	}
 	if *flags.timeout < 0 || *flags.timeout > 0 && !*flags.wait {
 		return usageError{errors.New("--timeout: how long --wait waits, which is not given")}
@@ -126,13 +114,7 @@ func (a *app) showRollout(ctx context.Context, flags rolloutFlags) error {
 	if f.Fleet == "" { // it was never seen
 		return outcome
 	}
-	if *flags.output == "json" {
-		e := json.NewEncoder(a.stdout)
-		e.SetIndent("", "  ")
-		err = e.Encode(f)
-	} else {
-		err = printRollout(a.stdout, f, time.Now())
-	}
+	err = flags.output.print(f, func(w io.Writer) error { return printRollout(w, f, time.Now()) })
 	return errors.Join(err, outcome)
 }
 
@@ -245,25 +227,7 @@ func waitsText(h *api.Wait) string {
 
 func (a *app) rolloutHistory() *cobra.Command {
 	cmd := &cobra.Command{Use: "history", Short: "Show what happened to a fleet: who, what, when, why", Args: noArgs}
-	admin := a.adminFlag(cmd)
-	fleet := cmd.Flags().String("fleet", "", "which fleet; needed where there are several")
-	output := cmd.Flags().StringP("output", "o", "table", "table or json")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		entries, err := admin().History(cmd.Context(), *fleet)
-		if err != nil {
-			return err
-		}
-		switch *output {
-		case "json":
-			e := json.NewEncoder(a.stdout)
-			e.SetIndent("", "  ")
-			return e.Encode(entries)
-		case "table":
-			return printHistory(a.stdout, entries)
-		}
-		return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
-	}
-	return cmd
+	return question(a, cmd, (*api.Client).History, printHistory)
 }
 
 func printHistory(w io.Writer, entries []api.Entry) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,29 +27,24 @@ func (a *app) status() *cobra.Command {
 		Args:  noArgs,
 	}
 	admin := a.adminFlag(cmd)
-	output := cmd.Flags().StringP("output", "o", "table", "table or json")
+	output := a.outputFlag(cmd)
 	ready := cmd.Flags().Bool("ready", false, "print nothing; exit with 1 unless there is a revision to serve")
 	following := cmd.Flags().BoolP("follow", "f", false, "go on, and show what happens as it happens")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *following {
 			return follow(cmd.Context(), a.stdout, admin())
 		}
-		if *output != "table" && *output != "json" {
-			return usageError{fmt.Errorf("--output: %q is not one of table, json", *output)}
+		if err := output.known(); err != nil {
+			return err
 		}
 		if *ready {
 			return readiness(cmd.Context(), admin())
 		}
 		status, err := admin().Status(cmd.Context())
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case *output == "json":
-			e := json.NewEncoder(a.stdout)
-			e.SetIndent("", "  ")
-			return e.Encode(status)
 		}
-		return printStatus(a.stdout, status, time.Now())
+		return output.print(status, func(w io.Writer) error { return printStatus(w, status, time.Now()) })
 	}
 	return cmd
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -177,12 +176,7 @@ func (t *trial) try(ctx context.Context, r tried, p preflight.Plugin, at func(*p
 	return nil
 }
 
-func (t *trial) print(w io.Writer, output string) error {
-	if output == "json" {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(t)
-	}
+func (t *trial) table(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "FLEET\tFILTER\tMODULE\tVERDICT\tTIME\tASKED")
 	for _, r := range t.Filters {

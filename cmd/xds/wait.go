@@ -56,7 +56,10 @@ func (w *waiter) wait(ctx context.Context) (api.Fleet, error) {
 		if outcome, over := w.judge(s, err); over {
 			return s, outcome
 		}
-		pause(ctx, lookEvery)
+		select {
+		case <-time.After(lookEvery):
+		case <-ctx.Done():
+		}
 		if ctx.Err() != nil {
 			return s, fmt.Errorf("waiting for the rollout: %w", ctx.Err())
 		}
