@@ -12,8 +12,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 
-	"github.com/waxwing-xds/waxwing/internal/fleet"
-	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
@@ -74,11 +73,7 @@ const ingress = "{socket_address: {address: 0.0.0.0, port_value: 80}}"
 func build(t *testing.T, address, moduleText string, edit ...string) *snapshot.Snapshot {
 	t.Helper()
 	text := strings.NewReplacer(edit...).Replace(fmt.Sprintf(fleetYAML, address))
-	f, err := fleet.Parse("fleet.yaml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := snapshot.Build(f, map[string]*module.Module{"auth.wasm": module.New([]byte(moduleText))})
+	s, err := rig.Snapshot("fleet.yaml", []byte(text), map[string][]byte{"auth.wasm": []byte(moduleText)})
 	if err != nil {
 		t.Fatal(err)
 	}

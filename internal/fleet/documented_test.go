@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -11,11 +10,7 @@ import (
 
 // docs/fleet-file.md names each field of the file, and nothing that the parser refuses.
 func TestFieldsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/fleet-file.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	page := string(text)
+	page := string(read(t, "../../docs/fleet-file.md"))
 	for _, field := range fieldsOf(reflect.TypeFor[document]()) {
 		if !strings.Contains(page, "`"+field+"`") && !strings.Contains(page, "."+field+"`") {
 			t.Errorf("docs/fleet-file.md does not say what `%s` is", field)

@@ -9,12 +9,17 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-func TestParseTheDemosFleet(t *testing.T) {
-	data, err := os.ReadFile("../../fleet.yaml")
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := Parse("some/where/fleet.yaml", data)
+	return data
+}
+
+func TestParseTheDemosFleet(t *testing.T) {
+	f, err := Parse("some/where/fleet.yaml", read(t, "../../fleet.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,9 +21,10 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/envoy"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
-// staticEnvoy is an Envoy with a listener for each filter of a test.
+// staticEnvoy is an Envoy with listeners.
 var staticEnvoy = template.Must(template.New("").Parse(`
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
 static_resources:
@@ -34,28 +35,7 @@ static_resources:
         cluster_name: dead
         endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}}}]}]
   listeners:
-{{- range .}}
-    - name: "{{.Name}}"
-      address: {socket_address: {address: 127.0.0.1, port_value: 0}}
-      filter_chains:
-        - filters:
-            - name: hcm
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: test
-                route_config:
-                  virtual_hosts:
-                    - name: all
-                      domains: ["*"]
-                      routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: "service"}}}]
-                http_filters:
-                  - name: tested
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
-                      config: {{.Config}}
-                  - name: router
-                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-{{- end}}
+{{- range .}}{{.}}{{end}}
 `))
 
 // What passes here passes in a real Envoy, and what is refused for an answer is
@@ -147,7 +127,16 @@ func listenerOf(t *testing.T, dir, name string, p Plugin) listener {
 func writeConfig(t *testing.T, dir string, listeners []listener) (file string) {
 	t.Helper()
 	var config bytes.Buffer
-	if err := staticEnvoy.Execute(&config, listeners); err != nil {
+	var texts []string
+	for _, l := range listeners {
+		texts = append(texts, rig.Listener(l.Name, "127.0.0.1:0", `
+                route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: "service"}}}]}]}`, `
+                  - name: tested
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+                      config: `+l.Config))
+	}
+	if err := staticEnvoy.Execute(&config, texts); err != nil {
 		t.Fatal(err)
 	}
 	file = filepath.Join(dir, "envoy.yaml")

@@ -54,9 +54,9 @@ func (s *stream) headers(kind uint32) *headers {
 	return nil
 }
 
-func (c *call) getHeader() status {
-	name, readable := c.text(1)
-	m := c.readable(c.u32(0))
+// usable is ok where a function can go on with a header map and its other arguments, and
+// otherwise what is wrong first, in Envoy's order.
+func (c *call) usable(m *headers, readable bool) status {
 	switch {
 	case c.u32(0) > maxHeaderMap:
 		return badArgument
@@ -64,6 +64,15 @@ func (c *call) getHeader() status {
 		return invalidMemoryAccess
 	case m == nil:
 		return badArgument
+	}
+	return ok
+}
+
+func (c *call) getHeader() status {
+	name, readable := c.text(1)
+	m := c.readable(c.u32(0))
+	if s := c.usable(m, readable); s != ok {
+		return s
 	}
 	// The first of several: what Envoy answers, and a trap for filters.
 	value, there := m.get(name)
@@ -81,14 +90,10 @@ func (c *call) change(do func(m *headers, name, value string), withValue bool) s
 		value, ok2 = c.text(3)
 	}
 	m := c.writable(c.u32(0))
-	switch {
-	case c.u32(0) > maxHeaderMap:
-		return badArgument
-	case !ok1 || !ok2:
-		return invalidMemoryAccess
-	case m == nil:
-		return badArgument
-	case !c.vm.memory.keep(len(name) + len(value)):
+	if s := c.usable(m, ok1 && ok2); s != ok {
+		return s
+	}
+	if !c.vm.memory.keep(len(name) + len(value)) {
 		return internalFailure
 	}
 	do(m, name, value)
@@ -121,14 +126,10 @@ func (c *call) getHeaders() status {
 func (c *call) setHeaders() status {
 	packed, readable := c.bytes(1)
 	m := c.writable(c.u32(0))
-	switch {
-	case c.u32(0) > maxHeaderMap:
-		return badArgument
-	case !readable:
-		return invalidMemoryAccess
-	case m == nil:
-		return badArgument
-	case !c.vm.memory.keep(len(packed)):
+	if s := c.usable(m, readable); s != ok {
+		return s
+	}
+	if !c.vm.memory.keep(len(packed)) {
 		return internalFailure
 	}
 	*m = unmarshal(packed)

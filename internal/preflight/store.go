@@ -48,19 +48,26 @@ func (v *vm) unshare(n int) {
 	v.memory.kept -= uint64(n)
 }
 
-func (c *call) getSharedData() status {
-	key, readable := c.text(0)
+// named is what the functions have in common whose first argument is a name.
+func (c *call) named(do func(name string) status) status {
+	name, readable := c.text(0)
 	if !readable {
 		return invalidMemoryAccess
 	}
-	d, there := c.vm.data[key]
-	if !there {
-		return notFound
-	}
-	if result := c.give(2, []byte(d.value)); result != ok {
-		return result
-	}
-	return c.put32(4, d.cas)
+	return do(name)
+}
+
+func (c *call) getSharedData() status {
+	return c.named(func(key string) status {
+		d, there := c.vm.data[key]
+		if !there {
+			return notFound
+		}
+		if result := c.give(2, []byte(d.value)); result != ok {
+			return result
+		}
+		return c.put32(4, d.cas)
+	})
 }
 
 func (c *call) setSharedData() status {
@@ -85,19 +92,17 @@ func (c *call) setSharedData() status {
 }
 
 func (c *call) registerQueue() status {
-	name, readable := c.text(0)
-	if !readable {
-		return invalidMemoryAccess
-	}
-	token, there := c.vm.queues[name]
-	if !there {
-		if len(c.vm.queues) >= maxDefined || !c.vm.share(len(name)) {
-			return internalFailure
+	return c.named(func(name string) status {
+		token, there := c.vm.queues[name]
+		if !there {
+			if len(c.vm.queues) >= maxDefined || !c.vm.share(len(name)) {
+				return internalFailure
+			}
+			token = uint32(len(c.vm.queues) + 1)
+			c.vm.queues[name] = token
 		}
-		token = uint32(len(c.vm.queues) + 1)
-		c.vm.queues[name] = token
-	}
-	return c.put32(2, token)
+		return c.put32(2, token)
+	})
 }
 
 // resolveQueue knows the queues of this VM only, by whatever id it is named.
@@ -174,15 +179,25 @@ func (c *call) defineMetric() status {
 	return c.put32(3, id)
 }
 
-func (c *call) incrementMetric() status {
-	id, by := c.u32(0), int64(c.stack[1])
+// simple is the value of a metric that is no histogram.
+func (c *call) simple(id uint32) (value uint64, s status) {
 	value, there := c.vm.metrics[id]
 	switch {
 	case id&metricType > gauge:
-		return badArgument
+		return 0, badArgument
 	case !there:
-		return notFound
-	case id&metricType == counter && by <= 0:
+		return 0, notFound
+	}
+	return value, ok
+}
+
+func (c *call) incrementMetric() status {
+	id, by := c.u32(0), int64(c.stack[1])
+	value, s := c.simple(id)
+	if s != ok {
+		return s
+	}
+	if id&metricType == counter && by <= 0 {
 		return badArgument
 	}
 	c.vm.metrics[id] = value + uint64(by)
@@ -203,13 +218,9 @@ func (c *call) recordMetric() status {
 }
 
 func (c *call) getMetric() status {
-	id := c.u32(0)
-	value, there := c.vm.metrics[id]
-	switch {
-	case id&metricType > gauge:
-		return badArgument
-	case !there:
-		return notFound
+	value, s := c.simple(c.u32(0))
+	if s != ok {
+		return s
 	}
 	return c.put64(1, value)
 }

@@ -151,9 +151,14 @@ func (v *vm) begin(ctx context.Context) error {
 	if err != nil || !v.has("proxy_on_vm_start") {
 		return err
 	}
-	ok, err := v.call(ctx, rootContext, "proxy_on_vm_start", rootContext, uint64(len(v.vmConfiguration)))
+	return v.takes(ctx, "proxy_on_vm_start", v.vmConfiguration, "it does not start")
+}
+
+// takes hands a configuration to a function that may return false, which means something.
+func (v *vm) takes(ctx context.Context, function string, configuration []byte, otherwise string) error {
+	ok, err := v.call(ctx, rootContext, function, rootContext, uint64(len(configuration)))
 	if err == nil && uint32(ok) == 0 {
-		return v.refused("it does not start: proxy_on_vm_start returns false")
+		return v.refused("%s: %s returns false", otherwise, function)
 	}
 	return err
 }
@@ -166,11 +171,7 @@ func (v *vm) configure(ctx context.Context) error {
 	}
 	v.configuring = true
 	defer func() { v.configuring = false }()
-	ok, err := v.call(ctx, rootContext, "proxy_on_configure", rootContext, uint64(len(v.configuration)))
-	if err == nil && uint32(ok) == 0 {
-		return v.refused("it refuses its configuration: proxy_on_configure returns false")
-	}
-	return err
+	return v.takes(ctx, "proxy_on_configure", v.configuration, "it refuses its configuration")
 }
 
 // settle lets happen what the module has asked for by then: its first tick, and

@@ -141,11 +141,11 @@ func (c *call) clock(arg int, value func() uint64) status {
 }
 
 func (c *call) random() status {
-	if c.u32(1) > maxRandom {
-		return wasiInvalid
-	}
 	into, readable := c.bytes(0)
-	if !readable {
+	switch {
+	case c.u32(1) > maxRandom:
+		return wasiInvalid
+	case !readable:
 		return wasiFault
 	}
 	_, _ = rand.Read(into) // never fails

@@ -131,20 +131,21 @@ func (s *step) tally(node string, by int) {
 		r.joining += by
 	}
 	if p.phase == Proven {
-		r.waits(node, by > 0)
+		r.proven = marked(r.proven, node, by > 0) // it waits for its flip
 	}
 }
 
-// waits notes who has proven the candidate and waits for its flip.
-func (r *Rollout) waits(node string, does bool) {
+// marked is a set with a node, or without it.
+func marked(set map[string]bool, node string, is bool) map[string]bool {
 	switch {
-	case !does:
-		delete(r.proven, node)
-	case r.proven == nil:
-		r.proven = map[string]bool{node: true}
+	case !is:
+		delete(set, node)
+	case set == nil:
+		return map[string]bool{node: true}
 	default:
-		r.proven[node] = true
+		set[node] = true
 	}
+	return set
 }
 
 func (s *step) joined(e Joined) {
@@ -218,7 +219,7 @@ func (s *step) left(e Left) {
 		s.leaveCohort(p, s.now)
 	}
 	s.recount(e.Node, func() { delete(s.proxies, e.Node) })
-	s.suspects(e.Node, false)
+	s.symptoms = marked(s.symptoms, e.Node, false)
 	s.departed(e.Node)
 	s.back(e.Node)
 	if e.Moved {
@@ -285,7 +286,7 @@ func (s *step) watchFrom(node string) {
 	}
 	if d := s.Watch.Degraded; d != nil && d.Node == node && p.symptom == nil && !p.fresh { // it has come back
 		p.symptom = &symptom{evidence: d.Evidence, reason: d.Reason, source: sourceOf(d.Evidence)}
-		s.suspects(node, true)
+		s.symptoms = marked(s.symptoms, node, true)
 	}
 	if s.asks(p) {
 		s.do(Assign{node})

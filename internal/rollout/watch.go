@@ -205,7 +205,7 @@ func (s *step) suspect(node string, source source, c charge) {
 	p, w := s.proxies[node], s.Watch
 	evidence, reason := c.evidence, c.reason
 	p.symptom = &symptom{evidence: evidence, reason: reason, source: source}
-	s.suspects(node, true)
+	s.symptoms = marked(s.symptoms, node, true)
 	if d := w.Degraded; d == nil || d.Evidence == Errors && evidence != Errors {
 		w.Degraded = &Degraded{Since: s.now, Evidence: evidence, Node: node, Reason: reason}
 		s.record(Entry{Kind: DegradedNow, Revision: s.Serving, Node: node, Reason: string(evidence) + ": " + reason})
@@ -213,18 +213,6 @@ func (s *step) suspect(node string, source source, c charge) {
 	}
 	if !c.open && w.takesBack(evidence, s.now) && (s.Rollout == nil || s.Rollout.Move) {
 		s.takeBack(node, c)
-	}
-}
-
-// suspects keeps who has evidence.
-func (s *step) suspects(node string, has bool) {
-	switch {
-	case !has:
-		delete(s.symptoms, node)
-	case s.symptoms == nil:
-		s.symptoms = map[string]bool{node: true}
-	default:
-		s.symptoms[node] = true
 	}
 }
 
@@ -241,7 +229,7 @@ func (s *step) wellAgain(node string) {
 	if p.symptom = nil; !s.asks(p) {
 		s.do(Assign{node}) // its checks are asked no more
 	}
-	s.suspects(node, false)
+	s.symptoms = marked(s.symptoms, node, false)
 	s.recovered()
 }
 

@@ -39,6 +39,19 @@ func watching(t *testing.T, paths ...string) *watched {
 	return watchingFor(t, 20*time.Millisecond, paths...)
 }
 
+// watchingTwo watches two files, which hold 1 and 0.
+func watchingTwo(t *testing.T) (w *watched, one, zero string) {
+	t.Helper()
+	dir := t.TempDir()
+	one, zero = filepath.Join(dir, "a.wasm"), filepath.Join(dir, "b.wasm")
+	write(t, one, "1")
+	write(t, zero, "0")
+	w = watching(t, one, zero)
+	w.want(t, one, "1")
+	w.want(t, zero, "0")
+	return w, one, zero
+}
+
 func watchingFor(t *testing.T, quiet time.Duration, paths ...string) *watched {
 	t.Helper()
 	w, err := New(slog.New(slog.DiscardHandler), Settings{Quiet: quiet, Max: 5 * time.Second})
@@ -162,13 +175,7 @@ func TestSaves(t *testing.T) {
 // The same bytes say nothing, however they are saved: what comes next is the change
 // of a file that was saved, and so was due, later.
 func TestSameBytes(t *testing.T) {
-	dir := t.TempDir()
-	file, later := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	write(t, file, "1")
-	write(t, later, "0")
-	w := watching(t, file, later)
-	w.want(t, file, "1")
-	w.want(t, later, "0")
+	w, file, later := watchingTwo(t)
 	for content, save := range map[string]func(){
 		"in place": func() { write(t, file, "1") },
 		"renamed":  func() { write(t, file+".new", "1"); must(t, os.Rename(file+".new", file)) },
@@ -292,13 +299,7 @@ func TestSlowWriter(t *testing.T) {
 // What a file holds is told before it has settled, for who wants to begin; the same
 // bytes are not.
 func TestDraft(t *testing.T) {
-	dir := t.TempDir()
-	file, later := filepath.Join(dir, "a.wasm"), filepath.Join(dir, "b.wasm")
-	write(t, file, "1")
-	write(t, later, "1")
-	w := watching(t, file, later)
-	w.want(t, file, "1")
-	w.want(t, later, "1")
+	w, file, later := watchingTwo(t)
 	write(t, file, "1")
 	write(t, later, "2")
 	for _, draft := range []bool{true, false} {

@@ -56,9 +56,7 @@ func TestNoClusters(t *testing.T) {
 		}
 		h.Assign("a", build(t, "echo", "module"))
 		h.expect(Served, "a")
-		if has := p.Has(resource.ClusterType); len(has) != 1 {
-			t.Errorf("the proxy has the clusters %v", has)
-		}
+		h.clusters(p, "echo")
 	})
 }
 
@@ -76,9 +74,7 @@ func TestMakeBeforeBreak(t *testing.T) {
 			want = []string{"Cluster new old", "Listener ingress", "Cluster new"}
 		}
 		check(t, "a cluster replaced", sent(p, 3), want)
-		if has := p.Has(resource.ClusterType); len(has) != 1 || has["new"] == "" {
-			t.Errorf("the proxy has the clusters %v", has)
-		}
+		h.clusters(p, "new")
 	})
 }
 
@@ -234,12 +230,7 @@ func TestMaxStreams(t *testing.T) {
 	h.start(p, "a", build(t, "echo", "module"))
 	other := h.proxy("b", false, nil)
 	h.connect(other)
-	if err := other.Wait(h.ctx, func() bool { return other.Err() != nil }); err != nil {
-		t.Fatal(err)
-	}
-	if status.Code(other.Err()) != codes.ResourceExhausted {
-		t.Errorf("the second stream ended with %v", other.Err())
-	}
+	h.full(other)
 	if s := h.Stats(); s.Streams != 1 || s.RefusedStreams != 1 {
 		t.Errorf("%+v", s)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -13,14 +14,15 @@ import (
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
-	"github.com/waxwing-xds/waxwing/internal/fleet"
-	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
@@ -128,6 +130,25 @@ func (h *harness) start(p *xdstest.Proxy, id string, target *snapshot.Snapshot) 
 	}
 }
 
+// full waits until a proxy's stream ends, for the server has too many.
+func (h *harness) full(p *xdstest.Proxy) {
+	h.t.Helper()
+	if err := p.Wait(h.ctx, func() bool { return p.Err() != nil }); err != nil {
+		h.t.Fatal(err)
+	}
+	if status.Code(p.Err()) != codes.ResourceExhausted {
+		h.t.Errorf("its stream ended with %v", p.Err())
+	}
+}
+
+// clusters checks the names of the clusters that a proxy has.
+func (h *harness) clusters(p *xdstest.Proxy, want ...string) {
+	h.t.Helper()
+	if has := slices.Sorted(maps.Keys(p.Has(resource.ClusterType))); !slices.Equal(has, want) {
+		h.t.Errorf("the proxy has the clusters %q, want %q", has, want)
+	}
+}
+
 // sent lists what a proxy was sent from the nth response on: "Cluster a b -c".
 func sent(p *xdstest.Proxy, from int) []string {
 	var out []string
@@ -166,11 +187,7 @@ func build(t *testing.T, cluster, moduleText string) *snapshot.Snapshot {
 
 func buildOf(t *testing.T, text, moduleText string) *snapshot.Snapshot {
 	t.Helper()
-	f, err := fleet.Parse("fleet.yaml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := snapshot.Build(f, map[string]*module.Module{"auth.wasm": module.New([]byte(moduleText))})
+	s, err := rig.Snapshot("fleet.yaml", []byte(text), map[string][]byte{"auth.wasm": []byte(moduleText)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,6 +76,16 @@ func threshold(s *healthv3.HealthCheckSpecifier) uint32 {
 }
 
 // A plan is sent unlatched until all of it passed, then so that a failure stays.
+// probing is a server with a proxy, "a", that is to ask a plan's checks.
+func probing(t *testing.T, plan *ProbePlan) (*harness, *xdstest.Health) {
+	t.Helper()
+	h := serve(t, Limits{})
+	h.Probe("a", plan)
+	p := h.health("a")
+	h.expect(HealthOpened, "a")
+	return h, p
+}
+
 func TestProbes(t *testing.T) {
 	h := serve(t, Limits{})
 	p := h.health("a")
@@ -122,10 +132,7 @@ func TestProbes(t *testing.T) {
 
 // At first one wrong answer may be of the filter before, two are not.
 func TestWrongAtFirst(t *testing.T) {
-	h := serve(t, Limits{})
-	h.Probe("a", plan("r1/live", "x"))
-	p := h.health("a")
-	h.expect(HealthOpened, "a")
+	h, p := probing(t, plan("r1/live", "x"))
 	s := h.told(p, 1)
 	h.report(p, s, wrong)
 	h.report(p, s, silent)
@@ -149,10 +156,7 @@ func TestLatchedFailures(t *testing.T) {
 		{"refused", silent, "x: UNHEALTHY"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := serve(t, Limits{})
-			h.Probe("a", plan("r1/live", "x"))
-			p := h.health("a")
-			h.expect(HealthOpened, "a")
+			h, p := probing(t, plan("r1/live", "x"))
 			s := h.latched(p, 1, good)
 			h.report(p, s, good)
 			h.expect(Probed, "a")
@@ -167,10 +171,7 @@ func TestLatchedFailures(t *testing.T) {
 // An Envoy takes no notice of a specifier like the one before, an earlier stream's
 // neither, and then does not even report.
 func TestProbesAfterReconnect(t *testing.T) {
-	h := serve(t, Limits{})
-	h.Probe("a", plan("r1/shadow", "x"))
-	p := h.health("a")
-	h.expect(HealthOpened, "a")
+	h, p := probing(t, plan("r1/shadow", "x"))
 	s := h.latched(p, 1, good)
 	p.Close()
 	h.expect(HealthClosed, "a")
@@ -194,10 +195,7 @@ func TestProbesAfterReconnect(t *testing.T) {
 
 // Not taken in time, a failure is kept, until there is another plan.
 func TestProbedIsMerged(t *testing.T) {
-	h := serve(t, Limits{})
-	h.Probe("a", plan("r1/live", "x"))
-	p := h.health("a")
-	h.expect(HealthOpened, "a")
+	h, p := probing(t, plan("r1/live", "x"))
 	s := h.latched(p, 1, good)
 	for _, r := range []xdstest.Result{good, wrong, good, good} {
 		h.report(p, s, r)

@@ -28,6 +28,17 @@ func refusing(bad *snapshot.Snapshot, refused *int) func(xdstest.Response) error
 	}
 }
 
+// refuses brings a proxy to a good revision, and has it refuse a bad one, for once or more.
+func refuses(t *testing.T, sotw bool, good, bad *snapshot.Snapshot) (*harness, *xdstest.Proxy, *int) {
+	t.Helper()
+	h, times := serve(t, Limits{}), 0
+	p := h.proxy("a", sotw, refusing(bad, &times))
+	h.start(p, "a", good)
+	h.Assign("a", bad)
+	h.expect(Rejected, "a")
+	return h, p, &times
+}
+
 func TestRejected(t *testing.T) {
 	variants(t, func(t *testing.T, sotw bool) {
 		h := serve(t, Limits{})
@@ -68,19 +79,14 @@ func TestRejected(t *testing.T) {
 // On the stream that refused, going back is an explicit push.
 func TestRollbackIsPushed(t *testing.T) {
 	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
 		good, bad := build(t, "echo", "module 1"), build(t, "echo", "module 2")
-		refused := 0
-		p := h.proxy("a", sotw, refusing(bad, &refused))
-		h.start(p, "a", good)
-		h.Assign("a", bad)
-		h.expect(Rejected, "a")
+		h, p, refused := refuses(t, sotw, good, bad)
 		before := len(p.Responses())
 		h.Assign("a", good)
 		h.expect(Served, "a")
 		check(t, "after the refusal", sent(p, before), []string{"TypedExtensionConfig auth"})
-		if refused != 1 {
-			t.Errorf("the bad version was sent %d times", refused)
+		if *refused != 1 {
+			t.Errorf("the bad version was sent %d times", *refused)
 		}
 	})
 }
@@ -89,13 +95,8 @@ func TestRollbackIsPushed(t *testing.T) {
 // a refused filter would be refused as well.
 func TestRejectionHalts(t *testing.T) {
 	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
 		good, bad := build(t, "old", "module 1"), build(t, "new", "module 2")
-		refused := 0
-		p := h.proxy("a", sotw, refusing(bad, &refused))
-		h.start(p, "a", good)
-		h.Assign("a", bad)
-		h.expect(Rejected, "a")
+		h, p, _ := refuses(t, sotw, good, bad)
 		for _, r := range sent(p, 3) {
 			if strings.HasPrefix(r, "Listener") {
 				t.Errorf("the listener was sent after the filter was refused: %q", sent(p, 3))
@@ -103,9 +104,7 @@ func TestRejectionHalts(t *testing.T) {
 		}
 		h.Assign("a", good)
 		h.expect(Served, "a")
-		if has := p.Has(resource.ClusterType); len(has) != 1 || has["old"] == "" {
-			t.Errorf("back on the old revision the proxy has the clusters %v", has)
-		}
+		h.clusters(p, "old")
 	})
 }
 

@@ -24,24 +24,23 @@ import (
 
 // DeltaAggregatedResources implements the discovery service.
 func (s *Server) DeltaAggregatedResources(stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	return s.serve(stream, false, func(session *session) error {
-		req, err := stream.Recv()
-		if err != nil {
-			return session.receiving(err)
-		}
-		return session.deltaRequest(req)
-	})
+	return s.serve(stream, false, receiver(stream, (*session).deltaRequest))
 }
 
 // StreamAggregatedResources implements the discovery service.
 func (s *Server) StreamAggregatedResources(stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
-	return s.serve(stream, true, func(session *session) error {
+	return s.serve(stream, true, receiver(stream, (*session).sotwRequest))
+}
+
+// receiver receives a request of a stream's variant, and takes it.
+func receiver[R any](stream interface{ Recv() (R, error) }, take func(*session, R) error) func(*session) error {
+	return func(session *session) error {
 		req, err := stream.Recv()
 		if err != nil {
 			return session.receiving(err)
 		}
-		return session.sotwRequest(req)
-	})
+		return take(session, req)
+	}
 }
 
 // serve runs one stream to its end, request by request.

@@ -61,9 +61,7 @@ func readCluster(r named) (*simCluster, error) {
 // takeClusters: those that are added come first, and then removals.
 func (e *Envoy) takeClusters(r *response) error {
 	var refused []string
-	seen := map[string]bool{}
 	for _, one := range r.resources {
-		seen[one.name] = true
 		c, err := readCluster(one)
 		if err != nil {
 			refused = append(refused, err.Error())
@@ -71,20 +69,7 @@ func (e *Envoy) takeClusters(r *response) error {
 		}
 		e.addCluster(c)
 	}
-	gone := r.removed
-	if r.full {
-		for name := range e.clusters {
-			if !seen[name] {
-				gone = append(gone, name)
-			}
-		}
-		for name := range e.warmingClusters {
-			if !seen[name] && e.clusters[name] == nil {
-				gone = append(gone, name)
-			}
-		}
-	}
-	for _, name := range gone {
+	for _, name := range gone(r, e.clusters, e.warmingClusters) {
 		e.removeCluster(name)
 	}
 	e.clustersChanged()

@@ -77,23 +77,7 @@ func (l *simListener) takes(other *simListener) bool {
 // takeListeners: removals come before additions, and each is taken or refused by itself.
 func (e *Envoy) takeListeners(r *response) error {
 	e.listed = true
-	gone, seen := r.removed, map[string]bool{}
-	for _, one := range r.resources {
-		seen[one.name] = true
-	}
-	if r.full {
-		for name := range e.listeners {
-			if !seen[name] {
-				gone = append(gone, name)
-			}
-		}
-		for name := range e.warmingListeners {
-			if !seen[name] && e.listeners[name] == nil {
-				gone = append(gone, name)
-			}
-		}
-	}
-	for _, name := range gone {
+	for _, name := range gone(r, e.listeners, e.warmingListeners) {
 		e.removeListener(name)
 	}
 	var refused []string

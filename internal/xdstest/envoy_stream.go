@@ -46,6 +46,28 @@ type response struct {
 	full                bool // what it leaves out is removed
 }
 
+// gone are the names that a response takes away from what there is, and from what is
+// still warming: those that a full one does not have.
+func gone[T any](r *response, there, warming map[string]T) []string {
+	if !r.full {
+		return r.removed
+	}
+	stays := map[string]bool{}
+	for _, one := range r.resources {
+		stays[one.name] = true
+	}
+	out := r.removed
+	for _, some := range []map[string]T{there, warming} {
+		for name := range some {
+			if !stays[name] {
+				out = append(out, name)
+				stays[name] = true // it is named once
+			}
+		}
+	}
+	return out
+}
+
 type named struct {
 	name, version string
 	packed        *anypb.Any

@@ -69,38 +69,38 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, depth: usize) -> Option<Value<'a>> {
         let mut members = Vec::new();
-        self.eat(b'{');
-        if self.eat(b'}') {
-            return Some(Value::Object(members));
-        }
-        loop {
-            self.skip_space();
-            let key = self.string()?;
-            if !self.eat(b':') {
+        self.list(b'{', b'}', |parser| {
+            let key = parser.string()?;
+            if !parser.eat(b':') {
                 return None;
             }
-            self.skip_space();
-            members.push((key, self.value(depth + 1)?));
-            if self.eat(b'}') {
-                return Some(Value::Object(members));
-            }
-            if !self.eat(b',') {
-                return None;
-            }
-        }
+            parser.skip_space();
+            members.push((key, parser.value(depth + 1)?));
+            Some(())
+        })?;
+        Some(Value::Object(members))
     }
 
     fn array(&mut self, depth: usize) -> Option<Value<'a>> {
         let mut items = Vec::new();
-        self.eat(b'[');
-        if self.eat(b']') {
-            return Some(Value::Array(items));
+        self.list(b'[', b']', |parser| {
+            items.push(parser.value(depth + 1)?);
+            Some(())
+        })?;
+        Some(Value::Array(items))
+    }
+
+    /// What is between two brackets, with commas between.
+    fn list(&mut self, open: u8, close: u8, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.eat(open);
+        if self.eat(close) {
+            return Some(());
         }
         loop {
             self.skip_space();
-            items.push(self.value(depth + 1)?);
-            if self.eat(b']') {
-                return Some(Value::Array(items));
+            item(self)?;
+            if self.eat(close) {
+                return Some(());
             }
             if !self.eat(b',') {
                 return None;
