@@ -29,7 +29,6 @@ const (
 	CodeRefused          Code = "refused"            // 409: a command that can't be carried out, and why
 	CodeTooLarge         Code = "too_large"          // 413: the question is larger than is read
 	CodeNotJSON          Code = "not_json"           // 415: a question that must be JSON, and does not say so
-	CodeInternal         Code = "internal"           // 500: a mistake of the server
 	CodeUnavailable      Code = "unavailable"        // 503: the server can't say, or has nothing to serve yet
 )
 
@@ -41,7 +40,6 @@ var statuses = map[Code]int{
 	CodeRefused:          http.StatusConflict,
 	CodeTooLarge:         http.StatusRequestEntityTooLarge,
 	CodeNotJSON:          http.StatusUnsupportedMediaType,
-	CodeInternal:         http.StatusInternalServerError,
 	CodeUnavailable:      http.StatusServiceUnavailable,
 }
 

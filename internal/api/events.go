@@ -54,6 +54,7 @@ const (
 	EventHealed       EventKind = "healed"       // and now can
 	EventUnsaved      EventKind = "unsaved"      // the state directory does not take a fleet's state
 	EventSaved        EventKind = "saved"        // and now does
+	EventNotice       EventKind = "notice"       // something about a fleet that is no error, and seldom what is meant
 	EventMissed       EventKind = "missed"       // one who follows comes back after more than the server keeps
 )
 
@@ -95,6 +96,14 @@ const (
 	EventTakenBack  EventKind = "taken back"  // what is served is undone for it, and rejected
 	EventStays      EventKind = "stays"       // it would be, but there is no revision before it
 	EventWatchEnded EventKind = "watch ended" // evidence does not take it back any more
+
+	EventRenamed      EventKind = "renamed"       // the fleet, in its file
+	EventFileGone     EventKind = "file gone"     // its file is
+	EventRetired      EventKind = "retired"       // it takes no more proxies, and those that it has keep what they run
+	EventTakenUp      EventKind = "taken up"      // its file is there again
+	EventForgotten    EventKind = "forgotten"     // all that there was of it is deleted
+	EventMatchChanged EventKind = "match changed" // another match is in force
+	EventKept         EventKind = "kept"          // proxies keep what they run
 
 	EventMoveStarted EventKind = "move started" // proxies of other fleets are to have what this one serves
 	EventMovedIn     EventKind = "moved in"     // they have proven it, and are of this fleet

@@ -2,10 +2,8 @@ package chains
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -17,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/bootstrap"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
 	"github.com/waxwing-xds/waxwing/internal/rig"
@@ -32,6 +31,7 @@ type Real struct {
 	exited  chan error
 	listen  string
 	admin   string
+	client  *api.Client
 	xds     string // path of the server's binary
 	modules [2]string
 	backend [2][Backends]*service // plain, with TLS
@@ -98,6 +98,7 @@ func (r *Real) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	r.client = api.New(r.admin)
 	setting, err := r.setting()
 	if err != nil {
 		return err
@@ -251,7 +252,7 @@ func (r *Real) save(ctx context.Context, steps []Step, i int, kill time.Duration
 			return err
 		}
 	}
-	if err := r.until(ctx, func() error { return r.serves(saved) }); err != nil {
+	if err := r.until(ctx, func() error { return r.serves(ctx, saved) }); err != nil {
 		return err
 	}
 	if err := r.until(ctx, func() error { return r.load.settled(after) }); err != nil { //nolint:contextcheck // as above
@@ -305,44 +306,19 @@ func (r *Real) until(ctx context.Context, ok func() error) error {
 const settling = 300 * time.Millisecond
 
 // serves says why what was saved is not served yet.
-func (r *Real) serves(saved time.Time) error {
-	resp, err := http.Get("http://" + r.admin + "/v1/status") //nolint:noctx // of this machine
+func (r *Real) serves(ctx context.Context, saved time.Time) error {
+	status, err := r.client.Fleets(ctx)
 	if err != nil {
 		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	type revision struct {
-		ID string `json:"id"`
-	}
-	var status struct {
-		Fleets []struct {
-			Serving revision `json:"serving"`
-			Rollout *struct {
-				Stage    string `json:"stage"`
-				Awaiting bool   `json:"awaiting_approval"`
-			} `json:"rollout"`
-			Problem  string `json:"problem"`
-			Pending  bool   `json:"pending"`
-			OnDisk   string `json:"on_disk"`
-			Rejected []struct {
-				Reason string `json:"reason"`
-			} `json:"rejected"`
-		} `json:"fleets"`
-	}
-	if err := json.Unmarshal(text, &status); err != nil {
-		return fmt.Errorf("the status: %w", err)
 	}
 	if len(status.Fleets) != 1 {
 		return fmt.Errorf("%d fleets", len(status.Fleets))
 	}
 	f := status.Fleets[0]
-	if f.Rollout != nil && f.Rollout.Awaiting {
-		if err := r.approve(); err != nil {
-			return err
+	if f.Rollout != nil && f.Rollout.Awaiting { // what a person does to a stage that is to be approved
+		err := r.client.Do(ctx, api.Command{Verb: api.VerbPromote, By: "chains"})
+		if err != nil && !errors.Is(err, api.ErrRefused) { // it may be over meanwhile
+			return fmt.Errorf("approving a stage: %w", err)
 		}
 	}
 	switch {
@@ -354,15 +330,6 @@ func (r *Real) serves(saved time.Time) error {
 		return fmt.Errorf("not served: %+v", f.Rollout)
 	}
 	return nil
-}
-
-// approve is what a person does to a stage that is to be approved.
-func (r *Real) approve() error {
-	resp, err := http.Post("http://"+r.admin+"/v1/commands", "application/json", strings.NewReader(`{"verb": "promote", "by": "chains"}`)) //nolint:noctx // of this machine
-	if err != nil {
-		return fmt.Errorf("approving a stage: %w", err)
-	}
-	return resp.Body.Close()
 }
 
 // A service says which one it is.

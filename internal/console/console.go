@@ -104,12 +104,28 @@ func (h *handler) answers(answer answerer, params []string) http.HandlerFunc {
 }
 
 func (h *handler) status(ctx context.Context, r *http.Request) (any, error) {
-	limit, err := limitOf(r, control.AllProxies, 0)
+	if !r.URL.Query().Has(api.ParamLimit) {
+		status, err := everything(ctx, h.loop)
+		return statusOf(status), err
+	}
+	limit, err := limitOf(r, api.MaxLimit, 0)
 	if err != nil {
 		return nil, err
 	}
 	status, err := h.loop.Status(ctx, limit)
 	return statusOf(status), err
+}
+
+// everything is the status with all proxies. It is asked for page by page, so that the
+// loop does not turn to ten thousand of them at once.
+func everything(ctx context.Context, loop Loop) (control.Status, error) {
+	status, err := loop.Status(ctx, api.MaxLimit)
+	for err == nil && status.Next != "" {
+		var page control.Page
+		page, err = loop.Proxies(ctx, control.Pick{After: status.Next, Limit: api.MaxLimit})
+		status.Proxies, status.Next = append(status.Proxies, page.Proxies...), page.Next
+	}
+	return status, err
 }
 
 func (h *handler) proxies(ctx context.Context, r *http.Request) (any, error) {

@@ -99,7 +99,7 @@ func wantError(t *testing.T, w *httptest.ResponseRecorder, code api.Code, detail
 
 // questions are one of each, what the loop is asked for it, and the answer.
 var questions = []struct{ method, path, body, asks, answer string }{
-	{"GET", "/v1/status", "", "status -1", `"fleets":[{"fleet":"edge"`},
+	{"GET", "/v1/status", "", "status 2000", `"fleets":[{"fleet":"edge"`},
 	{"GET", "/v1/status?limit=0", "", "status 0", `"problems":{"b.yaml":"no"}`},
 	{"GET", "/v1/status?limit=2000", "", "status 2000", `"proxies":[{"node":"a"`},
 	{"GET", "/v1/proxies", "", "proxies {Fleet: After: Limit:500}", `{"proxies":[{"node":"b","fleet":"edge"`},
@@ -116,7 +116,7 @@ var questions = []struct{ method, path, body, asks, answer string }{
 	},
 	{"GET", "/healthz?probe=1", "", "", ""},
 	{"GET", "/readyz", "", "status 0", ""},
-	{"GET", "/metrics", "", "status -1", `waxwing_revision{fleet="edge",role="serving"} 2`},
+	{"GET", "/metrics", "", "status 2000", `waxwing_revision{fleet="edge",role="serving"} 2`},
 	{"HEAD", "/v1/events?after=x-1", "", "events x-1, stopped", ""},
 }
 
@@ -137,6 +137,29 @@ func TestEachQuestion(t *testing.T) {
 		if w.Code != want || loop.asked != q.asks || !strings.Contains(w.Body.String(), q.answer) || q.answer == "" && w.Body.Len() > 0 {
 			t.Errorf("%s %s: %d, asked %q: %s", q.method, q.path, w.Code, loop.asked, w.Body)
 		}
+	}
+}
+
+// Where there are more proxies than a page has, the status and the metrics have them all,
+// and the loop is asked for a page at a time.
+func TestMoreThanAPage(t *testing.T) {
+	loop := &standIn{
+		status: control.Status{Proxies: []control.ProxyStatus{{Node: "a", Fleet: "edge"}}, Next: "a", Fleets: []control.FleetStatus{{Fleet: "edge"}}},
+		page:   control.Page{Proxies: []control.ProxyStatus{{Node: "b", Fleet: "edge", State: control.StateServing}}},
+	}
+	w := ask(t, loop, http.MethodGet, api.PathStatus, "")
+	var s api.Status
+	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil || len(s.Proxies) != 2 || s.Proxies[1].Node != "b" || s.Next != "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if loop.asked != "proxies {Fleet: After:a Limit:2000}" {
+		t.Errorf("asked %s", loop.asked)
+	}
+	if w := ask(t, loop, http.MethodGet, api.PathMetrics, ""); !strings.Contains(w.Body.String(), `waxwing_proxies{fleet="edge",state="serving"} 1`) {
+		t.Errorf("the metrics are without the second page:\n%s", w.Body)
+	}
+	if w := ask(t, loop, http.MethodGet, api.PathStatus+"?limit=1", ""); !strings.Contains(w.Body.String(), `"next":"a"`) {
+		t.Errorf("a status that is cut does not say so: %s", w.Body)
 	}
 }
 

@@ -23,7 +23,7 @@ func (h *handler) metrics(stats func() xds.Stats) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), patience)
 		defer cancel()
-		status, err := h.loop.Status(ctx, control.AllProxies)
+		status, err := everything(ctx, h.loop)
 		if err != nil {
 			h.refuse(w, err)
 			return

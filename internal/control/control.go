@@ -148,7 +148,7 @@ func (c *Control) tick() {
 	c.sort()
 }
 
-// Status asks the loop for a copy of its state, with as many proxies, or AllProxies.
+// Status asks the loop for a copy of its state, with the first proxies: at most as many.
 // What it says is on disk: a crash right after does not take it back, unless the disk
 // does not take it in time.
 func (c *Control) Status(ctx context.Context, proxies int) (Status, error) {

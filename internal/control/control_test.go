@@ -124,15 +124,15 @@ func yaml(text string) watch.Change { return watch.Change{Path: "fleet.yaml", Da
 func TestProblemOnDisk(t *testing.T) {
 	c := idle(t)
 	c.edit(t, 0, yaml("fleet: ["))
-	if s := c.status(AllProxies); !strings.Contains(s.Problems["fleet.yaml"], "fleet.yaml:1") {
+	if s := c.status(0); !strings.Contains(s.Problems["fleet.yaml"], "fleet.yaml:1") {
 		t.Errorf("the problem on disk is not said: %+v", s)
 	}
 	c.edit(t, 1, yaml(fleetYAML))
-	if s := c.status(AllProxies); len(s.Problems) > 0 || s.Fleets[0].Problem != "" || s.Fleets[0].Candidate.ID == "" {
+	if s := c.status(0); len(s.Problems) > 0 || s.Fleets[0].Problem != "" || s.Fleets[0].Candidate.ID == "" {
 		t.Errorf("the next good save does not heal it: %+v", s.Fleets[0])
 	}
 	c.edit(t, 0, yaml("fleet: ["))
-	if s := c.status(AllProxies); !strings.Contains(s.Fleets[0].Problem, "fleet.yaml:1") || s.Fleets[0].Candidate.ID == "" {
+	if s := c.status(0); !strings.Contains(s.Fleets[0].Problem, "fleet.yaml:1") || s.Fleets[0].Candidate.ID == "" {
 		t.Errorf("it is not the fleet's problem, or what is tried is gone: %+v", s.Fleets[0])
 	}
 }

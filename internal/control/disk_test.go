@@ -108,7 +108,7 @@ func TestDiskThatFailsAndHeals(t *testing.T) {
 	change(t, c, fleetYAML)
 	c.accept(0, 1)
 	c.disk()
-	status := c.status(AllProxies).Fleets[0]
+	status := c.status(0).Fleets[0]
 	if !strings.Contains(status.Unsaved, "saving") || status.UnsavedSince.IsZero() {
 		t.Errorf("the status does not say that nothing is saved: %+v", status)
 	}
@@ -134,7 +134,7 @@ func TestDiskThatFailsAndHeals(t *testing.T) {
 		}
 	}
 	due()
-	if status := c.status(AllProxies).Fleets[0]; status.Unsaved != "" || status.Serving.ID == "" {
+	if status := c.status(0).Fleets[0]; status.Unsaved != "" || status.Serving.ID == "" {
 		t.Errorf("the disk is well, and the status says %+v", status)
 	}
 	if _, err := c.Store.Load(fleetFileName("edge")); err != nil {
@@ -189,7 +189,7 @@ func TestStatusIsToldWhenSaved(t *testing.T) {
 	change(t, c, fleetYAML)
 	c.disk()
 	c.step(c.fleets["edge"], rollout.Command{Verb: rollout.Abort, By: "ann"})
-	s, saved := c.show(AllProxies)
+	s, saved := c.show(0)
 	if len(s.Fleets[0].Rejected) != 1 {
 		t.Fatalf("it is not rejected: %+v", s.Fleets[0])
 	}

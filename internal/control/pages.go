@@ -11,11 +11,8 @@ import (
 type Pick struct {
 	Fleet string // those of one fleet, and those on their way to it; "" for all
 	After string // those after this node id; "" for the first
-	Limit int    // how many at most, of 0 there is no next page; AllProxies for no limit
+	Limit int    // how many at most; of 0 there is no next page
 }
-
-// AllProxies is a Pick.Limit that none is.
-const AllProxies = -1
 
 // A Page is what was picked.
 type Page struct {
@@ -56,7 +53,7 @@ func (c *Control) page(pick Pick) Page {
 		})
 	}
 	out := Page{Proxies: []ProxyStatus{}}
-	if pick.Limit != AllProxies && len(ids) > pick.Limit {
+	if len(ids) > pick.Limit {
 		ids = ids[:pick.Limit]
 		if pick.Limit > 0 {
 			out.Next = ids[pick.Limit-1]

@@ -64,7 +64,7 @@ func BenchmarkJoiningARollout(b *testing.B) {
 				}
 				c.tick()
 				took += time.Since(begin)
-				if got := c.status(AllProxies).Fleets[0].Rollout.Phases[rollout.Confirmed]; got != n {
+				if got := c.status(0).Fleets[0].Rollout.Phases[rollout.Confirmed]; got != n {
 					b.Fatalf("%d have the candidate, want %d", got, n)
 				}
 			}
