@@ -117,6 +117,8 @@ func sentence(r api.Event) string {
 		text = fmt.Sprintf("serving    every proxy of %s has revision %s", r.Fleet, rev)
 	case api.EventProblem:
 		text = fmt.Sprintf("error      %s", r.Message)
+	case api.EventMissed:
+		text = fmt.Sprintf("missed     %s", r.Message)
 	case api.EventHealed:
 		text = fmt.Sprintf("healed     what is on disk for %s can be served again", r.Fleet)
 	case api.EventDegraded:

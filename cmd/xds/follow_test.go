@@ -76,6 +76,7 @@ func TestSentences(t *testing.T) {
 		api.EventRejected:      "03:04:05.000 rejected   revision 7 (abcdefgh), by edge-1: said",
 		api.EventServing:       "03:04:05.000 serving    every proxy of edge has revision 7 (abcdefgh)",
 		api.EventProblem:       "03:04:05.000 error      said",
+		api.EventMissed:        "03:04:05.000 missed     said",
 		api.EventHealed:        "03:04:05.000 healed     what is on disk for edge can be served again",
 		api.EventDegraded:      "03:04:05.000 degraded   edge serves revision 7 (abcdefgh), and edge-1 shows against it: said",
 		api.EventTakenBack:     "03:04:05.000 taken back revision 7 (abcdefgh) of edge, by edge-1: said",

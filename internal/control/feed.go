@@ -108,9 +108,13 @@ func (f *feed) since(after string) ([]Record, error) {
 	if life == f.life && number >= oldest {
 		return f.kept[min(number-oldest, len(f.kept)):], nil
 	}
-	gap := Record{Time: time.Now(), Kind: Missed, ID: f.id(oldest), Message: "what happened between is not kept; the histories have what is of a rollout"}
+	why := "only the newest are kept"
 	if life != f.life {
-		gap.Message = "the server was started anew: " + gap.Message
+		why = "the server was restarted"
+	}
+	gap := Record{Time: time.Now(), Kind: Missed, ID: f.id(oldest), Message: "some events are missing here: " + why + "; `xds rollout history` has those of rollouts"}
+	if len(f.kept) > 0 {
+		gap.Time = f.kept[0].Time
 	}
 	return append([]Record{gap}, f.kept...), nil
 }
