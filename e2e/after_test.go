@@ -74,7 +74,7 @@ func TestTrapsAfterTheLastStage(t *testing.T) {
 			if f, err := w.onlyFleet(); err != nil || len(f.Rejected) != 1 || f.Rejected[0].Number != 2 || f.Degraded != nil {
 				t.Errorf("it is to be rejected, and the fleet well: %+v, %v", f, err)
 			}
-			if text, err := w.get("http://" + w.admin + "/metrics"); err != nil || !strings.Contains(text, `waxwing_degraded{fleet="edge"} 0`) {
+			if text, err := w.server.API.Metrics(t.Context()); err != nil || !strings.Contains(text, `waxwing_degraded{fleet="edge"} 0`) {
 				t.Errorf("the metric: %v", err)
 			}
 		})
@@ -200,7 +200,7 @@ func TestServiceThatFailsWhileItIsWatched(t *testing.T) {
 	metric := func(want int) {
 		t.Helper()
 		w.eventually("the metric says so", func() error {
-			text, err := w.get("http://" + w.admin + "/metrics")
+			text, err := w.server.API.Metrics(t.Context())
 			if err == nil && !strings.Contains(text, fmt.Sprintf("waxwing_degraded{fleet=%q} %d", "edge", want)) {
 				err = fmt.Errorf("it does not: %d", want)
 			}

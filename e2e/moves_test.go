@@ -211,7 +211,7 @@ func TestFleetRenamed(t *testing.T) {
 		p.isOf("web")
 		mustEqual(t, p.Node+": updates since the fleet was renamed", p.updates()-before[i], 0)
 	}
-	w.told("web", api.EventKind(control.Renamed), "from edge to web")
+	w.told("web", api.EventRenamed, "from edge to web")
 	w.told("web", api.EventServing, "")
 	w.endServer(syscall.SIGKILL)
 	renamed("shop") // while no server runs

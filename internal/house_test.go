@@ -6,7 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -137,5 +141,28 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 		if len(p.Doc) < 40 {
 			t.Errorf("%s has no package comment that says what it is for: %q", p.ImportPath, p.Doc)
 		}
+	}
+}
+
+// There is one client of the admin API. Who would write another by hand asks for its
+// paths, and nobody but the client, the console that serves them and their tests does.
+func TestOneClient(t *testing.T) {
+	path := regexp.MustCompile(`"[^"\n]*/v1/(status|proxies|events|history|diff|moves|commands)\b`)
+	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
+		room := filepath.ToSlash(filepath.Dir(name))
+		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), ".") && name != ".." {
+			return fs.SkipDir // tools
+		}
+		if err != nil || d.IsDir() || filepath.Ext(name) != ".go" || room == "../internal/api" || room == "../internal/console" {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		if found := path.Find(text); found != nil {
+			t.Errorf("%s asks the admin API by itself (%s): use internal/api's Client", name, found)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

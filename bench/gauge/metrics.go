@@ -1,13 +1,13 @@
 package gauge
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // Metrics are a server's, by name with labels.
@@ -15,30 +15,23 @@ type Metrics map[string]float64
 
 // Scrape reads the metrics of a server's admin address.
 func Scrape(ctx context.Context, admin string) (Metrics, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+"/metrics", nil)
+	client := api.New(admin)
+	defer client.Close()
+	text, err := client.Metrics(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("metrics: %w", err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("metrics: %s", resp.Status)
 	}
 	out := Metrics{}
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		name, text, ok := cutLast(lines.Text())
+	for line := range strings.Lines(text) {
+		name, value, ok := cutLast(strings.TrimSuffix(line, "\n"))
 		if !ok {
 			continue
 		}
-		if out[name], err = strconv.ParseFloat(text, 64); err != nil {
-			return nil, fmt.Errorf("metrics: %q: %w", lines.Text(), err)
+		if out[name], err = strconv.ParseFloat(value, 64); err != nil {
+			return nil, fmt.Errorf("metrics: %q: %w", line, err)
 		}
 	}
-	return out, lines.Err()
+	return out, nil
 }
 
 func cutLast(line string) (name, value string, ok bool) {

@@ -260,7 +260,7 @@ func (w *simWorld) serves(f *Fleet) error {
 	if w.files.Unsettled() {
 		return errors.New("the save was not taken")
 	}
-	status, err := w.control.Status(context.Background(), 0)
+	status, err := w.control.Status(context.Background(), len(w.proxies)+1)
 	if err != nil {
 		return err
 	}
