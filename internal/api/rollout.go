@@ -83,6 +83,7 @@ const (
 	WaitService    WaitKind = "awaiting service"  // the service behind the filters fails
 	WaitBaking     WaitKind = "baking"            // the bake is not over
 	WaitApproval   WaitKind = "awaiting approval" // a person is to end the stage
+	WaitComparing  WaitKind = "comparing"         // more errors than before are held against those of the other proxies
 	WaitDisk       WaitKind = "disk"              // the revision is not in the state directory yet
 	WaitAsking     WaitKind = "asking"            // proxies answer the changed checks of what is served
 	WaitRetry      WaitKind = "to be tried anew"  // a revision was rejected for its surroundings
