@@ -131,6 +131,9 @@ func printProblems(w io.Writer, s api.Status, now time.Time) error {
 		} else if p.LastNACK != nil {
 			lines = append(lines, fmt.Sprintf("%s refused %s: %s", p.Node, p.LastNACK.Resource, p.LastNACK.Message))
 		}
+		if p.Clock != "" && !strings.Contains(p.Trouble, "its clock") {
+			lines = append(lines, fmt.Sprintf("%s: %s", p.Node, p.Clock))
+		}
 		if len(p.Missing) > 0 {
 			lines = append(lines, fmt.Sprintf("%s has no stream for %s: what it can't show is not waited for (see `xds bootstrap`)",
 				p.Node, strings.Join(p.Missing, " and ")))

@@ -33,8 +33,10 @@ type Proxy struct {
 	Phase    Phase      `json:"phase,omitempty"` // in a rollout
 	// Trouble is what keeps it from what it is to have, and is no fault of that; it is
 	// tried again at NextTry, the zero time while its answer is awaited.
-	Trouble   string    `json:"trouble,omitempty"`
-	NextTry   time.Time `json:"next_try,omitzero"`
+	Trouble string    `json:"trouble,omitempty"`
+	NextTry time.Time `json:"next_try,omitzero"`
+	// Clock is what is wrong with its clock, by more than five minutes.
+	Clock     string    `json:"clock,omitempty"`
 	Missing   []string  `json:"missing,omitempty"` // evidence that it can't give
 	Modules   []Module  `json:"modules,omitempty"` // of what it serves
 	Connected time.Time `json:"connected"`

@@ -34,6 +34,8 @@ type File struct {
 	// Match, with its line, is which proxies the file is for; nil while it can't be read.
 	Match     *fleet.Match
 	MatchLine int
+	// Certificates are those that the file itself has.
+	Certificates []fleet.Certificate
 	// Err is why nothing is built of it, with file and line; nil where something is.
 	Err error
 	// Twin says that Err is of another file that has the same fleet.

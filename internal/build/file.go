@@ -153,6 +153,7 @@ func (f *Files) describe(file *fleetFile) File {
 	}
 	if file.content != nil {
 		out.Match, out.MatchLine = &file.content.Fleet.Match, file.content.Fleet.MatchLine
+		out.Certificates = file.content.Fleet.Certificates
 	}
 	return out
 }

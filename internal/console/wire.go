@@ -108,7 +108,7 @@ func proxyOf(p control.ProxyStatus) api.Proxy {
 		Node: p.Node, Cluster: p.Cluster, Fleet: p.Fleet, Arriving: p.Arriving, Envoy: p.Envoy, Variant: p.Variant, Streams: p.Streams,
 		State: api.ProxyState(p.State), Since: p.Since, Phase: api.Phase(p.Phase),
 		Served: revisionOf(p.Served), Wanted: revisionOf(p.Wanted), Shadow: revisionOf(p.Shadow),
-		Trouble: p.Trouble, NextTry: p.NextTry, Missing: p.Missing, Modules: list(p.Modules, moduleOf),
+		Trouble: p.Trouble, NextTry: p.NextTry, Clock: p.Clock, Missing: p.Missing, Modules: list(p.Modules, moduleOf),
 		Connected: p.Connected, Counted: p.Counted, LastACK: optional(p.LastACK, verdictOf), LastNACK: optional(p.LastNACK, verdictOf),
 	}
 }

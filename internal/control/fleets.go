@@ -34,15 +34,17 @@ type fleetState struct {
 	timings    Timings // of the newest change
 
 	// What is on disk: see disk.go.
-	saving     map[string]bool // IDs of revisions in the state directory: true while one is being written
-	rewrite    map[string]bool // those of them that are to be written again then
-	removing   map[string]bool // IDs of revisions that are being removed from it
-	leftover   []string        // IDs of revisions in it that are to be removed
-	dirty      bool            // what survives a restart has changed
-	writing    bool            // a state is being written
-	disk       diskTrouble
-	unanswered []func() // who waits for what is not saved yet
-	answering  []func() // who waits for the state that is being written
+	saving   map[string]bool // IDs of revisions in the state directory: true while one is being written
+	rewrite  map[string]bool // those of them that are to be written again then
+	removing map[string]bool // IDs of revisions that are being removed from it
+	leftover []string        // IDs of revisions in it that are to be removed
+	dirty    bool            // what survives a restart has changed
+	writing  bool            // a state is being written
+	disk     diskTrouble
+
+	certificates map[string][]snapshot.Certificate // by revision; see clocks.go
+	unanswered   []func()                          // who waits for what is not saved yet
+	answering    []func()                          // who waits for the state that is being written
 }
 
 // fleet finds a fleet, or makes it.

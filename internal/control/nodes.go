@@ -31,6 +31,10 @@ type nodeState struct {
 	known    bool // a fleet had it before
 	saidKept bool
 	target   rollout.Assignment
+
+	clockKnown time.Time     // when its clock was read; zero: never
+	skew       time.Duration // by how much that is ahead of ours
+	clockTold  bool          // it is in trouble for it
 }
 
 // proxyEvents takes what proxies did since the last time, in one batch: when
@@ -107,6 +111,7 @@ func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
 	switch e.Kind {
 	case xds.Served:
 		n.named = e.Named
+		c.clock(s, n)
 		c.served(s, n, e.Revision)
 	case xds.Rejected:
 		n.since = time.Now()
@@ -121,6 +126,8 @@ func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
 	case xds.Probed:
 		c.probed(s, id, e)
 	case xds.Counted:
+		n.tick(e.Counters.At, e.Counters.Clock)
+		c.clock(s, n)
 		c.step(s, rollout.Counted{Node: id, Counters: c.counters(s, n, e.Counters)})
 	default: // that it came or went: proxyEvent's
 	}

@@ -35,6 +35,7 @@ func (c *Control) matchesNone(s *fleetState) bool {
 // sayAtSave says what is seldom meant of a file that was saved.
 func (c *Control) sayAtSave(f build.File) {
 	s := c.fleet(f.Fleet)
+	c.sayCertificates(s, f)
 	for _, text := range c.ties(f) {
 		c.sayNotice(s, text)
 	}
@@ -97,6 +98,7 @@ func (c *Control) notices(s *fleetState) []string {
 			out = append(out, fmt.Sprintf("%s:%d: no connected proxy matches it: %s", f.Path, f.MatchLine, *f.Match))
 		}
 	}
+	out = append(out, s.invalidCertificates(time.Now())...)
 	return append(out, c.movements(s)...)
 }
 

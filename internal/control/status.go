@@ -94,6 +94,7 @@ type ProxyStatus struct {
 	// tried again at NextTry, the zero time while its answer is awaited.
 	Trouble   string            `json:"trouble,omitempty"`
 	NextTry   time.Time         `json:"next_try,omitzero"`
+	Clock     string            `json:"clock,omitempty"`   // what is wrong with its clock
 	Missing   []string          `json:"missing,omitempty"` // evidence that it can't give
 	Modules   []snapshot.Module `json:"modules,omitempty"` // of what it serves
 	Connected time.Time         `json:"connected"`
@@ -197,7 +198,7 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	out := ProxyStatus{
 		Node: p.Node.GetId(), Cluster: p.Node.GetCluster(), Fleet: n.home, Envoy: xds.Version(p.Node),
 		Variant: p.Variant, Streams: p.Streams, State: StateWaiting, Since: n.since, Connected: p.Connected,
-		LastACK: p.LastACK, LastNACK: p.LastNACK, Counted: p.MetricsAt,
+		LastACK: p.LastACK, LastNACK: p.LastNACK, Counted: p.MetricsAt, Clock: n.clockText(),
 	}
 	if n.fleet != n.home {
 		out.Arriving = n.fleet
@@ -235,6 +236,8 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) ProxyStatus {
 	case wanted == "" && n.target.Shadow == "":
 	case closed && served == wanted:
 		out.State = StateClosed
+	case n.clockTold && out.Trouble != "": // whatever it has accepted
+		out.State, out.Since = StateTrouble, troubledSince
 	case served == wanted && wanted != "" && accepted.Shadow == n.target.Shadow:
 		out.State = StateServing
 	case out.Trouble != "":

@@ -6,6 +6,9 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -91,4 +94,60 @@ func privateKey(text []byte) crypto.Signer {
 		}
 	}
 	return nil
+}
+
+// A Certificate is for how long a chain, or the CAs that are trusted, hold.
+type Certificate struct {
+	Line      int    // of the fleet file, where it was read from one
+	What      string // "certificate" or "trusted CA"
+	NotBefore time.Time
+	NotAfter  time.Time
+}
+
+// WhyInvalid is why it is not valid at a time, "" if it is.
+func (c Certificate) WhyInvalid(at time.Time) string {
+	switch {
+	case at.Before(c.NotBefore):
+		return "is not valid before " + c.NotBefore.UTC().Format(time.DateTime) + " UTC"
+	case at.After(c.NotAfter):
+		return "is not valid after " + c.NotAfter.UTC().Format(time.DateTime) + " UTC"
+	}
+	return ""
+}
+
+// CertificatesOf are those that a resource itself has; what is in files only a proxy sees.
+func CertificatesOf(m proto.Message) []Certificate {
+	var out []Certificate
+	visit(m, nil, func(m proto.Message, _ *yaml.Node, _ bool) {
+		if c, ok := certificateOf(m); ok {
+			out = append(out, c)
+		}
+	})
+	return out
+}
+
+// certificateOf reads the certificates of a message that has some. A chain is valid while all
+// of it is; of the CAs one that is valid may be enough.
+func certificateOf(m proto.Message) (out Certificate, ok bool) {
+	var text []byte
+	switch m := m.(type) {
+	case *tlsv3.TlsCertificate:
+		out.What, text = "certificate", inline(m.GetCertificateChain())
+	case *tlsv3.CertificateValidationContext:
+		out.What, text = "trusted CA", inline(m.GetTrustedCa())
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			continue // a key, or what a proxy may read
+		}
+		if chain := out.What == "certificate"; !ok || c.NotBefore.After(out.NotBefore) == chain {
+			out.NotBefore = c.NotBefore
+		}
+		if chain := out.What == "certificate"; !ok || c.NotAfter.Before(out.NotAfter) == chain {
+			out.NotAfter = c.NotAfter
+		}
+		ok = true
+	}
+	return out, ok
 }

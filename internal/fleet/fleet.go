@@ -20,8 +20,10 @@ type Fleet struct {
 	Filters             []Filter
 	Rollout             Rollout
 
-	Resources []Resource             // all that the file has
-	Listeners []*listenerv3.Listener // those of them that are listeners
+	Resources []Resource // all that the file has
+	// Certificates are those that the file itself has.
+	Certificates []Certificate
+	Listeners    []*listenerv3.Listener // those of them that are listeners
 }
 
 // A Filter is one Wasm HTTP filter, delivered by ECDS under its name.

@@ -28,6 +28,10 @@ import (
 // against an Envoy by e2e/refusals_test.go: what it takes is not to be refused.
 func (p *parser) refuse(m proto.Message, n *yaml.Node) {
 	p.untyped(m, n)
+	if c, ok := certificateOf(m); ok && n != nil {
+		c.Line = n.Line
+		p.fleet.Certificates = append(p.fleet.Certificates, c)
+	}
 	switch m := m.(type) {
 	case *listenerv3.Listener:
 		p.listener(m, n)

@@ -109,6 +109,9 @@ type (
 		Node, Live, Shadow, Reason string
 		Whole                      bool
 	}
+	// Clock says: a certificate of a revision is not valid by a proxy's clock, though it is
+	// by the server's, and which; no Reason says that there is none.
+	Clock struct{ Node, Of, Reason string }
 	// Health says: a proxy's health discovery stream opened or closed.
 	Health struct {
 		Node string

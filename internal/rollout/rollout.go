@@ -248,6 +248,8 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		s.served(e)
 	case Troubled:
 		s.inTrouble(e)
+	case Clock:
+		s.clockWrong(e)
 	case Refused:
 		s.refused(e)
 	case Health:

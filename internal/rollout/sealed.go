@@ -14,6 +14,7 @@ func (Noted) event()     {}
 func (Served) event()    {}
 func (Refused) event()   {}
 func (Troubled) event()  {}
+func (Clock) event()     {}
 func (Health) event()    {}
 func (Probed) event()    {}
 func (Counted) event()   {}

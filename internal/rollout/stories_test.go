@@ -197,6 +197,11 @@ func (s *story) event(d *datadriven.TestData) Event {
 	case "trouble":
 		a := s.f.Target(arg)
 		return Troubled{Node: arg, Live: a.Live, Shadow: a.Shadow, Reason: "cannot bind '127.0.0.1:18000': Address already in use", Whole: d.HasArg("whole")}
+	case "clock":
+		if !d.HasArg("wrong") {
+			return Clock{Node: arg}
+		}
+		return Clock{Node: arg, Of: d.CmdArgs[2].Key, Reason: "its clock is 400 days behind the server's"}
 	case "pass", "fail":
 		a := s.f.Target(arg)
 		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)", Checks: s.plan.Checks, Unsure: d.HasArg("unsure")}

@@ -20,6 +20,7 @@ type trouble struct {
 	next      time.Time // when it is tried again; zero while its answer is awaited
 	delay     time.Duration
 	candidate bool // it came with the candidate of a rollout
+	clock     bool // it is its clock that is wrong; see clock.go
 }
 
 const (
@@ -61,7 +62,7 @@ func (s *step) inTrouble(e Troubled) {
 		t = &trouble{phase: p.phase, since: s.now, candidate: r != nil && (e.Live == r.Candidate.ID || e.Shadow == r.Candidate.ID)}
 		s.setTrouble(e.Node, t)
 	} else {
-		t.delay = min(2*t.delay, retryMost)
+		t.delay, t.clock = min(2*t.delay, retryMost), false
 	}
 	if t.delay == 0 {
 		t.delay = retryFirst
@@ -134,6 +135,8 @@ func (s *step) outlast(node string, candidate Revision) {
 	case t.candidate && candidate != s.Serving:
 		s.proxies[node].trouble = nil
 		delete(s.troubled, node)
+	case t.clock:
+		t.phase, t.candidate = Idle, false
 	default:
 		t.phase, t.candidate, t.next = Idle, false, s.now.Add(t.delay)
 	}
@@ -143,7 +146,7 @@ func (s *step) outlast(node string, candidate Revision) {
 // it was.
 func (s *step) overTrouble(node string) {
 	p := s.proxies[node]
-	if p.trouble == nil || p.accepted.Live != s.Target(node).Live || p.accepted.Shadow != s.Target(node).Shadow {
+	if p.trouble == nil || p.trouble.clock || p.accepted.Live != s.Target(node).Live || p.accepted.Shadow != s.Target(node).Shadow {
 		return
 	}
 	away := s.now.Sub(p.trouble.since)

@@ -119,7 +119,7 @@ func (w *Watch) takesBack(e Evidence, now time.Time) bool {
 // may take it back, and of one on which they fail for as long as they do.
 func (f *Fleet) asks(p *proxy) bool {
 	w := f.Watch
-	return w != nil && w.Plan.LiveChecks && !w.OtherChecks && p.accepted.Live == f.Serving.ID &&
+	return w != nil && (p.trouble == nil || !p.trouble.clock) && w.Plan.LiveChecks && !w.OtherChecks && p.accepted.Live == f.Serving.ID &&
 		(f.now.Before(w.Until) || p.symptom != nil && p.symptom.source == checks)
 }
 

@@ -18,6 +18,8 @@ import (
 // https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/stats
 type Counters struct {
 	At time.Time // when the newest flush came in
+	// Clock is when that was by the proxy's own clock; zero where it does not say.
+	Clock time.Time
 	// Requests were completed by its listeners, and Errors are those of them that
 	// were answered 5xx. The shadow's and the admin's are not counted.
 	Requests, Errors uint64
@@ -160,6 +162,7 @@ const (
 	familyMetric  = 4
 	metricGauge   = 2
 	metricCounter = 3
+	metricTime    = 6 // in milliseconds since 1970
 	metricValue   = 1
 )
 
@@ -174,7 +177,7 @@ func (f *flush) family(b []byte) error {
 				return errEnough
 			}
 		case familyMetric:
-			v, err := valueOf(value)
+			v, err := f.valueOf(value)
 			if err != nil {
 				return err
 			}
@@ -186,9 +189,15 @@ func (f *flush) family(b []byte) error {
 	})
 }
 
-// valueOf is the value of a counter or a gauge: a double in a message of its own.
-func valueOf(metric []byte) (v uint64, err error) {
+// valueOf is the value of a counter or a gauge: a double in a message of its own. When
+// it had that is noted.
+func (f *flush) valueOf(metric []byte) (v uint64, err error) {
 	err = fields(metric, func(n protowire.Number, value []byte) error {
+		if n == metricTime {
+			if ms, size := protowire.ConsumeVarint(value); size > 0 && ms > 0 && ms < 1<<47 {
+				f.clock = time.UnixMilli(int64(ms)) //nolint:gosec // it was just bounded
+			}
+		}
 		if n != metricGauge && n != metricCounter {
 			return nil
 		}

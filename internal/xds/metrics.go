@@ -23,6 +23,7 @@ type flush struct {
 	node   *corev3.Node // in a stream's first message only
 	counts [stats]uint64
 	seen   [stats]bool
+	clock  time.Time // of the proxy, when it took them; zero where it does not say
 }
 
 var (
@@ -124,7 +125,7 @@ func (s *Server) StreamMetrics(stream metricsv3.MetricsService_StreamMetricsServ
 
 // counted tells of a flush, and returns it, for its gauges.
 func (s *Server) counted(node *corev3.Node, before Counters, f *flush) Counters {
-	c := Counters{At: time.Now(), Workers: before.Workers, VMs: before.VMs, Active: before.Active}
+	c := Counters{At: time.Now(), Clock: f.clock, Workers: before.Workers, VMs: before.VMs, Active: before.Active}
 	c.add(f)
 	s.evidence.mu.Lock()
 	s.evidence.open(node.GetId()).metricsAt = c.At

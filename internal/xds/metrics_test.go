@@ -3,10 +3,12 @@ package xds
 import (
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -60,6 +62,24 @@ func TestCounted(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	h.eventually(func() bool { return h.remembered() == 0 })
+}
+
+// A flush says what the proxy's clock was.
+func TestClockOfAProxy(t *testing.T) {
+	h := serve(t, Limits{})
+	m := h.metrics(evident("a"))
+	requests := xdstest.Counter("http.ingress.downstream_rq_2xx", 1)
+	at := time.Date(2020, 2, 3, 4, 5, 6, 7e6, time.UTC)
+	requests.Metric[0].TimestampMs = proto.Int64(at.UnixMilli())
+	h.flush(m, requests)
+	if c := h.expect(Counted, "a").Counters; !c.Clock.Equal(at) || c.Requests != 1 {
+		t.Errorf("%+v", c)
+	}
+	requests.Metric[0].TimestampMs = nil
+	h.flush(m, requests)
+	if c := h.expect(Counted, "a").Counters; !c.Clock.IsZero() {
+		t.Errorf("%+v", c)
+	}
 }
 
 // Counters may be totals, where the bootstrap is not the server's.
