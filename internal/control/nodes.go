@@ -140,7 +140,8 @@ func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.
 	out := rollout.Counters{
 		At: e.At, Requests: e.Requests - min(e.Probes, e.Requests), Errors: e.Errors - min(e.ProbesFailed, e.Errors),
 		Begun: e.Begun - min(e.Probes, e.Begun), Active: e.Active,
-		VMs: e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
+		ServiceDenials: e.ServiceDenials,
+		VMs:            e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
 		ServiceErrors: e.ServiceErrors + e.Unanswered + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too
 	}
 	if snap := s.snapshots[n.target.Live]; snap != nil && slices.ContainsFunc(snap.Meta.Checks, wantsError) {

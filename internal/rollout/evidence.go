@@ -16,10 +16,12 @@ type Counters struct {
 	// ServiceErrors are requests that the service behind the filters answered 5xx, or
 	// has not answered: those of the proxy's own probes, too.
 	ServiceErrors uint64
-	VMs           int    // Wasm VMs that are alive
-	WantVMs       int    // how many there should be: workers + 2 for each one held; 0 if not known
-	ConfigFails   uint64 // configurations it could not apply
-	Crashes       uint64 // requests that found their VM crashed; under FAIL_RELOAD only
+	// ServiceDenials are requests that the service answered 4xx.
+	ServiceDenials uint64
+	VMs            int    // Wasm VMs that are alive
+	WantVMs        int    // how many there should be: workers + 2 for each one held; 0 if not known
+	ConfigFails    uint64 // configurations it could not apply
+	Crashes        uint64 // requests that found their VM crashed; under FAIL_RELOAD only
 }
 
 // share is what was answered lately.
@@ -112,7 +114,9 @@ type traffic struct {
 	wrong         uint64 // those that a filter answered 5xx
 	serviceErrors uint64 // of the last two reports
 	olderErrors   uint64 // of the last one of them
-	unended       int64  // requests that began since the flip, less those that ended
+	// serviceDenials and olderDenials are the same of the service's 4xx.
+	serviceDenials, olderDenials uint64
+	unended                      int64 // requests that began since the flip, less those that ended
 	// ownBefore and restBefore are what it and the others answered before its flip; none
 	// where that were too few.
 	ownBefore, restBefore window
@@ -151,6 +155,7 @@ func (s *step) counted(e Counted) {
 	t.last = c.At
 	t.unended += int64(c.Begun) - int64(c.Requests)
 	t.serviceErrors, t.olderErrors = t.olderErrors+c.ServiceErrors, c.ServiceErrors
+	t.serviceDenials, t.olderDenials = t.olderDenials+c.ServiceDenials, c.ServiceDenials
 	if t.flipped && p.phase == Flipping {
 		return // the old one answers still, or the new one already
 	}

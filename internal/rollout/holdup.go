@@ -233,7 +233,7 @@ func (f *Fleet) phases(h *HoldUp) string {
 		slices.Sort(nodes)
 		h.Kind, h.Do = w.kind, doAbort
 		h.name(nodes)
-		if deadline := r.stage().Deadline; deadline > 0 && w.phase != AwaitingService {
+		if deadline := r.stage().Deadline; deadline > 0 && (w.phase != AwaitingService || f.anyDenied(nodes)) {
 			h.Until, h.Then = h.Since.Add(deadline), "the revision is rejected"
 			if w.phase == Joining {
 				h.Then = "the stage goes on without it"
@@ -243,6 +243,11 @@ func (f *Fleet) phases(h *HoldUp) string {
 	}
 	h.Since, h.Do = r.StageAt, doAbort
 	return fmt.Sprintf("stage %q waits for its proxies", h.Stage)
+}
+
+// anyDenied is whether the service of one of these answers for itself.
+func (f *Fleet) anyDenied(nodes []string) bool {
+	return slices.ContainsFunc(nodes, func(node string) bool { return f.proxies[node].denied })
 }
 
 // deaf says that proxies can't be asked the checks that they are to answer.

@@ -57,6 +57,7 @@ type proxy struct {
 	traffic    traffic
 	trouble    *trouble  // nil for none
 	askedAt    time.Time // when the checks were asked anew last, for its service
+	denied     bool      // it is the service's 4xx that is waited for
 	filtering  int       // reports in a row in which only filters have answered 5xx
 	symptom    *symptom  // against what is served; nil for none
 	failures   int       // of the checks, in a row, while it is watched
@@ -368,10 +369,9 @@ func (s *step) probed(e Probed) {
 	}
 	if !e.Passed && (!inLive || !s.excused(e)) {
 		where := map[bool]string{true: "in its shadow listener (no user's request met it)", false: "in its real listener"}[inShadow]
-		held := p.phase == Confirmed
 		s.reject(Rejected, e.Node, "a check fails "+where+": "+e.Failed, "", r.Plan.checkFacets(e.Checks)...)
 		if inLive {
-			s.blameService(r, e, held)
+			s.blameService(r, e)
 		}
 		return
 	}

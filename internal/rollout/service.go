@@ -93,6 +93,20 @@ func byService(e Probed, told bool) bool {
 	})
 }
 
+// denied is whether something that fails was answered 4xx, as a service does that is not
+// ready, or a filter. What else fails may be the service's doing, too.
+func denied(e Probed) bool {
+	some := false
+	for _, a := range e.Wrong {
+		is := a.Status >= http.StatusBadRequest && a.Status < http.StatusInternalServerError
+		some = some || is
+		if !a.Passes || !is && !absent(a.Status) && a.Status < http.StatusInternalServerError {
+			return false
+		}
+	}
+	return some
+}
+
 // first is whether a proxy has nothing that it could go back to.
 func (f *Fleet) first(node string) bool {
 	base := f.base(node)
@@ -100,21 +114,35 @@ func (f *Fleet) first(node string) bool {
 }
 
 // awaitService is whether checks that fail through a real listener of a first revision
-// are waited for: the service behind it is not there.
+// are waited for: the service behind it is not there, or answers for itself. A 4xx is the
+// service's where the shadow has proven that the filters let the request pass, and the
+// proxy counts that the service has answered so. That is waited for until the stage's
+// deadline only: the check may be wrong, and there is a service.
 func (s *step) awaitService(e Probed) bool {
 	p, plan := s.proxies[e.Node], s.Rollout.Plan
-	told := p.traffic.serviceErrors > 0 || p.phase == AwaitingService
-	if !s.first(e.Node) || !byService(e, true) {
+	inShadow := plan.Shadow && plan.ShadowChecks
+	denies := inShadow && denied(e)
+	if !s.first(e.Node) || !denies && !byService(e, true) {
 		return false
 	}
-	proven := plan.Shadow && plan.ShadowChecks && byService(e, false)
+	told := p.traffic.serviceErrors > 0 || p.phase == AwaitingService
+	if denies {
+		told = p.traffic.serviceDenials > 0 || p.phase == AwaitingService && p.denied
+	}
+	proven := inShadow && byService(e, false)
 	if !told && !proven {
 		return p.phase == Confirming && s.now.Sub(p.since) < serviceGrace
 	}
-	if p.phase != AwaitingService {
+	if p.denied = denies; p.phase != AwaitingService {
 		s.enter(e.Node, AwaitingService)
-		how := map[bool]string{true: "what the filters do is proven: ", false: "not the filters, as its counters tell: "}[proven]
-		s.once(ServiceAwaited, e.Node, "the service behind it fails, and "+how+e.Failed)
+		how := "the service behind it fails, and not the filters, as its counters tell: "
+		switch {
+		case denies:
+			how = "the service behind it answers for itself, and not the filters, as its counters tell, until the deadline of the stage: "
+		case proven:
+			how = "the service behind it fails, and what the filters do is proven: "
+		}
+		s.once(ServiceAwaited, e.Node, how+e.Failed)
 	}
 	if s.now.Sub(p.askedAt) >= askAgain {
 		p.askedAt = s.now
@@ -122,6 +150,15 @@ func (s *step) awaitService(e Probed) bool {
 		s.do(Assign{e.Node})
 	}
 	return true
+}
+
+// tooLongDenied gives a first revision up whose service goes on answering a check 4xx. It is
+// tried again by itself.
+func (s *step) tooLongDenied(node string) {
+	r := s.Rollout
+	s.reject(Rejected, node, fmt.Sprintf("the service behind it has answered a check 4xx for %s, which the filters let pass: mend the service, or what the check expects", r.stage().Deadline),
+		"", r.Plan.checkFacets(r.Plan.Checks)...)
+	s.blameSurroundings(r)
 }
 
 // awaited takes the counters of a proxy whose service is waited for: where its requests are
@@ -138,18 +175,17 @@ func (s *step) awaited(node string, c Counters) {
 }
 
 // blameService says of a revision that was rejected for a check that it may be the service
-// alone, which has failed since the flip: it is tried again. Counters come later than the
-// check: the revision is taken back at once, and they are heard on it afterwards, if its
-// checks have held since the flip. Where they never have, it may be the revision that does
-// not reach the service, by a cluster of its own, and users would meet that with each try:
-// it has one more.
-func (s *step) blameService(r *Rollout, e Probed, held bool) {
+// alone, which has failed since the flip: it is tried again, later each time. Where its checks
+// have never held it may as well be a cluster of its own that leads nowhere, which may begin to.
+// Counters come later than the check: the revision is taken back at once, and they are heard
+// on it afterwards.
+func (s *step) blameService(r *Rollout, e Probed) {
 	p := s.proxies[e.Node]
 	switch {
 	case p == nil || r.Move || !byService(e, true):
-	case p.traffic.serviceErrors > 0 && (held || r.Tries == 0):
+	case p.traffic.serviceErrors > 0:
 		s.blameSurroundings(r)
-	case held:
+	default:
 		s.doubted = &doubt{revision: r.Candidate.ID, node: e.Node, until: s.now.Add(serviceGrace)}
 	}
 }

@@ -1,6 +1,8 @@
 package rollout
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -160,15 +162,100 @@ func TestServiceThatFailsAfterTheFlipIsTheSurroundings(t *testing.T) {
 		before, held, service bool
 		told                  Counters
 	}{
-		"told before":           {true, false, true, Counters{}},
-		"told after":            {false, true, true, Counters{ServiceErrors: 3}},
-		"not told":              {false, true, false, Counters{Requests: 3}},
-		"a filter":              {false, true, false, Counters{ServiceErrors: 3, Filtered: 2}},
-		"a cluster of its own?": {false, false, false, Counters{ServiceErrors: 3}},
+		"told before":          {true, false, true, Counters{}},
+		"told after":           {false, true, true, Counters{ServiceErrors: 3}},
+		"not told":             {false, true, false, Counters{Requests: 3}},
+		"a filter":             {false, true, false, Counters{ServiceErrors: 3, Filtered: 2}},
+		"a cluster of its own": {false, false, true, Counters{ServiceErrors: 3}},
 	} {
 		f := failsAfterFlip(c.before, c.held, c.told)
 		if len(f.Rejected) != 1 || f.Rejected[0].Surroundings != c.service || f.Serving.ID != "one" {
 			t.Errorf("%s: it serves %s; rejected: %+v", name, f.Serving.ID, f.Rejected)
+		}
+	}
+}
+
+// A service that answers 4xx while a first revision starts is waited for where the shadow has
+// proven the filters and the counters say that the service did: until the deadline, which is
+// said, and what a person can do. Without either, it may be a filter's answer.
+func TestFirstRevisionWaitsForAServiceThatDenies(t *testing.T) {
+	bare := defaultPlan()
+	bare.ShadowChecks = false
+	for name, c := range map[string]struct {
+		plan  Plan
+		count Counters
+		waits bool
+	}{
+		"the service": {defaultPlan(), Counters{Requests: 5, ServiceDenials: 5}, true},
+		"a filter":    {defaultPlan(), Counters{Requests: 5}, false},
+		"not proven":  {bare, Counters{Requests: 5, ServiceDenials: 5}, false},
+	} {
+		f := opened(c.plan)
+		now := epoch.Add(1500 * time.Millisecond)
+		ask := func(seconds int) {
+			for range seconds {
+				now = now.Add(time.Second)
+				f.Step(failing(404, true), now)
+				c.count.At = now
+				f.Step(Counted{Node: "a", Counters: c.count}, now)
+				f.Step(Tick{}, now)
+			}
+		}
+		ask(6)
+		if h := f.HoldUp(now); c.waits != (h != nil && h.Kind == WaitService && !h.Until.IsZero()) || c.waits == (len(f.Rejected) > 0) {
+			t.Errorf("%s: waits for %+v, rejected: %+v", name, h, f.Rejected)
+		}
+		if !c.waits {
+			continue
+		}
+		ask(60)
+		if len(f.Rejected) != 1 || !f.Rejected[0].Surroundings || !strings.Contains(f.Rejected[0].Reason, "mend the service") {
+			t.Errorf("%s: after the deadline: %+v, waits for %+v", name, f.Rejected, f.HoldUp(now))
+		}
+	}
+}
+
+// A first revision is rejected past the limit for troubled proxies where none has it, and is
+// tried again; where one has it, it serves there.
+func TestFirstRevisionPastTheLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		busy     []string
+		all      []string
+		rejected bool
+	}{
+		"one of three": {[]string{"a"}, []string{"a", "b", "c"}, false},
+		"two of three": {[]string{"a", "b"}, []string{"a", "b", "c"}, false},
+		"both of two":  {[]string{"a", "b"}, []string{"a", "b"}, true},
+		"the only one": {[]string{"a"}, []string{"a"}, false},
+	} {
+		plan := defaultPlan()
+		plan.Shadow, plan.ShadowChecks, plan.LiveChecks = false, false, false
+		f := &Fleet{}
+		for _, node := range c.all {
+			f.Step(Joined{Node: node, Fresh: true}, epoch)
+		}
+		f.Step(Offered{ID: "one", Plan: plan}, epoch)
+		f.Step(Stored{ID: "one"}, epoch)
+		for _, node := range c.busy {
+			f.Step(Troubled{Node: node, Live: "one", Reason: "its port is in use"}, epoch)
+		}
+		for _, node := range c.all {
+			if !slices.Contains(c.busy, node) {
+				f.Step(Served{Node: node, Live: "one"}, epoch)
+			}
+		}
+		if rejected := len(f.Rejected) == 1 && f.Rejected[0].Surroundings; rejected != c.rejected {
+			t.Errorf("%s: %+v, serving %q", name, f.Rejected, f.Serving.ID)
+		}
+		if serves := f.Serving.ID == "one"; serves != (len(c.all) > len(c.busy)) {
+			t.Errorf("%s: serving %q", name, f.Serving.ID)
+		}
+		if !c.rejected {
+			continue
+		}
+		again := slices.ContainsFunc(f.Step(Tick{}, epoch.Add(2*time.Second)), func(e Effect) bool { _, ok := e.(Offer); return ok })
+		if !again {
+			t.Errorf("%s: it is not tried again", name)
 		}
 	}
 }

@@ -182,6 +182,11 @@ func (s *step) waitFor() {
 			s.reject(Rejected, node, fmt.Sprintf("it has been %s for %s: nothing was heard that lets it go on", p.phase, r.stage().Deadline), "",
 				s.lateFacets(p.phase)...)
 			return
+		case AwaitingService:
+			if p.denied {
+				s.tooLongDenied(node)
+				return
+			}
 		default: // it waits for others
 		}
 	}

@@ -161,11 +161,11 @@ func (s *step) overTrouble(node string) {
 }
 
 // tooManyInTrouble gives a candidate up that so many proxies of its stage can't take
-// that it is not the trouble of one. A first revision has nothing to go back to: giving
-// it up would take the listeners of those that have them.
+// that it is not the trouble of one. A first revision has nothing to go back to: while one
+// proxy has it, or may, giving it up would take a listener that works.
 func (s *step) tooManyInTrouble(node string) {
 	r := s.Rollout
-	if r == nil || s.Serving.ID == "" || !s.proxies[node].trouble.candidate {
+	if r == nil || !s.proxies[node].trouble.candidate || s.Serving.ID == "" && s.someHaveIt() {
 		return
 	}
 	troubled := s.troubledMembers()
@@ -179,6 +179,16 @@ func (s *step) tooManyInTrouble(node string) {
 			troubled, of, limit, s.proxies[node].trouble.reason), "", r.Plan.troubleFacet())
 		s.blameSurroundings(r)
 	}
+}
+
+// someHaveIt is whether a connected proxy has the candidate in its real listeners, or is taking it.
+func (f *Fleet) someHaveIt() bool {
+	for node := range f.Rollout.Flipped {
+		if p := f.proxies[node]; p != nil && p.trouble == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // troubledMembers are how many proxies have trouble with the candidate.

@@ -36,6 +36,8 @@ type Counters struct {
 	// responses of any status): the others that were answered 5xx a filter answered so,
 	// one whose VM has crashed say.
 	Routed, ServiceErrors uint64
+	// ServiceDenials are the requests that the service behind answered 4xx.
+	ServiceDenials uint64 // cluster.….external.upstream_rq_4xx, and internal
 	// Unanswered are those that were given up while the service had them, or was yet to have
 	// them: by a user, or a probe, for which it was too slow, say.
 	Unanswered  uint64 // upstream_cx_destroy_local_with_active_rq (HTTP/1), upstream_rq_tx_reset (HTTP/2), upstream_rq_cancelled
@@ -67,6 +69,7 @@ func (c *Counters) add(f *flush) {
 	c.Crashes += f.counts[statCrash]
 	c.Routed += f.counts[statRouted]
 	c.ServiceErrors += f.counts[statServiceError]
+	c.ServiceDenials += f.counts[statServiceDenial]
 	c.Unanswered += f.counts[statUnanswered]
 	if f.seen[statWorkers] {
 		c.Workers = int(f.counts[statWorkers])
@@ -94,6 +97,7 @@ const (
 	statCrash
 	statRouted
 	statServiceError
+	statServiceDenial
 	statUnanswered
 	statBegun
 	statActive
@@ -108,6 +112,9 @@ func statOf(name []byte) stat {
 	case bytes.HasPrefix(name, []byte("cluster.")) && (bytes.HasSuffix(name, []byte(".external.upstream_rq_5xx")) ||
 		bytes.HasSuffix(name, []byte(".internal.upstream_rq_5xx"))): // each answer is one of these
 		return statServiceError
+	case bytes.HasPrefix(name, []byte("cluster.")) && !bytes.HasPrefix(name, []byte("cluster."+fleet.ServerCluster+".")) &&
+		(bytes.HasSuffix(name, []byte(".external.upstream_rq_4xx")) || bytes.HasSuffix(name, []byte(".internal.upstream_rq_4xx"))):
+		return statServiceDenial
 	case bytes.HasPrefix(name, []byte("cluster.")) && !bytes.HasPrefix(name, []byte("cluster."+fleet.ServerCluster+".")) &&
 		(bytes.HasSuffix(name, []byte(".upstream_cx_destroy_local_with_active_rq")) || bytes.HasSuffix(name, []byte(".upstream_rq_tx_reset")) || bytes.HasSuffix(name, []byte(".upstream_rq_cancelled"))):
 		return statUnanswered

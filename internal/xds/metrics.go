@@ -148,6 +148,7 @@ func mergeCounted(older, newer Event) Event {
 	sum.Crashes += older.Counters.Crashes
 	sum.Routed += older.Counters.Routed
 	sum.ServiceErrors += older.Counters.ServiceErrors
+	sum.ServiceDenials += older.Counters.ServiceDenials
 	sum.Unanswered += older.Counters.Unanswered
 	return newer
 }
