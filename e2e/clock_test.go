@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/envoy"
 	"github.com/waxwing-xds/waxwing/internal/rig"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
 // clockOf is the environment of an Envoy whose clock is wrong, by a library of our own.
@@ -92,10 +92,10 @@ func TestWrongClock(t *testing.T) {
 			p.runs("x-build", build(number))
 			p.guards()
 		}
-		w.happened(rollout.Serving, number)
+		w.happened(api.EventServing, number)
 	}
 	late.inTrouble(why)
-	if a, err := late.ask("token", "32323"); err == nil && a.status == http.StatusOK {
+	if a, err := late.ask("token", "32323"); err == nil && a.Status == http.StatusOK {
 		t.Errorf("its clock makes no difference: %+v", a)
 	}
 	w.noneRejected()

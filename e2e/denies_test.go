@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rig"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
 // A service that answers 404 while it starts is told from the filters, which the shadow has
@@ -38,7 +38,7 @@ func TestServiceThatDeniesAtTheStart(t *testing.T) {
 	w.servingRevision(1)
 	p.guards()
 	for _, e := range w.history() {
-		if e.Kind == rollout.Rejected {
+		if e.Kind == api.EventRejected {
 			t.Errorf("rejected: %+v", e)
 		}
 	}

@@ -202,7 +202,7 @@ func (f *flush) valueOf(metric []byte) (v uint64, err error) {
 	err = fields(metric, func(n protowire.Number, value []byte) error {
 		if n == metricTime {
 			if ms, size := protowire.ConsumeVarint(value); size > 0 && ms > 0 && ms < 1<<47 {
-				f.clock = time.UnixMilli(int64(ms)) //nolint:gosec // it was just bounded
+				f.clock = time.UnixMilli(int64(ms))
 			}
 		}
 		if n != metricGauge && n != metricCounter {
