@@ -53,6 +53,7 @@ func (p *proxy) handshake(name string) (serial int64, err error) {
 // A handshake for a name that has no certificate fails at once, instead of waiting until
 // the client gives up; and once there is one, it is served.
 func TestCertificateOnDemand(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	write(t, w.module, gate(t, 1))
 	write(t, w.fleet, w.onDemandYAML("one.test"))

@@ -38,6 +38,7 @@ func TestChainOfChanges(t *testing.T) {
 // Envoy asks for scopes once, and not again for the new one, which would wait for them. And
 // scopes that are renamed, or whose keys others get, are taken in one update.
 func TestScopedListenerThatComesAgain(t *testing.T) {
+	t.Parallel()
 	scoped := func(listeners int, scopes ...chains.Scope) chains.Step {
 		f := chains.Fleet{
 			Listeners: []chains.Listener{

@@ -50,14 +50,9 @@ func TestStateIsLost(t *testing.T) {
 // says what it has, and proves the change beside that. By state-of-the-world it does not, and
 // keeps it all, which is said, until another proxy has confirmed the change.
 func TestStateIsLostAndFilesChanged(t *testing.T) {
-	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		options := fleetOptions{Rollout: prompt, Checks: checks}
-		write(t, w.fleet, w.fleetYAML(options))
-		write(t, w.module, gate(t, 1))
-		w.startServer()
+		w.begins(w.fleetYAML(options), gate(t, 1))
 		proxies := w.proxies(2)
 		w.servingRevision(2)
 		stops := []func() (int, []string){keepers(proxies[0]), keepers(proxies[1])}
@@ -65,13 +60,11 @@ func TestStateIsLostAndFilesChanged(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(w.dir, "state")); err != nil {
 			t.Fatal(err)
 		}
-		if !sotw {
+		if !w.Variant {
 			options.Cluster = "renamed"
 		}
-		write(t, w.fleet, bytes.Replace(w.fleetYAML(options), []byte("stat_prefix: ingress"), []byte("stat_prefix: changed"), 1))
-		write(t, w.module, gate(t, 2))
-		w.startServer()
-		if sotw {
+		w.begins(bytes.Replace(w.fleetYAML(options), []byte("stat_prefix: ingress"), []byte("stat_prefix: changed"), 1), gate(t, 2))
+		if w.Variant {
 			for _, p := range proxies {
 				p.inTrouble("it speaks state-of-the-world, and came back with clusters or listeners that this server does not know")
 			}

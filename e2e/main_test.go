@@ -6,9 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"testing"
@@ -52,25 +50,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// runsNone is whether no test here has a name that -run asks for, so that a run of
-// another package's tests neither installs an Envoy nor builds a server.
-func runsNone() bool {
-	flag.Parse()
-	if flag.Lookup("test.list").Value.String() != "" {
-		return true
-	}
-	run := flag.Lookup("test.run").Value.String()
-	if run == "" {
-		return false
-	}
-	names := subtests.ReplaceAllString(run, "")
-	found, err := exec.Command(os.Args[0], "-test.list", names).Output()
-	return err == nil && len(found) == 0
-}
-
-// subtests is what of a -run pattern is about subtests.
-var subtests = regexp.MustCompile(`/[^|]*`)
-
 func prepare() (err error) {
 	progress := func(s string) { fmt.Fprintln(os.Stderr, "e2e:", s) }
 	const tools = "../.tools"
@@ -91,29 +70,4 @@ func prepare() (err error) {
 		args = append(args, "-race")
 	}
 	return command(nil, "go", append(args, "../cmd/xds")...)
-}
-
-// command runs a command and returns its output with its error.
-func command(env []string, name string, args ...string) error {
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", name, err, out)
-	}
-	return nil
-}
-
-// chooseTests runs, on an Envoy that was built without a Wasm runtime, only the test
-// of what is said then, which no other Envoy could pass.
-func chooseTests() error {
-	const without = "^TestEnvoyWithoutRuntime$"
-	has, err := hasRuntime()
-	if err != nil {
-		return err
-	}
-	if has {
-		return flag.Set("test.skip", without)
-	}
-	fmt.Fprintln(os.Stderr, "e2e: this Envoy was built without V8: only TestEnvoyWithoutRuntime is run")
-	return flag.Set("test.run", without)
 }

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -29,6 +31,16 @@ func gate(t *testing.T, build int) []byte {
 	module, err := rig.Gate(build)
 	must(t, err)
 	return module
+}
+
+// command runs a command and returns its output with its error.
+func command(env []string, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out)
+	}
+	return nil
 }
 
 // goBuilds are what the Go compiler made, by name; who wants the same waits for the first.

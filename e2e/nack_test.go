@@ -9,6 +9,39 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
+// With nothing good to go back to, a refused module lets nothing through: it was
+// refused in the shadow, so that the real listener does not exist yet. The next
+// one heals it.
+func TestRefusedModuleAtFirstStart(t *testing.T) {
+	t.Parallel()
+	w := started(t, assemble(t, "refuses"), func(w *world) { w.NoPreflight = true })
+	p := w.startProxy("edge-0")
+	w.fleetIs("it is rejected", func(f api.Fleet) bool { return len(f.Rejected) != 0 })
+	if a, err := p.ask("token", "32323"); err == nil {
+		t.Errorf("the proxy answers: %+v", a)
+	}
+	s, err := p.statusOf()
+	if err != nil || s.State != api.ProxyWaiting || s.LastNACK == nil {
+		t.Errorf("the status shows %+v, %v", s, err)
+	}
+	save(t, w.module, gate(t, 1))
+	p.runs("x-build", build(1))
+	p.guards()
+}
+
+// An Envoy without a Wasm runtime refuses every filter: that is said, and no request
+// passes it unfiltered.
+func TestEnvoyWithoutRuntime(t *testing.T) {
+	t.Parallel()
+	w := started(t, gate(t, 1))
+	p := w.startProxy("edge-0")
+	w.fleetIs("it is rejected", func(f api.Fleet) bool { return len(f.Rejected) != 0 })
+	mustEqual(t, "lines that say so", w.logged(`"msg":"rejected`, "Unable to create Wasm plugin gate", "still_runs"), 1)
+	if a, err := p.ask("token", "32323"); err == nil {
+		t.Errorf("the proxy answers: %+v", a)
+	}
+}
+
 // A module that the proxies refuse is withdrawn: they are put back on the last
 // good one, it is logged once with what still runs, shown in the status, and not
 // sent again, whatever reconnects.
@@ -75,37 +108,4 @@ func TestRefusedModule(t *testing.T) {
 			p.runs("x-build", build(2))
 		}
 	})
-}
-
-// With nothing good to go back to, a refused module lets nothing through: it was
-// refused in the shadow, so that the real listener does not exist yet. The next
-// one heals it.
-func TestRefusedModuleAtFirstStart(t *testing.T) {
-	t.Parallel()
-	w := started(t, assemble(t, "refuses"), func(w *world) { w.NoPreflight = true })
-	p := w.startProxy("edge-0")
-	w.fleetIs("it is rejected", func(f api.Fleet) bool { return len(f.Rejected) != 0 })
-	if a, err := p.ask("token", "32323"); err == nil {
-		t.Errorf("the proxy answers: %+v", a)
-	}
-	s, err := p.statusOf()
-	if err != nil || s.State != api.ProxyWaiting || s.LastNACK == nil {
-		t.Errorf("the status shows %+v, %v", s, err)
-	}
-	save(t, w.module, gate(t, 1))
-	p.runs("x-build", build(1))
-	p.guards()
-}
-
-// An Envoy without a Wasm runtime refuses every filter: that is said, and no request
-// passes it unfiltered.
-func TestEnvoyWithoutRuntime(t *testing.T) {
-	t.Parallel()
-	w := started(t, gate(t, 1))
-	p := w.startProxy("edge-0")
-	w.fleetIs("it is rejected", func(f api.Fleet) bool { return len(f.Rejected) != 0 })
-	mustEqual(t, "lines that say so", w.logged(`"msg":"rejected`, "Unable to create Wasm plugin gate", "still_runs"), 1)
-	if a, err := p.ask("token", "32323"); err == nil {
-		t.Errorf("the proxy answers: %+v", a)
-	}
 }

@@ -9,23 +9,11 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
-// count is how many entries the history has of a kind.
-func (w *world) count(kind api.EventKind) int {
-	n := 0
-	for _, e := range w.history() {
-		if e.Kind == kind {
-			n++
-		}
-	}
-	return n
-}
-
 // Proxies come, are killed and come back in mid-rollout. The canary stays the
 // canary, also without what it had; the others get what the fleet serves.
 func TestProxiesComeAndGoInRollout(t *testing.T) {
 	t.Parallel()
-	w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) { o.Rollout = approved })
-	good := w.servingRevision(len(proxies))
+	w, proxies, good := approvedWorld(t, 5)
 	users := newCrowd(proxies)
 	canary, rest := w.canaryOf(2, proxies)
 
@@ -65,8 +53,7 @@ func TestProxiesComeAndGoInRollout(t *testing.T) {
 // canary had, no other proxy is given.
 func TestNewerSaveInRollout(t *testing.T) {
 	t.Parallel()
-	w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) { o.Rollout = approved })
-	good := w.servingRevision(len(proxies))
+	w, proxies, good := approvedWorld(t, 5)
 	users := newCrowd(proxies)
 	canary, rest := w.canaryOf(2, proxies)
 	canary.runs("x-build", build(2))

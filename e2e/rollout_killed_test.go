@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -96,19 +95,4 @@ func TestServerKilledInRollout(t *testing.T) {
 		})
 	}
 	users.end(t, "")
-}
-
-// wentThrough checks that each stage of a revision began once, and that it is served.
-func (w *world) wentThrough(t *testing.T, id string) {
-	t.Helper()
-	var got []string
-	for _, e := range w.history() {
-		if e.Revision.ID == id && slices.Contains([]api.EventKind{api.EventStarted, api.EventStageStarted, api.EventServing}, e.Kind) {
-			got = append(got, strings.TrimSpace(string(e.Kind)+" "+e.Stage))
-		}
-	}
-	want := []string{"started", "stage started canary", "stage started all", "serving"}
-	if !slices.Equal(got, want) {
-		t.Errorf("the history is %q, want %q", got, want)
-	}
 }

@@ -79,14 +79,3 @@ func stopsAtTheOlder(t *testing.T, older, newer, stage, canary string) {
 	}
 	users.end(t, "")
 }
-
-// lastStage is the last that a revision came to.
-func (w *world) lastStage(id string) string {
-	last := ""
-	for _, e := range w.history() {
-		if e.Revision.ID == id && e.Stage != "" {
-			last = e.Stage
-		}
-	}
-	return last
-}

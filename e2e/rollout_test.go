@@ -33,15 +33,6 @@ func stagedWorld(t *testing.T, n int, change ...func(*world, *fleetOptions)) (*w
 	return w, w.proxies(n)
 }
 
-func (w *world) history() []api.Entry {
-	w.t.Helper()
-	entries, err := w.server.API.History(w.t.Context(), "")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return entries
-}
-
 // rejection waits until a revision is rejected, and returns why.
 func (w *world) rejection(already int) api.Rejection {
 	w.t.Helper()

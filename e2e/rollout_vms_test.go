@@ -10,6 +10,14 @@ import (
 
 const approved = `{stages: [{name: canary, proxies: 1, approve: manual}, {name: all, percent: 100}], prove: 300ms}`
 
+// approvedWorld is a fleet of proxies that serve a good revision, of which a person ends
+// the first stage.
+func approvedWorld(t *testing.T, n int) (w *world, proxies []*proxy, good string) {
+	t.Helper()
+	w, proxies = stagedWorld(t, n, func(_ *world, o *fleetOptions) { o.Rollout = approved })
+	return w, proxies, w.servingRevision(n)
+}
+
 // awaiting waits until the canary has baked, and returns it.
 func (w *world) awaiting(proxies []*proxy) (canary *proxy, rest []*proxy) {
 	w.t.Helper()
@@ -50,8 +58,7 @@ func (p *proxy) vmsBecome(want int) {
 // makes those of each module once.
 func TestVMsOfARollout(t *testing.T) {
 	t.Parallel()
-	w, proxies := stagedWorld(t, 2, func(_ *world, o *fleetOptions) { o.Rollout = approved })
-	w.servingRevision(len(proxies))
+	w, proxies, _ := approvedWorld(t, 2)
 	created := map[*proxy]int{}
 	for _, p := range proxies {
 		p.vmsBecome(vmsOfOne)

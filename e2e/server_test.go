@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,7 +58,7 @@ func (w *world) endProcess(server *process.Process, s syscall.Signal) {
 // log is that of every server that ran.
 func (w *world) log() string {
 	text, err := os.ReadFile(w.server.File("xds.log"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		w.t.Error(err)
 	}
 	return string(text)

@@ -27,9 +27,9 @@ func (w *world) awaitsService(n int) {
 // restart of the server, also with a proxy that comes
 // meanwhile, and is served when it is there.
 func TestLateService(t *testing.T) {
+	t.Parallel()
 	for _, shadow := range []bool{true, false} {
 		t.Run(map[bool]string{true: "proven in the shadow", false: "told by the counters"}[shadow], func(t *testing.T) {
-			t.Parallel()
 			worlds(t, func(t *testing.T, w *world) {
 				w.echo.Stop()
 				w.begins(w.fleetYAML(fleetOptions{Checks: checks, NoShadow: !shadow, Rollout: `{stages: [{name: all, percent: 100, deadline: 20s}]}`}), gate(t, 1))

@@ -82,7 +82,7 @@ func (w *world) clientsYAML(ingress, place string) []byte {
 // A listener that becomes one for gRPC clients is closed, though an Envoy ignores what it
 // becomes; and one for clients is opened when it becomes an Envoy's.
 func TestListenerBecomesTheClients(t *testing.T) {
-	inTurn(t, func(t *testing.T, w *world) {
+	worlds(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		ingress, other := freeAddress(t), freeAddress(t)
 		_, port, _ := strings.Cut(other, ":")
