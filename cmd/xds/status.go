@@ -2,8 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -16,9 +14,6 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 )
-
-// errNotReady is what `xds status --ready` ends with, for health checks.
-var errNotReady = errors.New("no fleet has a revision to serve")
 
 func (a *app) status() *cobra.Command {
 	cmd := &cobra.Command{
@@ -48,20 +43,6 @@ func (a *app) status() *cobra.Command {
 	}
 	return cmd
 }
-
-// readiness is nil if there is a revision to serve.
-func readiness(ctx context.Context, c *api.Client) error {
-	status, err := c.Fleets(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(status.Fleets, hasRevision) {
-		return errNotReady
-	}
-	return nil
-}
-
-func hasRevision(f api.Fleet) bool { return f.Serving.ID != "" || f.Candidate.ID != "" }
 
 // printStatus prints the tables, and below them what is wrong, in full.
 func printStatus(w io.Writer, s api.Status, now time.Time) error {

@@ -63,9 +63,7 @@ func TestNoClusters(t *testing.T) {
 // What refers is moved before what it referred to is taken away.
 func TestMakeBeforeBreak(t *testing.T) {
 	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
-		p := h.proxy("a", sotw, nil)
-		h.start(p, "a", build(t, "old", "module"))
+		h, p := serving(t, "a", sotw, build(t, "old", "module"))
 		target := build(t, "new", "module")
 		h.Assign("a", target)
 		h.expect(Served, "a")
@@ -82,9 +80,7 @@ func TestMakeBeforeBreak(t *testing.T) {
 // by a restarted one.
 func TestReconnect(t *testing.T) {
 	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
-		p := h.proxy("a", sotw, nil)
-		h.start(p, "a", build(t, "echo", "module 1"))
+		h, p := serving(t, "a", sotw, build(t, "echo", "module 1"))
 		p.Close()
 		h.expect(Disconnected, "a")
 		before := len(p.Responses())
@@ -106,9 +102,7 @@ func TestReconnect(t *testing.T) {
 
 // A listener or cluster that went while the proxy was away is taken from it.
 func TestReconnectAfterRemoval(t *testing.T) {
-	h := serve(t, Limits{})
-	p := h.proxy("a", false, nil)
-	h.start(p, "a", build(t, "old", "module"))
+	h, p := serving(t, "a", false, build(t, "old", "module"))
 	p.Close()
 	h.expect(Disconnected, "a")
 	h.start(p, "a", build(t, "new", "module"))

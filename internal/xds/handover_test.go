@@ -83,9 +83,7 @@ func TestAddressHandedOver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			variants(t, func(t *testing.T, sotw bool) {
-				h := serve(t, Limits{})
-				p := h.proxy("a", sotw, nil)
-				h.start(p, "a", listeners(t, c.before...))
+				h, p := serving(t, "a", sotw, listeners(t, c.before...))
 				from := len(p.Responses())
 				h.Assign("a", listeners(t, c.after...))
 				h.expect(Served, "a")
@@ -102,9 +100,7 @@ func TestAddressHandedOver(t *testing.T) {
 // Where a listener is that a proxy had before it came to this server is not known: it
 // goes with the update that brings another, if it goes.
 func TestAddressHandedOverAfterReconnect(t *testing.T) {
-	h := serve(t, Limits{})
-	p := h.proxy("a", false, nil)
-	h.start(p, "a", listeners(t, "a:80", "b:81"))
+	_, p := serving(t, "a", false, listeners(t, "a:80", "b:81"))
 	p.Close()
 	from := len(p.Responses())
 	restarted := serve(t, Limits{})

@@ -149,6 +149,15 @@ func (h *harness) clusters(p *xdstest.Proxy, want ...string) {
 	}
 }
 
+// serving is a server with a proxy that serves a snapshot.
+func serving(t *testing.T, id string, sotw bool, target *snapshot.Snapshot) (*harness, *xdstest.Proxy) {
+	t.Helper()
+	h := serve(t, Limits{})
+	p := h.proxy(id, sotw, nil)
+	h.start(p, id, target)
+	return h, p
+}
+
 // sent lists what a proxy was sent from the nth response on: "Cluster a b -c".
 func sent(p *xdstest.Proxy, from int) []string {
 	var out []string
@@ -179,21 +188,6 @@ var errBad = errors.New("Unable to create Wasm plugin auth")
 //nolint:staticcheck // the same
 var errBusy = errors.New("Error adding/updating listener(s) ingress: cannot bind '0.0.0.0:80': Address already in use")
 
-// build makes a snapshot of one listener with the filter "auth" in front of a cluster.
-func build(t *testing.T, cluster, moduleText string) *snapshot.Snapshot {
-	t.Helper()
-	return buildOf(t, fmt.Sprintf(fleetYAML, cluster, cluster, cluster), moduleText)
-}
-
-func buildOf(t *testing.T, text, moduleText string) *snapshot.Snapshot {
-	t.Helper()
-	s, err := rig.Snapshot("fleet.yaml", []byte(text), map[string][]byte{"auth.wasm": []byte(moduleText)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 const fleetYAML = `
 fleet: edge
 filters:
@@ -219,3 +213,18 @@ resources:
   clusters:
     - {name: %s, connect_timeout: 1s, type: STATIC, load_assignment: {cluster_name: %s}}
 `
+
+// build makes a snapshot of one listener with the filter "auth" in front of a cluster.
+func build(t *testing.T, cluster, moduleText string) *snapshot.Snapshot {
+	t.Helper()
+	return buildOf(t, fmt.Sprintf(fleetYAML, cluster, cluster, cluster), moduleText)
+}
+
+func buildOf(t *testing.T, text, moduleText string) *snapshot.Snapshot {
+	t.Helper()
+	s, err := rig.Snapshot("fleet.yaml", []byte(text), map[string][]byte{"auth.wasm": []byte(moduleText)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

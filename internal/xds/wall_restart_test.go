@@ -15,9 +15,7 @@ import (
 func TestProxyOfTwoFleetsIsKnownAfterRestart(t *testing.T) {
 	variants(t, func(t *testing.T, sotw bool) {
 		old, next := listeners(t, "old:80"), listeners(t, "new:81")
-		h := serve(t, Limits{})
-		p := h.proxy("p", sotw, nil)
-		h.start(p, "p", old)
+		h, p := serving(t, "p", sotw, old)
 		target := Target{Snapshot: next, Fleet: "b", Home: "edge", Before: []*snapshot.Snapshot{old}}
 		h.Server.Assign("p", target)
 		h.expect(Served, "p")
