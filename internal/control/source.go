@@ -60,6 +60,9 @@ func (c *Control) fileSaved(f build.File, had string) {
 	}
 	switch {
 	case f.Match == nil && f.Err != nil:
+		if s := c.fleets[f.Fleet]; s != nil && s.file == f.Path && !f.Gone {
+			s.gone = time.Time{} // its file is there, for all that is wrong in it
+		}
 		key := cmp.Or(f.Fleet, f.Path)
 		if f.Twin {
 			key = f.Path // it is none of the other file's fleet
