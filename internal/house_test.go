@@ -48,6 +48,8 @@ var rooms = map[string][]string{
 	"internal/control": {
 		"internal/build", "internal/deliver", "internal/fleet", "internal/rollout", "internal/snapshot", "internal/xds", "envoy",
 	},
+	// The loop with nothing outside, for its own tests and the console's.
+	"internal/control/controltest": {"internal/build", "internal/control", "internal/fleet", "internal/module", "internal/snapshot", "internal/xds", "envoy"},
 	// It shows the streams' figures, which the loop has no part in.
 	"internal/console": {"internal/api", "internal/control", "internal/fleet", "internal/rollout", "internal/snapshot", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
 	"internal/envoy":   {"internal/rig/process"},

@@ -121,7 +121,7 @@ func yaml(text string) watch.Change { return watch.Change{Path: "fleet.yaml", Da
 
 // What is wrong on disk is said, and what was good before is not taken for it; the next
 // good save heals it.
-func TestProblemOnDisk(t *testing.T) {
+func TestProblemBeforeAnyFleet(t *testing.T) {
 	c := idle(t)
 	c.edit(t, 0, yaml("fleet: ["))
 	if s := c.status(0); !strings.Contains(s.Problems["fleet.yaml"], "fleet.yaml:1") {
