@@ -7,8 +7,10 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
-// What the loop needs of the outside. Each of these is one thing in a server and a fake in
-// the loop's tests; none of them has the loop wait, but for Store.
+// What the loop needs of the outside: where the content of revisions comes from, where state
+// is kept, and who delivers to proxies. Each of these is one thing in a server and a fake in
+// the loop's tests (controltest); none of them has the loop wait, but for Store. The sandbox
+// that tries filters is the source's: see build.Sandbox.
 
 // A Source is where the content of fleets comes from: the *build.Files on disk. It says which
 // fleets there are, and builds revisions of them, by itself.

@@ -226,12 +226,14 @@ func TestFirstRevisionForProxiesOfAnother(t *testing.T) {
 		if p := w.Node("b"); p.Fleet != "inner" || p.Arriving != "" {
 			t.Errorf("arrived: %+v", p)
 		}
-		w.Proxy("a").Takes = func(has snapshot.Pair) error {
-			if has.Shadow.ID != "" && has.Shadow.ID != good.ID {
-				return errors.New("no")
+		w.Now(func(p *controltest.Proxy) {
+			p.Takes = func(has snapshot.Pair) error {
+				if has.Shadow.ID != "" && has.Shadow.ID != good.ID {
+					return errors.New("no")
+				}
+				return nil
 			}
-			return nil
-		}
+		}, "a")
 		w.Save(map[string]string{"third.yaml": controltest.YAML("third", 11, staged, "match: {cluster: edge, id: a}")})
 		w.Pass(time.Minute)
 		if p := w.Node("a"); p.Fleet != "edge" || p.Served != good {

@@ -138,7 +138,7 @@ func TestRefusedInTheShadow(t *testing.T) {
 			}
 			return nil
 		}
-		w.Proxy("a").Takes, w.Proxy("b").Takes = refuses, refuses
+		w.Now(func(p *controltest.Proxy) { p.Takes = refuses }, "a", "b")
 		save(w, 2, staged)
 		w.Pass(time.Second)
 		check := func() {
@@ -161,7 +161,7 @@ func TestRefusedInTheShadow(t *testing.T) {
 		}
 		w.Restart()
 		check()
-		w.Proxy("a").Takes, w.Proxy("b").Takes = nil, nil
+		w.Now(func(p *controltest.Proxy) { p.Takes = nil }, "a", "b")
 		if err := w.Do(t.Context(), control.Command{Verb: rollout.Retry, By: "ann"}); err != nil {
 			t.Fatal(err)
 		}
@@ -183,14 +183,14 @@ func TestChecksThatFail(t *testing.T) {
 			controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
 				serves(t, w, "a", "b")
 				good := w.Fleet("edge").Serving
-				for _, id := range []string{"a", "b"} {
-					w.Proxy(id).Fails = func(plan *xds.ProbePlan) []string {
+				w.Now(func(p *controltest.Proxy) {
+					p.Fails = func(plan *xds.ProbePlan) []string {
 						if plan.ID.Of != good.ID && plan.ID.Through == through {
 							return []string{plan.Probes[0].Name}
 						}
 						return nil
 					}
-				}
+				}, "a", "b")
 				save(w, 2, staged)
 				w.Pass(2 * time.Minute)
 				f := w.Fleet("edge")
@@ -221,13 +221,15 @@ func TestCountersTakeItBack(t *testing.T) {
 		if bad.Number != 2 {
 			t.Fatalf("it is not served: %+v", bad)
 		}
-		w.Proxy("a").Counts = func() xds.Counters {
-			c := xds.Counters{Requests: 100, Begun: 100, Routed: 100, Workers: 2, VMs: 8}
-			if id := w.Proxy("a").Given; strings.HasPrefix(id[len(id)-1], bad.ID) {
-				c.Crashes, c.Errors, c.Routed = 3, 3, 97
+		w.Now(func(p *controltest.Proxy) {
+			p.Counts = func() xds.Counters {
+				c := xds.Counters{Requests: 100, Begun: 100, Routed: 100, Workers: 2, VMs: 8}
+				if strings.HasPrefix(p.Given[len(p.Given)-1], bad.ID) {
+					c.Crashes, c.Errors, c.Routed = 3, 3, 97
+				}
+				return c
 			}
-			return c
-		}
+		}, "a")
 		w.Pass(10 * time.Second)
 		f := w.Fleet("edge")
 		if f.Serving != good || len(f.Rejected) != 1 || f.Rejected[0].Node != "a" {
@@ -244,20 +246,14 @@ func TestCountersTakeItBack(t *testing.T) {
 func TestTroubleOfAProxysOwn(t *testing.T) {
 	controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
 		serves(t, w, "a", "b", "c")
-		in := true
-		w.Proxy("b").Takes = func(has snapshot.Pair) error {
-			if in {
-				return controltest.ErrTrouble
-			}
-			return nil
-		}
+		w.Now(func(p *controltest.Proxy) { p.Takes = func(snapshot.Pair) error { return controltest.ErrTrouble } }, "b")
 		save(w, 2, staged)
 		w.Pass(time.Minute)
 		p := w.Node("b")
 		if p.State != control.StateTrouble || !strings.Contains(p.Trouble, "Address already in use") {
 			t.Errorf("in trouble: %+v", p)
 		}
-		in = false
+		w.Now(func(p *controltest.Proxy) { p.Takes = nil }, "b")
 		w.Pass(3 * time.Minute)
 		if f := w.Fleet("edge"); f.Serving.Number != 2 || len(f.Rejected) > 0 {
 			t.Errorf("%+v", f)
@@ -277,14 +273,14 @@ func TestFirstRevisionIsRejected(t *testing.T) {
 		if what := w.Fleet("edge").WaitsFor; what == nil {
 			t.Error("it waits for nothing")
 		}
-		for _, id := range []string{"a", "b"} {
-			w.Proxy(id).Fails = func(plan *xds.ProbePlan) []string {
+		w.Now(func(p *controltest.Proxy) {
+			p.Fails = func(plan *xds.ProbePlan) []string {
 				if plan.ID.Through == xds.ThroughShadow {
 					return nil
 				}
 				return []string{plan.Probes[0].Name}
 			}
-		}
+		}, "a", "b")
 		w.Pass(time.Minute)
 		f := w.Fleet("edge")
 		if f.Serving.ID != "" || len(f.Rejected) != 1 {
@@ -299,9 +295,7 @@ func TestFirstRevisionIsRejected(t *testing.T) {
 		}
 		w.Restart()
 		w.Pass(time.Second)
-		for _, id := range []string{"a", "b"} {
-			w.Proxy(id).Fails = nil
-		}
+		w.Now(func(p *controltest.Proxy) { p.Fails = nil }, "a", "b")
 		save(w, 2, staged)
 		w.Pass(time.Minute)
 		if f := w.Fleet("edge"); f.Serving.ID == "" {

@@ -128,8 +128,15 @@ func (w *World) Connect(ids ...string) {
 	synctest.Wait()
 }
 
-// Proxy is one that has come.
+// Proxy is one that has come, to look at.
 func (w *World) Proxy(id string) *Proxy { return w.Proxies.proxies[id] }
+
+// Now has some proxies do something else than before.
+func (w *World) Now(how func(*Proxy), ids ...string) {
+	for _, id := range ids {
+		w.Proxies.with(id, how)
+	}
+}
 
 // Pass lets time pass.
 func (w *World) Pass(d time.Duration) {
