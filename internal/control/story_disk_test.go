@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -146,6 +147,37 @@ func TestDamagedRevision(t *testing.T) {
 			if !strings.Contains(g, w.Fleet("edge").Serving.ID) {
 				t.Errorf("it was given %s", g)
 			}
+		}
+	})
+}
+
+// Old revisions that can't be removed are said, stay, and go with a later state; a person can
+// go back to those that are kept, and to no other.
+func TestOldRevisions(t *testing.T) {
+	controltest.Run(t, func(c *control.Config) { c.KeepRevisions = 2 }, func(t *testing.T, w *controltest.World) {
+		serves(t, w, "a")
+		w.Store.Keep(true)
+		for port := 2; port <= 5; port++ {
+			save(w, port, staged)
+			w.Pass(time.Minute)
+		}
+		if f := w.Fleet("edge"); f.Serving.Number != 5 || len(f.Kept) != 2 {
+			t.Fatalf("%+v", f)
+		}
+		if names := w.Store.Names("revisions/"); len(names) != 5 || !strings.Contains(w.Log(), "old revisions stay in the state directory") {
+			t.Errorf("on disk are %v", names)
+		}
+		w.Store.Keep(false)
+		do(t, w, control.Command{Verb: rollout.Undo, To: 3})
+		w.Pass(time.Minute)
+		if f := w.Fleet("edge"); f.Serving.Number != 3 || w.Node("a").Served != f.Serving {
+			t.Errorf("undo: %+v", f)
+		}
+		if names := w.Store.Names("revisions/"); len(names) > 4 {
+			t.Errorf("on disk are still %v", names)
+		}
+		if err := w.Do(t.Context(), control.Command{Verb: rollout.Undo, To: 1}); !errors.Is(err, control.ErrRefused) {
+			t.Errorf("undo to one that is not kept: %v", err)
 		}
 	})
 }

@@ -20,6 +20,7 @@ type Store struct {
 	files  map[string][]byte
 	aside  []string
 	full   bool
+	keeps  bool
 	opened chan struct{} // closed while saves are let through
 }
 
@@ -35,6 +36,13 @@ func (s *Store) Fail(full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.full = full
+}
+
+// Keep has it remove nothing from now on, or everything again.
+func (s *Store) Keep(keeps bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keeps = keeps
 }
 
 // Hang has saves and removals wait until what it returns is called.
@@ -94,6 +102,12 @@ func (s *Store) Save(name string, data []byte) error {
 
 // Remove implements control.Store.
 func (s *Store) Remove(name string) error {
+	s.mu.Lock()
+	keeps := s.keeps
+	s.mu.Unlock()
+	if keeps {
+		return fmt.Errorf("removing %s: %w", name, fs.ErrPermission)
+	}
 	return s.write(name, func() { delete(s.files, name) })
 }
 
