@@ -111,7 +111,7 @@ func TestCommandsThatAreRefused(t *testing.T) {
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		w.Stop()
-		_, statusErr := w.Control.Status(gone, control.AllProxies)
+		_, statusErr := w.Control.Status(gone, 1000)
 		_, historyErr := w.History(gone, "edge")
 		_, previewErr := w.Preview(gone, nil)
 		for _, err := range []error{w.Do(gone, control.Command{Verb: rollout.Pause}), statusErr, historyErr, previewErr} {
