@@ -71,16 +71,22 @@ func (c *Control) fileThere(f build.File) bool {
 		s.file, s.dirty = f.Path, true
 	}
 	s.gone = time.Time{}
+	return s.retirement == nil || !s.retiredWith(f)
+}
+
+// takeUp has a retired fleet take proxies again: by the match of what its file was built to,
+// which is offered next, and not by the one that it was retired with. Nobody is placed
+// until that is known.
+func (c *Control) takeUp(s *fleetState) {
 	if s.retirement == nil {
-		return true
+		return
 	}
-	if s.retiredWith(f) {
-		return false
-	}
-	s.retirement, s.dirty, c.unsorted = nil, true, true
+	sorting := c.sorting
+	c.sorting = true
+	s.retirement, s.dirty = nil, true
 	c.guestsAnew()
-	c.note(s.name, TakenUp, fmt.Sprintf("by %s: it is retired no more", f.Path))
-	return true
+	c.note(s.name, TakenUp, fmt.Sprintf("by %s: it is retired no more", s.file))
+	c.sorting, c.unsorted = sorting, true
 }
 
 // fileGone takes that a file is no more, and with it what was wrong in it.

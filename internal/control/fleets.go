@@ -106,6 +106,9 @@ func (s *fleetState) candidate() rollout.Revision {
 // names what else comes with a revision that is there already, and is another now.
 func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Match, changed []string, by string) {
 	s.onDisk = snap.ID
+	c.takeUp(s)
+	sorting := c.sorting
+	c.sorting = true // the match comes with the revision: who is whose is looked at when both are offered
 	r := s.rollout.Rollout
 	again := rollout.Offered{ID: snap.ID, Plan: c.planFor(s, snap, false), Changed: changed, By: by}
 	switch {
@@ -130,6 +133,7 @@ func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Matc
 	default:
 		c.offerNew(s, snap, match, by)
 	}
+	c.sorting = sorting
 	c.sort()
 	c.drop(s)
 }

@@ -152,6 +152,31 @@ func TestMemberOfARolloutIsNotMoved(t *testing.T) {
 	c.mustBe(t, map[string]string{"a": "canaries"})
 }
 
+// A retired fleet whose file is there again, for other proxies, has none by the match that
+// it was retired with.
+func TestTakenUpWithAnotherMatch(t *testing.T) {
+	for _, port := range []int{2, 3} { // the same content, and another
+		c, _ := twoFleets(t)
+		c.Grace = time.Nanosecond
+		c.saves(t, 0, map[string]string{"inner.yaml": ""})
+		c.tick()
+		c.follow()
+		c.mustBe(t, map[string]string{"a": "edge", "b": "edge"})
+		c.saves(t, 1, map[string]string{"inner.yaml": fileOfFleet("inner", "{cluster: edge, labels: {tier: other}}", port)})
+		c.follow()
+		c.mustBe(t, map[string]string{"a": "edge", "b": "edge"})
+		s := c.fleets["inner"]
+		if s.retired() {
+			t.Errorf("port %d: it is retired", port)
+		}
+		for _, e := range s.rollout.History {
+			if e.Kind == rollout.MoveStarted || e.Kind == rollout.Flipped && e.Stage != "first" && e.Revision.Number > 1 {
+				t.Errorf("port %d: %s: %s", port, e.Kind, e.Reason)
+			}
+		}
+	}
+}
+
 // Two files that exchange their names: each name keeps what it is the name of.
 func TestNamesExchanged(t *testing.T) {
 	c, _ := twoFleets(t)
