@@ -256,9 +256,16 @@ func (s *session) blind(st *typeState) bool {
 	if !s.undisclosed(st) || st.resume == versionOf(nil) || licensed {
 		return false
 	}
-	if st.url == resource.ListenerType {
-		s.keeps("(those that it has)", s.licence.home, s.licence.fleet == s.licence.home)
+	if st.url != resource.ListenerType {
+		// Of known listeners it is known what they refer to: that is in the target.
+		listeners := s.types[resource.ListenerType]
+		if listeners == nil {
+			return true // it is about to ask for them
+		}
+		s.recognize(listeners)
+		return s.undisclosed(listeners) && listeners.resume != versionOf(nil)
 	}
+	s.keeps("(those that it has)", s.licence.home, s.licence.fleet == s.licence.home)
 	s.tell(Event{
 		Kind: Rejected, Revision: s.target.Pair, Resource: "Listener", Trouble: true,
 		Message: "it speaks state-of-the-world, and came back with clusters or listeners that this server does not know: " +
