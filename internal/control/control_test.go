@@ -137,6 +137,16 @@ func TestProblemBeforeAnyFleet(t *testing.T) {
 	}
 }
 
+// stored checks that a revision of the fleet edge and its state are.
+func stored(t *testing.T, s Store, id string) {
+	t.Helper()
+	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", id)} {
+		if _, err := s.Load(name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // What a restart goes on from is written after the pushes: the revision, and then
 // the state that names it.
 func TestStateIsSavedAfterItsRevision(t *testing.T) {
@@ -146,11 +156,7 @@ func TestStateIsSavedAfterItsRevision(t *testing.T) {
 		t.Errorf("the state is there before the revision that it names: %v", err)
 	}
 	c.disk()
-	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", b.Snapshot.ID)} {
-		if _, err := c.Store.Load(name); err != nil {
-			t.Error(err)
-		}
-	}
+	stored(t, c.Store, b.Snapshot.ID)
 }
 
 // What is not saved yet when the server ends is saved then.
@@ -158,11 +164,7 @@ func TestLastStateIsSaved(t *testing.T) {
 	c := idle(t)
 	b := c.edit(t, 1, yaml(fleetYAML))
 	c.saveLast()
-	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", b.Snapshot.ID)} {
-		if _, err := c.Store.Load(name); err != nil {
-			t.Error(err)
-		}
-	}
+	stored(t, c.Store, b.Snapshot.ID)
 }
 
 // Proxies of a later stage are given the candidate after those of the first; how

@@ -1,7 +1,6 @@
 package deliver
 
 import (
-	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -72,7 +71,7 @@ const ingress = "{socket_address: {address: 0.0.0.0, port_value: 80}}"
 // and two checks of it.
 func build(t *testing.T, address, moduleText string, edit ...string) *snapshot.Snapshot {
 	t.Helper()
-	text := strings.NewReplacer(edit...).Replace(fmt.Sprintf(fleetYAML, address))
+	text := strings.NewReplacer(edit...).Replace(fleetFile(address))
 	s, err := rig.Snapshot("fleet.yaml", []byte(text), map[string][]byte{"auth.wasm": []byte(moduleText)})
 	if err != nil {
 		t.Fatal(err)
@@ -80,29 +79,10 @@ func build(t *testing.T, address, moduleText string, edit ...string) *snapshot.S
 	return s
 }
 
-const fleetYAML = `
-fleet: edge
-filters:
-  - name: auth
-    module: {file: auth.wasm}
-    listeners: [ingress]
-    checks:
-      - {request: {headers: {token: "7"}}, expect: {status: 200}}
-      - {request: {headers: {token: "8"}, path: /x}, upstream: {status: 503}, expect: {status: 403}}
-resources:
-  listeners:
-    - name: ingress
-      address: %s
-      filter_chains:
-        - filters:
-            - name: hcm
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: ingress
-                route_config:
-                  virtual_hosts:
-                    - {name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200}}]}
-                http_filters:
-                  - name: router
-                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-`
+// fleetFile is a fleet file with two checks, and a listener at an address.
+func fleetFile(address string) string {
+	f := rig.Fleet{Filter: "auth", Module: "auth.wasm", Checks: `[
+      {request: {headers: {token: "7"}}, expect: {status: 200}},
+      {request: {headers: {token: "8"}, path: /x}, upstream: {status: 503}, expect: {status: 403}}]`}
+	return strings.Replace(string(f.YAML()), "{socket_address: {address: 127.0.0.1, port_value: 1}}", address, 1)
+}

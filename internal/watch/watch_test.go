@@ -98,23 +98,24 @@ func (w *watched) settled(t *testing.T) Change {
 
 func (w *watched) next(t *testing.T) Change {
 	t.Helper()
-	for len(w.rest) == 0 {
-		w.take(t)
-	}
-	c := w.rest[0]
-	w.rest = w.rest[1:]
-	return c
+	return first(t, w, &w.rest)
 }
 
 // nextSame gives the next file that was saved as it was.
 func (w *watched) nextSame(t *testing.T) string {
 	t.Helper()
-	for len(w.same) == 0 {
+	return first(t, w, &w.same)
+}
+
+// first waits until there is something in a list of what was told, and takes the first.
+func first[T any](t *testing.T, w *watched, told *[]T) T {
+	t.Helper()
+	for len(*told) == 0 {
 		w.take(t)
 	}
-	path := w.same[0]
-	w.same = w.same[1:]
-	return path
+	one := (*told)[0]
+	*told = (*told)[1:]
+	return one
 }
 
 // take takes what is told next.
