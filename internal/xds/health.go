@@ -14,14 +14,14 @@ import (
 
 // A healthStream is one health discovery stream. One goroutine sends and judges.
 type healthStream struct {
-	server *Server
+	proxy  *proxy
 	node   *corev3.Node
 	stream healthv3.HealthDiscoveryService_StreamHealthCheckServer
 	news   chan struct{} // holds a token when there may be another plan
 	asked  *inquiry      // nil until something was sent
 	peer   string        // the address of its connection
 
-	// Written with the lock of evidence.
+	// Written with the lock of the proxy.
 	heard  time.Time // when it last reported, or was opened
 	passed PlanID    // what its last verdict was good for
 }
@@ -35,10 +35,10 @@ func (h *healthStream) wake() {
 
 // StreamHealthCheck implements the health discovery service.
 func (s *Server) StreamHealthCheck(stream healthv3.HealthDiscoveryService_StreamHealthCheckServer) error {
-	if err := s.enter(&s.evidence.healthStreams); err != nil {
+	if err := s.enter(&s.health); err != nil {
 		return err
 	}
-	defer s.exit(&s.evidence.healthStreams)
+	defer s.exit(&s.health)
 	first, err := stream.Recv()
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (s *Server) StreamHealthCheck(stream healthv3.HealthDiscoveryService_Stream
 	if err != nil {
 		return err
 	}
-	h := &healthStream{server: s, node: node, stream: stream, news: make(chan struct{}, 1), peer: peerOf(stream.Context()), heard: time.Now()}
+	h := &healthStream{node: node, stream: stream, news: make(chan struct{}, 1), peer: peerOf(stream.Context()), heard: time.Now()}
 	s.healthOpened(h)
 	defer s.healthClosed(h)
 	reports, ended := make(chan *healthv3.EndpointHealthResponse), make(chan error, 1)
@@ -92,33 +92,32 @@ func (h *healthStream) receive(ctx context.Context, reports chan<- *healthv3.End
 }
 
 func (s *Server) healthOpened(h *healthStream) {
-	s.evidence.mu.Lock()
-	defer s.evidence.mu.Unlock()
-	w := s.evidence.open(h.node.GetId())
-	w.health = append(w.health, h)
+	h.proxy = s.proxyOf(h.node.GetId()) // locked
+	defer h.proxy.mu.Unlock()
+	h.proxy.voices.health = append(h.proxy.voices.health, h)
 	// Without a plan it is sent an empty one: the probes of an earlier stream run on.
 	h.wake()
 	s.events.put(Event{Kind: HealthOpened, Node: h.node})
 }
 
 func (s *Server) healthClosed(h *healthStream) {
-	s.evidence.mu.Lock()
-	defer s.evidence.mu.Unlock()
-	defer s.evidence.prune(h.node.GetId())
-	w := s.evidence.open(h.node.GetId())
-	w.health = slices.DeleteFunc(w.health, func(other *healthStream) bool { return other == h })
-	if len(w.health) == 0 {
+	defer s.forgetSome()
+	p := h.proxy
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer p.vacate()
+	v := &p.voices
+	v.health = slices.DeleteFunc(v.health, func(other *healthStream) bool { return other == h })
+	if len(v.health) == 0 {
 		s.events.put(Event{Kind: HealthClosed, Node: h.node})
 	}
 }
 
 // send tells the proxy what to ask itself, if that is not what it was told last.
 func (h *healthStream) send() error {
-	h.server.evidence.mu.Lock()
-	w := h.server.evidence.open(h.node.GetId())
-	plan, index := w.plan, slices.Index(w.health, h)
-	h.server.evidence.mu.Unlock()
-	slot := h.server.slotOf(h.node.GetId(), h.peer, max(index, 0))
+	h.proxy.mu.Lock()
+	plan, slot := h.proxy.voices.plan, h.proxy.slotOf(h)
+	h.proxy.mu.Unlock()
 	if plan == nil {
 		plan = nothing
 	}
@@ -132,7 +131,7 @@ func (h *healthStream) ask(q *inquiry) error {
 	h.asked = q
 	specifier, err := q.specifier()
 	if err != nil {
-		h.server.log.Error("a proxy can't be asked the checks", "node", h.node.GetId(), "error", err)
+		h.proxy.server.log.Error("a proxy can't be asked the checks", "node", h.node.GetId(), "error", err)
 		h.tell(Event{Kind: Probed, Plan: q.plan.ID, Failed: []string{err.Error()}})
 		if specifier, err = newInquiry(nothing, 0, false).specifier(); err != nil {
 			return err
@@ -144,10 +143,9 @@ func (h *healthStream) ask(q *inquiry) error {
 // take judges a report.
 func (h *healthStream) take(r *healthv3.EndpointHealthResponse) error {
 	now := time.Now()
-	h.server.evidence.mu.Lock()
-	h.server.evidence.open(h.node.GetId()).healthAt = now
-	h.heard = now
-	h.server.evidence.mu.Unlock()
+	h.proxy.mu.Lock()
+	h.proxy.voices.healthAt, h.heard = now, now
+	h.proxy.mu.Unlock()
 	if h.asked == nil {
 		return nil
 	}
@@ -164,24 +162,24 @@ func (h *healthStream) take(r *healthv3.EndpointHealthResponse) error {
 // tell passes on a verdict, if it is of the node's plan: one that is good when each process
 // of the node has given one, a bad one at once.
 func (h *healthStream) tell(e Event) {
-	h.server.evidence.mu.Lock()
-	defer h.server.evidence.mu.Unlock()
-	w := h.server.evidence.open(h.node.GetId())
-	if w.plan == nil || w.plan.ID != e.Plan {
+	h.proxy.mu.Lock()
+	defer h.proxy.mu.Unlock()
+	v := &h.proxy.voices
+	if v.plan == nil || v.plan.ID != e.Plan {
 		return
 	}
 	h.passed = PlanID{}
-	if !e.Passed && w.newest() != h && unanswered(e.Wrong) {
+	if !e.Passed && v.newest() != h && unanswered(e.Wrong) {
 		return
 	}
 	if e.Passed {
 		h.passed = e.Plan
-		if w.waitsFor(e.Plan, time.Now()) {
+		if v.waitsFor(e.Plan, time.Now()) {
 			return
 		}
 	}
 	e.Node = h.node
-	h.server.events.merge(e, mergeProbed)
+	h.proxy.server.events.merge(e, mergeProbed)
 }
 
 // unanswered is whether no check was answered at all. Of a process beside a newer one it says

@@ -305,15 +305,13 @@ func TestTwoHealthStreams(t *testing.T) {
 
 // remembered counts the nodes of which something is known.
 func (h *harness) remembered() int {
-	h.evidence.mu.Lock()
-	defer h.evidence.mu.Unlock()
-	return len(h.evidence.nodes)
+	return h.Stats().Proxies
 }
 
 func (h *harness) healthStreams() int {
-	h.evidence.mu.Lock()
-	defer h.evidence.mu.Unlock()
-	return h.evidence.healthStreams
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.Server.health
 }
 
 // eventually asks until it is so.

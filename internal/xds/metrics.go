@@ -96,11 +96,12 @@ func fields(b []byte, take func(protowire.Number, []byte) error) error {
 // StreamMetrics implements the metrics service: proxies push their statistics, of
 // counters what was added since the last flush.
 func (s *Server) StreamMetrics(stream metricsv3.MetricsService_StreamMetricsServer) error {
-	if err := s.enter(&s.evidence.metricsStreams); err != nil {
+	if err := s.enter(&s.metrics); err != nil {
 		return err
 	}
-	defer s.exit(&s.evidence.metricsStreams)
+	defer s.exit(&s.metrics)
 	var node *corev3.Node
+	var p *proxy
 	var latest Counters
 	for {
 		var f flush
@@ -116,22 +117,22 @@ func (s *Server) StreamMetrics(stream metricsv3.MetricsService_StreamMetricsServ
 			return err
 		}
 		if known == nil {
-			s.metricsOpened(node)
-			defer s.metricsClosed(node)
+			p = s.metricsOpened(node)
+			defer p.metricsClosed()
 		}
-		latest = s.counted(node, latest, &f)
+		latest = p.counted(node, latest, &f)
 	}
 }
 
 // counted tells of a flush, and returns it, for its gauges.
-func (s *Server) counted(node *corev3.Node, before Counters, f *flush) Counters {
+func (p *proxy) counted(node *corev3.Node, before Counters, f *flush) Counters {
 	c := Counters{At: time.Now(), Clock: f.clock, Workers: before.Workers, VMs: before.VMs, Active: before.Active}
 	c.add(f)
-	s.evidence.mu.Lock()
-	s.evidence.open(node.GetId()).metricsAt = c.At
-	s.evidence.mu.Unlock()
+	p.mu.Lock()
+	p.voices.metricsAt = c.At
+	p.mu.Unlock()
 	if _, deltas := fleet.EvidenceOf(node); deltas {
-		s.events.merge(Event{Kind: Counted, Node: node, Counters: c}, mergeCounted)
+		p.server.events.merge(Event{Kind: Counted, Node: node, Counters: c}, mergeCounted)
 	}
 	return c
 }
@@ -153,19 +154,21 @@ func mergeCounted(older, newer Event) Event {
 	return newer
 }
 
-func (s *Server) metricsOpened(node *corev3.Node) {
+func (s *Server) metricsOpened(node *corev3.Node) *proxy {
 	if _, deltas := fleet.EvidenceOf(node); !deltas {
 		s.log.Warn("this proxy's metrics are not counted: its node metadata does not say that they are the server's, as `xds bootstrap` prints it, so that they may be totals",
 			"node", node.GetId())
 	}
-	s.evidence.mu.Lock()
-	defer s.evidence.mu.Unlock()
-	s.evidence.open(node.GetId()).metrics++
+	p := s.proxyOf(node.GetId()) // locked
+	defer p.mu.Unlock()
+	p.voices.metrics++
+	return p
 }
 
-func (s *Server) metricsClosed(node *corev3.Node) {
-	s.evidence.mu.Lock()
-	defer s.evidence.mu.Unlock()
-	s.evidence.open(node.GetId()).metrics--
-	s.evidence.prune(node.GetId())
+func (p *proxy) metricsClosed() {
+	defer p.server.forgetSome()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.voices.metrics--
+	p.vacate()
 }

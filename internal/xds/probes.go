@@ -90,25 +90,30 @@ const (
 // with the ID of the one before changes nothing. It returns at once; what comes
 // of it are Probed events.
 func (s *Server) Probe(nodeID string, plan *ProbePlan) {
-	s.evidence.mu.Lock()
-	defer s.evidence.mu.Unlock()
-	defer s.evidence.prune(nodeID)
-	w := s.evidence.open(nodeID)
-	if plan == w.plan || plan != nil && w.plan != nil && plan.ID == w.plan.ID {
+	if plan == nil && s.proxy(nodeID) == nil {
 		return
 	}
-	w.plan = plan
-	for _, h := range w.health {
-		h.wake()
+	defer s.forgetSome()
+	p := s.proxyOf(nodeID) // locked
+	defer p.mu.Unlock()
+	defer p.vacate()
+	v := &p.voices
+	if plan == v.plan || plan != nil && v.plan != nil && plan.ID == v.plan.ID {
+		return
 	}
+	v.plan = plan
+	v.wake()
 }
 
 // HealthOpen reports whether a node has a health discovery stream and can be asked.
 func (s *Server) HealthOpen(nodeID string) bool {
-	s.evidence.mu.Lock()
-	defer s.evidence.mu.Unlock()
-	w := s.evidence.nodes[nodeID]
-	return w != nil && w.newest() != nil
+	p := s.proxy(nodeID)
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.voices.newest() != nil
 }
 
 // An inquiry is a plan as it was sent, once. Its clusters have names that no other

@@ -11,22 +11,25 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
-// A proxy is what the server knows of a node id. It outlives the proxy's
-// streams only as long as there is a rejection to remember.
+// A proxy is what the server knows of a node id: its streams, of all kinds, what it is to
+// have and to be asked, and what it said. There is one for each id, with one lock; rows.go
+// says when it comes and goes.
 type proxy struct {
 	server *Server
+	id     string
 
 	mu        sync.Mutex
 	sessions  []*session // oldest first; the newest speaks for the proxy
 	rejected  rejections
 	unmatched bool          // no fleet has it
 	gone      bool          // off the server's table
-	place     *list.Element // in Server.absent, while it has no session; the server's lock
+	place     *list.Element // in Server.absent, while only its refusals are remembered; the server's lock
 	software  string        // of the proxy that refused it: another may accept
 	target    string        // the ID of what it is to have
 	told      snapshot.Pair // what all sessions were last told to serve
 	ack       *Verdict
 	nack      *Verdict
+	voices    voices
 }
 
 // A Verdict is a proxy's word on a response. It is not written to once made.
@@ -52,7 +55,9 @@ func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
 		s.log.Warn("another stream with this node id is open: a reconnect, or two proxies with one id",
 			"node", node.GetId(), "streams", len(p.sessions)+1)
 	}
-	s.present(p, len(p.sessions) == 0)
+	if len(p.sessions) == 0 {
+		s.connects(1)
+	}
 	session.node, session.proxy = node, p // nobody else has the session yet
 	session.slot = p.freeSlot(0)
 	// Beside another process of its id it is none that has lost what it had.
@@ -71,30 +76,11 @@ func (s *Server) Forgive(nodeID string) {
 	}
 }
 
-// proxyOf finds or makes the proxy with a node id, and locks it.
-func (s *Server) proxyOf(nodeID string) *proxy {
-	for {
-		s.mu.Lock()
-		p := s.proxies[nodeID]
-		if p == nil {
-			p = &proxy{server: s}
-			s.proxies[nodeID] = p
-		}
-		s.mu.Unlock()
-		p.mu.Lock()
-		if !p.gone {
-			return p
-		}
-		p.mu.Unlock() // its last session ended just now
-	}
-}
-
 // quit takes a session off its proxy, and the proxy off the server with the last.
 func (s *Server) quit(session *session) {
 	defer s.forgetSome()
 	p := session.proxy
 	s.takeOff(session)
-	s.wakeHealth(session.node.GetId())
 	for _, other := range p.all() {
 		other.sibling() // what was in the way of another may be free now
 	}
@@ -110,80 +96,26 @@ func (s *Server) takeOff(session *session) {
 	switch {
 	case len(p.sessions) == 0:
 		p.setMatched(true)
+		s.connects(-1)
 		s.events.put(Event{Kind: Disconnected, Node: session.node})
-		p.gone = len(p.rejected) == 0
-		s.left(p, session.node.GetId())
+		if len(p.rejected) == 0 {
+			p.ack, p.nack = nil, nil
+		}
+		p.vacate()
 	case newest: // an older stream speaks for the proxy again
 		p.told = snapshot.Pair{}
 		s.events.put(Event{Kind: Connected, Node: p.sessions[len(p.sessions)-1].node})
 	default:
 		p.report()
 	}
+	p.voices.wake() // what is asked goes by who is there
 }
 
-// maxAbsent is of how many proxies that have left it is remembered what they refused.
-// One that is forgotten is sent it once more if it comes back, and refuses it again.
-const maxAbsent = 5000
-
-// present notes that a proxy has a session again, first says whether it had none. Called
-// with the proxy locked.
-func (s *Server) present(p *proxy, first bool) {
+// connects counts a proxy that has its first session, or has lost its last.
+func (s *Server) connects(by int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if first {
-		s.connected++
-	}
-	if p.place != nil {
-		s.absent.Remove(p.place)
-		p.place = nil
-	}
-}
-
-// left takes a proxy off the table, or remembers it as absent. Called with it locked.
-func (s *Server) left(p *proxy, id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.connected--
-	if p.gone {
-		delete(s.proxies, id)
-		return
-	}
-	p.place = s.absent.PushBack(absent{id, p})
-}
-
-// absent is a proxy that has left, with its node id.
-type absent struct {
-	id    string
-	proxy *proxy
-}
-
-// forgetSome takes those off the table that have been away for longest, while there are
-// too many: ids may be new ones each time. Called with nothing locked.
-func (s *Server) forgetSome() {
-	for {
-		s.mu.Lock()
-		if s.absent.Len() <= maxAbsent {
-			s.mu.Unlock()
-			return
-		}
-		oldest := s.absent.Front().Value.(absent)
-		s.mu.Unlock()
-		oldest.forget()
-	}
-}
-
-func (a absent) forget() {
-	p, s := a.proxy, a.proxy.server
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p.place == nil { // it has just come back, or was forgotten
-		return
-	}
-	s.absent.Remove(p.place)
-	p.place, p.gone = nil, true
-	delete(s.proxies, a.id)
+	s.connected += by
 }
 
 // match notes whether a fleet has the proxy and returns, of one that none has, how

@@ -55,13 +55,14 @@ type Server struct {
 	sets      sets
 
 	mu        sync.Mutex
-	streams   int
+	streams   int // of ADS that are open; then those of the others
+	health    int
+	metrics   int
 	unmatched int
 	connected int               // nodes that have a stream
 	proxies   map[string]*proxy // by node id
-	absent    list.List         // of absent, those that left first in front
+	absent    list.List         // of proxies, those that left first in front
 
-	evidence evidence
 	strays   strays
 	listless time.Duration // see awaitListeners
 	drain    time.Duration // see drained
@@ -74,7 +75,6 @@ func NewServer(log *slog.Logger, limits Limits) *Server {
 		events:    events{ready: make(chan struct{}, 1)},
 		admission: admission{budget: limits.PushBudget, timeout: limits.PushTimeout},
 		proxies:   map[string]*proxy{},
-		evidence:  evidence{nodes: map[string]*witness{}},
 		listless:  listless,
 		drain:     drainTime,
 	}

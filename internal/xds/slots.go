@@ -99,7 +99,7 @@ func (s *session) claim(slot int) {
 // proxy locked.
 func (s *session) moved() {
 	s.target = s.own(s.given)
-	s.server.wakeHealth(s.node.GetId())
+	s.proxy.voices.wake()
 }
 
 // evade takes another slot where a socket of a shadow listener is in use by a process
@@ -169,31 +169,16 @@ func peerOf(ctx context.Context) string {
 
 // slotOf is the slot of the process that a health discovery stream is of: of that with the
 // same connection or, where there is none, of that which came as the same of its kind.
-func (s *Server) slotOf(nodeID, peer string, index int) int {
-	p := s.proxy(nodeID)
-	if p == nil {
-		return 0
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, session := range p.sessions {
-		if session.peer == peer && peer != "" {
-			return session.slot
-		}
-	}
+// Called with the proxy locked.
+func (p *proxy) slotOf(h *healthStream) int {
 	if len(p.sessions) == 0 {
 		return 0
 	}
-	return p.sessions[min(index, len(p.sessions)-1)].slot
-}
-
-// wakeHealth has the health discovery streams of a node look again at what to ask.
-func (s *Server) wakeHealth(nodeID string) {
-	s.evidence.mu.Lock()
-	defer s.evidence.mu.Unlock()
-	if w := s.evidence.nodes[nodeID]; w != nil {
-		for _, h := range w.health {
-			h.wake()
+	for _, session := range p.sessions {
+		if session.peer == h.peer && h.peer != "" {
+			return session.slot
 		}
 	}
+	index := max(slices.Index(p.voices.health, h), 0)
+	return p.sessions[min(index, len(p.sessions)-1)].slot
 }

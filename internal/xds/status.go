@@ -35,7 +35,6 @@ func (s *Server) ProxiesOf(ids []string) []ProxyStatus {
 	out := make([]ProxyStatus, 0, len(proxies))
 	for _, p := range proxies {
 		if status, ok := p.status(); ok {
-			s.evidence.fill(&status)
 			out = append(out, status)
 		}
 	}
@@ -56,5 +55,6 @@ func (p *proxy) status() (ProxyStatus, bool) {
 	return ProxyStatus{
 		Node: newest.node, Variant: variant, Streams: len(p.sessions),
 		Connected: newest.opened, Halted: newest.halted.Load(), LastACK: p.ack, LastNACK: p.nack,
+		Health: len(p.voices.health) > 0, HealthAt: p.voices.healthAt, Metrics: p.voices.metrics > 0, MetricsAt: p.voices.metricsAt,
 	}, true
 }
