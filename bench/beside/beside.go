@@ -7,6 +7,7 @@ import (
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -26,7 +27,8 @@ func Messages(s *snapshot.Snapshot, typeURL string) (map[string]types.Resource, 
 // Snapshot is a snapshot of a snapshot cache, each of its resources marshalled once.
 func Snapshot(s *snapshot.Snapshot) (*cache.Snapshot, error) {
 	resources := map[resource.Type][]types.Resource{}
-	for _, typeURL := range snapshot.Types {
+	for _, k := range fleet.Kinds {
+		typeURL := k.Type
 		all, err := Messages(s, typeURL)
 		if err != nil {
 			return nil, err

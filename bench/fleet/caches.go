@@ -15,6 +15,7 @@ import (
 	"github.com/envoyproxy/go-control-plane/pkg/server/v3"
 
 	"github.com/waxwing-xds/waxwing/bench/beside"
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -74,7 +75,8 @@ func newLinearCache(ctx context.Context) *linearCache {
 		ClassifyDelta: func(r *cache.DeltaRequest) string { return r.GetTypeUrl() },
 		Caches:        map[string]cache.Cache{},
 	}
-	for _, typeURL := range snapshot.Types {
+	for _, k := range fleet.Kinds {
+		typeURL := k.Type
 		c.caches[typeURL] = cache.NewLinearCache(typeURL)
 		c.mux.Caches[typeURL] = c.caches[typeURL]
 	}
@@ -85,7 +87,8 @@ func (c *linearCache) grpc() *grpc.Server { return controlPlane(c.ctx, c.mux) }
 
 func (c *linearCache) prepare(s *snapshot.Snapshot) error {
 	c.prepared = map[string]map[string]types.Resource{}
-	for _, typeURL := range snapshot.Types {
+	for _, k := range fleet.Kinds {
+		typeURL := k.Type
 		all, err := beside.Messages(s, typeURL)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
@@ -53,7 +54,8 @@ func (c wireCodec) Marshal(v any) (mem.BufferSlice, error) {
 
 func (f *floor) prepare(s *snapshot.Snapshot) error {
 	messages := map[string]wire{}
-	for _, typeURL := range snapshot.Types {
+	for _, k := range fleet.Kinds {
+		typeURL := k.Type
 		m := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: typeURL, SystemVersionInfo: s.ID, Nonce: "1"}
 		for _, r := range s.All(typeURL) {
 			m.Resources = append(m.Resources, r.Wire)
@@ -82,7 +84,8 @@ func (f *floor) push(_ int, even, odd *snapshot.Snapshot) error {
 	}
 	for i, stream := range f.streams {
 		target := f.target(i)
-		for _, typeURL := range snapshot.Types {
+		for _, k := range fleet.Kinds {
+			typeURL := k.Type
 			if changed(before[i%2], target, typeURL) {
 				stream <- f.messages[target][typeURL]
 			}

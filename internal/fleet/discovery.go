@@ -74,8 +74,8 @@ func served(m protoreflect.MessageDescriptor, field protoreflect.FieldDescriptor
 	if name := field.Message().FullName(); name != configSource && name != extensionSource {
 		return true
 	}
-	_, asks := asking[m.FullName()]
-	return asks || answered[m.FullName()]
+	kind, _ := asksFor(m.FullName())
+	return kind != nil || answered[m.FullName()]
 }
 
 // asksServer reports whether a source names this server's cluster.

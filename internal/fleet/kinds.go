@@ -49,20 +49,39 @@ type Kind struct {
 	// Empty says that a proxy that asks for one which does not exist is given an empty one.
 	Empty bool
 
-	message proto.Message     // an empty one
-	name    protoreflect.Name // the field of it that is its name
-	askedBy []askedBy         // what makes a proxy ask for it by name
+	// Severally says that of a response of which a proxy refuses something it takes the
+	// rest, and names what it refuses.
+	Severally bool
+	// Lapses is when a proxy needs anew what it has of them.
+	Lapses Lapse
+	// Secret says that nobody is to read what is in them.
+	Secret bool
+
+	Message   proto.Message     // an empty one
+	NameField protoreflect.Name // the field of it that is its name
+	AskedBy   []AskedBy         // what makes a proxy ask for it by name
 }
 
-// askedBy is a message that makes a proxy ask for a resource.
-type askedBy struct {
-	message protoreflect.FullName
-	source  protoreflect.Name // its field that says where from: a ConfigSource, or what has one
-	name    protoreflect.Name // its field with the name; all for whatever there is
+// AskedBy is a message that makes a proxy ask for a resource.
+type AskedBy struct {
+	Message protoreflect.FullName
+	Source  protoreflect.Name // its field that says where from: a ConfigSource, or what has one
+	Name    protoreflect.Name // its field with the name; All for whatever there is
 }
 
-// all stands for all resources of a kind, in a name.
-const all = "*"
+// All stands for all resources of a kind, in a name.
+const All = "*"
+
+// A Lapse says when a proxy needs anew what it has of a kind, since it makes something new
+// of what asks for that, or took no notice of it before.
+type Lapse int
+
+// The kinds of Lapse.
+const (
+	Stays           Lapse = iota // never
+	LapsesWhenSent               // when what asks for it is sent
+	LapsesWhenTaken              // when the proxy has accepted that
+)
 
 // The stages. Envoy acknowledges clusters only when they are warm, and for that it
 // needs their endpoints and secrets; so may a listener need its routes. Filters come
@@ -79,31 +98,34 @@ const (
 var Kinds = []*Kind{
 	{
 		Name: "cluster", Section: "clusters", Type: resource.ClusterType, Stage: stageClusters,
-		Unasked: true, Removed: true, Whole: true, Awaited: true,
-		message: &clusterv3.Cluster{}, name: "name",
+		Unasked: true, Removed: true, Whole: true, Severally: true, Awaited: true,
+		Message: &clusterv3.Cluster{}, NameField: "name",
 	},
 	{
+		// Of a changed cluster Envoy makes a new one, which waits for its endpoints to be sent
+		// again, 15 s by default.
 		Name: "endpoint", Section: "endpoints", Type: resource.EndpointType, Stage: stageClusters,
-		message: &endpointv3.ClusterLoadAssignment{}, name: "cluster_name",
-		askedBy: []askedBy{{"envoy.config.cluster.v3.Cluster", "eds_cluster_config", "name"}},
+		Lapses:  LapsesWhenSent,
+		Message: &endpointv3.ClusterLoadAssignment{}, NameField: "cluster_name",
+		AskedBy: []AskedBy{{"envoy.config.cluster.v3.Cluster", "eds_cluster_config", "name"}},
 	},
 	{
 		Name: "secret", Section: "secrets", Type: resource.SecretType, Stage: stageClusters,
-		message: &tlsv3.Secret{}, name: "name", Denied: true,
-		askedBy: []askedBy{{"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig", "sds_config", "name"}},
+		Message: &tlsv3.Secret{}, NameField: "name", Denied: true, Secret: true,
+		AskedBy: []AskedBy{{"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig", "sds_config", "name"}},
 	},
 	{
 		// A proxy's bootstrap asks for it, as a layer of its layered_runtime, when it starts;
 		// and waits for it, so that one that the fleet does not have is empty.
 		Name: "runtime layer", Section: "runtime", Type: resource.RuntimeType, Stage: stageClusters,
-		message: &runtimev3.Runtime{}, name: "name", Empty: true,
+		Message: &runtimev3.Runtime{}, NameField: "name", Empty: true,
 	},
 	{
 		// Of the file's filters, and of what has no module and needs no proof: RBAC, filters
 		// of connections, of listeners, of UDP sessions.
 		Name: "filter", Section: "extension_configs", Type: resource.ExtensionConfigType, Stage: stageFilters,
-		message: &corev3.TypedExtensionConfig{}, name: "name",
-		askedBy: []askedBy{
+		Message: &corev3.TypedExtensionConfig{}, NameField: "name",
+		AskedBy: []AskedBy{
 			{hcm + "HttpFilter", "config_discovery", "name"},
 			{"envoy.extensions.filters.http.composite.v3.DynamicConfig", "config_discovery", "name"},
 			{"envoy.config.listener.v3.Filter", "config_discovery", "name"},
@@ -114,27 +136,28 @@ var Kinds = []*Kind{
 	},
 	{
 		Name: "listener", Section: "listeners", Type: resource.ListenerType, Stage: stageListeners,
-		Unasked: true, Removed: true, Whole: true, Apart: true,
-		message: &listenerv3.Listener{}, name: "name",
+		Unasked: true, Removed: true, Whole: true, Apart: true, Severally: true,
+		Message: &listenerv3.Listener{}, NameField: "name",
 	},
 	{
 		Name: "route", Section: "routes", Type: resource.RouteType, Stage: stageListeners,
-		message: &routev3.RouteConfiguration{}, name: "name",
-		askedBy: []askedBy{{hcm + "Rds", "config_source", "route_config_name"}},
+		Message: &routev3.RouteConfiguration{}, NameField: "name",
+		AskedBy: []AskedBy{{hcm + "Rds", "config_source", "route_config_name"}},
 	},
 	{
 		// Named ROUTE/NAME, by which a proxy knows whose they are. By delta only: an Envoy
-		// that speaks state-of-the-world refuses the route.
+		// that speaks state-of-the-world refuses the route. It asks for all there are, once, and
+		// of those that came before their route it took no notice.
 		Name: "virtual host", Section: "virtual_hosts", Type: resource.VirtualHostType, Stage: stageListeners,
-		Removed: true, Awaited: true, Apart: true, Together: true,
-		message: &routev3.VirtualHost{}, name: "name",
-		askedBy: []askedBy{{"envoy.config.route.v3.Vhds", "config_source", all}},
+		Removed: true, Awaited: true, Apart: true, Together: true, Lapses: LapsesWhenTaken,
+		Message: &routev3.VirtualHost{}, NameField: "name",
+		AskedBy: []AskedBy{{"envoy.config.route.v3.Vhds", "config_source", All}},
 	},
 	{
 		Name: "scoped route", Section: "scoped_routes", Type: resource.ScopedRouteType, Stage: stageListeners,
 		Removed: true, Whole: true, Awaited: true, Apart: true,
-		message: &routev3.ScopedRouteConfiguration{}, name: "name",
-		askedBy: []askedBy{{hcm + "ScopedRds", "scoped_rds_config_source", all}},
+		Message: &routev3.ScopedRouteConfiguration{}, NameField: "name",
+		AskedBy: []AskedBy{{hcm + "ScopedRds", "scoped_rds_config_source", All}},
 	},
 }
 
@@ -150,46 +173,55 @@ var (
 )
 
 // KindOf is the kind with a type URL, or nil.
-func KindOf(typeURL string) *Kind { return kindsByType[typeURL] }
-
-var kindsByType = func() map[string]*Kind {
-	out := map[string]*Kind{}
+func KindOf(typeURL string) *Kind {
 	for _, k := range Kinds {
-		out[k.Type] = k
-	}
-	return out
-}()
-
-// asking are the messages that make a proxy ask for something.
-var asking = func() map[protoreflect.FullName]asks {
-	out := map[protoreflect.FullName]asks{}
-	for _, k := range Kinds {
-		for _, by := range k.askedBy {
-			out[by.message] = asks{k, by}
+		if k.Type == typeURL {
+			return k
 		}
 	}
-	return out
-}()
+	return nil
+}
 
-type asks struct {
-	kind *Kind
-	by   askedBy
+// Stages ranges over the kinds by their stages: those of one go out side by side.
+func Stages(yield func([]*Kind) bool) {
+	from := 0
+	for i := range Kinds {
+		if i+1 < len(Kinds) && Kinds[i+1].Stage == Kinds[i].Stage {
+			continue
+		}
+		if !yield(Kinds[from : i+1]) {
+			return
+		}
+		from = i + 1
+	}
+}
+
+// asksFor is what a message makes a proxy ask for; nil where that is nothing.
+func asksFor(message protoreflect.FullName) (*Kind, *AskedBy) {
+	for _, k := range Kinds {
+		for i := range k.AskedBy {
+			if k.AskedBy[i].Message == message {
+				return k, &k.AskedBy[i]
+			}
+		}
+	}
+	return nil, nil
 }
 
 // new is an empty resource of a kind.
-func (k *Kind) new() proto.Message { return k.message.ProtoReflect().New().Interface() }
+func (k *Kind) new() proto.Message { return k.Message.ProtoReflect().New().Interface() }
 
 // New is an empty resource of a kind, with a name.
 func (k *Kind) New(name string) proto.Message {
-	m := k.message.ProtoReflect().New()
-	m.Set(m.Descriptor().Fields().ByName(k.name), protoreflect.ValueOfString(name))
+	m := k.Message.ProtoReflect().New()
+	m.Set(m.Descriptor().Fields().ByName(k.NameField), protoreflect.ValueOfString(name))
 	return m.Interface()
 }
 
 // NameOf is the name of one of its resources.
 func (k *Kind) NameOf(m proto.Message) string {
 	r := m.ProtoReflect()
-	return r.Get(r.Descriptor().Fields().ByName(k.name)).String()
+	return r.Get(r.Descriptor().Fields().ByName(k.NameField)).String()
 }
 
 // A Resource is one that a fleet file has.

@@ -49,14 +49,14 @@ func TestKindsNameFieldsThatExist(t *testing.T) {
 		if got := k.NameOf(k.New("x")); got != "x" {
 			t.Errorf("%s: a name is %q and not x", k.Name, got)
 		}
-		for _, by := range k.askedBy {
-			m, err := protoregistry.GlobalTypes.FindMessageByName(by.message)
+		for _, by := range k.AskedBy {
+			m, err := protoregistry.GlobalTypes.FindMessageByName(by.Message)
 			if err != nil {
 				t.Fatal(err)
 			}
 			fields := m.Descriptor().Fields()
-			if fields.ByName(by.source) == nil || by.name != all && fields.ByName(by.name) == nil {
-				t.Errorf("%s has no field %s or %s", by.message, by.source, by.name)
+			if fields.ByName(by.Source) == nil || by.Name != All && fields.ByName(by.Name) == nil {
+				t.Errorf("%s has no field %s or %s", by.Message, by.Source, by.Name)
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func (p *parser) references() {
 			p.wasmOf(m, n)
 			p.ownStatistics(m, n)
 			for _, ref := range refsOf(m) {
-				if ref.name != "" && ref.name != all && !known[ref.kind][ref.name] {
+				if ref.name != "" && ref.name != All && !known[ref.kind][ref.name] {
 					p.add(lineOf(n, ref.path...), "%s %q does not exist in this fleet", ref.kind.Name, ref.name)
 				}
 			}
@@ -72,22 +72,22 @@ type ref struct {
 func refsOf(m proto.Message) []ref {
 	r := m.ProtoReflect()
 	out := clusterRefs(r)
-	if a, ok := asking[r.Descriptor().FullName()]; ok && isADS(sourceOf(r, a.by.source)) {
-		out = append(out, ref{a.kind, a.by.nameIn(m), []any{string(a.by.name)}})
+	if kind, by := asksFor(r.Descriptor().FullName()); kind != nil && isADS(sourceOf(r, by.Source)) {
+		out = append(out, ref{kind, by.nameIn(m), []any{string(by.Name)}})
 	}
 	return out
 }
 
 // nameIn is the name that a message asks for.
-func (by askedBy) nameIn(m proto.Message) string {
+func (by *AskedBy) nameIn(m proto.Message) string {
 	if c, ok := m.(*clusterv3.Cluster); ok {
 		return EndpointName(c)
 	}
-	if by.name == all {
-		return all
+	if by.Name == All {
+		return All
 	}
 	r := m.ProtoReflect()
-	return r.Get(r.Descriptor().Fields().ByName(by.name)).String()
+	return r.Get(r.Descriptor().Fields().ByName(by.Name)).String()
 }
 
 // sourceOf is where a field says that a resource comes from, or nil.
@@ -111,7 +111,7 @@ type Need struct {
 }
 
 // All reports whether it stands for all resources of its kind.
-func (n Need) All() bool { return n.Name == all }
+func (n Need) All() bool { return n.Name == All }
 
 // Needs lists what a resource, or anything in it, makes a proxy ask this server for.
 func Needs(m proto.Message) []Need {

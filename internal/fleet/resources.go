@@ -83,7 +83,7 @@ func (p *parser) section(k *Kind) {
 		case name == "":
 			p.add(n.Line, "%s %d has no name", k.Name, i+1)
 		case strings.HasPrefix(name, reserved):
-			p.add(lineOf(n, string(k.name)), "%s %q: names that begin with %s are the server's own", k.Name, name, reserved)
+			p.add(lineOf(n, string(k.NameField)), "%s %q: names that begin with %s are the server's own", k.Name, name, reserved)
 		case seen[name]:
 			p.add(n.Line, "%s %q is defined twice", k.Name, name)
 		}

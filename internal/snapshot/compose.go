@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // Compose is what a proxy is given: the real listeners of one revision, and the
@@ -27,8 +29,8 @@ func Compose(live, shadow *Snapshot, space string) *Snapshot {
 	out.name(pairOf(live, shadow))
 	if live != nil {
 		out.Modules, out.Closes = live.Modules, live.Closes
-		for _, typeURL := range Types {
-			out.add(live.All(typeURL)...)
+		for _, k := range fleet.Kinds {
+			out.add(live.All(k.Type)...)
 		}
 	}
 	filters := from.shadows.parked

@@ -16,8 +16,8 @@ import (
 	"github.com/cncf/xds/go/udpa/annotations"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 )
 
@@ -34,14 +34,14 @@ type Change struct {
 // Diff is what b changes against a; either may be nil, for nothing.
 func Diff(a, b *Snapshot) ([]Change, error) {
 	var out []Change
-	for _, typeURL := range Types {
-		before, after := byName(a, typeURL), byName(b, typeURL)
+	for _, k := range fleet.Kinds {
+		before, after := byName(a, k.Type), byName(b, k.Type)
 		names := maps.Clone(before)
 		maps.Copy(names, after)
 		for _, name := range slices.Sorted(maps.Keys(names)) {
-			change, err := difference(typeURL, before[name], after[name])
+			change, err := difference(k, before[name], after[name])
 			if err != nil {
-				return nil, fmt.Errorf("comparing %s %q: %w", typeURL, name, err)
+				return nil, fmt.Errorf("comparing %s %q: %w", k.Name, name, err)
 			}
 			if change != nil {
 				change.Name = name
@@ -62,8 +62,8 @@ func byName(s *Snapshot, typeURL string) map[string]*Resource {
 	return out
 }
 
-func difference(typeURL string, before, after *Resource) (*Change, error) {
-	change := &Change{Type: typeURL[strings.LastIndex(typeURL, ".")+1:]}
+func difference(k *fleet.Kind, before, after *Resource) (*Change, error) {
+	change := &Change{Type: k.Type[strings.LastIndex(k.Type, ".")+1:]}
 	switch {
 	case before == nil:
 		change.Kind = "added"
@@ -74,8 +74,8 @@ func difference(typeURL string, before, after *Resource) (*Change, error) {
 	default:
 		change.Kind = "changed"
 	}
-	if typeURL == resource.SecretType {
-		return change, nil // all of it is secret
+	if k.Secret {
+		return change, nil
 	}
 	old, err := before.text()
 	if err != nil {

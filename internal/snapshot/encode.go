@@ -14,6 +14,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 )
 
@@ -25,8 +26,8 @@ const metaType = "waxwing/meta"
 // byte and to the version, what its proxies have already.
 func (s *Snapshot) Encode() ([]byte, error) {
 	message := &discoveryv3.DeltaDiscoveryResponse{SystemVersionInfo: s.ID}
-	for _, typeURL := range Types {
-		for _, r := range s.All(typeURL) {
+	for _, k := range fleet.Kinds {
+		for _, r := range s.All(k.Type) {
 			message.Resources = append(message.Resources, r.Wire)
 		}
 	}

@@ -19,21 +19,9 @@ func (s *Snapshot) FailOpen() bool {
 // be on this snapshot: all listeners and clusters, and what those ask for.
 func (s *Snapshot) Required(typeURL string) []string { return s.needs[typeURL] }
 
-// EndpointsOf is the name of the endpoints that a cluster asks for, or "".
-func (s *Snapshot) EndpointsOf(cluster string) string {
-	if r := s.Get(resource.ClusterType, cluster); r != nil {
-		for _, n := range r.asks {
-			if n.Kind.Type == resource.EndpointType {
-				return n.Name
-			}
-		}
-	}
-	return ""
-}
-
-// Asks reports whether it makes a proxy ask for resources of a type.
-func (r *Resource) Asks(typeURL string) bool {
-	return slices.ContainsFunc(r.asks, func(n fleet.Need) bool { return n.Kind.Type == typeURL })
+// Asks are the resources of a type that it makes a proxy ask for.
+func (r *Resource) Asks(typeURL string) []fleet.Need {
+	return slices.DeleteFunc(slices.Clone(r.asks), func(n fleet.Need) bool { return n.Kind.Type != typeURL })
 }
 
 // Binds are a listener's addresses, or what else it has to itself.
@@ -44,8 +32,8 @@ func (r *Resource) Sockets() fleet.Sockets { return r.sockets }
 
 // read finds out what each resource makes a proxy ask for.
 func (s *Snapshot) read() error {
-	for _, typeURL := range Types {
-		for _, r := range s.All(typeURL) {
+	for _, k := range fleet.Kinds {
+		for _, r := range s.All(k.Type) {
 			if err := r.read(); err != nil {
 				return err
 			}

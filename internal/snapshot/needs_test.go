@@ -154,7 +154,8 @@ func TestRequiredIsWhatIsAskedFor(t *testing.T) {
 			"itself": a, "live alone": Compose(a, nil, ""), "a shadow alone": Compose(nil, b, ""), "a shadow beside": Compose(a, b, ""),
 		} {
 			want := named(t, s)
-			for _, typeURL := range Types {
+			for _, k := range fleet.Kinds {
+				typeURL := k.Type
 				if !slices.Equal(s.Required(typeURL), want[typeURL]) {
 					t.Fatalf("seed %d, %s: of %s it requires %q, and a proxy asks for %q", seed, name, typeURL, s.Required(typeURL), want[typeURL])
 				}

@@ -19,21 +19,6 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
-// Stages are the resource types a snapshot has, in the order in which a proxy
-// is to be given them: see fleet.Kinds.
-var Stages = func() (stages [][]string) {
-	for _, k := range fleet.Kinds {
-		for len(stages) <= k.Stage {
-			stages = append(stages, nil)
-		}
-		stages[k.Stage] = append(stages[k.Stage], k.Type)
-	}
-	return stages
-}()
-
-// Types are all of them.
-var Types = slices.Concat(Stages...)
-
 // A Resource is one xDS resource, marshalled once and shared by every stream
 // that sends it: nothing may write to it.
 type Resource struct {
@@ -176,10 +161,10 @@ func assemble(fleetName string, resources []*Resource, meta Meta) (*Snapshot, er
 		c.sorted = append(c.sorted, r)
 	}
 	content := sha256.New()
-	for _, typeURL := range Types {
-		slices.SortFunc(s.All(typeURL), func(a, b *Resource) int { return cmp.Compare(a.Name, b.Name) })
-		for _, r := range s.All(typeURL) {
-			fmt.Fprintf(content, "%s\x00%s\x00%s\n", typeURL, r.Name, r.Version)
+	for _, k := range fleet.Kinds {
+		slices.SortFunc(s.All(k.Type), func(a, b *Resource) int { return cmp.Compare(a.Name, b.Name) })
+		for _, r := range s.All(k.Type) {
+			fmt.Fprintf(content, "%s\x00%s\x00%s\n", k.Type, r.Name, r.Version)
 			if r.module != "" {
 				s.Modules = append(s.Modules, Module{Filter: r.Name, Digest: r.module})
 			}

@@ -84,7 +84,8 @@ func render(t *testing.T, s *Snapshot) string {
 	for _, m := range s.Modules {
 		fmt.Fprintf(&out, "module %s %s\n", m.Filter, m.Digest)
 	}
-	for _, typeURL := range Types {
+	for _, k := range fleet.Kinds {
+		typeURL := k.Type
 		for _, r := range s.All(typeURL) {
 			m, err := r.Wire.GetResource().UnmarshalNew()
 			if err != nil {

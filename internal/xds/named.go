@@ -62,7 +62,8 @@ func (s *session) required(url string, named bool) []string {
 // complete reports whether the proxy has accepted all that the target requires of it.
 func (s *session) complete() bool {
 	named := s.named()
-	for _, url := range snapshot.Types {
+	for _, k := range fleet.Kinds {
+		url := k.Type
 		st := s.types[url]
 		for _, name := range s.required(url, named) {
 			if st == nil || st.acked[name] != s.target.Get(url, name).Version {

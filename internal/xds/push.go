@@ -35,10 +35,10 @@ func (s *session) advance() {
 	if s.target == nil || s.halted.Load() {
 		return
 	}
-	for _, stage := range snapshot.Stages {
+	for stage := range fleet.Stages {
 		busy := false
-		for _, url := range stage {
-			if st := s.types[url]; st != nil { // the proxy asks for it
+		for _, k := range stage {
+			if st := s.types[k.Type]; st != nil { // the proxy asks for it
 				busy = st.inFlight() || s.send(st, s.additions(st)) || busy
 			}
 		}
@@ -50,11 +50,11 @@ func (s *session) advance() {
 		s.awaitListeners()
 		return
 	}
-	for _, url := range slices.Backward(snapshot.Types) { // what refers, before what it referred to
-		if st := s.types[url]; st != nil && s.removes(fleet.KindOf(url)) && s.send(st, s.removals(st)) {
+	for _, k := range slices.Backward(fleet.Kinds) { // what refers, before what it referred to
+		if st := s.types[k.Type]; st != nil && s.removes(k) && s.send(st, s.removals(st)) {
 			return
 		}
-		if url == resource.ListenerType && s.retains() {
+		if k.Type == resource.ListenerType && s.retains() {
 			break // what it may refer to stays, too
 		}
 	}

@@ -3,8 +3,7 @@ package xds
 import (
 	"strings"
 
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
-
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -24,7 +23,7 @@ type rejection struct {
 
 // add remembers a refusal, and the proxy's words for it.
 func (r rejections) add(typeURL string, versions map[string]string, message string) rejections {
-	if typeURL == resource.ListenerType || typeURL == resource.ClusterType {
+	if fleet.KindOf(typeURL).Severally {
 		versions = blamed(versions, message)
 	}
 	if len(versions) == 0 {

@@ -2,13 +2,11 @@ package xds
 
 import (
 	"maps"
-	"slices"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/stream/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
-	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // Requests are taken as the protocol says:
@@ -24,7 +22,7 @@ func (s *session) deltaRequest(req *discoveryv3.DeltaDiscoveryRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.verdict(url, req.GetResponseNonce(), req.GetErrorDetail())
-	if !slices.Contains(snapshot.Types, url) {
+	if fleet.KindOf(url) == nil {
 		return nil // a type that is never served: not answering is the answer
 	}
 	subscribe, unsubscribe := req.GetResourceNamesSubscribe(), req.GetResourceNamesUnsubscribe()
@@ -58,7 +56,7 @@ func (s *session) sotwRequest(req *discoveryv3.DiscoveryRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.verdict(url, req.GetResponseNonce(), req.GetErrorDetail())
-	if !slices.Contains(snapshot.Types, url) {
+	if fleet.KindOf(url) == nil {
 		return nil
 	}
 	st := s.types[url]

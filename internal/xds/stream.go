@@ -137,7 +137,9 @@ func (s *session) sent(st *typeState) {
 	}
 	st.rebind(st.awaited)
 	st.tell(st.awaited)
-	s.endpointsAgain(st.awaited)
+	if s.lapse(st.awaited, fleet.LapsesWhenSent) {
+		s.advance()
+	}
 }
 
 // message is a push for the wire. The resources are the snapshot's own; only the

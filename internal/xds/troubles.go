@@ -3,7 +3,7 @@ package xds
 import (
 	"regexp"
 
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // A trouble is a refusal for which nothing that was sent is to blame, but the host of
@@ -44,7 +44,7 @@ var troubleWords = regexp.MustCompile(`cannot bind '[^']*': ` +
 // resources, each of them must be: one that is bad is evidence, whatever the others met.
 func isTrouble(typeURL string, versions map[string]string, message string) bool {
 	refused := 1
-	if typeURL == resource.ListenerType || typeURL == resource.ClusterType {
+	if fleet.KindOf(typeURL).Severally {
 		refused = max(1, len(named(versions, message)))
 	}
 	return len(troubleWords.FindAllStringIndex(message, -1)) >= refused

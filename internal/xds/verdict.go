@@ -12,50 +12,50 @@ import (
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // maxMessage bounds what is kept of a proxy's words, in bytes.
 const maxMessage = 2048
 
-// endpointsAgain forgets that the proxy has the endpoints of clusters that it is
-// sent: of a changed cluster Envoy makes a new one, which waits for its endpoints
-// to be sent again, 15 s by default.
-func (s *session) endpointsAgain(p *push) {
-	eds := s.types[resource.EndpointType]
-	if p.url != resource.ClusterType || eds == nil || s.target == nil {
-		return
-	}
-	var again []string
-	for _, r := range p.add {
-		if name := s.target.EndpointsOf(r.Name); eds.have[name] != "" {
-			again = append(again, name)
+// lapse forgets what a proxy has of kinds that it needs anew, once it is sent, or has
+// taken, what asks for them; and reports whether there was any.
+func (s *session) lapse(p *push, when fleet.Lapse) (lapsed bool) {
+	for _, k := range fleet.Kinds {
+		st := s.types[k.Type]
+		if k.Lapses != when || st == nil {
+			continue
+		}
+		var again []string
+		for _, r := range p.add {
+			again = append(again, st.asked(r)...)
+		}
+		if len(again) > 0 {
+			st.have, lapsed = without(st.have, again), true
 		}
 	}
-	if len(again) > 0 {
-		eds.have = without(eds.have, again)
-		s.advance()
-	}
+	return lapsed
 }
 
-// hostsAgain forgets that the proxy has the virtual hosts of routes that it has taken: it
-// asks for all there are, once, and of those that came before their route it took no notice.
-func (s *session) hostsAgain(p *push) {
-	hosts := s.types[resource.VirtualHostType]
-	if p.url != resource.RouteType || hosts == nil {
-		return
-	}
-	var again []string
-	for _, r := range p.add {
-		for name := range hosts.have {
-			if r.Asks(resource.VirtualHostType) && strings.HasPrefix(name, r.Name+"/") {
-				again = append(again, name)
+// asked is what a proxy has of a type that a resource asks for. What asks for whatever there
+// is means what is named after it.
+func (st *typeState) asked(by *snapshot.Resource) []string {
+	var out []string
+	for _, need := range by.Asks(st.url) {
+		if !need.All() {
+			if st.have[need.Name] != "" {
+				out = append(out, need.Name)
+			}
+			continue
+		}
+		for name := range st.have {
+			if strings.HasPrefix(name, by.Name+"/") {
+				out = append(out, name)
 			}
 		}
 	}
-	if len(again) > 0 {
-		hosts.have = without(hosts.have, again)
-	}
+	return out
 }
 
 // scopesAgain forgets that the proxy has the scopes that listeners ask for which it takes
@@ -67,7 +67,7 @@ func (s *session) scopesAgain(st *typeState, p *push) {
 		return
 	}
 	for _, r := range p.add {
-		if st.acked[r.Name] != r.Version && r.Asks(resource.ScopedRouteType) {
+		if st.acked[r.Name] != r.Version && len(r.Asks(resource.ScopedRouteType)) > 0 {
 			have := maps.Clone(scopes.have)
 			for name := range have {
 				have[name] = "" // which may have to be removed
@@ -110,7 +110,7 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 		s.between = s.between || p.met(st.acked) > 0
 		s.scopesAgain(st, p)
 		st.acked = p.have
-		s.hostsAgain(p)
+		s.lapse(p, fleet.LapsesWhenTaken)
 		s.closed(st, p)
 		if p.version != "" {
 			st.taken = st.held

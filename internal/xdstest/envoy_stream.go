@@ -12,7 +12,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 )
 
 // An envoyStream is an ADS stream of a simulated Envoy, of either variant.
@@ -80,7 +79,7 @@ func (s *envoyStream) recv() (*response, error) {
 			return nil, err
 		}
 		r := &response{url: m.GetTypeUrl(), nonce: m.GetNonce(), version: m.GetVersionInfo()}
-		r.full = r.url == resource.ClusterType || r.url == resource.ListenerType || r.url == resource.ScopedRouteType
+		r.full = whole(r.url)
 		for _, packed := range m.GetResources() {
 			name, err := nameOf(packed)
 			if err != nil {

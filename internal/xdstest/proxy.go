@@ -178,9 +178,7 @@ func (p *Proxy) run(stream *stream, done chan struct{}) {
 // resubscribe asks for clusters on a first connection, and on a later one for
 // all that the proxy had asked for, as Envoy does.
 func (p *Proxy) resubscribe(stream *stream) error {
-	types := []string{resource.ClusterType, resource.ListenerType, resource.ExtensionConfigType,
-		resource.EndpointType, resource.RouteType, resource.SecretType}
-	for _, typeURL := range types {
+	for _, typeURL := range append([]string{resource.ClusterType, resource.ListenerType}, p.named()...) {
 		p.mu.Lock()
 		known := p.subscribed[typeURL] || typeURL == resource.ClusterType
 		p.mu.Unlock()
@@ -223,7 +221,7 @@ func (p *Proxy) handle(stream *stream, r received) error {
 	case resource.ClusterType:
 		next = []string{resource.ListenerType}
 	case resource.ListenerType:
-		next = slices.Sorted(maps.Keys(p.config.Names))
+		next = p.named()
 	}
 	for _, typeURL := range next {
 		p.mu.Lock()
@@ -237,6 +235,9 @@ func (p *Proxy) handle(stream *stream, r received) error {
 	}
 	return nil
 }
+
+// named are the types of which the proxy asks for resources by name.
+func (p *Proxy) named() []string { return slices.Sorted(maps.Keys(p.config.Names)) }
 
 func (p *Proxy) version(typeURL string) string {
 	p.mu.Lock()

@@ -48,7 +48,7 @@ func (s *stream) subscribe(typeURL string, names []string, have map[string]strin
 func (s *stream) recv() (received, error) {
 	r := received{sotw: s.sotw}
 	err := s.grpc.RecvMsg(&r)
-	r.full = s.sotw && (r.TypeURL == resource.ListenerType || r.TypeURL == resource.ClusterType)
+	r.full = s.sotw && whole(r.TypeURL)
 	return r, err
 }
 
@@ -70,4 +70,10 @@ type received struct {
 	nonce string
 	sotw  bool
 	full  bool // it is the whole set of its type
+}
+
+// whole is whether a state-of-the-world response of a type is the whole set of it.
+// https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#deleting-resources
+func whole(typeURL string) bool {
+	return typeURL == resource.ListenerType || typeURL == resource.ClusterType || typeURL == resource.ScopedRouteType
 }
