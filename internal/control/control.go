@@ -55,7 +55,7 @@ type Control struct {
 	timer    *time.Timer            // when a rollout wants to know that time has passed
 	wakeAt   time.Time              // zero: never
 	erasing  map[string]bool        // keys of forgotten fleets that are yet to be removed from the state directory
-	away     map[string]*awayNode   // proxies that left, by node id
+	away     map[string]*nodeState  // proxies that left, by node id
 	before   map[string]claim       // in force when the server started, by the fleets' keys
 	began    time.Time
 	unsorted bool // which fleet a proxy is to be of may have changed
@@ -71,7 +71,7 @@ func New(c Config) (*Control, error) {
 		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
 		results: results{ready: make(chan struct{}, 1)}, ended: make(chan struct{}),
 		files: map[string]build.File{}, problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
-		away: map[string]*awayNode{}, erasing: map[string]bool{}, began: time.Now(),
+		away: map[string]*nodeState{}, erasing: map[string]bool{}, began: time.Now(),
 	}
 	if control.Grace == 0 {
 		control.Grace = DefaultGrace

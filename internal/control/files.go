@@ -47,17 +47,12 @@ func (c *Control) rename(s *fleetState, name string) {
 	delete(c.fleets, before)
 	delete(c.problems, before)
 	s.name, c.fleets[name] = name, s
-	for _, n := range c.nodes {
+	for _, n := range c.known {
 		if n.home == before {
 			n.home = name
 		}
 		if n.fleet == before {
 			n.fleet = name
-		}
-	}
-	for _, away := range c.away {
-		if away.home == before {
-			away.home = name
 		}
 	}
 	c.note(name, Renamed, fmt.Sprintf("from %s to %s: its proxies, its history and what was rejected go along", before, name))

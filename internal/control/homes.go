@@ -28,15 +28,7 @@ const (
 	startAge = time.Hour
 )
 
-// awayNode is a proxy that has left.
-type awayNode struct {
-	node *corev3.Node
-	home string
-	base snapshot.Ref
-	at   time.Time
-}
-
-// remember notes what a proxy runs that leaves.
+// remember keeps the row of a proxy that leaves, with what it runs and nothing else.
 func (c *Control) remember(n *nodeState) {
 	if n.home == "" {
 		return
@@ -44,14 +36,37 @@ func (c *Control) remember(n *nodeState) {
 	if len(c.away) >= maxAway {
 		c.forgetOldest()
 	}
-	c.away[n.node.GetId()] = &awayNode{node: n.node, home: n.home, base: n.base, at: time.Now()}
+	c.away[n.node.GetId()] = &nodeState{node: n.node, home: n.home, base: n.base, since: time.Now()}
+}
+
+// known are the rows of all proxies of which something is known: those that are connected,
+// and those that have left.
+func (c *Control) known(yield func(string, *nodeState) bool) {
+	for id, n := range c.nodes {
+		if !yield(id, n) {
+			return
+		}
+	}
+	for id, n := range c.away {
+		if !yield(id, n) {
+			return
+		}
+	}
+}
+
+// row is that of one of them, nil for none.
+func (c *Control) row(id string) *nodeState {
+	if n := c.nodes[id]; n != nil {
+		return n
+	}
+	return c.away[id]
 }
 
 // forgetOldest makes room for a tenth.
 func (c *Control) forgetOldest() {
-	ids := slices.SortedFunc(maps.Keys(c.away), func(a, b string) int { return c.away[a].at.Compare(c.away[b].at) })
+	ids := slices.SortedFunc(maps.Keys(c.away), func(a, b string) int { return c.away[a].since.Compare(c.away[b].since) })
 	for i, id := range ids {
-		if i < maxAway/10 || time.Since(c.away[id].at) > awayAge {
+		if i < maxAway/10 || time.Since(c.away[id].since) > awayAge {
 			delete(c.away, id)
 		}
 	}
@@ -145,17 +160,14 @@ func (c *Control) noteGuest(node *corev3.Node, home string, claims map[string]cl
 // guestsAnew looks at all of them, where a match in force has changed.
 func (c *Control) guestsAnew() {
 	claims := c.claimsInForce()
-	for _, n := range c.nodes {
-		if n.placed {
+	for id, n := range c.known {
+		if n.placed || c.nodes[id] == nil {
 			c.noteGuest(n.node, n.home, claims)
 		}
 	}
-	for _, away := range c.away {
-		c.noteGuest(away.node, away.home, claims)
-	}
 	for _, s := range c.fleets { // what has not come back for long
 		maps.DeleteFunc(s.guests, func(id string, since time.Time) bool {
-			return c.nodes[id] == nil && c.away[id] == nil && time.Since(since) > awayAge
+			return c.row(id) == nil && time.Since(since) > awayAge
 		})
 	}
 }

@@ -286,12 +286,9 @@ func (c *Control) movedIn(s *fleetState, nodes []string) {
 	from, claims := map[string][]string{}, c.claimsInForce()
 	for _, id := range nodes {
 		home := ""
-		if n := c.nodes[id]; n != nil {
+		if n := c.row(id); n != nil {
 			home, n.home, n.base = n.home, s.name, snapshot.Ref{}
 			c.noteGuest(n.node, s.name, claims)
-		} else if away := c.away[id]; away != nil {
-			home, away.home = away.home, s.name
-			c.noteGuest(away.node, s.name, claims)
 		}
 		from[home] = append(from[home], id)
 	}

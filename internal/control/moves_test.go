@@ -247,3 +247,35 @@ func TestRetired(t *testing.T) {
 		t.Errorf("in the state directory is %v, %v", names, err)
 	}
 }
+
+// A proxy that has taken another fleet's revision, and is away when the move ends, runs it when
+// it comes back, also where it is to be of the first fleet again: it is not given what it ran
+// there, but what it runs until it has proven that.
+func TestAwayWhenAMoveEnds(t *testing.T) {
+	c, _ := twoFleets(t)
+	c.says(t, "c", `{}`, true)
+	c.follow()
+	c.saves(t, 1, map[string]string{"inner.yaml": manual(fileOfFleet("inner", "{cluster: edge, labels: {tier: inner}}", 2))})
+	for _, id := range []string{"a", "c"} {
+		c.says(t, id, `{"tier": "inner"}`, false)
+	}
+	c.follow()
+	c.mustBe(t, map[string]string{"a": "edge to inner", "c": "edge to inner"})
+	inner := c.fleets["inner"].rollout.Serving.ID
+	if a := c.nodes["a"].target; a.Live != inner {
+		t.Fatalf("it is to have %+v", a)
+	}
+	c.proxyEvents([]xds.Event{{Kind: xds.Disconnected, Node: c.nodes["a"].node}})
+	if err := c.carryOut(Command{Fleet: "inner", Verb: rollout.Promote, By: "alice"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.follow()
+	c.mustBe(t, map[string]string{"c": "inner"})
+	c.says(t, "a", `{}`, false)
+	c.mustBe(t, map[string]string{"a": "inner to edge"})
+	if a := c.nodes["a"].target; a.Live != "inner/"+inner {
+		t.Errorf("it is back, and is to have %+v, and runs %s of inner", a, inner)
+	}
+	c.follow()
+	c.mustBe(t, map[string]string{"a": "edge"})
+}

@@ -15,13 +15,14 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
-// nodeState is a connected proxy. See moves.go for its ways with fleets.
+// nodeState is a proxy, connected or, with nothing but what it runs, away. See moves.go for
+// its ways with fleets.
 type nodeState struct {
 	node  *corev3.Node
 	home  string       // the fleet whose revision it runs, "" for none
 	base  snapshot.Ref // which, where that fleet does not decide about it
 	fleet string       // the fleet that decides what it gets, "" for none
-	since time.Time    // of the state that status shows
+	since time.Time    // of the state that status shows; of one that is away, when it left
 	given time.Time    // when it was given its target
 
 	named    int  // how many resources it asks for by name, where it is no Envoy
