@@ -1,7 +1,6 @@
 package control
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -39,7 +38,7 @@ func (c *Control) probed(s *fleetState, id string, e xds.Event) {
 	}
 	c.step(s, rollout.Probed{
 		Node: id, Of: snap.ID, Probe: rollout.Probe(e.Plan.Through), Passed: e.Passed, Failed: strings.Join(e.Failed, ", "),
-		Checks: failedKeys(snap, e.Failed), Unsure: e.Unsure,
+		Checks: e.Keys, Unsure: e.Unsure,
 		Wrong: answers(s, e.Wrong), Before: answers(s, e.Before),
 	})
 }
@@ -61,17 +60,4 @@ func answers(s *fleetState, said []xds.Answer) []rollout.CheckAnswer {
 func sameCheck(a, b fleet.Check) bool {
 	return a.Method == b.Method && a.Path == b.Path && a.Host == b.Host && a.Status == b.Status && a.Upstream == b.Upstream &&
 		slices.Equal(a.Headers, b.Headers)
-}
-
-// failedKeys are those of the checks that failed, by the names of their probes.
-func failedKeys(snap *snapshot.Snapshot, failed []string) []string {
-	var out []string
-	for i, check := range snap.Meta.Checks {
-		for _, name := range failed {
-			if strings.HasPrefix(name, check.Filter+" #") && strings.Contains(name, fmt.Sprintf("(line %d: ", check.Line)) {
-				out = append(out, snap.CheckKey(i))
-			}
-		}
-	}
-	return out
 }

@@ -77,9 +77,10 @@ func (d *Delivery) probes(in place, of *snapshot.Snapshot, shadow bool) []xds.Pr
 			d.log.Error("a proxy can't be asked the checks", "node", in.node.GetId(), "listener", e.Listener, "error", err)
 			continue
 		}
-		for _, check := range of.Meta.Checks {
+		for i, check := range of.Meta.Checks {
 			if e.Has(check.Filter) {
 				p := probe(check, e, address, len(out))
+				p.Key = of.CheckKey(i)
 				p.InSlot = in.slots(e)
 				out = append(out, p)
 			}

@@ -76,6 +76,11 @@ func TestPlans(t *testing.T) {
 		if plan.ID != want || plan.Interval != c.interval || plan.Report != c.report {
 			t.Errorf("%s: %v each %v, reported each %v", c.name, plan.ID, plan.Interval, plan.Report)
 		}
+		for _, p := range plan.Probes {
+			if !p.Before && !slices.Contains(kept[snapshot.Ref{Fleet: "edge", ID: c.ask.Of}].CheckKeys(), p.Key) {
+				t.Errorf("%s: %s is of the check %q, which it does not have", c.name, p.Name, p.Key)
+			}
+		}
 		if got := asked(plan); !slices.Equal(got, c.asked) {
 			t.Errorf("%s:\n%q, want\n%q", c.name, got, c.asked)
 		}

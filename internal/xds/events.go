@@ -48,6 +48,7 @@ type Event struct {
 	Plan     PlanID        // Probed: which
 	Passed   bool          // Probed: all of them were answered as expected, each time
 	Failed   []string      // Probed: those that were not, and how
+	Keys     []string      // Probed: the checks of these; see Probe.Key
 	Wrong    []Answer      // Probed: the same ones
 	Before   []Answer      // Probed: what the checks are answered through a listener as it was
 	Unsure   bool          // Probed: the service behind the filters may have answered these

@@ -132,7 +132,11 @@ func (h *healthStream) ask(q *inquiry) error {
 	specifier, err := q.specifier()
 	if err != nil {
 		h.proxy.server.log.Error("a proxy can't be asked the checks", "node", h.node.GetId(), "error", err)
-		h.tell(Event{Kind: Probed, Plan: q.plan.ID, Failed: []string{err.Error()}})
+		e := Event{Kind: Probed, Plan: q.plan.ID, Failed: []string{err.Error()}}
+		if u := (*unaskable)(nil); errors.As(err, &u) {
+			e.Keys = []string{u.probe.Key}
+		}
+		h.tell(e)
 		if specifier, err = newInquiry(nothing, 0, false).specifier(); err != nil {
 			return err
 		}
@@ -154,7 +158,7 @@ func (h *healthStream) take(r *healthv3.EndpointHealthResponse) error {
 		return h.ask(newInquiry(h.asked.plan, h.asked.slot, v.latch))
 	}
 	if v.passed || len(v.failed) > 0 {
-		h.tell(Event{Kind: Probed, Plan: h.asked.plan.ID, Passed: v.passed, Failed: v.failed, Wrong: v.wrong, Before: v.before, Unsure: v.unsure})
+		h.tell(Event{Kind: Probed, Plan: h.asked.plan.ID, Passed: v.passed, Failed: v.failed, Keys: v.keys, Wrong: v.wrong, Before: v.before, Unsure: v.unsure})
 	}
 	return nil
 }

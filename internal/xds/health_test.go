@@ -30,7 +30,7 @@ func plan(id string, names ...string) *ProbePlan {
 	p := &ProbePlan{ID: PlanID{Of: id}, Interval: 20 * time.Millisecond, Timeout: 10 * time.Second, Report: 100 * time.Millisecond}
 	for _, name := range names {
 		p.Probes = append(p.Probes, Probe{
-			Name: name, Check: fleet.Check{Method: "GET", Path: "/" + name, Host: "waxwing.check", Status: 200},
+			Name: name, Key: "key of " + name, Check: fleet.Check{Method: "GET", Path: "/" + name, Host: "waxwing.check", Status: 200},
 			Address: &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: "@shadow"}}},
 		})
 	}
@@ -204,7 +204,7 @@ func TestProbedIsMerged(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.eventually(func() bool { return !h.HealthOpen("a") })
-	if e := h.expect(Probed, "a"); e.Plan.Of != "r1/live" || len(e.Failed) != 1 {
+	if e := h.expect(Probed, "a"); e.Plan.Of != "r1/live" || len(e.Failed) != 1 || len(e.Keys) != 1 || !strings.HasPrefix(e.Failed[0], strings.TrimPrefix(e.Keys[0], "key of ")) {
 		t.Errorf("%+v", e)
 	}
 	h.expect(HealthClosed, "a")
@@ -244,6 +244,8 @@ func TestWhatCannotBeAsked(t *testing.T) {
 		h.Probe("a", pl)
 		if e := h.expect(Probed, "a"); e.Plan.Of != id || e.Passed || !strings.Contains(strings.Join(e.Failed, ""), id) {
 			t.Errorf("%+v", e)
+		} else if id == "no method PURGE" && !slices.Equal(e.Keys, []string{"key of x"}) {
+			t.Errorf("its checks are %q", e.Keys)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -68,6 +69,7 @@ func (id PlanID) String() string {
 // A Probe is a check, asked through one listener.
 type Probe struct {
 	Name    string          // for people; it has no header's value
+	Key     string          // of its check, whichever listener it goes through; nobody here looks into it
 	Address *corev3.Address // the proxy's own listener: TCP on loopback, or an abstract Unix socket ("@…")
 	// InSlot is that of another process with the node id than the first, nil for the same.
 	InSlot func(slot int) (*corev3.Address, error)
@@ -183,29 +185,47 @@ func (q *inquiry) report() time.Duration {
 func (q *inquiry) specifier() (*healthv3.HealthCheckSpecifier, error) {
 	out := &healthv3.HealthCheckSpecifier{Interval: durationpb.New(q.report())}
 	for i, p := range q.plan.Probes {
-		if p.InSlot != nil && q.slot > 0 {
-			address, err := p.InSlot(q.slot)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", p.Name, err)
-			}
-			p.Address = address
+		check, err := q.clusterOf(i, p)
+		if err != nil {
+			return nil, &unaskable{p, err}
 		}
-		if corev3.RequestMethod_value[p.Check.Method] == 0 {
-			return nil, fmt.Errorf("%s: Envoy's health checks have no method %s", p.Name, p.Check.Method)
-		}
-		if why := aborts(p); why != "" {
-			return nil, fmt.Errorf("%s: %s", p.Name, why)
-		}
-		out.ClusterHealthChecks = append(out.ClusterHealthChecks, &healthv3.ClusterHealthCheck{
-			ClusterName:       q.cluster(i),
-			HealthChecks:      []*corev3.HealthCheck{q.healthCheck(p)},
-			LocalityEndpoints: []*healthv3.LocalityEndpoints{{Endpoints: []*endpointv3.Endpoint{{Address: p.Address}}}},
-		})
+		out.ClusterHealthChecks = append(out.ClusterHealthChecks, check)
 	}
 	if err := out.Validate(); err != nil {
 		return nil, fmt.Errorf("what Envoy would be sent is not valid: %w", err)
 	}
 	return out, nil
+}
+
+// An unaskable is a probe that Envoy can't be sent, and why.
+type unaskable struct {
+	probe Probe
+	why   error
+}
+
+func (u *unaskable) Error() string { return u.probe.Name + ": " + u.why.Error() }
+func (u *unaskable) Unwrap() error { return u.why }
+
+// clusterOf is a probe in Envoy's form.
+func (q *inquiry) clusterOf(i int, p Probe) (*healthv3.ClusterHealthCheck, error) {
+	if p.InSlot != nil && q.slot > 0 {
+		address, err := p.InSlot(q.slot)
+		if err != nil {
+			return nil, err
+		}
+		p.Address = address
+	}
+	if corev3.RequestMethod_value[p.Check.Method] == 0 {
+		return nil, fmt.Errorf("Envoy's health checks have no method %s", p.Check.Method)
+	}
+	if why := aborts(p); why != "" {
+		return nil, errors.New(why)
+	}
+	return &healthv3.ClusterHealthCheck{
+		ClusterName:       q.cluster(i),
+		HealthChecks:      []*corev3.HealthCheck{q.healthCheck(p)},
+		LocalityEndpoints: []*healthv3.LocalityEndpoints{{Endpoints: []*endpointv3.Endpoint{{Address: p.Address}}}},
+	}, nil
 }
 
 // aborts says what of a probe Envoy 1.40.0 would not refuse but abort for: the exceptions

@@ -24,6 +24,7 @@ const beginning = 1500 * time.Millisecond
 type reportVerdict struct {
 	passed bool     // all probes have been answered, as expected
 	failed []string // those that were not, and how
+	keys   []string // of their checks
 	wrong  []Answer // the same ones
 	before []Answer // of those through a listener as it was, as far as it tells
 	unsure bool     // each of these was answered 5xx, or not at all
@@ -52,6 +53,7 @@ func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) repor
 			good++
 		case probeBad:
 			v.failed = append(v.failed, q.plan.Probes[i].Name+": "+q.describe(e, q.plan.Probes[i]))
+			v.keys = append(v.keys, q.plan.Probes[i].Key)
 			v.wrong = append(v.wrong, q.answered(e, q.plan.Probes[i]))
 			v.unsure = v.unsure && serviceMay(e)
 		case probeLost:
