@@ -61,7 +61,7 @@ func (s *fleetState) mayHave(home *fleetState, n *nodeState) []snapshot.Pair {
 	if home == s {
 		serves.Fleet = ""
 	}
-	var out []snapshot.Pair
+	out := make([]snapshot.Pair, 0, 2) // there are seldom more, and this is for each proxy
 	if serves.ID != "" {
 		out = append(out, snapshot.Pair{Live: serves})
 		if tried.ID != "" {

@@ -18,9 +18,8 @@ type Certificate struct {
 // resource anew.
 func (s *Snapshot) Certificates() []Certificate {
 	var out []Certificate
-	for _, url := range Types {
-		kind := fleet.KindOf(url)
-		for _, r := range s.All(url) {
+	for _, kind := range fleet.Kinds {
+		for _, r := range s.All(kind.Type) {
 			if r.shadow || strings.HasPrefix(r.Name, ShadowPrefix) || r.module != "" {
 				continue
 			}

@@ -185,7 +185,6 @@ func check(t *testing.T, what string, got, want []string) {
 //nolint:staticcheck // Envoy's own words
 var errBad = errors.New("Unable to create Wasm plugin auth")
 
-//nolint:staticcheck // the same
 var errBusy = errors.New("Error adding/updating listener(s) ingress: cannot bind '0.0.0.0:80': Address already in use")
 
 const fleetYAML = `

@@ -216,7 +216,7 @@ func (q *inquiry) clusterOf(i int, p Probe) (*healthv3.ClusterHealthCheck, error
 		p.Address = address
 	}
 	if corev3.RequestMethod_value[p.Check.Method] == 0 {
-		return nil, fmt.Errorf("Envoy's health checks have no method %s", p.Check.Method)
+		return nil, fmt.Errorf("no method %s in Envoy's health checks", p.Check.Method)
 	}
 	if why := aborts(p); why != "" {
 		return nil, errors.New(why)
