@@ -42,6 +42,8 @@ type Filter struct {
 	Listeners []string
 	// Checks are requests with known answers.
 	Checks []Check
+	// Hostile says how the requests count that preflight asks besides.
+	Hostile Hostile
 	// Shadow says that a candidate of the filter is proven in a shadow listener,
 	// beside the real one, before it is flipped.
 	Shadow bool

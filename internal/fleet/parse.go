@@ -36,6 +36,7 @@ type filterDocument struct {
 	Plugin        yaml.Node       `yaml:"plugin"`
 	Listeners     []at[string]    `yaml:"listeners"`
 	Checks        []checkDocument `yaml:"checks"`
+	Hostile       yaml.Node       `yaml:"hostile"`
 	Shadow        *bool           `yaml:"shadow"`
 }
 
@@ -159,7 +160,7 @@ func (p *parser) filters() {
 			p.add(line, "filter %q has no module: `module: {file: PATH}`", doc.Name.value)
 		}
 		f := p.filter(doc)
-		f.Checks = p.checks(i, doc.Checks)
+		f.Checks, f.Hostile = p.checks(i, doc.Checks), p.hostile(&doc.Hostile)
 		p.fleet.Filters = append(p.fleet.Filters, f)
 	}
 }

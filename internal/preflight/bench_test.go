@@ -22,7 +22,7 @@ func BenchmarkTry(b *testing.B) {
 		p.Module = module.New(code)
 	}
 	try := func(b *testing.B, s *Sandbox) {
-		if err := s.Try(b.Context(), p); err != nil {
+		if _, err := s.Try(b.Context(), p); err != nil {
 			b.Fatal(err)
 		}
 	}

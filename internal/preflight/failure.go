@@ -17,6 +17,7 @@ const (
 	StageStart     Stage = "start"     // does its VM start?
 	StageConfigure Stage = "configure" // does it take its configuration?
 	StageCheck     Stage = "check"     // does it answer as the fleet file says?
+	StageHostile   Stage = "hostile"   // does it stand what nobody thought of?
 )
 
 // An Error says why a filter is refused. It never holds a header's value.
@@ -33,6 +34,8 @@ type Error struct {
 	// Log is what the module logged at this stage, shortened; values of the checks'
 	// headers are replaced.
 	Log []string
+
+	steps []exchange // the requests that did it, at StageHostile
 
 	slow bool // it ran out of time: that may be the machine's fault
 }

@@ -20,7 +20,7 @@ func FuzzTry(f *testing.F) {
 	f.Fuzz(func(t *testing.T, code []byte) {
 		began := time.Now()
 		s := New(limits, nil)
-		err := s.Try(t.Context(), Plugin{Module: module.New(code), Checks: []fleet.Check{check(1, "32323", 200)}})
+		_, err := s.Try(t.Context(), Plugin{Module: module.New(code), Checks: []fleet.Check{check(1, "32323", 200)}})
 		if e := (*Error)(nil); err != nil && !errors.As(err, &e) {
 			t.Errorf("an error without a stage: %v", err)
 		}

@@ -2,13 +2,14 @@ package preflight
 
 import "slices"
 
-// Header maps, as the ABI numbers them; there are never trailers here, nor
-// anything of a gRPC call.
+// Header maps, as the ABI numbers them; there is never anything of a gRPC call here.
 const (
-	requestHeaders  = 0
-	responseHeaders = 2
-	callAnswer      = 6 // headers of the answer to an HTTP call
-	maxHeaderMap    = 7
+	requestHeaders   = 0
+	requestTrailers  = 1
+	responseHeaders  = 2
+	responseTrailers = 3
+	callAnswer       = 6 // headers of the answer to an HTTP call
+	maxHeaderMap     = 7
 )
 
 // Buffers, as the ABI numbers them.
@@ -29,29 +30,41 @@ func (c *call) readable(kind uint32) *headers {
 		return &answer
 	}
 	s := c.stream()
-	if s == nil || !s.logging {
+	if s == nil || !s.logging || kind == requestTrailers { // which Envoy does not keep
 		return c.writable(kind)
 	}
-	return s.headers(kind)
+	m, _ := s.headers(kind)
+	if m == nil || *m == nil {
+		return nil // it never came
+	}
+	return m
 }
 
 // writable finds a header map that can be written to now, or nil.
 func (c *call) writable(kind uint32) *headers {
 	s := c.stream()
-	if s == nil || kind == requestHeaders && !s.requestOpen || kind == responseHeaders && !s.responseOpen {
+	if s == nil {
 		return nil
 	}
-	return s.headers(kind)
-}
-
-func (s *stream) headers(kind uint32) *headers {
-	switch kind {
-	case requestHeaders:
-		return &s.request
-	case responseHeaders:
-		return &s.response
+	if m, open := s.headers(kind); open {
+		return m
 	}
 	return nil
+}
+
+// headers finds a header map, and whether the filter is at it.
+func (s *stream) headers(kind uint32) (m *headers, open bool) {
+	switch kind {
+	case requestHeaders:
+		return &s.request.headers, s.request.headersOpen
+	case requestTrailers:
+		return &s.request.trailers, s.request.trailersOpen
+	case responseHeaders:
+		return &s.response.headers, s.response.headersOpen
+	case responseTrailers:
+		return &s.response.trailers, s.response.trailersOpen
+	}
+	return nil, false
 }
 
 // usable is ok where a function can go on with a header map and its other arguments, and
@@ -146,13 +159,12 @@ func (c *call) headersSize() status {
 
 // buffer finds a buffer; there is false where Envoy has none.
 func (c *call) buffer(kind uint32) (data []byte, there bool) {
-	s := c.stream()
 	switch kind {
-	case requestBody, callData:
-		return nil, true // a check has no body, and no foreign function is ever called
-	case responseBody:
-		if s != nil && s.bodyOpen {
-			return s.body, true
+	case callData:
+		return nil, true // no foreign function is ever called
+	case requestBody, responseBody:
+		if p := c.body(kind); p != nil {
+			return p.body, true
 		}
 		return nil, true
 	case callAnswerBody:
@@ -163,6 +175,18 @@ func (c *call) buffer(kind uint32) (data []byte, there bool) {
 		return c.vm.configuration, c.vm.configuring
 	}
 	return nil, false
+}
+
+// body finds the part whose body can be read and written now, or nil.
+func (c *call) body(kind uint32) *part {
+	s := c.stream()
+	switch {
+	case s != nil && kind == requestBody && s.request.bodyOpen:
+		return &s.request
+	case s != nil && kind == responseBody && s.response.bodyOpen:
+		return &s.response
+	}
+	return nil
 }
 
 func (c *call) bufferStatus() status {
@@ -197,22 +221,22 @@ func (c *call) getBuffer() status {
 func (c *call) setBuffer() status {
 	data, readable := c.bytes(3)
 	from, length := uint64(c.u32(1)), uint64(c.u32(2))
-	s := c.stream()
+	p := c.body(c.u32(0))
 	switch {
 	case c.u32(0) > callData:
 		return badArgument
 	case !readable:
 		return invalidMemoryAccess
-	case c.u32(0) != responseBody || s == nil || !s.bodyOpen:
+	case p == nil:
 		return badArgument
 	case !c.vm.memory.keep(len(data)):
 		return internalFailure
 	case from == 0 && length == 0:
-		s.body = append(append([]byte(nil), data...), s.body...)
-	case from == 0 && length >= uint64(len(s.body)):
-		s.body = append([]byte(nil), data...)
-	case from >= uint64(len(s.body)):
-		s.body = append(s.body, data...)
+		p.body = append(append([]byte(nil), data...), p.body...)
+	case from == 0 && length >= uint64(len(p.body)):
+		p.body = append([]byte(nil), data...)
+	case from >= uint64(len(p.body)):
+		p.body = append(p.body, data...)
 	default:
 		return badArgument
 	}

@@ -87,7 +87,7 @@ func TestPrimeauth(t *testing.T) {
 		if c.change != nil {
 			c.change(&p)
 		}
-		err := s.Try(t.Context(), p)
+		_, err := s.Try(t.Context(), p)
 		e := (*Error)(nil)
 		switch {
 		case c.want == "" && err != nil:

@@ -79,14 +79,14 @@ func (c *call) property(path string) (value []byte, there bool) {
 
 func (c *call) requestProperty(s *stream, rest []string) (value []byte, there bool) {
 	header := func(name string) ([]byte, bool) {
-		text, there := s.request.get(name)
+		text, there := s.request.headers.get(name)
 		return []byte(text), there
 	}
 	switch what := strings.Join(rest, "\x00"); what {
 	case "path":
 		return header(":path")
 	case "url_path", "query":
-		path, there := s.request.get(":path")
+		path, there := s.request.headers.get(":path")
 		path, query, _ := strings.Cut(path, "?")
 		if what == "query" {
 			return []byte(query), there
@@ -109,9 +109,9 @@ func (c *call) requestProperty(s *stream, rest []string) (value []byte, there bo
 	case "size":
 		return number(0), true
 	case "total_size":
-		return number(int64(s.request.bytes())), true
+		return number(int64(s.request.headers.bytes())), true
 	case "headers":
-		return s.request.marshal(), true
+		return s.request.headers.marshal(), true
 	}
 	if len(rest) == 2 && rest[0] == "headers" {
 		return header(rest[1])
@@ -120,25 +120,25 @@ func (c *call) requestProperty(s *stream, rest []string) (value []byte, there bo
 }
 
 func responseProperty(s *stream, rest []string) (value []byte, there bool) {
-	if s.response == nil {
+	if s.response.headers == nil {
 		return nil, false
 	}
 	switch strings.Join(rest, "\x00") {
 	case "code":
-		text, _ := s.response.get(":status")
+		text, _ := s.response.headers.get(":status")
 		code, err := strconv.ParseInt(text, 10, 64)
 		return number(code), err == nil
 	case "size":
-		return number(int64(len(s.body))), true
+		return number(int64(len(s.response.body))), true
 	case "total_size":
-		return number(int64(len(s.body) + s.response.bytes())), true
+		return number(int64(len(s.response.body) + s.response.headers.bytes())), true
 	case "flags":
 		return number(0), true
 	case "headers":
-		return s.response.marshal(), true
+		return s.response.headers.marshal(), true
 	}
 	if len(rest) == 2 && rest[0] == "headers" {
-		text, there := s.response.get(rest[1])
+		text, there := s.response.headers.get(rest[1])
 		return []byte(text), there
 	}
 	return nil, false

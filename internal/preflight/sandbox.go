@@ -39,6 +39,18 @@ type Plugin struct {
 	Config *wasmv3.PluginConfig // code, vm_id and name in it don't matter
 	Module *module.Module
 	Checks []fleet.Check
+	// Hostile says how what is asked without being told counts.
+	Hostile fleet.Hostile
+	// Served is the filter of this name that proxies run now, nil for none: what fails there
+	// in the same way is no refusal.
+	Served *Plugin
+}
+
+// A Report is what a try found besides a refusal.
+type Report struct {
+	Hostile  int      // how many hostile requests were asked
+	Left     int      // how many were not, as the filter is too slow here
+	Warnings []*Error // failures that are no refusal
 }
 
 // A Sandbox tries filters. It can be used by several goroutines.
@@ -69,33 +81,36 @@ func New(limits Limits, lookup func(string) (string, bool)) *Sandbox {
 // Try starts a filter as a proxy would and asks it its checks. It returns an
 // *Error that says why a proxy should not have it, or the context's error, at
 // once, when that ends.
-func (s *Sandbox) Try(ctx context.Context, p Plugin) error {
-	err := s.try(ctx, p)
+func (s *Sandbox) Try(ctx context.Context, p Plugin) (Report, error) {
+	report, err := s.try(ctx, p)
 	if e := (*Error)(nil); errors.As(err, &e) && e.slow {
 		// Once more: that the machine was busy is not the filter's fault.
-		err = s.try(ctx, p)
+		report, err = s.try(ctx, p)
+	}
+	for _, w := range report.Warnings {
+		w.Filter = p.Name
 	}
 	if e := (*Error)(nil); errors.As(err, &e) {
 		e.Filter = p.Name
-		return e
+		return report, e
 	}
 	if err != nil {
-		return fmt.Errorf("preflight of filter %q: %w", p.Name, err)
+		return report, fmt.Errorf("preflight of filter %q: %w", p.Name, err)
 	}
-	return nil
+	return report, nil
 }
 
-func (s *Sandbox) try(ctx context.Context, p Plugin) error {
+func (s *Sandbox) try(ctx context.Context, p Plugin) (Report, error) {
 	program, err := s.programs.get(ctx, p.Module)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return Report{}, ctx.Err()
 	}
 	if err != nil {
-		return &Error{Stage: StageModule, Reason: err.Error()}
+		return Report{}, &Error{Stage: StageModule, Reason: err.Error()}
 	}
 	settings, err := read(p.Name, p.Config, s.lookup)
 	if err != nil {
-		return &Error{Stage: StageConfigure, Reason: err.Error()}
+		return Report{}, &Error{Stage: StageConfigure, Reason: err.Error()}
 	}
 	// A VM of their own for the checks in either order: what one request leaves
 	// behind must not change the answer to another. Two also when there is nothing
@@ -107,27 +122,32 @@ func (s *Sandbox) try(ctx context.Context, p Plugin) error {
 		orders[0] = slices.Concat(p.Checks, p.Checks)
 	}
 	shared, log := newStore(), newLogbook(secrets(p.Checks))
-	for _, checks := range orders {
-		if err := s.ask(ctx, program, settings, shared, log, checks); err != nil {
-			return err
-		}
+	first, err := s.ask(ctx, program, settings, shared, log, orders[0])
+	if err != nil {
+		return Report{}, err
 	}
-	return nil
+	first.close(ctx)
+	second, err := s.ask(ctx, program, settings, shared, log, orders[1])
+	if err != nil {
+		return Report{}, err
+	}
+	defer second.close(ctx)
+	return s.endure(ctx, second, program, settings, p, log)
 }
 
-// ask starts a VM and asks it checks.
-func (s *Sandbox) ask(ctx context.Context, p *program, plugin settings, shared *store, log *logbook, checks []fleet.Check) error {
+// ask starts a VM and asks it checks. It is returned as it is then.
+func (s *Sandbox) ask(ctx context.Context, p *program, plugin settings, shared *store, log *logbook, checks []fleet.Check) (*vm, error) {
 	v, err := start(ctx, p, plugin, s.limits, log, shared)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer v.close(ctx)
 	for _, c := range checks {
 		if err := v.ask(ctx, c); err != nil {
-			return err
+			v.close(ctx)
+			return nil, err
 		}
 	}
-	return nil
+	return v, nil
 }
 
 // secrets are the values that must not be in a log.
@@ -152,7 +172,13 @@ func (p Plugin) Key() (string, error) {
 	for i := range checks {
 		checks[i].Line = 0 // where it stands does not matter
 	}
-	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks})
+	served := ""
+	if p.Served != nil {
+		if served, err = p.Served.Key(); err != nil {
+			return "", err
+		}
+	}
+	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks, p.Hostile, served})
 	if err != nil {
 		return "", fmt.Errorf("filter %q: %w", p.Name, err)
 	}

@@ -82,7 +82,7 @@ const baseConfig = `{
 // plugin makes of a text what is tried.
 func plugin(t testing.TB, text string) Plugin {
 	t.Helper()
-	p := Plugin{Name: "tested", Config: &wasmv3.PluginConfig{}, Module: assemble(t, text)}
+	p := Plugin{Name: "tested", Config: &wasmv3.PluginConfig{}, Module: assemble(t, text), Hostile: fleet.Hostile{Off: true}}
 	if err := protojson.Unmarshal([]byte(baseConfig), p.Config); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestRefused(t *testing.T) {
 				limits = hasty
 			}
 			p := plugin(t, text)
-			err := New(limits, lookup).Try(t.Context(), p)
+			_, err := New(limits, lookup).Try(t.Context(), p)
 			e := (*Error)(nil)
 			if !errors.As(err, &e) {
 				t.Fatalf("%v, want %s", err, directive(text, "want"))
@@ -162,7 +162,7 @@ func TestPassed(t *testing.T) {
 	for _, file := range texts(t, "passed.txtar") {
 		t.Run(strings.TrimSuffix(file.Name, ".wat"), func(t *testing.T) {
 			p := plugin(t, string(file.Data))
-			if err := New(patient, lookup).Try(t.Context(), p); err != nil {
+			if _, err := New(patient, lookup).Try(t.Context(), p); err != nil {
 				t.Error(err)
 			}
 		})
@@ -179,7 +179,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	err := s.Try(ctx, p)
+	_, err := s.Try(ctx, p)
 	if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > patient.Start/2 {
 		t.Errorf("after %v: %v", time.Since(began), err)
 	}
@@ -189,7 +189,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel = context.WithCancel(t.Context())
 	cancel()
 	other := plugin(t, "(func)")
-	if err := s.Try(ctx, other); !errors.Is(err, context.Canceled) {
+	if _, err := s.Try(ctx, other); !errors.Is(err, context.Canceled) {
 		t.Errorf("before it is compiled: %v", err)
 	}
 }
@@ -200,7 +200,7 @@ func TestKept(t *testing.T) {
 	s := New(patient, nil)
 	p := plugin(t, "(func)")
 	for range 2 {
-		if err := s.Try(t.Context(), p); err != nil {
+		if _, err := s.Try(t.Context(), p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -211,14 +211,14 @@ func TestKept(t *testing.T) {
 	for size := range 4 {
 		// Not modules, but as large as ones of which three fit.
 		junk := module.New(make([]byte, keepBytes/3-size))
-		if err := s.Try(t.Context(), Plugin{Module: junk}); err == nil {
+		if _, err := s.Try(t.Context(), Plugin{Module: junk}); err == nil {
 			t.Error("junk passes")
 		}
 	}
 	if len(s.programs.kept) != 3 {
 		t.Errorf("%d are kept, want 3", len(s.programs.kept))
 	}
-	if err := s.Try(t.Context(), Plugin{Module: module.New(make([]byte, 2*keepBytes))}); err == nil || len(s.programs.kept) != 1 {
+	if _, err := s.Try(t.Context(), Plugin{Module: module.New(make([]byte, 2*keepBytes))}); err == nil || len(s.programs.kept) != 1 {
 		t.Errorf("%d are kept with one that is too large", len(s.programs.kept))
 	}
 }

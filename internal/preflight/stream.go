@@ -1,28 +1,40 @@
 package preflight
 
 import (
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // stream is a request, and its response, on their way through the filter.
 type stream struct {
-	id uint32
-
-	request, response headers
-	body              []byte // of the response
-	// What the module can see at the moment. Envoy takes a map away when the filter
-	// lets it pass, and gives it back for the access log.
-	requestOpen, responseOpen, bodyOpen, logging bool
+	id                uint32
+	request, response part
+	logging           bool // the access log is being written
 
 	// What the module has asked for since it was last called.
-	resumed [2]bool // by requestStream and responseStream
-	local   *localResponse
-	reset   bool
+	local *localResponse
+	reset bool
 
 	properties map[string]string // that the module set
+}
+
+// A part is one of a stream's two directions, as far as it has come.
+type part struct {
+	headers, trailers headers
+	body              []byte // the piece at hand, with those before it that the filter has Envoy buffer
+	// What the module can see at the moment. Envoy takes a map away when the filter
+	// lets it pass, and gives it back for the access log.
+	headersOpen, bodyOpen, trailersOpen bool
+	resumed                             bool // since the module was last called
+}
+
+// part is a direction: requestStream or responseStream.
+func (s *stream) part(direction int) *part {
+	if direction == requestStream {
+		return &s.request
+	}
+	return &s.response
 }
 
 // Streams, as the ABI numbers them.
@@ -40,49 +52,35 @@ type localResponse struct {
 	grpc    uint32
 }
 
-// newStream is a check's request, with the headers that Envoy adds to it.
-func (v *vm) newStream(c fleet.Check) *stream {
+// newStream is a stream of which nothing has come yet.
+func (v *vm) newStream() *stream {
 	s := &stream{id: v.next, properties: map[string]string{}}
 	v.next++
-	for _, h := range []field{
-		{":authority", c.Host}, {":path", c.Path}, {":method", c.Method}, {":scheme", "http"},
-	} {
-		s.request.add(h.name, h.value)
-	}
-	for _, h := range c.Headers {
-		s.request.add(h.Name, h.Value)
-	}
-	for _, h := range []field{
-		{"user-agent", "waxwing-preflight"}, {"x-forwarded-proto", "http"},
-		{"x-request-id", "00000000-0000-4000-8000-" + leftPad(strconv.Itoa(int(s.id)), 12)},
-	} {
-		if _, given := s.request.get(h.name); !given {
-			s.request.add(h.name, h.value)
-		}
-	}
 	v.streams[s.id] = s
 	return s
 }
 
-func leftPad(s string, width int) string { return strings.Repeat("0", max(0, width-len(s))) + s }
-
-// upstream is what the service answers to a request that the filter lets pass.
-func (v *vm) upstream(c fleet.Check) (headers, []byte) {
-	body := []byte("waxwing preflight\n")
-	if c.Upstream == 204 || c.Upstream == 304 || c.Method == "HEAD" {
-		body = nil
+// fill gives a request the headers that Envoy adds to it.
+func (s *stream) fill(h headers) headers {
+	out := slices.Clone(h)
+	for _, f := range []field{
+		{"user-agent", "waxwing-preflight"}, {"x-forwarded-proto", "http"},
+		{"x-request-id", "00000000-0000-4000-8000-" + leftPad(strconv.Itoa(int(s.id)), 12)},
+	} {
+		if _, given := out.get(f.name); !given {
+			out.add(f.name, f.value)
+		}
 	}
-	return headers{
-		{":status", strconv.Itoa(c.Upstream)}, {"content-type", "text/plain"}, {"content-length", strconv.Itoa(len(body))},
-		{"date", v.now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")}, {"server", "envoy"},
-	}, body
+	return out
 }
 
+func leftPad(s string, width int) string { return strings.Repeat("0", max(0, width-len(s))) + s }
+
 // reply is what Envoy makes of a local response: Utility::prepareLocalReply.
-func (s *stream) reply() (headers, []byte) {
+func (s *stream) reply() message {
 	l := s.local
 	h, body := headers{{":status", strconv.Itoa(int(l.status))}}, l.body
-	if kind, _ := s.request.get("content-type"); kind == "application/grpc" || strings.HasPrefix(kind, "application/grpc+") {
+	if kind, _ := s.request.headers.get("content-type"); kind == "application/grpc" || strings.HasPrefix(kind, "application/grpc+") {
 		h, body = headers{{":status", "200"}, {"content-type", "application/grpc"}, {"grpc-status", strconv.Itoa(int(min(l.grpc, 16)))}}, nil
 	}
 	if len(body) > 0 {
@@ -96,10 +94,10 @@ func (s *stream) reply() (headers, []byte) {
 		}
 		h.add(f.name, f.value)
 	}
-	if method, _ := s.request.get(":method"); method == "HEAD" {
+	if method, _ := s.request.headers.get(":method"); method == "HEAD" {
 		body = nil
 	}
-	return h, body
+	return whole(h, body)
 }
 
 func (c *call) sendLocalResponse() status {
@@ -130,8 +128,8 @@ func (c *call) resume(kind uint32) status {
 	case kind > maxStream || kind > responseStream && s != nil:
 		return badArgument
 	case s != nil:
-		s.resumed[kind] = true
-		s.requestOpen = false
+		s.part(int(kind)).resumed = true
+		s.request.headersOpen, s.request.bodyOpen, s.request.trailersOpen = false, false, false // whichever it is
 	}
 	return ok
 }

@@ -1,0 +1,60 @@
+package preflight
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
+)
+
+// The tutorial's filter answers its checks, and panics for a header with one byte that is
+// not UTF-8: https://github.com/proxy-wasm/proxy-wasm-rust-sdk, hostcalls::get_map.
+func TestTutorial(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "tutorial.wasm")
+	build := exec.Command("sh", "../../wasm/primeauth/build-rust.sh", out, "testdata/tutorial")
+	target, err := filepath.Abs("../../wasm/primeauth/rust/target/tutorial")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build.Env = append(os.Environ(), "CARGO_TARGET_DIR="+target)
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the tutorial's filter: %v\n%s", err, text)
+	}
+	code, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := anypb.New(wrapperspb.String(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Plugin{
+		Name: "tutorial", Module: module.New(code), Config: &wasmv3.PluginConfig{Configuration: packed},
+		Checks: []fleet.Check{check(1, "32323", 200), check(2, "323232", 403)},
+	}
+	_, err = New(Limits{}, nil).Try(t.Context(), p)
+	e := (*Error)(nil)
+	if !errors.As(err, &e) || e.Stage != StageHostile {
+		t.Fatalf("%v, want a refusal for a hostile request", err)
+	}
+	for _, want := range []string{"hostile request not-utf8 (in header x-hostile): proxy_on_request_headers traps: unreachable", "panicked at", "Utf8Error"} {
+		if !strings.Contains(e.Error(), want) {
+			t.Errorf("%v does not say %q", e, want)
+		}
+	}
+	p.Hostile.Off = true
+	if _, err := New(Limits{}, nil).Try(t.Context(), p); err != nil {
+		t.Errorf("with `hostile: off`: %v", err)
+	}
+}
