@@ -56,7 +56,7 @@ func TestTrapsAfterTheLastStage(t *testing.T) {
 	for _, policy := range []string{"", "FAIL_OPEN", "FAIL_RELOAD"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			w := begun(t, fleetOptions{Rollout: noStages, Policy: policy}, gate(t, 1))
+			w := begun(t, fleetOptions{Rollout: noStages, Policy: policy, Hostile: "off"}, gate(t, 1))
 			p := w.proxies(1)[0]
 			save(t, w.module, assemble(t, "traps"))
 			w.happened(api.EventServing, 2)
@@ -108,7 +108,7 @@ func TestFirstRevisionThatOnlyTraps(t *testing.T) {
 	for _, policy := range []string{"FAIL_CLOSED", "FAIL_RELOAD"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			w := begun(t, fleetOptions{Rollout: noStages, Policy: policy}, assemble(t, "traps"))
+			w := begun(t, fleetOptions{Rollout: noStages, Policy: policy, Hostile: "off"}, assemble(t, "traps"))
 			p := w.startProxy("edge-0")
 			p.serves(w.servingRevision(1))
 			p.settlesDown()
@@ -141,7 +141,7 @@ func TestFirstRevisionThatOnlyTraps(t *testing.T) {
 // first revision stays, and is degraded for as long as the proxy runs.
 func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 	t.Parallel()
-	w := begun(t, fleetOptions{Rollout: noStages, Policy: "FAIL_OPEN"}, assemble(t, "traps"))
+	w := begun(t, fleetOptions{Rollout: noStages, Policy: "FAIL_OPEN", Hostile: "off"}, assemble(t, "traps"))
 	p := w.startProxy("edge-0")
 	p.serves(w.servingRevision(1))
 	p.settlesDown()
@@ -160,7 +160,7 @@ func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 // later, fails its checks, which are asked on: it is taken back.
 func TestFilterThatWearsOut(t *testing.T) {
 	t.Parallel()
-	w := begun(t, fleetOptions{Rollout: noStages, Checks: checks}, gate(t, 1))
+	w := begun(t, fleetOptions{Rollout: noStages, Checks: checks, Hostile: "off"}, gate(t, 1))
 	p := w.proxies(1)[0]
 	save(t, w.module, assemble(t, "wears_out"))
 	w.happened(api.EventServing, 2)

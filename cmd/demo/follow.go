@@ -135,8 +135,9 @@ func whatToTry(proxies int) string {
     edit fleet.yaml (say, add denied_body: "No."), or wasm/primeauth/go/ and then `+"`make filter`"+`:
       one proxy gets it in its shadow listener, proves it and serves it, then the others
     make filter BREAK=allow    one that lets everyone in: refused before any proxy has it
-    make filter BREAK=crash    one that crashes now and then, which Envoy accepts: the canary's
-                               shadow listener finds it, and no request meets it
+    make filter BREAK=crash    one that crashes at each 20th request, which Envoy accepts: refused
+                               too; with `+"`hostile: off`"+` in fleet.yaml the canary's shadow listener
+                               finds it, and no request meets it
     make filter                the good one again
     bin/xds status, bin/xds rollout history
 

@@ -17,6 +17,7 @@ type Fleet struct {
 	Config  string // its configuration, none
 	Checks  string // none
 	Policy  string // its failure_policy, none
+	Hostile string // how hostile requests count, as they do by default
 	Rollout string // to all proxies at once
 
 	NoShadow bool
@@ -42,6 +43,9 @@ filters:
     {{- end}}
     {{- if .Policy}}
     failure_policy: {{.Policy}}
+    {{- end}}
+    {{- if .Hostile}}
+    hostile: {{.Hostile}}
     {{- end}}
     {{- if .NoShadow}}
     shadow: false
