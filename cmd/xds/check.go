@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,16 +16,28 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 )
 
+// checking is the flags of `xds check`.
+type checking struct {
+	settings
+	config, pluginConfig, against, replay string
+	requests, statuses                    []string
+	strict                                bool
+	output                                output
+}
+
 func (a *app) check() *cobra.Command {
-	var s settings
-	var config, pluginConfig, against string
+	var c checking
 	cmd := &cobra.Command{
 		Use:   "check [fleet.yaml | folder | file.wasm]",
 		Short: "Try filters in a sandbox, as the server does before a proxy gets them",
 		Long: `Try filters in a sandbox, as the server does before a proxy gets them: the fleet
 file is read, each filter's module is loaded and started with its configuration, and
 is asked the checks of the file. Without an argument that is the fleet of the settings.
-A module by itself is started with --plugin-config.
+A module by itself is started with --plugin-config, and asked what --request says.
+
+Each filter is asked a fixed set of hostile requests besides: bytes that are not UTF-8, no
+usual header, a body in pieces, a client that leaves, and so on. What one fails is kept in a
+file, hostile-FLEET-FILTER.yaml, for --replay.
 
 The exit status is 1 if anything is refused.`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -34,47 +48,70 @@ The exit status is 1 if anything is refused.`,
 		},
 	}
 	all := pflag.NewFlagSet("", pflag.ContinueOnError) // the settings file has them all
-	all.StringVar(&config, "config", defaultConfig, "settings file, for its fleet and its limits; the default one may be absent")
-	s.flags(all)
+	all.StringVar(&c.config, "config", defaultConfig, "settings file, for its fleet and its limits; the default one may be absent")
+	c.flags(all)
 	for _, name := range []string{"config", "preflight-start", "preflight-call", "preflight-memory"} {
 		cmd.Flags().AddFlag(all.Lookup(name))
 	}
-	output := a.outputFlag(cmd)
-	cmd.Flags().StringVar(&pluginConfig, "plugin-config", "", "plugin configuration for a module by itself")
-	cmd.Flags().StringVar(&against, "against", "", "HOST:PORT of a running server's admin API: say which of its connected proxies would change fleets")
+	c.output = a.outputFlag(cmd)
+	c.ownFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := output.known(); err != nil {
-			return err
-		}
 		if env := a.getenv(envName("config")); env != "" && !cmd.Flags().Changed("config") {
-			config = env
+			c.config = env
 		}
-		if err := load(all, config, a.getenv); err != nil {
+		if err := load(all, c.config, a.getenv); err != nil {
 			return err
 		}
-		path := s.Fleet
+		path := c.Fleet
 		if len(args) > 0 {
 			path = args[0]
 		}
-		t := trial{maker: build.NewMaker(preflight.New(s.Limits, os.LookupEnv)), Filters: []tried{}, files: map[string]string{}}
-		if err := t.all(cmd.Context(), path, pluginConfig); err != nil {
-			return err
-		}
-		if against != "" {
-			var err error
-			if t.Moves, err = api.New(against).Moves(cmd.Context(), t.claims); err != nil {
-				return errors.Join(append(t.wrong, err)...)
-			}
-		}
-		if err := output.print(&t, t.table); err != nil {
-			return fmt.Errorf("printing what was tried: %w", err)
-		}
-		if against != "" && *output.word == "table" {
-			if _, err := io.WriteString(a.stdout, movesText(t.Moves)); err != nil {
-				return fmt.Errorf("printing what would move: %w", err)
-			}
-		}
-		return errors.Join(t.wrong...)
+		return c.run(cmd.Context(), path, a.stdout)
 	}
 	return cmd
+}
+
+// ownFlags are those that are no settings.
+func (c *checking) ownFlags(f *pflag.FlagSet) {
+	f.StringVar(&c.pluginConfig, "plugin-config", "", "plugin configuration for a module by itself")
+	f.StringVar(&c.against, "against", "", "HOST:PORT of a running server's admin API: say which of its connected proxies would change fleets")
+	f.StringArrayVar(&c.requests, "request", nil, "what to ask of a module by itself: 'GET /path name:value'; several times, each with an --expect")
+	f.StringArrayVar(&c.statuses, "expect", nil, "the status that a --request is to be answered")
+	f.BoolVar(&c.strict, "strict", false, "for CI: a filter without checks is wrong too, and so is a warning")
+	f.StringVar(&c.replay, "replay", "", "file of a hostile request that a filter failed: ask only that, and say what it answers")
+}
+
+func (c *checking) run(ctx context.Context, path string, out io.Writer) error {
+	if err := c.output.known(); err != nil {
+		return err
+	}
+	checks, err := requestChecks(c.requests, c.statuses)
+	if err == nil && len(checks) > 0 && filepath.Ext(path) != ".wasm" {
+		err = errors.New("--request is for a module by itself: a fleet file has checks")
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	sandbox := preflight.New(c.Limits, os.LookupEnv)
+	t := trial{maker: build.NewMaker(sandbox), Filters: []tried{}, files: map[string]string{}, strict: c.strict, checks: checks}
+	if c.replay != "" {
+		return t.replayed(ctx, sandbox, c.replay, path, c.pluginConfig, out)
+	}
+	if err := t.all(ctx, path, c.pluginConfig); err != nil {
+		return err
+	}
+	if c.against != "" {
+		if t.Moves, err = api.New(c.against).Moves(ctx, t.claims); err != nil {
+			return errors.Join(append(t.wrong, err)...)
+		}
+	}
+	if err := c.output.print(&t, t.table); err != nil {
+		return fmt.Errorf("printing what was tried: %w", err)
+	}
+	if c.against != "" && *c.output.word == "table" {
+		if _, err := io.WriteString(out, movesText(t.Moves)); err != nil {
+			return fmt.Errorf("printing what would move: %w", err)
+		}
+	}
+	return errors.Join(t.wrong...)
 }

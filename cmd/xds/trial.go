@@ -29,6 +29,8 @@ type trial struct {
 	wrong  []error
 	files  map[string]string // of the fleets, by their names
 	claims []api.Claim       // of the fleets
+	strict bool              // what is not proven is wrong
+	checks []fleet.Check     // of a module by itself
 
 	Filters []tried  `json:"filters"`
 	Errors  []string `json:"errors,omitempty"` // each with its file and line
@@ -46,6 +48,8 @@ type tried struct {
 	Stage        preflight.Stage `json:"stage,omitempty"` // where it was refused
 	Error        string          `json:"error,omitempty"`
 	Milliseconds float64         `json:"milliseconds"`
+	Hostile      int             `json:"hostile"` // requests that nobody thought of
+	Warnings     []string        `json:"warnings,omitempty"`
 	Asked        []asked         `json:"asked"`
 }
 
@@ -134,7 +138,7 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 	if len(t.wrong) > wrong {
 		return nil
 	}
-	if _, err := t.maker.Revision(ctx, content, modules); err != nil { // no filter is tried again
+	if _, _, err := t.maker.Revision(ctx, content, modules, nil); err != nil { // no filter is tried again
 		t.add(err)
 	}
 	return ctx.Err()
@@ -147,12 +151,20 @@ func (t *trial) module(ctx context.Context, path, pluginConfig string) error {
 		t.add(err)
 		return nil
 	}
+	p, err := t.alone(code, pluginConfig)
+	if err != nil {
+		return err
+	}
+	return t.try(ctx, tried{Module: path}, p, func(e *preflight.Error) error { return fmt.Errorf("%s: %w", path, e) })
+}
+
+// alone is a module by itself, as a filter.
+func (t *trial) alone(code []byte, pluginConfig string) (preflight.Plugin, error) {
 	packed, err := anypb.New(wrapperspb.String(pluginConfig))
 	if err != nil {
-		return usageError{fmt.Errorf("--plugin-config: %w", err)}
+		return preflight.Plugin{}, usageError{fmt.Errorf("--plugin-config: %w", err)}
 	}
-	p := preflight.Plugin{Module: module.New(code), Config: &wasmv3.PluginConfig{Configuration: packed}}
-	return t.try(ctx, tried{Module: path}, p, func(e *preflight.Error) error { return fmt.Errorf("%s: %w", path, e) })
+	return preflight.Plugin{Module: module.New(code), Config: &wasmv3.PluginConfig{Configuration: packed}, Checks: t.checks}, nil
 }
 
 // try tries one filter, and keeps what came of it. at says where an error is.
@@ -162,10 +174,21 @@ func (t *trial) try(ctx context.Context, r tried, p preflight.Plugin, at func(*p
 		r.Asked = append(r.Asked, asked{Line: c.Line, Request: c.Method + " " + c.Path, Expect: c.Status})
 	}
 	began := time.Now()
-	err := t.maker.Try(ctx, p)
+	report, err := t.maker.Try(ctx, p)
 	r.Milliseconds = float64(time.Since(began).Microseconds()) / 1000
 	r.Passed = err == nil
+	r.Hostile = report.Hostile
+	for _, w := range report.Warnings {
+		if err := keep(w, r.Fleet); err != nil {
+			return err
+		}
+		r.Warnings = append(r.Warnings, at(w).Error())
+	}
+	t.strictly(&r, report)
 	if refused := (*preflight.Error)(nil); errors.As(err, &refused) {
+		if err := keep(refused, r.Fleet); err != nil {
+			return err
+		}
 		placed := at(refused)
 		r.Stage, r.Error = refused.Stage, placed.Error()
 		t.add(placed)
@@ -185,18 +208,33 @@ func (t *trial) table(w io.Writer) error {
 			verdict = "refused: " + string(r.Stage)
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.0fms\t%s\n", orDash(r.Fleet), orDash(r.Filter),
-			filepath.Base(r.Module)+" ("+r.Digest[:12]+")", verdict, r.Milliseconds, askedOf(r.Asked))
+			filepath.Base(r.Module)+" ("+r.Digest[:12]+")", verdict, r.Milliseconds, r.asked())
 	}
 	if len(t.Filters) == 0 {
 		fmt.Fprintln(table, "(no filter was tried)")
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, r := range t.Filters {
+		for _, warning := range r.Warnings {
+			fmt.Fprintln(w, "warning:", warning)
+		}
+	}
+	return nil
 }
 
-func askedOf(list []asked) string {
+// asked says what a filter was asked.
+func (r tried) asked() string {
 	var out []string
-	for _, a := range list {
+	for _, a := range r.Asked {
 		out = append(out, fmt.Sprintf("%s=%d", a.Request, a.Expect))
 	}
-	return orDash(strings.Join(out, ", "))
+	if len(out) == 0 {
+		out = append(out, "not asked anything")
+	}
+	if r.Hostile > 0 {
+		out = append(out, fmt.Sprintf("%d hostile", r.Hostile))
+	}
+	return strings.Join(out, ", ")
 }

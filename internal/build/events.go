@@ -62,7 +62,8 @@ type Built struct {
 	Fleet    string
 	Snapshot *snapshot.Snapshot // nil where Err is not
 	Match    fleet.Match
-	Err      error // with file and line
+	Err      error   // with file and line
+	Warnings []error // as well: what its filters fail that is no refusal
 	// Noticed and Settled are the moments of the newest save in it, Made when it was done.
 	Noticed, Settled, Made time.Time
 	By                     string // who wants it, if it is not the disk alone

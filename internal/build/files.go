@@ -30,6 +30,7 @@ type Files struct {
 	watcher Watcher
 	maker   *Maker
 	queue   queue
+	serving sync.Map // *snapshot.Snapshot by path
 
 	ctx  context.Context // of what is tried: it ends with Run
 	end  context.CancelFunc

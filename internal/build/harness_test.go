@@ -56,12 +56,13 @@ func gatedYAML(modules ...string) string {
 type sandbox struct {
 	hold   chan struct{} // tries wait until it is closed; nil: they don't
 	refuse func(preflight.Plugin) error
+	report preflight.Report // of what passes
 
 	mu    sync.Mutex
 	tried int
 }
 
-func (s *sandbox) Try(ctx context.Context, p preflight.Plugin) error {
+func (s *sandbox) Try(ctx context.Context, p preflight.Plugin) (preflight.Report, error) {
 	s.mu.Lock()
 	s.tried++
 	s.mu.Unlock()
@@ -69,13 +70,15 @@ func (s *sandbox) Try(ctx context.Context, p preflight.Plugin) error {
 		select {
 		case <-s.hold:
 		case <-ctx.Done():
-			return ctx.Err()
+			return preflight.Report{}, ctx.Err()
 		}
 	}
 	if s.refuse != nil {
-		return s.refuse(p)
+		if err := s.refuse(p); err != nil {
+			return preflight.Report{}, err
+		}
 	}
-	return nil
+	return s.report, nil
 }
 
 // disk is a disk without files: the test says what is saved.

@@ -21,18 +21,18 @@ import (
 // A Sandbox tries filters before any proxy has them: a *preflight.Sandbox.
 type Sandbox interface {
 	// Try returns a *preflight.Error that says why no proxy should have a filter.
-	Try(ctx context.Context, p preflight.Plugin) error
+	Try(ctx context.Context, p preflight.Plugin) (preflight.Report, error)
 }
 
 // Inspect is the Sandbox of who wants none: it only looks whether a proxy can load a module.
 type Inspect struct{}
 
 // Try looks at a filter's module.
-func (Inspect) Try(ctx context.Context, p preflight.Plugin) error {
+func (Inspect) Try(ctx context.Context, p preflight.Plugin) (preflight.Report, error) {
 	if err := preflight.Inspect(ctx, p.Module); err != nil {
-		return &preflight.Error{Filter: p.Name, Stage: preflight.StageModule, Reason: err.Error()}
+		return preflight.Report{}, &preflight.Error{Filter: p.Name, Stage: preflight.StageModule, Reason: err.Error()}
 	}
-	return nil
+	return preflight.Report{}, nil
 }
 
 // A Maker makes revisions of the content of files, step by step, and remembers what came of
@@ -61,10 +61,10 @@ func (m *Maker) Parse(ctx context.Context, path string, data []byte) (*Content, 
 }
 
 // Try tries a filter, unless it has passed as it is.
-func (m *Maker) Try(ctx context.Context, p preflight.Plugin) error {
+func (m *Maker) Try(ctx context.Context, p preflight.Plugin) (preflight.Report, error) {
 	key, err := p.Key()
 	if err != nil {
-		return err
+		return preflight.Report{}, err
 	}
 	// The key says nothing of the lines that checks stand in: the same filter may be in
 	// another file, or further down. So they are counted, and the answer is translated.
@@ -73,30 +73,35 @@ func (m *Maker) Try(ctx context.Context, p preflight.Plugin) error {
 	for i := range counted.Checks {
 		counted.Checks[i].Line = i + 1
 	}
-	_, err = once(ctx, &m.memo, shelf{kind: passed}, key, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, m.sandbox.Try(ctx, counted)
+	report, err := once(ctx, &m.memo, shelf{kind: passed}, key, func(ctx context.Context) (preflight.Report, error) {
+		return m.sandbox.Try(ctx, counted)
 	})
 	if refused := (*preflight.Error)(nil); errors.As(err, &refused) && refused.Line > 0 {
 		here := *refused
 		here.Line = p.Checks[refused.Line-1].Line
-		return &here
+		return report, &here
 	}
-	return err
+	if len(report.Warnings) > 0 {
+		m.memo.forget(shelf{kind: passed}, key) // another may be served when it comes again
+	}
+	return report, err
 }
 
 // Revision makes a revision of a fleet file and its modules, which it has by path, if its
-// filters pass the sandbox. Its error has a line for each that does not.
-func (m *Maker) Revision(ctx context.Context, c *Content, modules map[string]*module.Module) (*snapshot.Snapshot, error) {
-	if err := m.tryAll(ctx, c.Fleet, modules); err != nil {
-		return nil, err
+// filters pass the sandbox. Its error has a line for each that does not. What a filter is
+// no worse in than the one of its name among those that are served is a warning.
+func (m *Maker) Revision(ctx context.Context, c *Content, modules map[string]*module.Module, served *snapshot.Snapshot) (s *snapshot.Snapshot, warnings []error, err error) {
+	if warnings, err = m.tryAll(ctx, c.Fleet, modules, served); err != nil {
+		return nil, nil, err
 	}
-	return once(ctx, &m.memo, shelf{made, c.Fleet.File}, revisionKey(c, modules), func(context.Context) (*snapshot.Snapshot, error) {
+	s, err = once(ctx, &m.memo, shelf{made, c.Fleet.File}, revisionKey(c, modules), func(context.Context) (*snapshot.Snapshot, error) {
 		s, err := snapshot.Build(c.Fleet, modules)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Fleet.File, err)
 		}
 		return s, nil
 	})
+	return s, warnings, err
 }
 
 // forget drops a revision that its user holds on to.
@@ -104,22 +109,27 @@ func (m *Maker) forget(c *Content, modules map[string]*module.Module) {
 	m.memo.forget(shelf{made, c.Fleet.File}, revisionKey(c, modules))
 }
 
-func (m *Maker) tryAll(ctx context.Context, f *fleet.Fleet, modules map[string]*module.Module) error {
+func (m *Maker) tryAll(ctx context.Context, f *fleet.Fleet, modules map[string]*module.Module, served *snapshot.Snapshot) (warnings []error, err error) {
 	var wrong []error
 	for _, filter := range f.Filters {
-		err := m.Try(ctx, PluginOf(filter, modules[filter.Module]))
+		p := PluginOf(filter, modules[filter.Module])
+		p.Served = servedAs(filter.Name, served)
+		report, err := m.Try(ctx, p)
 		if refused := (*preflight.Error)(nil); errors.As(err, &refused) {
 			wrong = append(wrong, refused.At(f, filter))
 		} else if err != nil {
-			return err
+			return nil, err
+		}
+		for _, w := range report.Warnings {
+			warnings = append(warnings, w.At(f, filter))
 		}
 	}
-	return errors.Join(wrong...)
+	return warnings, errors.Join(wrong...)
 }
 
 // PluginOf is a filter of a fleet file with its module, for the sandbox.
 func PluginOf(f fleet.Filter, m *module.Module) preflight.Plugin {
-	return preflight.Plugin{Name: f.Name, Config: f.Plugin, Module: m, Checks: f.Checks}
+	return preflight.Plugin{Name: f.Name, Config: f.Plugin, Module: m, Checks: f.Checks, Hostile: f.Hostile}
 }
 
 func revisionKey(c *Content, modules map[string]*module.Module) string {

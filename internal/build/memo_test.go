@@ -132,7 +132,7 @@ func TestRefusalHasTheLineOfWhoAsked(t *testing.T) {
 		lines := make(chan int, 2)
 		for _, first := range []int{10, 70} {
 			go func() {
-				err := m.Try(t.Context(), preflight.Plugin{Name: "gate", Module: module.New([]byte("x")), Checks: []fleet.Check{
+				_, err := m.Try(t.Context(), preflight.Plugin{Name: "gate", Module: module.New([]byte("x")), Checks: []fleet.Check{
 					{Line: first, Path: "/a"}, {Line: first + 5, Path: "/b"},
 				}})
 				refused := (*preflight.Error)(nil)

@@ -35,7 +35,7 @@ func (f *Files) build(file *fleetFile) File {
 	var ctx context.Context
 	ctx, file.cancel = context.WithCancel(f.ctx)
 	f.work.Go(func() {
-		result.Snapshot, result.Err = f.maker.Revision(ctx, content, modules)
+		result.Snapshot, result.Warnings, result.Err = f.maker.Revision(ctx, content, modules, f.served(content.Fleet.File))
 		result.Made = time.Now()
 		f.finished(file, attempt, result)
 		f.maker.forget(content, modules) // who takes the result has it
@@ -92,7 +92,7 @@ func (f *Files) begin(ctx context.Context, content *Content, newer map[string]*m
 	}
 	maps.Copy(modules, newer)
 	f.work.Go(func() {
-		_, _ = f.maker.Revision(ctx, content, modules) // the build asks again
+		_, _, _ = f.maker.Revision(ctx, content, modules, f.served(content.Fleet.File)) // the build asks again
 	})
 }
 

@@ -29,9 +29,10 @@ type fleetState struct {
 	rollout    rollout.Fleet
 	snapshots  map[string]*snapshot.Snapshot // by ID: what is served, what is tried, what was served before
 
-	unreadable string  // ID of a revision that is to be served and can't be read
-	onDisk     string  // ID of the revision that was built last
-	timings    Timings // of the newest change
+	unreadable string   // ID of a revision that is to be served and can't be read
+	onDisk     string   // ID of the revision that was built last
+	warnings   []string // what its filters fail that is no refusal
+	timings    Timings  // of the newest change
 
 	// What is on disk: see disk.go.
 	saving   map[string]bool // IDs of revisions in the state directory: true while one is being written
@@ -229,6 +230,7 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 		c.enforce(s, match, "it comes with revision "+short(s.rollout.Serving))
 	}
 	if serving != s.rollout.Serving.ID {
+		c.Source.Serving(s.file, s.snapshots[s.rollout.Serving.ID])
 		c.drop(s)
 	}
 	c.unsorted = c.unsorted || before != s.candidate() || serving != s.rollout.Serving.ID

@@ -99,6 +99,7 @@ func (c *Control) notices(s *fleetState) []string {
 		}
 	}
 	out = append(out, s.invalidCertificates(time.Now())...)
+	out = append(out, s.warnings...)
 	return append(out, c.movements(s)...)
 }
 

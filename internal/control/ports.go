@@ -20,6 +20,8 @@ type Source interface {
 	Events() []build.Event
 	// Again builds a file once more, for somebody.
 	Again(path, by string)
+	// Serving says which revision the fleet of a file serves now, nil for none.
+	Serving(path string, s *snapshot.Snapshot)
 	// Unsettled reports whether there may be an event that is yet to come, of something
 	// other than a build under way.
 	Unsettled() bool

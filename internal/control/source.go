@@ -141,6 +141,11 @@ func (c *Control) finished(b build.Built) {
 		return
 	}
 	c.healed(s.name)
+	s.warnings = nil
+	for _, w := range b.Warnings {
+		s.warnings = append(s.warnings, oneLine(w))
+		c.sayNotice(s, oneLine(w))
+	}
 	changed := c.takeMeta(s, b.Snapshot)
 	s.timings = Timings{Noticed: b.Noticed, Settled: b.Settled, Built: b.Made}
 	c.batch(func() {

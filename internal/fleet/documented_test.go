@@ -16,6 +16,11 @@ func TestFieldsAreDocumented(t *testing.T) {
 			t.Errorf("docs/fleet-file.md does not say what `%s` is", field)
 		}
 	}
+	for _, kind := range HostileKinds {
+		if !strings.Contains(page, "`"+kind+"`") {
+			t.Errorf("docs/fleet-file.md does not name the hostile requests %s", kind)
+		}
+	}
 	_, after, _ := strings.Cut(page, "```yaml\n")
 	example, _, found := strings.Cut(after, "```")
 	if !found {

@@ -99,10 +99,18 @@ func (o *ordeal) judge(ctx context.Context, failed int, err error) error {
 		return ctx.Err()
 	case o.tried.Hostile.Warn:
 		refused.Reason += " (no refusal: `hostile: warn`)"
-	case o.tried.Served != nil && o.fails(ctx, *o.tried.Served, refused.steps) != nil:
-		refused.Reason += " (no refusal: what is served does so too)"
-	default:
+	case o.tried.Served == nil:
 		return refused
+	default:
+		served, err := o.tried.Served()
+		if err != nil {
+			refused.Reason += fmt.Sprintf(" (what is served is not compared: %v)", err)
+			return refused
+		}
+		if o.fails(ctx, served, refused.steps) == nil {
+			return refused
+		}
+		refused.Reason += " (no refusal: what is served does so too)"
 	}
 	o.report.Warnings = append(o.report.Warnings, refused)
 	return nil

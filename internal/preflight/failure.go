@@ -35,6 +35,9 @@ type Error struct {
 	// headers are replaced.
 	Log []string
 
+	// Kept is the file that what was asked is kept in, where somebody has written its Replay.
+	Kept string
+
 	steps []exchange // the requests that did it, at StageHostile
 
 	slow bool // it ran out of time: that may be the machine's fault
@@ -47,6 +50,12 @@ func (e *Error) Error() string {
 	}
 	if len(e.Log) > 0 {
 		text += "; it logged: " + strings.Join(e.Log, " | ")
+	}
+	switch {
+	case e.Kept != "":
+		text += "; try it by hand: xds check --replay " + e.Kept
+	case e.Stage == StageHostile:
+		text += "; `xds check` keeps the request in a file, to be tried by hand"
 	}
 	return text
 }

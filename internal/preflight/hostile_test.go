@@ -74,11 +74,11 @@ func TestHostileAsServed(t *testing.T) {
 	const trap = `(func (export "proxy_on_request_trailers") (param i32 i32) (result i32) (unreachable))`
 	s := New(patient, lookup)
 	p, served, other := hostilePlugin(t, trap), plugin(t, trap+"(func)"), plugin(t, "(func)")
-	p.Served = &served
+	p.Served = func() (Plugin, error) { return served, nil }
 	if report, err := s.Try(t.Context(), p); err != nil || len(report.Warnings) == 0 || !strings.Contains(report.Warnings[0].Error(), "what is served does so too") {
 		t.Errorf("served fails too: %v, %v", err, report.Warnings)
 	}
-	p.Served = &other
+	p.Served = func() (Plugin, error) { return other, nil }
 	if _, err := s.Try(t.Context(), p); err == nil {
 		t.Error("served does not fail: no refusal")
 	}

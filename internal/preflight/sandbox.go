@@ -41,9 +41,9 @@ type Plugin struct {
 	Checks []fleet.Check
 	// Hostile says how what is asked without being told counts.
 	Hostile fleet.Hostile
-	// Served is the filter of this name that proxies run now, nil for none: what fails there
-	// in the same way is no refusal.
-	Served *Plugin
+	// Served reads the filter of this name that proxies run now, nil where there is none: what
+	// fails there in the same way is no refusal. It is called when something fails.
+	Served func() (Plugin, error)
 }
 
 // A Report is what a try found besides a refusal.
@@ -161,8 +161,8 @@ func secrets(checks []fleet.Check) []string {
 	return out
 }
 
-// Key names everything that the outcome of a try depends on, but for the limits:
-// what was tried once need not be tried again.
+// Key names everything that the outcome of a try depends on, but for the limits, and, where
+// there are warnings, for what is served: what was tried once need not be tried again.
 func (p Plugin) Key() (string, error) {
 	config, err := proto.MarshalOptions{Deterministic: true}.Marshal(p.Config)
 	if err != nil {
@@ -172,13 +172,7 @@ func (p Plugin) Key() (string, error) {
 	for i := range checks {
 		checks[i].Line = 0 // where it stands does not matter
 	}
-	served := ""
-	if p.Served != nil {
-		if served, err = p.Served.Key(); err != nil {
-			return "", err
-		}
-	}
-	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks, p.Hostile, served})
+	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks, p.Hostile})
 	if err != nil {
 		return "", fmt.Errorf("filter %q: %w", p.Name, err)
 	}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/waxwing-xds/waxwing/internal/build"
+	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/preflight"
+)
+
+// keep writes what a filter failed that nobody thought of to a file in the current folder,
+// to be tried by hand. Its headers may be secrets: the file is its owner's alone.
+func keep(e *preflight.Error, fleetName string) error {
+	r := e.Replay()
+	if r == nil {
+		return nil
+	}
+	text, err := r.Text()
+	if err != nil {
+		return err
+	}
+	words := []string{"hostile"}
+	for _, word := range []string{fleetName, e.Filter} {
+		if word != "" {
+			words = append(words, word)
+		}
+	}
+	file := strings.Join(words, "-") + ".yaml"
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return fmt.Errorf("keeping what the filter failed: %w", err)
+	}
+	e.Kept = file
+	return nil
+}
+
+// strictly adds what is not proven of a filter, where that is wanted.
+func (t *trial) strictly(r *tried, report preflight.Report) {
+	if !t.strict {
+		return
+	}
+	where := r.Module
+	if r.Fleet != "" {
+		where = fmt.Sprintf("fleet %s, filter %q", r.Fleet, r.Filter)
+	}
+	if len(r.Asked) == 0 {
+		t.add(fmt.Errorf("%s: it has no checks: nothing says what it is to answer (--strict)", where))
+	}
+	for _, w := range r.Warnings {
+		t.add(fmt.Errorf("%s (--strict)", w))
+	}
+	if report.Left > 0 {
+		t.add(fmt.Errorf("%s: it is too slow here to be asked %d hostile requests (--strict)", where, report.Left))
+	}
+}
+
+// replayed prints what a filter answers to what a file holds.
+func (t *trial) replayed(ctx context.Context, sandbox *preflight.Sandbox, file, path, config string, out io.Writer) error {
+	answers, err := t.replay(ctx, sandbox, file, path, config)
+	for _, answer := range answers {
+		if _, err := fmt.Fprintln(out, answer); err != nil {
+			return fmt.Errorf("printing what was answered: %w", err)
+		}
+	}
+	return err
+}
+
+// replay asks a filter of a fleet file, or a module by itself, what a file holds.
+func (t *trial) replay(ctx context.Context, sandbox *preflight.Sandbox, file, path, config string) (answers []string, err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("what is to be replayed: %w", err)
+	}
+	r, err := preflight.ReadReplay(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	p, err := t.plugin(ctx, path, r.Filter, config)
+	if err != nil {
+		return nil, err
+	}
+	answers, err = sandbox.Replay(ctx, p, r)
+	if e := (*preflight.Error)(nil); errors.As(err, &e) {
+		e.Kept = file
+		return answers, fmt.Errorf("filter %q: %w", r.Filter, e)
+	}
+	return answers, err
+}
+
+// plugin finds a filter of a fleet file, or makes one of a module by itself.
+func (t *trial) plugin(ctx context.Context, path, name, config string) (preflight.Plugin, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return preflight.Plugin{}, err
+	}
+	if strings.HasSuffix(path, ".wasm") {
+		return t.alone(data, config)
+	}
+	content, err := t.maker.Parse(ctx, path, data)
+	if err != nil {
+		return preflight.Plugin{}, err
+	}
+	for _, filter := range content.Fleet.Filters {
+		if filter.Name != name {
+			continue
+		}
+		code, err := os.ReadFile(filter.Module)
+		if err != nil {
+			return preflight.Plugin{}, &fleet.Error{File: path, Line: filter.ModuleLine, Msg: fmt.Sprintf("module: %v", err)}
+		}
+		return build.PluginOf(filter, module.New(code)), nil
+	}
+	return preflight.Plugin{}, fmt.Errorf("%s: it has no filter %q", path, name)
+}
+
+// requestCheck is a check of the command line: "GET /path name:value name:value".
+func requestCheck(text string, status int) (fleet.Check, error) {
+	c := fleet.Check{Method: "GET", Path: "/", Host: "waxwing.check", Upstream: 200, Status: status}
+	words := strings.Fields(text)
+	if len(words) > 0 && !strings.HasPrefix(words[0], "/") && !strings.Contains(words[0], ":") {
+		c.Method, words = words[0], words[1:]
+	}
+	if len(words) > 0 && strings.HasPrefix(words[0], "/") {
+		c.Path, words = words[0], words[1:]
+	}
+	for _, word := range words {
+		name, value, ok := strings.Cut(word, ":")
+		if !ok || name == "" {
+			return c, fmt.Errorf("--request: %q is no header, NAME:VALUE", name)
+		}
+		c.Headers = append(c.Headers, fleet.Header{Name: strings.ToLower(name), Value: value})
+	}
+	return c, nil
+}
+
+// requestChecks are the checks of the command line: a request for each status.
+func requestChecks(requests, statuses []string) ([]fleet.Check, error) {
+	if len(requests) != len(statuses) {
+		return nil, fmt.Errorf("--request and --expect go together: there are %d and %d of them", len(requests), len(statuses))
+	}
+	var out []fleet.Check
+	for i, text := range requests {
+		status, err := strconv.Atoi(statuses[i])
+		if err != nil || status < 200 || status > 599 {
+			return nil, fmt.Errorf("--expect: %q is not a status from 200 to 599", statuses[i])
+		}
+		c, err := requestCheck(text, status)
+		if err != nil {
+			return nil, err
+		}
+		c.Line = i + 1
+		out = append(out, c)
+	}
+	return out, nil
+}
