@@ -206,8 +206,9 @@ func (v *vm) under(ctx context.Context, x exchange) (got string, err error) {
 
 func (v *vm) begun(x exchange) *passage {
 	p := v.passage(x.request, x.response)
-	if !x.bare {
-		p.messages[requestStream].headers = p.s.fill(x.request.headers)
+	p.messages[requestStream].headers = p.s.fill(x.request.headers)
+	if x.bare {
+		p.messages[requestStream].headers.remove("user-agent") // the others are Envoy's own
 	}
 	return p
 }

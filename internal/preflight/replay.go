@@ -24,7 +24,7 @@ type step struct {
 	Name     string       `yaml:"name"`
 	Detail   string       `yaml:"detail,omitempty"`
 	Stops    int          `yaml:"client_leaves_after,omitempty"` // callbacks, of which the context's creation is the first
-	Bare     bool         `yaml:"bare,omitempty"`                // without the headers that Envoy and most clients add
+	Bare     bool         `yaml:"bare,omitempty"`                // without the headers that nearly every client sends
 	Request  stepMessage  `yaml:"request"`
 	Response stepMessage  `yaml:"response"`
 	Beside   *stepMessage `yaml:"beside,omitempty"` // the request of a stream at the same time, answered alike
