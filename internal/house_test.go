@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 	"internal/extensions": {"envoy", "github.com/cncf/xds/go/", "google.golang.org/genproto/googleapis/"},
 	"internal/fleet":      {"envoy", "go.yaml.in/yaml/v3"},
 	"internal/module":     {},
-	"internal/preflight":  {"internal/fleet", "internal/module", "envoy", "github.com/tetratelabs/wazero"}, // fleet for its checks
+	"internal/preflight":  {"internal/fleet", "internal/module", "envoy", "github.com/tetratelabs/wazero", "go.yaml.in/yaml/v3"}, // fleet for its checks
 	// Snapshots are compared for people, without what Envoy's API marks as sensitive.
 	"internal/snapshot": {
 		"internal/fleet", "internal/module", "envoy", "github.com/pmezard/go-difflib/difflib", "github.com/cncf/xds/go/udpa/annotations",
@@ -44,7 +44,7 @@ var rooms = map[string][]string{
 	"internal/xds":         {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
 	"internal/deliver":     {"internal/fleet", "internal/snapshot", "internal/xds", "envoy"}, // fleet for what nodes say of themselves
 	// It takes the changes that watch tells.
-	"internal/build": {"internal/fleet", "internal/module", "internal/preflight", "internal/snapshot", "internal/watch"},
+	"internal/build": {"internal/fleet", "internal/module", "internal/preflight", "internal/snapshot", "internal/watch", "envoy"},
 	"internal/control": {
 		"internal/build", "internal/deliver", "internal/fleet", "internal/rollout", "internal/snapshot", "internal/xds", "envoy",
 	},
