@@ -254,3 +254,35 @@ func TestFleetRetiredByAPerson(t *testing.T) {
 		}
 	})
 }
+
+// The source knows what is served, over a restart too, to compare filters with; what one is
+// no worse in than that is a notice, for as long as it is on disk.
+func TestWarningsOfABuild(t *testing.T) {
+	controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
+		serves(t, w, "a")
+		first := w.Fleet("edge").Serving.ID
+		if got := w.Source.Served("edge.yaml"); got != first {
+			t.Errorf("the source was told that %q is served, not %q", got, first)
+		}
+		w.Source.Warn(errors.New("edge.yaml:3: it traps, as what is served does"))
+		save(w, 2, staged)
+		w.Pass(time.Minute)
+		second := w.Fleet("edge")
+		if second.Serving.ID == first || !slices.ContainsFunc(second.Notices, func(n string) bool { return strings.Contains(n, "it traps") }) {
+			t.Errorf("serving %v, notices %q", second.Serving, second.Notices)
+		}
+		if got := w.Says(control.Notice); len(got) != 1 {
+			t.Errorf("said %d times: %q", len(got), got)
+		}
+		w.Restart()
+		if got := w.Source.Served("edge.yaml"); got != second.Serving.ID {
+			t.Errorf("after a restart the source was told that %q is served", got)
+		}
+		w.Source.Warn(nil)
+		save(w, 3, staged)
+		w.Pass(time.Minute)
+		if f := w.Fleet("edge"); len(f.Notices) > 0 {
+			t.Errorf("still said: %q", f.Notices)
+		}
+	})
+}

@@ -27,13 +27,15 @@ type Source struct {
 	files   map[string]string // their content, by path
 	names   map[string]string // their fleets, by path
 	refused error
+	warned  []error
+	serving map[string]*snapshot.Snapshot // by path
 	held    []build.Event
 	holding bool
 }
 
 // NewSource makes one that has no files.
 func NewSource() *Source {
-	return &Source{ready: make(chan struct{}, 1), files: map[string]string{}, names: map[string]string{}}
+	return &Source{ready: make(chan struct{}, 1), files: map[string]string{}, names: map[string]string{}, serving: map[string]*snapshot.Snapshot{}}
 }
 
 // Save has files saved together: fleet files, by their paths.
@@ -75,6 +77,32 @@ func (s *Source) Refuse(why error) {
 	s.refused = why
 }
 
+// Warn has what passes from now on come with a warning, or without, for nil.
+func (s *Source) Warn(of error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.warned = nil; of != nil {
+		s.warned = []error{of}
+	}
+}
+
+// Serving implements control.Source.
+func (s *Source) Serving(path string, snap *snapshot.Snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving[path] = snap
+}
+
+// Served is what the loop last said that the fleet of a file serves, "" for nothing.
+func (s *Source) Served(path string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if snap := s.serving[path]; snap != nil {
+		return snap.ID
+	}
+	return ""
+}
+
 // Hold has what is built from now on not come out until what it returns is called.
 func (s *Source) Hold() (release func()) {
 	s.mu.Lock()
@@ -108,7 +136,7 @@ func (s *Source) read(path, text string) (build.File, []build.Event) {
 	file.Fleet, file.Match, file.MatchLine = f.Name, &f.Match, f.MatchLine
 	file.Pending, file.Trying = true, now
 	s.names[path] = f.Name
-	built := build.Built{Path: path, Fleet: f.Name, Match: f.Match, Noticed: now, Settled: now, Made: now, Err: s.refused}
+	built := build.Built{Path: path, Fleet: f.Name, Match: f.Match, Noticed: now, Settled: now, Made: now, Err: s.refused, Warnings: s.warned}
 	if built.Err == nil {
 		built.Snapshot, built.Err = snapshot.Build(f, modules(f))
 	}
