@@ -16,7 +16,7 @@ func (a *app) fleet() *cobra.Command {
 		a.fleetVerb(api.VerbRetire, "Have a fleet take no more proxies", `Have a fleet take no more proxies. What is on its way is given up. Its proxies keep what they
 run, until another fleet's match claims them; then they move there, with proof. A fleet whose
 file is gone is retired by itself, after a grace (--retire-grace of xds serve). It is taken up
-again when its file is saved with another content.`),
+again when its file is saved with another content, and that is served.`),
 		a.fleetVerb(api.VerbForget, "Delete all that there is of a retired fleet", `Delete all that there is of a retired fleet: its state, its revisions, its history. It is
 refused while connected proxies run what it serves.`))
 }

@@ -95,7 +95,7 @@ func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *
 			continue
 		}
 		criteria := m.Criteria()
-		if s.retired() {
+		if s.retired() && !s.returns(node, m, name == home) {
 			criteria = -1
 		}
 		if criteria > most || criteria == most && name == home {
@@ -103,6 +103,13 @@ func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *
 		}
 	}
 	return best
+}
+
+// returns is whether the match of a retired fleet counts for a proxy like any: it is on its
+// way with what the fleet's file has, or the fleet's own proxy is claimed by such a one.
+func (s *fleetState) returns(node *corev3.Node, m *fleet.Match, own bool) bool {
+	next := s.next()
+	return next != nil && next.Matches(node) && (own || m.String() == next.String())
 }
 
 // runs is whether a proxy has something of its fleet that it could lose.

@@ -66,22 +66,43 @@ func (c *Control) fileThere(f build.File) bool {
 		s.file, s.dirty = f.Path, true
 	}
 	s.gone = time.Time{}
-	return s.retirement == nil || !s.retiredWith(f)
+	if s.retirement == nil {
+		return true
+	}
+	if s.retiredWith(f) {
+		if s.returning() {
+			s.moving, c.unsorted = nil, true
+			c.step(s, rollout.Withdrawn{Reason: "its file is what it was when the fleet was retired"})
+		}
+		return false
+	}
+	s.onDisk = "" // what was built before is not what comes of it
+	return true
 }
 
-// takeUp has a retired fleet take proxies again: by the match of what its file was built to,
-// which is offered next, and not by the one that it was retired with. Nobody is placed
-// until that is known.
+// returning is whether what is in the file of a retired fleet is on its way. Until that is
+// served the fleet stays retired: else it would take proxies by the match, and to the
+// revision, that it had when it was retired, which are on no disk any more.
+func (s *fleetState) returning() bool {
+	return s.retirement != nil && (s.rollout.Rollout != nil || s.moving != nil)
+}
+
+// takeUp has a retired fleet be one like any, when it serves what its file has to the
+// proxies that the file is for.
 func (c *Control) takeUp(s *fleetState) {
 	if s.retirement == nil {
 		return
 	}
-	sorting := c.sorting
-	c.sorting = true
-	s.retirement, s.dirty = nil, true
+	f, there := c.fileOf(s.name)
+	if !there || f.Match == nil || f.Pending || f.Err != nil || s.retiredWith(f) {
+		return
+	}
+	if s.onDisk == "" || s.onDisk != s.rollout.Serving.ID || s.moving != nil || s.match.String() != f.Match.String() {
+		return
+	}
+	s.retirement, s.dirty, c.unsorted = nil, true, true
 	c.guestsAnew()
-	c.note(s.name, TakenUp, fmt.Sprintf("by %s: it is retired no more", s.file))
-	c.sorting, c.unsorted = sorting, true
+	c.note(s.name, TakenUp, fmt.Sprintf("by %s: it is retired no more", f.Path))
 }
 
 // fileGone takes that a file is no more, and with it what was wrong in it.
@@ -96,7 +117,7 @@ func (c *Control) fileGone(path, had string) {
 		delete(c.fleets, s.name)
 		return
 	}
-	if s.retirement == nil {
+	if s.retirement == nil || s.returning() {
 		s.gone = time.Now()
 		c.note(s.name, FileGone, fmt.Sprintf("%s: it is retired in %s unless it comes back", path, c.Grace))
 		c.wake(s.gone.Add(c.Grace))
@@ -108,7 +129,7 @@ func (c *Control) retireGone() {
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		s := c.fleets[name]
 		switch left := c.Grace - time.Since(s.gone); {
-		case s.gone.IsZero() || s.retirement != nil:
+		case s.gone.IsZero() || s.retirement != nil && !s.returning():
 		case left <= 0:
 			c.retire(s, "", "its file is gone for "+c.Grace.String())
 		default:

@@ -107,7 +107,6 @@ func (s *fleetState) candidate() rollout.Revision {
 // names what else comes with a revision that is there already, and is another now.
 func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Match, changed []string, by string) {
 	s.onDisk = snap.ID
-	c.takeUp(s)
 	sorting := c.sorting
 	c.sorting = true // the match comes with the revision: who is whose is looked at when both are offered
 	r := s.rollout.Rollout
@@ -233,6 +232,7 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 		c.Source.Serving(s.file, s.snapshots[s.rollout.Serving.ID])
 		c.drop(s)
 	}
+	c.takeUp(s)
 	c.unsorted = c.unsorted || before != s.candidate() || serving != s.rollout.Serving.ID
 	c.saveChanges(s) // once, and after the pushes: no proxy waits for the disk
 	c.wake(s.rollout.Next(time.Now()))

@@ -88,6 +88,8 @@ func (c *Control) matchedByBoth(a, b fleet.Match) []string {
 func (c *Control) notices(s *fleetState) []string {
 	var out []string
 	switch f, ok := c.fileOf(s.name); {
+	case s.returning():
+		out = append(out, "it is retired since "+s.retirement.At.Format(time.DateTime)+", until what is in its file again is served")
 	case s.retired():
 		out = append(out, "it is retired since "+s.retirement.At.Format(time.DateTime)+": its proxies keep what they run until another fleet's match claims them")
 	case !s.gone.IsZero():

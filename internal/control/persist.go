@@ -147,7 +147,7 @@ func (c *Control) restoreFleet(key string) error {
 	maps.Copy(s.matches, saved.Matches)
 	maps.Copy(s.guests, saved.Guests)
 	s.file, s.retirement = saved.File, saved.Retired
-	if s.retirement == nil {
+	if s.retirement == nil || s.returning() {
 		s.gone = c.began // until its file is read
 		c.wake(s.gone.Add(c.Grace))
 	}

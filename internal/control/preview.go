@@ -76,7 +76,7 @@ func (c *Control) wouldGo(n *nodeState, files map[string]fleet.Match, was map[st
 		if _, given := files[name]; given || was[name] != "" {
 			continue
 		}
-		if m := s.claims(n.home); m != nil && !s.retired() {
+		if m := s.claims(n.home); m != nil && (!s.retired() || s.returning()) {
 			all[name] = *m
 		}
 	}

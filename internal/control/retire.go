@@ -27,7 +27,7 @@ func (c *Control) fleetCommand(command Command) error {
 	if command.Verb == Forget {
 		return c.forget(s)
 	}
-	if s.retired() {
+	if s.retired() && !s.returning() {
 		return fmt.Errorf("%w: fleet %s is retired already", ErrRefused, s.name)
 	}
 	why := "by " + command.By
