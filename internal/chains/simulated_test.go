@@ -40,6 +40,7 @@ const fleetFile = "fleet.yaml"
 // simWorld is a server and its simulated proxies, all in one process and without a
 // socket. In a synctest bubble its time costs nothing.
 type simWorld struct {
+	root    string // the fleet file, or the folder of them
 	setting Setting
 	dir     string
 	log     *logBuffer
@@ -82,7 +83,7 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 
 func newSimWorld(t *testing.T, setting Setting, modules [2][]byte, dir string) *simWorld {
 	t.Helper()
-	w := &simWorld{setting: setting, dir: dir, log: &logBuffer{}, content: map[string][]byte{}, certs: map[string]int{}}
+	w := &simWorld{root: fleetFile, setting: setting, dir: dir, log: &logBuffer{}, content: map[string][]byte{}, certs: map[string]int{}}
 	for i, file := range setting.Modules {
 		w.content[file] = modules[i]
 	}
@@ -101,7 +102,7 @@ func (w *simWorld) start() error {
 		return err
 	}
 	server, files := xds.NewServer(log, xds.Limits{}), newFiles(w.content)
-	source := build.NewFiles(fleetFile, files, build.NewMaker(build.Inspect{}))
+	source := build.NewFiles(w.root, files, build.NewMaker(build.Inspect{}))
 	loop, err := control.New(control.Config{Log: log, Source: source, XDS: server, Store: dir})
 	if err != nil {
 		return errors.Join(err, dir.Close())
@@ -135,28 +136,36 @@ func (w *simWorld) dial(ctx context.Context, _ string) (net.Conn, error) {
 
 // startProxy starts a new process of the i-th proxy.
 func (w *simWorld) startProxy(i int, sotw bool, drain time.Duration) error {
+	p, err := w.launch(xdstest.EnvoyConfig{Node: simNode(i), Layers: []string{"settings"}[:(i+1)%2], SotW: sotw, Drain: drain}, w.look)
+	switch {
+	case err != nil:
+		return err
+	case i < len(w.proxies):
+		w.proxies[i].end()
+		w.proxies[i] = p
+	default:
+		w.proxies = append(w.proxies, p)
+	}
+	return nil
+}
+
+// launch starts a proxy, and has it looked at whenever something of it has changed.
+func (w *simWorld) launch(config xdstest.EnvoyConfig, look func(*simProxy)) (*simProxy, error) {
 	conn, err := grpc.NewClient("passthrough:///server", grpc.WithContextDialer(w.dial), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30)), grpc.WithNoProxy(), grpc.WithIdleTimeout(0))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p := &simProxy{conn: conn, done: make(chan struct{}), fresh: true}
-	p.Envoy = xdstest.NewEnvoy(xdstest.EnvoyConfig{
-		Node: simNode(i), Layers: []string{"settings"}[:(i+1)%2], SotW: sotw, Drain: drain, Filter: keysFilter, Changed: func(*xdstest.Envoy) { w.look(p) },
-	})
+	config.Filter, config.Changed = keysFilter, func(*xdstest.Envoy) { look(p) }
+	p.Envoy = xdstest.NewEnvoy(config)
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	go func() {
 		defer close(p.done)
 		p.Run(ctx, conn)
 	}()
-	if i < len(w.proxies) {
-		w.proxies[i].end()
-		w.proxies[i] = p
-	} else {
-		w.proxies = append(w.proxies, p)
-	}
-	return nil
+	return p, nil
 }
 
 func (p *simProxy) end() {
@@ -216,10 +225,13 @@ func (w *simWorld) ask(p *simProxy, place int, l *Listener, r Request) (Answer, 
 func (w *simWorld) look(p *simProxy) {
 	w.stateMu.Lock()
 	defer w.stateMu.Unlock()
-	t := w.transition
-	if t.Before == nil {
-		return
+	if w.transition.Before != nil {
+		w.explains(w.transition, p)
 	}
+}
+
+// explains asks a proxy all there is to ask while one fleet follows another. stateMu is held.
+func (w *simWorld) explains(t Transition, p *simProxy) {
 	for place := 1; place <= Places; place++ {
 		l := t.After.At(place)
 		if l == nil {

@@ -2,7 +2,9 @@ package chains
 
 import (
 	"context"
+	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"sync"
 	"time"
@@ -10,33 +12,48 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/watch"
 )
 
-// files are a control.Source without a disk: what is saved has settled.
+// files are a build.Watcher without a disk, of files and folders: what is saved has settled.
 type files struct {
 	news chan struct{}
 
 	mu      sync.Mutex
 	content map[string][]byte
 	told    map[string]string // what was given out last
+	gone    map[string]bool   // what was removed since
 	watched []string
 	busy    bool
 }
 
 func newFiles(content map[string][]byte) *files {
-	return &files{news: make(chan struct{}, 1), content: content, told: map[string]string{}}
+	return &files{news: make(chan struct{}, 1), content: content, told: map[string]string{}, gone: map[string]bool{}}
 }
 
 func (f *files) Watch(paths []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.watched = slices.Clone(paths)
-	maps.DeleteFunc(f.told, func(path, _ string) bool { return !slices.Contains(paths, path) })
+	maps.DeleteFunc(f.told, func(name, _ string) bool { return !f.covers(name) })
 	f.wake()
 }
 
-func (f *files) save(path string, data []byte) {
+// covers is whether a path is watched, or the folder that it is in.
+func (f *files) covers(name string) bool {
+	return slices.Contains(f.watched, name) || slices.Contains(f.watched, path.Dir(name))
+}
+
+func (f *files) save(name string, data []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.content[path] = data
+	f.content[name] = data
+	f.wake()
+}
+
+func (f *files) remove(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.content, name)
+	delete(f.told, name)
+	f.gone[name] = true
 	f.wake()
 }
 
@@ -62,20 +79,29 @@ func (f *files) Run(ctx context.Context, take func([]watch.Change)) error {
 		case <-ctx.Done():
 			return nil
 		}
-		f.mu.Lock()
-		var batch []watch.Change
-		for _, path := range f.watched {
-			if data, ok := f.content[path]; ok && f.told[path] != string(data) {
-				f.told[path] = string(data)
-				batch = append(batch, watch.Change{Path: path, Data: data, Noticed: time.Now(), Settled: time.Now()})
-			}
-		}
-		f.mu.Unlock()
-		if len(batch) > 0 {
+		if batch := f.batch(); len(batch) > 0 {
 			take(batch)
 		}
 		f.mu.Lock()
 		f.busy = len(f.news) > 0
 		f.mu.Unlock()
 	}
+}
+
+// batch is what is new.
+func (f *files) batch() (batch []watch.Change) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for _, name := range slices.Sorted(maps.Keys(f.gone)) {
+		batch = append(batch, watch.Change{Path: name, Err: fs.ErrNotExist, Noticed: now, Settled: now})
+	}
+	clear(f.gone)
+	for _, name := range slices.Sorted(maps.Keys(f.content)) {
+		if data := f.content[name]; f.covers(name) && f.told[name] != string(data) {
+			f.told[name] = string(data)
+			batch = append(batch, watch.Change{Path: name, Data: data, Noticed: now, Settled: now})
+		}
+	}
+	return batch
 }
