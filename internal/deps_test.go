@@ -1,5 +1,5 @@
-// Package internal_test holds the shape of the house: which room may import
-// which, and that each says what it is for.
+// Package internal_test holds what is true of all packages: which may import which, and
+// that each says what it is for.
 package internal_test
 
 import (
@@ -21,11 +21,11 @@ const (
 	controlPlane = "github.com/envoyproxy/go-control-plane/"
 )
 
-// rooms is the import table: what each room may import of this project and of
+// dependencies are what each package may import of this project and of
 // others. "envoy" stands for go-control-plane and protobuf, "grpc" for gRPC with
 // them. The standard library is free, but for rollout which has nothing else.
 // Imports run one way; data that loops does so through internal/control.
-var rooms = map[string][]string{
+var dependencies = map[string][]string{
 	"internal/watch":      {"github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
 	"internal/extensions": {"envoy", "github.com/cncf/xds/go/", "google.golang.org/genproto/googleapis/"},
 	"internal/fleet":      {"envoy", "go.yaml.in/yaml/v3"},
@@ -65,8 +65,8 @@ var rooms = map[string][]string{
 	"wasm/primeauth/go": {"github.com/proxy-wasm/proxy-wasm-go-sdk", "github.com/valyala/fastjson"},
 }
 
-// testRooms are of tests and benchmarks only: nothing but those may import them.
-var testRooms = []string{"internal/api/apitest", "internal/chains", "internal/xdstest", "internal/envoy", "internal/rig", "internal/rig/process", "wasm/primeauth"}
+// testOnly are of tests and benchmarks only: nothing but those may import them.
+var testOnly = []string{"internal/api/apitest", "internal/chains", "internal/xdstest", "internal/envoy", "internal/rig", "internal/rig/process", "wasm/primeauth"}
 
 var groups = map[string][]string{
 	"envoy": {controlPlane, "google.golang.org/protobuf/"},
@@ -100,23 +100,23 @@ func list(t *testing.T) []pkg {
 	}
 }
 
-func TestImports(t *testing.T) {
+func TestDependencies(t *testing.T) {
 	for _, p := range list(t) {
-		room := strings.TrimPrefix(p.ImportPath, project)
-		if strings.HasPrefix(room, "bench") {
+		name := strings.TrimPrefix(p.ImportPath, project)
+		if strings.HasPrefix(name, "bench") {
 			continue // measures everything, is imported by nothing
 		}
-		allowed, known := rooms[room]
+		allowed, known := dependencies[name]
 		if !known {
-			t.Errorf("%s is not in the table of rooms", room)
+			t.Errorf("%s is not in the table of dependencies", name)
 			continue
 		}
 		for _, path := range p.Imports {
 			if !mayImport(allowed, path) {
-				t.Errorf("%s must not import %s", room, path)
+				t.Errorf("%s must not import %s", name, path)
 			}
-			if test := strings.TrimPrefix(path, project); slices.Contains(testRooms, test) && room != "cmd/demo" && !slices.Contains(testRooms, room) {
-				t.Errorf("%s imports %s, which is for tests", room, test)
+			if test := strings.TrimPrefix(path, project); slices.Contains(testOnly, test) && name != "cmd/demo" && !slices.Contains(testOnly, name) {
+				t.Errorf("%s imports %s, which is for tests", name, test)
 			}
 		}
 	}
