@@ -208,12 +208,12 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 			refusal = e.Refusal
 		case rollout.Offer:
 			c.again(s, e.By)
-		case rollout.Settled:
+		case rollout.Adopted:
 			c.movedIn(s, e.Nodes)
 			if move && s.moving != nil {
 				c.enforce(s, *s.moving, "the proxies that it brings have proven what is served")
 			}
-		case rollout.Unsettled:
+		case rollout.NotAdopted:
 			c.notMoved(s, e.Nodes, e.Reason)
 			c.unsorted = true
 			if r := s.rollout.Rollout; move && s.moving != nil && (r == nil || !r.Move) {

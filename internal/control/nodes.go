@@ -70,7 +70,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 		}
 	default:
 		if n != nil && n.fleet != "" {
-			c.evidence(c.fleet(n.fleet), n, e)
+			c.hears(c.fleet(n.fleet), n, e)
 		}
 	}
 }
@@ -105,8 +105,8 @@ func (c *Control) freshStart(id string) {
 	}
 }
 
-// evidence takes what a proxy of a fleet says of what it was given.
-func (c *Control) evidence(s *fleetState, n *nodeState, e xds.Event) {
+// hears takes what a proxy of a fleet says of what it was given.
+func (c *Control) hears(s *fleetState, n *nodeState, e xds.Event) {
 	id := e.ID()
 	live, shadow := e.Revision.Live.String(), e.Revision.Shadow.String()
 	switch e.Kind {

@@ -12,7 +12,7 @@ import (
 //
 // How it is told:
 //
-//   - The reports of proxies that are settled on a revision are summed by the second, for a
+//   - The reports of proxies that hold one revision for a while are summed by the second, for a
 //     minute: a cohort.
 //   - Proxies report when they do, each what it answered since its last report. So what the
 //     others failed in the time of some reports is in theirs of that time, or in those just
@@ -33,7 +33,7 @@ const (
 	comparing = 10 * time.Second
 )
 
-// A cohort is what proxies answered that are settled on one revision, by the second.
+// A cohort is what proxies answered that hold one revision for a while, by the second.
 type cohort struct {
 	seconds [cohortSeconds]struct {
 		at  int64
@@ -41,7 +41,7 @@ type cohort struct {
 	}
 	report time.Duration // the longest time between two reports
 
-	members, settled int       // proxies in it, now and when it began
+	members, atStart int       // proxies in it, now and when it began
 	began            time.Time // to be of this size, about: before that its requests weigh less, or more
 }
 
@@ -112,8 +112,8 @@ func (s *step) leaveCohort(p *proxy, at time.Time) {
 // make the time since it is so weigh more than what was before.
 func (c *cohort) resize(by int, at time.Time) {
 	c.members += by
-	if 4*c.members > 5*c.settled || 5*c.members < 4*c.settled {
-		c.settled, c.began = c.members, at
+	if 4*c.members > 5*c.atStart || 5*c.members < 4*c.atStart {
+		c.atStart, c.began = c.members, at
 	}
 }
 

@@ -169,12 +169,12 @@ type (
 	Offer struct{ By string }
 	// Tell says: something that people want to know.
 	Tell struct{ Entry }
-	// Settled says: these proxies came from other fleets, have proven a revision of this
+	// Adopted says: these proxies came from other fleets, have proven a revision of this
 	// one, and are of it now. It ends each move that was not given up, also if none is left.
-	Settled struct{ Nodes []string }
-	// Unsettled says: these came from other fleets and had begun to take a revision of
+	Adopted struct{ Nodes []string }
+	// NotAdopted says: these came from other fleets and had begun to take a revision of
 	// this one; they stay as they were, and why.
-	Unsettled struct {
+	NotAdopted struct {
 		Nodes  []string
 		Reason string
 	}

@@ -39,7 +39,7 @@ func TestInvariants(t *testing.T) {
 			w.happen()
 			w.check()
 		}
-		w.settle()
+		w.finish()
 	}
 }
 
@@ -216,8 +216,8 @@ func (w *world) check() {
 	}
 }
 
-// settle lets everything that is under way come to its end.
-func (w *world) settle() {
+// finish lets everything that is under way come to its end.
+func (w *world) finish() {
 	w.step(Command{Verb: Resume, By: "alice"})
 	for range 4000 {
 		w.now = w.now.Add(tickEvery)

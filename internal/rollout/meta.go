@@ -202,10 +202,10 @@ func (s *step) proveAnew(before Plan, changed []string) {
 			s.warm(node)
 		case checks && (p.phase == Proving || p.phase == Proven && r.Plan.Shadow):
 			s.enter(node, Proving)
-			s.settle(node)
+			s.waive(node)
 		case checks && (p.phase == Confirming || p.phase == Confirmed || p.phase == AwaitingService):
 			s.enter(node, Confirming)
-			s.settle(node)
+			s.waive(node)
 		}
 	}
 }

@@ -190,15 +190,15 @@ func (s *step) cancelMove(reason string) {
 
 // endMove takes in the proxies that have proven what is served.
 func (s *step) endMove() {
-	settled := s.settled(s.Rollout)
+	adopted := s.adopted(s.Rollout)
 	s.end()
-	s.welcome(settled)
+	s.welcome(adopted)
 	s.do(Retarget{})
 	s.do(Save{})
 }
 
-// settled are the members from other fleets that were flipped, connected or not.
-func (s *step) settled(r *Rollout) []string {
+// adopted are the members from other fleets that were flipped, connected or not.
+func (s *step) adopted(r *Rollout) []string {
 	var out []string
 	for _, node := range slices.Sorted(maps.Keys(r.Bases)) {
 		if r.Flipped[node] {
@@ -209,18 +209,18 @@ func (s *step) settled(r *Rollout) []string {
 }
 
 // welcome makes proxies those of this fleet.
-func (s *step) welcome(settled []string) {
-	for _, node := range settled {
+func (s *step) welcome(adopted []string) {
+	for _, node := range adopted {
 		if p := s.proxies[node]; p != nil {
 			p.base = ""
 		}
 		delete(s.Unmoved, node)
 	}
-	s.do(Settled{settled})
-	if len(settled) == 0 {
+	s.do(Adopted{adopted})
+	if len(adopted) == 0 {
 		return
 	}
-	s.record(Entry{Kind: MovedIn, Revision: s.Serving, Reason: fmt.Sprintf("%s: %s", proxies(len(settled)), few(settled))})
+	s.record(Entry{Kind: MovedIn, Revision: s.Serving, Reason: fmt.Sprintf("%s: %s", proxies(len(adopted)), few(adopted))})
 }
 
 // refuseMove gives a move up: there is evidence against it. It is none against the
@@ -257,7 +257,7 @@ func (s *step) bar(nodes []string, node, reason, by string) {
 		}
 	}
 	s.record(Entry{Kind: MoveRefused, Revision: revision, Stage: stage, Node: node, By: by, Reason: fmt.Sprintf("%s (%s): %s", proxies(len(nodes)), few(nodes), reason)})
-	s.do(Unsettled{Nodes: nodes, Reason: reason})
+	s.do(NotAdopted{Nodes: nodes, Reason: reason})
 	s.do(Save{})
 }
 
@@ -279,10 +279,10 @@ func (s *step) unbar(node string) {
 	s.do(Save{})
 }
 
-// unsettle says that members from other fleets stay what they were.
-func (s *step) unsettle(r *Rollout, reason string) {
+// turnAway says that members from other fleets stay what they were.
+func (s *step) turnAway(r *Rollout, reason string) {
 	if len(r.Bases) > 0 {
-		s.do(Unsettled{Nodes: slices.Sorted(maps.Keys(r.Bases)), Reason: reason})
+		s.do(NotAdopted{Nodes: slices.Sorted(maps.Keys(r.Bases)), Reason: reason})
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 type migration struct {
 	*world
 	bases   map[string]string // of the proxies that come from elsewhere, until they are of this fleet
-	settled int
+	adopted int
 	refused int
 	moves   int
 }
@@ -19,7 +19,7 @@ type migration struct {
 // has proven what it is to have; a move changes nothing of what the fleet serves, and
 // evidence against it nothing of what it has rejected; and each rollout comes to an end.
 func TestMoveInvariants(t *testing.T) {
-	settled, refused, moves := 0, 0, 0
+	adopted, refused, moves := 0, 0, 0
 	for seed := range uint64(200) {
 		m := &migration{world: newWorld(t, seed), bases: map[string]string{}}
 		for range 1500 {
@@ -27,10 +27,10 @@ func TestMoveInvariants(t *testing.T) {
 			m.holds()
 		}
 		m.ends()
-		settled, refused, moves = settled+m.settled, refused+m.refused, moves+m.moves
+		adopted, refused, moves = adopted+m.adopted, refused+m.refused, moves+m.moves
 	}
-	t.Logf("%d proxies moved, %d stayed, %d moves of what was served already", settled, refused, moves)
-	if settled < 100 || refused < 100 || moves < 100 {
+	t.Logf("%d proxies moved, %d stayed, %d moves of what was served already", adopted, refused, moves)
+	if adopted < 100 || refused < 100 || moves < 100 {
 		t.Error("too little of it happened")
 	}
 }
@@ -39,12 +39,12 @@ func TestMoveInvariants(t *testing.T) {
 func (m *migration) take(e Event) {
 	for _, effect := range m.f.Step(e, m.now) {
 		switch e := effect.(type) {
-		case Settled:
+		case Adopted:
 			for _, node := range e.Nodes {
 				delete(m.bases, node)
-				m.settled++
+				m.adopted++
 			}
-		case Unsettled:
+		case NotAdopted:
 			m.refused += len(e.Nodes)
 		}
 	}

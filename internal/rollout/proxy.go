@@ -1,9 +1,6 @@
 package rollout
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // A Phase is where a connected proxy is in a rollout.
 type Phase string
@@ -170,7 +167,7 @@ func (s *step) joined(e Joined) {
 	}
 	if s.Rollout != nil {
 		s.forgetMembers()
-		s.admit(e.Node)
+		s.seat(e.Node)
 	}
 	s.do(Assign{e.Node})
 	s.fill(e.Node)
@@ -231,15 +228,6 @@ func (s *step) left(e Left) {
 	}
 }
 
-// lost counts a proxy that was lost with the candidate.
-func (s *step) lost(node, how string) {
-	r := s.Rollout
-	r.Lost++
-	if limit := max(r.Plan.Limits.Disconnects, len(r.Members)/10); r.Lost > limit {
-		s.reject(Rejected, node, fmt.Sprintf("%d times a proxy was lost that had it (limit %d); the last: %s", r.Lost, limit, how), "", r.Plan.lossFacet())
-	}
-}
-
 func (s *step) served(e Served) {
 	p := s.proxies[e.Node]
 	if p == nil {
@@ -267,11 +255,11 @@ func (s *step) served(e Served) {
 		s.warm(e.Node)
 	case p.phase == Warming && e.Live == base && e.Shadow == r.Candidate.ID:
 		s.enter(e.Node, Proving)
-		s.settle(e.Node)
+		s.waive(e.Node)
 		s.do(Assign{e.Node})
 	case p.phase == Flipping && e.Live == r.Candidate.ID:
 		s.enter(e.Node, Confirming)
-		s.settle(e.Node)
+		s.waive(e.Node)
 		s.do(Assign{e.Node})
 	}
 }
@@ -294,38 +282,6 @@ func (s *step) watchFrom(node string) {
 	}
 }
 
-func (s *step) refused(e Refused) {
-	r := s.Rollout
-	if r != nil && (e.Live == r.Candidate.ID || e.Shadow == r.Candidate.ID) && s.takes(e.Node) {
-		s.reject(Rejected, e.Node, "it refuses it: "+e.Reason, "")
-		return
-	}
-	if p := s.proxies[e.Node]; p != nil && p.base != "" && e.Live == p.base && e.Shadow == "" {
-		s.bar([]string{e.Node}, e.Node, "it refuses what it runs: "+e.Reason, "")
-		return
-	}
-	// With a shadow beside it, it is a candidate's that was given up meanwhile.
-	if e.Live != "" && e.Live == s.Serving.ID && e.Shadow == "" {
-		s.record(Entry{Kind: ProxyRefusesGood, Revision: s.Serving, Node: e.Node, Reason: e.Reason})
-		s.recount(e.Node, func() { s.refuse(e.Node) })
-		if p := s.proxies[e.Node]; r != nil && p != nil && p.phase == Joining {
-			s.discount(e.Node) // no stage waits for a proxy that does not run what is good
-			p.phase = Idle
-		}
-	}
-}
-
-// refuse remembers that a proxy refuses what is good. It is not asked again before it
-// comes back as another version, and what it refused may be in later revisions, too:
-// no stage waits for it until it has accepted what is good then.
-func (s *step) refuse(node string) {
-	if s.refusing == nil {
-		s.refusing = map[string]bool{}
-	}
-	s.refusing[node] = true
-	s.forgetRefusals()
-}
-
 func (s *step) healthChanged(e Health) {
 	p := s.proxies[e.Node]
 	if p == nil || p.health == e.Open {
@@ -342,46 +298,4 @@ func (s *step) healthChanged(e Health) {
 		s.enter(e.Node, Confirming) // it must say so again
 	}
 	s.do(Assign{e.Node})
-}
-
-// probed takes a report on the checks. A report on what the proxy was before does
-// not count.
-func (s *step) probed(e Probed) {
-	p, r := s.proxies[e.Node], s.Rollout
-	s.answered(e)
-	if e.Probe == ProbeWatch {
-		s.watchedProbe(e)
-		return
-	}
-	if p == nil || r == nil || e.Of != r.Candidate.ID {
-		return
-	}
-	inShadow := e.Probe == ProbeShadow && (p.phase == Proving || p.phase == Proven)
-	inLive := e.Probe == ProbeLive && (p.phase == Confirming || p.phase == Confirmed || p.phase == AwaitingService)
-	if !inShadow && !inLive {
-		return
-	}
-	if inShadow {
-		s.noteBefore(e)
-	}
-	if !e.Passed && inLive && s.awaitService(e) {
-		return
-	}
-	if !e.Passed && (!inLive || !s.excused(e)) {
-		where := map[bool]string{true: "in its shadow listener (no user's request met it)", false: "in its real listener"}[inShadow]
-		s.reject(Rejected, e.Node, "a check fails "+where+": "+e.Failed, "", r.Plan.checkFacets(e.Checks)...)
-		if inLive {
-			s.blameService(r, e)
-		}
-		return
-	}
-	p.lastGood = s.now
-	switch {
-	case p.phase == Confirming, p.phase == AwaitingService:
-		s.enter(e.Node, Confirmed)
-	case p.phase == Proving && p.good.IsZero():
-		p.good = s.now
-	case p.phase == Proving && s.now.Sub(p.good) >= r.Plan.Prove:
-		s.enter(e.Node, Proven)
-	}
 }

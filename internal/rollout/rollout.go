@@ -427,7 +427,7 @@ func (s *step) reject(kind Kind, node, reason, by string, facets ...string) {
 	s.end()
 	s.do(Retarget{})
 	s.record(Entry{Kind: kind, Revision: rejected.Revision, Stage: stage, Node: node, Reason: reason, By: by})
-	s.unsettle(r, fmt.Sprintf("revision %d, which they were to have, was rejected: %s", rejected.Number, reason))
+	s.turnAway(r, fmt.Sprintf("revision %d, which they were to have, was rejected: %s", rejected.Number, reason))
 	s.do(Save{})
 	if len(s.returning) == 0 {
 		s.returning = nil
@@ -457,12 +457,12 @@ func (s *step) promote() {
 	good := append(slices.Clone(s.Kept()), s.Serving)
 	s.Serving, s.Unmoved, s.Opened, s.Closed = r.Candidate, nil, nil, ""
 	s.keep(good)
-	settled := s.settled(r)
+	adopted := s.adopted(r)
 	maps.DeleteFunc(s.refusing, func(node string, _ bool) bool { return s.proxies[node] == nil })
 	s.watch(r.Plan)
 	s.end()
-	if len(settled) > 0 {
-		s.welcome(settled)
+	if len(adopted) > 0 {
+		s.welcome(adopted)
 	}
 	s.do(Retarget{})
 	s.record(Entry{Kind: Serving, Revision: s.Serving})

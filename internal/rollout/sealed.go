@@ -21,12 +21,12 @@ func (Counted) event()   {}
 func (Command) event()   {}
 func (Tick) event()      {}
 
-func (Save) effect()      {}
-func (Retarget) effect()  {}
-func (Assign) effect()    {}
-func (Again) effect()     {}
-func (Offer) effect()     {}
-func (Tell) effect()      {}
-func (Settled) effect()   {}
-func (Unsettled) effect() {}
-func (Answer) effect()    {}
+func (Save) effect()       {}
+func (Retarget) effect()   {}
+func (Assign) effect()     {}
+func (Again) effect()      {}
+func (Offer) effect()      {}
+func (Tell) effect()       {}
+func (Adopted) effect()    {}
+func (NotAdopted) effect() {}
+func (Answer) effect()     {}

@@ -170,7 +170,7 @@ func (s *step) awaited(node string, c Counters) {
 		return
 	}
 	if p.filtering++; p.filtering >= 2 {
-		s.reject(Rejected, node, fmt.Sprintf("%s had a 5xx from a filter, and not from the service: none reached that", many(c.Filtered)), "")
+		s.accuse(node, charge{reason: many(c.Filtered) + " had a 5xx from a filter, and not from the service: none reached that"})
 	}
 }
 

@@ -75,8 +75,8 @@ func (s *step) once(kind Kind, node, reason string) {
 	}
 }
 
-// admit finds the place of a proxy that has just connected.
-func (s *step) admit(node string) {
+// seat finds the place of a proxy that has just connected.
+func (s *step) seat(node string) {
 	r := s.Rollout
 	_, member := r.Members[node]
 	switch {
@@ -166,7 +166,7 @@ func (s *step) waitFor() {
 		return
 	}
 	for _, node := range s.due() {
-		s.settle(node)
+		s.waive(node)
 		p := s.proxies[node]
 		if !s.overdue(p) {
 			continue
@@ -218,7 +218,7 @@ func (s *step) due() []string {
 	var out []string
 	for node := range s.Rollout.Members {
 		if p := s.proxies[node]; p != nil {
-			if _, _, settles := s.settles(p); settles || s.overdue(p) {
+			if _, _, waived := s.waived(p); waived || s.overdue(p) {
 				out = append(out, node)
 			}
 		}
@@ -233,10 +233,10 @@ func (s *step) overdue(p *proxy) bool {
 	return deadline > 0 && s.now.Sub(p.since) > deadline
 }
 
-// settle lets a proxy go on that can't be asked the checks, or has none.
-func (s *step) settle(node string) {
-	next, checks, settles := s.settles(s.proxies[node])
-	if !settles {
+// waive lets a proxy go on that can't be asked the checks, or has none.
+func (s *step) waive(node string) {
+	next, checks, waived := s.waived(s.proxies[node])
+	if !waived {
 		return
 	}
 	if checks {
@@ -245,9 +245,9 @@ func (s *step) settle(node string) {
 	s.enter(node, next)
 }
 
-// settles is whether a proxy is one of these, and what to: checks says that there
+// waived is whether a proxy is one of these, and what to: checks says that there
 // are some.
-func (s *step) settles(p *proxy) (next Phase, checks, settles bool) {
+func (s *step) waived(p *proxy) (next Phase, checks, waived bool) {
 	plan := s.Rollout.Plan
 	switch p.phase {
 	case Proving:

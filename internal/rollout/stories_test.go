@@ -325,9 +325,9 @@ func describe(e Effect) string {
 		return "send again what it could not take: " + e.Node
 	case Offer:
 		return "build what is on disk"
-	case Settled:
+	case Adopted:
 		return "of this fleet now: " + strings.Join(e.Nodes, " ")
-	case Unsettled:
+	case NotAdopted:
 		return "stay as they were: " + strings.Join(e.Nodes, " ")
 	case Answer:
 		return "answer: " + strconv.Quote(e.Refusal)

@@ -73,31 +73,14 @@ const (
 type symptom struct {
 	evidence Evidence
 	reason   string
-	source   source
+	source   *source
 	good     int // reports of that in a row without it
 }
 
 // lasts is whether no request tells that it is over: under FAIL_OPEN all are answered
 // rightly once the VM has crashed, and pass unfiltered. Only a new process is over it.
 func (y *symptom) lasts(plan Plan) bool {
-	return plan.FailOpen && y.evidence == CrashedVMs && y.source == requests
-}
-
-// source is where evidence comes from, and where it must be seen to be over.
-type source int
-
-const (
-	requests source = iota
-	vms
-	checks
-)
-
-// sourceOf is where evidence of a kind comes from, as far as a restarted server knows.
-func sourceOf(e Evidence) source {
-	if e == FailingChecks {
-		return checks
-	}
-	return requests
+	return plan.FailOpen && y.evidence == CrashedVMs && y.source.byRequests
 }
 
 // recovery is how many reports in a row must be good for a proxy's evidence to be over.
@@ -188,23 +171,19 @@ func (s *step) watched(node string, p *proxy, c Counters) {
 	if s.Watch == nil || p.accepted.Live != s.Serving.ID || p.accepted.Shadow != "" {
 		return
 	}
-	against := s.against(node, c, s.Watch.Plan)
-	switch {
-	case against.reason != "" && p.traffic.fewVMs > 0:
-		s.suspect(node, vms, against)
+	switch against := s.against(node, c, s.Watch.Plan); {
 	case against.reason != "":
-		s.suspect(node, requests, against)
-	case p.symptom == nil || p.symptom.lasts(s.Watch.Plan):
-	case p.symptom.source == requests && c.Requests > c.Errors, p.symptom.source == vms && c.VMs >= c.WantVMs && c.WantVMs > 0:
+		s.suspect(node, against)
+	case p.symptom != nil && !p.symptom.lasts(s.Watch.Plan) && p.symptom.source.shows(c):
 		s.wellAgain(node)
 	}
 }
 
 // suspect notes evidence against what is served, and acts on it.
-func (s *step) suspect(node string, source source, c charge) {
+func (s *step) suspect(node string, c charge) {
 	p, w := s.proxies[node], s.Watch
 	evidence, reason := c.evidence, c.reason
-	p.symptom = &symptom{evidence: evidence, reason: reason, source: source}
+	p.symptom = &symptom{evidence: evidence, reason: reason, source: c.from}
 	s.symptoms = marked(s.symptoms, node, true)
 	if d := w.Degraded; d == nil || d.Evidence == Errors && evidence != Errors {
 		w.Degraded = &Degraded{Since: s.now, Evidence: evidence, Node: node, Reason: reason}
@@ -270,45 +249,4 @@ func (s *step) watchOn() {
 		s.do(Save{})
 	}
 	s.recovered()
-}
-
-// watchedProbe takes a report on the checks of what is served. One failure may be the
-// service's, which restarts say: they are asked anew, and must fail again. Those that
-// it may have answered so, while the proxy counts that it does, are not the filters'.
-func (s *step) watchedProbe(e Probed) {
-	p, w := s.proxies[e.Node], s.Watch
-	if p == nil || e.Of != s.Serving.ID || !s.asks(p) {
-		return
-	}
-	if e.Passed {
-		s.watchedPass(e.Node)
-		return
-	}
-	if p.failures++; p.failures == 1 {
-		p.failedAt = s.now
-	}
-	p.asked++ // another inquiry: one that has failed never passes again
-	s.do(Assign{e.Node})
-	c := charge{evidence: FailingChecks, reason: "a check fails: " + e.Failed, facets: w.Plan.checkFacets(e.Checks)}
-	switch {
-	case p.failures < 2:
-		c.evidence, c.reason, c.open = Errors, "a check fails (it is asked anew): "+e.Failed, true
-	case e.Unsure && s.now.Sub(p.failedAt) < serviceGrace && !p.traffic.last.IsZero():
-		c.evidence, c.reason, c.open = Errors, "a check fails (its counters are to say whether it is the service): "+e.Failed, true
-	case e.Unsure && p.traffic.serviceErrors > 0:
-		c.evidence, c.reason = Errors, "a check fails, and the service behind the filters answers 5xx, or not at all: "+e.Failed
-	}
-	s.suspect(e.Node, checks, c)
-}
-
-func (s *step) watchedPass(node string) {
-	p, w := s.proxies[node], s.Watch
-	p.failures = 0
-	if !w.Right {
-		w.Right = true
-		s.do(Save{})
-	}
-	if p.symptom != nil && p.symptom.source == checks {
-		s.wellAgain(node)
-	}
 }

@@ -99,7 +99,7 @@ func (w *world) checkWatch() {
 // heal mends what is broken: in the end nothing is degraded.
 func (w *world) heal() {
 	clear(w.broken)
-	w.settle()
+	w.finish()
 	for range 200 {
 		w.now = w.now.Add(time.Second)
 		w.step(Tick{})

@@ -1,0 +1,87 @@
+package rollout
+
+// checks are requests with known answers, that the proxy asks itself.
+var checks = &source{name: "checks"}
+
+// probed takes a report on the checks. A report on what the proxy was before does
+// not count.
+func (s *step) probed(e Probed) {
+	p, r := s.proxies[e.Node], s.Rollout
+	s.answered(e)
+	if e.Probe == ProbeWatch {
+		s.watchedProbe(e)
+		return
+	}
+	if p == nil || r == nil || e.Of != r.Candidate.ID {
+		return
+	}
+	inShadow := e.Probe == ProbeShadow && (p.phase == Proving || p.phase == Proven)
+	inLive := e.Probe == ProbeLive && (p.phase == Confirming || p.phase == Confirmed || p.phase == AwaitingService)
+	if !inShadow && !inLive {
+		return
+	}
+	if inShadow {
+		s.noteBefore(e)
+	}
+	if !e.Passed && inLive && s.awaitService(e) {
+		return
+	}
+	if !e.Passed && (!inLive || !s.excused(e)) {
+		where := map[bool]string{true: "in its shadow listener (no user's request met it)", false: "in its real listener"}[inShadow]
+		s.accuse(e.Node, charge{evidence: FailingChecks, reason: "a check fails " + where + ": " + e.Failed, facets: r.Plan.checkFacets(e.Checks)})
+		if inLive {
+			s.blameService(r, e)
+		}
+		return
+	}
+	p.lastGood = s.now
+	switch {
+	case p.phase == Confirming, p.phase == AwaitingService:
+		s.enter(e.Node, Confirmed)
+	case p.phase == Proving && p.good.IsZero():
+		p.good = s.now
+	case p.phase == Proving && s.now.Sub(p.good) >= r.Plan.Prove:
+		s.enter(e.Node, Proven)
+	}
+}
+
+// watchedProbe takes a report on the checks of what is served. One failure may be the
+// service's, which restarts say: they are asked anew, and must fail again. Those that
+// it may have answered so, while the proxy counts that it does, are not the filters'.
+func (s *step) watchedProbe(e Probed) {
+	p, w := s.proxies[e.Node], s.Watch
+	if p == nil || e.Of != s.Serving.ID || !s.asks(p) {
+		return
+	}
+	if e.Passed {
+		s.watchedPass(e.Node)
+		return
+	}
+	if p.failures++; p.failures == 1 {
+		p.failedAt = s.now
+	}
+	p.asked++ // another inquiry: one that has failed never passes again
+	s.do(Assign{e.Node})
+	c := charge{from: checks, evidence: FailingChecks, reason: "a check fails: " + e.Failed, facets: w.Plan.checkFacets(e.Checks)}
+	switch {
+	case p.failures < 2:
+		c.evidence, c.reason, c.open = Errors, "a check fails (it is asked anew): "+e.Failed, true
+	case e.Unsure && s.now.Sub(p.failedAt) < serviceGrace && !p.traffic.last.IsZero():
+		c.evidence, c.reason, c.open = Errors, "a check fails (its counters are to say whether it is the service): "+e.Failed, true
+	case e.Unsure && p.traffic.serviceErrors > 0:
+		c.evidence, c.reason = Errors, "a check fails, and the service behind the filters answers 5xx, or not at all: "+e.Failed
+	}
+	s.suspect(e.Node, c)
+}
+
+func (s *step) watchedPass(node string) {
+	p, w := s.proxies[node], s.Watch
+	p.failures = 0
+	if !w.Right {
+		w.Right = true
+		s.do(Save{})
+	}
+	if p.symptom != nil && p.symptom.source == checks {
+		s.wellAgain(node)
+	}
+}

@@ -1,0 +1,216 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+)
+
+// Counters are what a proxy counted since its last report.
+type Counters struct {
+	At       time.Time
+	Requests uint64 // completed, of its real listeners; its own probes are none of them
+	Begun    uint64 // those that began, of the same
+	Active   int    // those that have not ended, streams among them
+	Errors   uint64 // those answered 5xx
+	Filtered uint64 // those of them that a filter answered so, and not the service behind it
+	// ServiceErrors are requests that the service behind the filters answered 5xx, or
+	// has not answered: those of the proxy's own probes, too.
+	ServiceErrors uint64
+	// ServiceDenials are requests that the service answered 4xx.
+	ServiceDenials uint64
+	VMs            int    // Wasm VMs that are alive
+	WantVMs        int    // how many there should be: workers + 2 for each one held; 0 if not known
+	ConfigFails    uint64 // configurations it could not apply
+	Crashes        uint64 // requests that found their VM crashed; under FAIL_RELOAD only
+}
+
+// share is what was answered lately.
+type share struct {
+	windows [8]window
+	next    int
+}
+
+// window is one report.
+type window struct {
+	requests, errors, filtered, begun uint64
+	active                            int
+	at                                time.Time // its end
+	span                              time.Duration
+}
+
+func (s *share) add(w window) {
+	s.windows[s.next%len(s.windows)] = w
+	s.next++
+}
+
+// last is the sum of the last n reports.
+func (s *share) last(n int) window {
+	var sum window
+	for i := range min(n, s.next, len(s.windows)) {
+		sum.plus(s.windows[(s.next-1-i)%len(s.windows)])
+	}
+	return sum
+}
+
+// upTo is the sum of the last n reports that came in up to a moment, and what time they are of.
+func (s *share) upTo(until time.Time, n int) (sum window, from, to time.Time) {
+	for i := 0; i < min(s.next, len(s.windows)) && n > 0; i++ {
+		w := s.windows[(s.next-1-i)%len(s.windows)]
+		if w.at.After(until) {
+			continue
+		}
+		if to.IsZero() {
+			to = w.at
+		}
+		sum.plus(w)
+		from = w.at.Add(-w.span)
+		n--
+	}
+	return sum, from, to
+}
+
+// leastActive are the requests that were in flight at each of the last n reports: streams, and
+// those that do not end.
+func (s *share) leastActive(n int) int {
+	least := 0
+	for i := range min(n, s.next, len(s.windows)) {
+		if w := s.windows[(s.next-1-i)%len(s.windows)]; i == 0 || w.active < least {
+			least = w.active
+		}
+	}
+	return least
+}
+
+// errorShare is the share of 5xx, where there are enough requests to speak of one.
+func (w window) errorShare(enough int) float64 { return w.share(w.errors, enough) }
+
+// filterShare is the share of 5xx that filters answered.
+func (w window) filterShare(enough int) float64 { return w.share(w.filtered, enough) }
+
+func (w window) share(of uint64, enough int) float64 {
+	if w.requests < uint64(max(enough, 1)) {
+		return 0
+	}
+	return float64(of) / float64(w.requests)
+}
+
+func (w window) rate() float64 {
+	if w.span <= 0 {
+		return 0
+	}
+	return float64(w.requests) / w.span.Seconds()
+}
+
+// traffic is what a proxy counted before its flip, and since.
+type traffic struct {
+	before, after share
+	last          time.Time
+	flipped       bool   // to the candidate, or to what is served and watched
+	mixed         bool   // the next report is of the time before a flip, too
+	reports       int    // since the flip
+	hadVMs        bool   // as many as it should have had, before the flip or while it is watched
+	fewVMs        int    // reports in a row with too few
+	right         bool   // a request was answered other than by 5xx since the flip
+	wrong         uint64 // those that a filter answered 5xx
+	serviceErrors uint64 // of the last two reports
+	olderErrors   uint64 // of the last one of them
+	// serviceDenials and olderDenials are the same of the service's 4xx.
+	serviceDenials, olderDenials uint64
+	unended                      int64 // requests that began since the flip, less those that ended
+	// ownBefore and restBefore are what it and the others answered before its flip; none
+	// where that were too few.
+	ownBefore, restBefore window
+}
+
+// flip is to another revision. What it is judged by is the time before: that of the
+// revision that was watched, if that is known.
+func (t *traffic) flip() {
+	if t.flipped && t.after.next > 0 {
+		t.before = t.after
+	}
+	t.flipped, t.mixed, t.after, t.reports, t.fewVMs = true, true, share{}, 0, 0
+	t.right, t.wrong, t.unended = false, 0, 0
+}
+
+func (t *traffic) unflip() {
+	if t.flipped {
+		t.before, t.mixed = share{}, true
+	}
+	t.flipped = false
+}
+
+// add takes a report of the time since the flip.
+func (t *traffic) add(w window) {
+	t.after.add(w)
+	t.reports++
+	t.right = t.right || w.requests > w.errors
+	t.wrong += w.filtered
+}
+
+// counted takes a proxy's counters, and judges those of a proxy that was flipped
+// by its own before, and by those of the proxies that were not.
+func (s *step) counted(e Counted) {
+	p, r, c := s.proxies[e.Node], s.Rollout, e.Counters
+	if p == nil {
+		return
+	}
+	s.hearOnDoubt(e.Node, c)
+	t := &p.traffic
+	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests), begun: c.Begun, active: c.Active, at: c.At}
+	if !t.last.IsZero() {
+		w.span = c.At.Sub(t.last)
+	}
+	t.last = c.At
+	t.unended += int64(c.Begun) - int64(c.Requests)
+	t.serviceErrors, t.olderErrors = t.olderErrors+c.ServiceErrors, c.ServiceErrors
+	t.serviceDenials, t.olderDenials = t.olderDenials+c.ServiceDenials, c.ServiceDenials
+	if t.flipped && p.phase == Flipping {
+		return // the old one answers still, or the new one already
+	}
+	mixed := t.mixed
+	t.mixed = false
+	if !mixed {
+		s.joinCohort(e.Node, c.At, w)
+	}
+	if t.flipped && p.trouble != nil {
+		return // it can't take what it was flipped to
+	}
+	switch {
+	case mixed:
+	case r != nil && r.Flipped[e.Node]:
+		t.add(w)
+		// A first revision's service may be late, and there is no time before to compare with.
+		if c := s.against(e.Node, c, r.Plan); c.reason != "" && (c.evidence != Errors || !s.first(e.Node)) {
+			s.accuse(e.Node, c)
+			return
+		}
+		s.awaited(e.Node, c)
+	case t.flipped:
+		t.add(w)
+		t.hadVMs = t.hadVMs || c.WantVMs > 0 && c.VMs >= c.WantVMs
+		if r != nil {
+			s.rest.add(w)
+		}
+		s.answeredRightly(t)
+		s.watched(e.Node, p, c)
+	default:
+		t.before.add(w)
+		t.hadVMs = c.WantVMs > 0 && c.VMs >= c.WantVMs
+		s.rest.add(w)
+	}
+}
+
+// answeredRightly notes, for good, that what is served has done so.
+func (s *step) answeredRightly(t *traffic) {
+	if w := s.Watch; w != nil && t.right && !w.Right {
+		w.Right = true
+		s.do(Save{})
+	}
+}
+
+func many(requests uint64) string {
+	if requests == 1 {
+		return "1 request"
+	}
+	return fmt.Sprintf("%d requests", requests)
+}
