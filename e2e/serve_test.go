@@ -30,7 +30,7 @@ func inTurn(t *testing.T, test func(t *testing.T, w *world)) {
 	})
 }
 
-// The two lines of the article, with the real filter, on three proxies.
+// The README's two requests, with the real filter, on three proxies.
 func TestPrimeauth(t *testing.T) {
 	w := begun(t, fleetOptions{Config: `{header: token, remove_header: true, allow_paths: [/healthz]}`}, primeauth(t, "A"))
 	for _, p := range w.proxies(3) {
