@@ -36,6 +36,35 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+var metric = regexp.MustCompile("waxwing_([a-z_]+)")
+
+// Each metric that a paper names is one that the server has.
+func TestMetricsInPapers(t *testing.T) {
+	source, err := os.ReadFile("console/metrics.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(docs) == 0 {
+		t.Fatalf("no docs: %v", err)
+	}
+	named := 0
+	for _, paper := range append(docs, "../README.md", "../RATIONALE.md", "../CHANGELOG.md") {
+		text, err := os.ReadFile(paper)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range metric.FindAllStringSubmatch(string(text), -1) {
+			if named++; !strings.Contains(string(source), `desc("`+m[1]+`"`) {
+				t.Errorf("%s names waxwing_%s, which there is not", paper, m[1])
+			}
+		}
+	}
+	if named == 0 {
+		t.Error("no paper names any")
+	}
+}
+
 // A reader comes to the end of the README.
 func TestREADMEIsShort(t *testing.T) {
 	text, err := os.ReadFile("../README.md")

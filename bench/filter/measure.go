@@ -195,6 +195,6 @@ func (b *bench) seedsWorst(ctx context.Context) error {
 		took = "about"
 	case <-time.After(patience):
 	}
-	fmt.Printf("\nThe article's filter's worst case, the largest prime below 2^64, takes it %s %.0f s, once; its worker answers no one meanwhile.\n", took, time.Since(begin).Seconds())
+	fmt.Printf("\nThe seed filter's worst case, the largest prime below 2^64, takes it %s %.0f s, once; its worker answers no one meanwhile.\n", took, time.Since(begin).Seconds())
 	return nil
 }

@@ -27,7 +27,7 @@ const (
 	floor       = "floor"
 	floorDenied = "floor, denying"
 	floorAsking = "floor, reading headers"
-	seed        = "the article's, Rust"
+	seed        = "seed, Rust"
 	goFilter    = "primeauth, Go"
 	rustFilter  = "primeauth, Rust"
 )

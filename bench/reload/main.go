@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 	if err := reload(ctx, *proxies, filters, *reloads); err != nil {
 		return err
 	}
-	fmt.Printf("\ntarget: ours ≤ 1.15 × floor + the quiet period of %d ms\n", quiet.Milliseconds())
+	fmt.Printf("\ntarget: Waxwing ≤ 1.15 × floor + the quiet period of %d ms\n", quiet.Milliseconds())
 	fmt.Printf("\nfrom the flip of a proxy's real listener, or its way back, to its ACK, %d times on each of %d Envoys, in ms\n\n", *reloads, *proxies)
 	fmt.Println(flipHeader)
 	for _, f := range filters {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-const header = `| change | ours | floor | ratio | notice | settle | build | push | deliver | target |
+const header = `| change | Waxwing | floor | ratio | notice | settle | build | push | deliver | target |
 |---|---|---|---|---|---|---|---|---|---|`
 
 // row is a line of the table: medians, and of the totals the range as well.
