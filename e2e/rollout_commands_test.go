@@ -62,7 +62,7 @@ func TestRolloutCommandLine(t *testing.T) {
 	ends(0, "serving")
 	second := w.servingRevision(len(proxies))
 
-	w.wants(0, first[:8], "undo", "--wait", "--by", "carol", "--why", "a bad day")
+	w.wants(0, first[:8], "undo", "--wait", "--timeout", "20s", "--by", "carol", "--why", "a bad day")
 	for _, p := range proxies {
 		p.serves(first)
 		p.runs("x-build", build(1))

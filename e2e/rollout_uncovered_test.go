@@ -38,7 +38,7 @@ func TestCrashThatNoCheckCovers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w, proxies := stagedWorld(t, 5, func(_ *world, o *fleetOptions) {
-				o.Policy, o.Checks = c.policy, c.checks
+				o.Policy, o.Checks, o.Hostile = c.policy, c.checks, "off" // they would find it
 				o.Rollout = `{stages: [{name: canary, proxies: 1, bake: 60s}, {name: all, percent: 100}]}`
 			})
 			good := w.servingRevision(len(proxies))

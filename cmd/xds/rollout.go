@@ -67,6 +67,9 @@ func (a *app) rolloutVerb(verb api.Verb, short string) *cobra.Command {
 		cmd.Flags().BoolVar(&skipEmpty, "skip-empty", false, "pass the stage if no connected proxy can be of it; it is recorded")
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := flags.valid(); err != nil {
+			return err // before anything is done
+		}
 		if *by == "" {
 			*by = userName()
 		}
@@ -95,18 +98,17 @@ func (a *app) rolloutStatus() *cobra.Command {
 		Long: "Show where a rollout is, and what it waits for." + waitHelp,
 	}
 	flags := a.rolloutFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.showRollout(cmd.Context(), flags) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := flags.valid(); err != nil {
+			return err
+		}
+		return a.showRollout(cmd.Context(), flags)
+	}
 	return cmd
 }
 
 // showRollout prints where the rollout is, with --wait once it has ended.
 func (a *app) showRollout(ctx context.Context, flags rolloutFlags) error {
-	if err := flags.output.known(); err != nil {
-		return err
-	}
-	if *flags.timeout < 0 || *flags.timeout > 0 && !*flags.wait {
-		return usageError{errors.New("--timeout: how long --wait waits, which is not given")}
-	}
 	f, outcome, err := a.outcome(ctx, flags)
 	if err != nil {
 		return err
@@ -116,6 +118,17 @@ func (a *app) showRollout(ctx context.Context, flags rolloutFlags) error {
 	}
 	err = flags.output.print(f, func(w io.Writer) error { return printRollout(w, f, time.Now()) })
 	return errors.Join(err, outcome)
+}
+
+// valid is what is wrong with them.
+func (f rolloutFlags) valid() error {
+	if err := f.output.known(); err != nil {
+		return err
+	}
+	if *f.timeout < 0 || *f.timeout > 0 && !*f.wait {
+		return usageError{errors.New("--timeout: how long --wait waits, which is not given")}
+	}
+	return nil
 }
 
 // outcome asks for the fleet, with --wait when it is known what comes of what is on
