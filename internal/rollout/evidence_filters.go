@@ -10,15 +10,17 @@ var answeredByFilters = &source{
 
 // byFilters tells of requests that filters answered 5xx, and the service never had.
 // A VM that has crashed under FAIL_CLOSED answers so for good, one under FAIL_OPEN
-// once, and then lets all requests pass; neither shows in a statistic of Wasm's.
+// once, and then lets all requests pass; neither shows in a statistic of Wasm's. That once may
+// be in the report which is of the time before the flip, too: where nothing of the kind was
+// answered before, it counts.
 func (s *step) byFilters(p *proxy, plan Plan) charge {
 	t := &p.traffic
 	enough := plan.Limits.MinRequests
 	before, rest := t.before.last(len(t.before.windows)), s.rest.last(len(s.rest.windows))
 	usual := max(before.filterShare(enough), rest.filterShare(enough), s.sharesBefore().filterShare(enough))
 	switch now := t.after.last(len(t.after.windows)); {
-	case plan.FailOpen && now.filtered > 0 && usual == 0:
-		return charge{evidence: CrashedVMs, reason: many(now.filtered) + " had a 5xx from a filter, as from one whose VM crashes; under FAIL_OPEN all others pass it then"}
+	case plan.FailOpen && now.filtered+t.around > 0 && usual == 0:
+		return charge{evidence: CrashedVMs, reason: many(now.filtered+t.around) + " had a 5xx from a filter, as from one whose VM crashes; under FAIL_OPEN all others pass it then"}
 	case !t.right && t.wrong > 0 && !plan.LiveChecks && usual == 0:
 		return charge{evidence: s.crashSign(t.wrong, enough), reason: fmt.Sprintf("each of its requests since it has the revision, %d so far, was answered 5xx by a filter, as by one whose VM has crashed; none reached the service", t.wrong)}
 	}

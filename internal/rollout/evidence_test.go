@@ -95,3 +95,38 @@ func TestAccuse(t *testing.T) {
 		t.Errorf("%+v", s.Rejected)
 	}
 }
+
+// Under FAIL_OPEN a filter that crashes at its first requests answers one of each worker, and
+// lets all pass from then on: the report that tells is that of the flip itself. Where such
+// answers were usual before, it tells nothing.
+func TestCrashAtTheFlipUnderFailOpen(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		phase       Phase
+		before, now uint64 // requests of 100 that a filter answered 5xx
+		want        bool
+	}{
+		{"in the report of the flip", Confirming, 0, 1, true},
+		{"before the proxy said that it has it", Flipping, 0, 2, true},
+		{"usual", Confirming, 50, 1, false},
+		{"none", Confirming, 0, 0, false},
+	} {
+		s := flippedProxy(t)
+		s.Rollout.Plan.FailOpen = true
+		p := s.proxies["p"]
+		p.phase, p.traffic.mixed = c.phase, true
+		for range 8 {
+			p.traffic.before.add(window{requests: 100, begun: 100, filtered: c.before, errors: c.before, span: time.Second})
+		}
+		for i, filtered := range []uint64{c.now, 0, 0} {
+			if i > 0 {
+				p.phase = Confirming
+			}
+			s.now = s.now.Add(time.Second)
+			s.counted(Counted{Node: "p", Counters: Counters{At: s.now, Requests: 100, Begun: 100, Errors: filtered, Filtered: filtered}})
+		}
+		if rejected := s.Rollout == nil; rejected != c.want {
+			t.Errorf("%s: rejected: %t", c.name, rejected)
+		}
+	}
+}

@@ -110,6 +110,7 @@ type traffic struct {
 	reports       int    // since the flip
 	hadVMs        bool   // as many as it should have had, before the flip or while it is watched
 	fewVMs        int    // reports in a row with too few
+	around        uint64 // requests that a filter answered 5xx in reports that are of the flip itself
 	right         bool   // a request was answered other than by 5xx since the flip
 	wrong         uint64 // those that a filter answered 5xx
 	serviceErrors uint64 // of the last two reports
@@ -129,7 +130,7 @@ func (t *traffic) flip() {
 		t.before = t.after
 	}
 	t.flipped, t.mixed, t.after, t.reports, t.fewVMs = true, true, share{}, 0, 0
-	t.right, t.wrong, t.unended = false, 0, 0
+	t.right, t.wrong, t.around, t.unended = false, 0, 0, 0
 }
 
 func (t *traffic) unflip() {
@@ -164,6 +165,9 @@ func (s *step) counted(e Counted) {
 	t.unended += int64(c.Begun) - int64(c.Requests)
 	t.serviceErrors, t.olderErrors = t.olderErrors+c.ServiceErrors, c.ServiceErrors
 	t.serviceDenials, t.olderDenials = t.olderDenials+c.ServiceDenials, c.ServiceDenials
+	if t.flipped && (t.mixed || p.phase == Flipping) {
+		t.around += w.filtered
+	}
 	if t.flipped && p.phase == Flipping {
 		return // the old one answers still, or the new one already
 	}
