@@ -258,9 +258,7 @@ func (s *step) served(e Served) {
 		s.waive(e.Node)
 		s.do(Assign{e.Node})
 	case p.phase == Flipping && e.Live == r.Candidate.ID:
-		s.enter(e.Node, Confirming)
-		s.waive(e.Node)
-		s.do(Assign{e.Node})
+		s.hasFlipped(e.Node)
 	}
 }
 

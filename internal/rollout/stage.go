@@ -314,7 +314,20 @@ func (s *step) flip(node string) {
 	s.Rollout.Flipped[node] = true
 	s.noteApart(node)
 	s.enter(node, Flipping)
-	s.proxies[node].traffic.flip()
+	p := s.proxies[node]
+	p.traffic.flip()
+	// One that has it already is sent nothing, and says nothing: a first revision that was
+	// left for another one, and came back.
+	if a := s.Target(node); p.accepted.Live == a.Live && p.accepted.Shadow == a.Shadow {
+		s.hasFlipped(node)
+	}
+}
+
+// hasFlipped has a proxy confirm what its real listener runs.
+func (s *step) hasFlipped(node string) {
+	s.enter(node, Confirming)
+	s.waive(node)
+	s.do(Assign{node})
 }
 
 // flipProven flips proxies that came later than the rest of their stage.
