@@ -102,6 +102,7 @@ func (c *Control) notices(s *fleetState) []string {
 	}
 	out = append(out, s.invalidCertificates(time.Now())...)
 	out = append(out, s.warnings...)
+	out = append(out, c.misplaced(s, s.snapshots[s.onDisk])...)
 	return append(out, c.movements(s)...)
 }
 

@@ -146,6 +146,11 @@ func (c *Control) finished(b build.Built) {
 		s.warnings = append(s.warnings, oneLine(w))
 		c.sayNotice(s, oneLine(w))
 	}
+	if b.Snapshot.ID != s.onDisk {
+		for _, text := range c.misplaced(s, b.Snapshot) {
+			c.sayNotice(s, text)
+		}
+	}
 	changed := c.takeMeta(s, b.Snapshot)
 	s.timings = Timings{Noticed: b.Noticed, Settled: b.Settled, Built: b.Made}
 	c.batch(func() {
