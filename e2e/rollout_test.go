@@ -254,7 +254,7 @@ func TestBrokenFilterWithoutShadow(t *testing.T) {
 func TestShadowOnLoopback(t *testing.T) {
 	t.Parallel()
 	w := begun(t, fleetOptions{Rollout: staged, Checks: checks}, gate(t, 1))
-	shadow := freeAddress(t)
+	shadow := freeAddresses(t, 16)
 	p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.Shadow = shadow })
 	p.serves(w.servingRevision(1))
 	p.guards()

@@ -22,7 +22,7 @@ func TestShadowPortsMove(t *testing.T) {
 		}
 		write(t, w.fleet, yaml("m"))
 		w.startServer()
-		p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.Shadow = freeAddress(t) })
+		p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.Shadow = freeAddresses(t, 16) })
 		p.address = at["m"]
 		p.serves(w.revisionAfter(1))
 		stop := usersEitherWay(p)

@@ -122,9 +122,12 @@ func (w *world) get(url string) (string, error) {
 }
 
 // freeAddress is an address that nothing listens on.
-func freeAddress(t *testing.T) string {
+func freeAddress(t *testing.T) string { return freeAddresses(t, 1) }
+
+// freeAddresses is the first of some with consecutive ports.
+func freeAddresses(t *testing.T, n int) string {
 	t.Helper()
-	address, err := rig.FreeAddress()
+	address, err := rig.FreeAddresses(n)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,14 +18,26 @@ func init() { nextPort.Store(rand.Uint32N(ports)) } //nolint:gosec // other proc
 
 // FreeAddress is one of the loopback interface that nobody listens on; a process
 // is given none twice.
-func FreeAddress() (string, error) {
+func FreeAddress() (string, error) { return FreeAddresses(1) }
+
+// FreeAddresses is the first of some with consecutive ports, as shadow listeners take them.
+func FreeAddresses(n int) (first string, err error) {
 	for range ports {
-		address := fmt.Sprintf("127.0.0.1:%d", firstPort+nextPort.Add(1)%ports)
-		l, err := net.Listen("tcp", address) //nolint:noctx // it does not wait for anything
-		if err != nil {
-			continue // in use: the next one
+		last := firstPort + int(nextPort.Add(uint32(n))%ports) //nolint:gosec // a few
+		if last-n+1 < firstPort || !allFree(last-n+1, last) {
+			continue // one is in use: the next ones
 		}
-		return l.Addr().String(), l.Close()
+		return fmt.Sprintf("127.0.0.1:%d", last-n+1), nil
 	}
-	return "", fmt.Errorf("no free port from %d to %d", firstPort, firstPort+ports-1)
+	return "", fmt.Errorf("no %d free ports in a row from %d to %d", n, firstPort, firstPort+ports-1)
+}
+
+func allFree(first, last int) bool {
+	for port := first; port <= last; port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // it does not wait for anything
+		if err != nil || l.Close() != nil {
+			return false
+		}
+	}
+	return true
 }
