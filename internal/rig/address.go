@@ -23,7 +23,7 @@ func FreeAddress() (string, error) { return FreeAddresses(1) }
 // FreeAddresses is the first of some with consecutive ports, as shadow listeners take them.
 func FreeAddresses(n int) (first string, err error) {
 	for range ports {
-		last := firstPort + int(nextPort.Add(uint32(n))%ports) //nolint:gosec // a few
+		last := firstPort + int(nextPort.Add(uint32(n))%ports)
 		if last-n+1 < firstPort || !allFree(last-n+1, last) {
 			continue // one is in use: the next ones
 		}
