@@ -11,7 +11,6 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
-	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 )
 
@@ -110,11 +109,11 @@ func (t *trial) plugin(ctx context.Context, path, name, config string) (prefligh
 		if filter.Name != name {
 			continue
 		}
-		code, err := os.ReadFile(filter.Module)
+		m, err := moduleOf(path, filter)
 		if err != nil {
-			return preflight.Plugin{}, &fleet.Error{File: path, Line: filter.ModuleLine, Msg: fmt.Sprintf("module: %v", err)}
+			return preflight.Plugin{}, err
 		}
-		return build.PluginOf(filter, module.New(code)), nil
+		return build.PluginOf(filter, m), nil
 	}
 	return preflight.Plugin{}, fmt.Errorf("%s: it has no filter %q", path, name)
 }

@@ -123,12 +123,11 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 	t.claims = append(t.claims, api.Claim{Fleet: f.Name, File: path, Match: matchOf(f.Match)})
 	modules, wrong := map[string]*module.Module{}, len(t.wrong)
 	for _, filter := range f.Filters {
-		code, err := os.ReadFile(filter.Module)
+		m, err := moduleOf(path, filter)
 		if err != nil {
-			t.add(&fleet.Error{File: path, Line: filter.ModuleLine, Msg: fmt.Sprintf("module: %v", err)})
+			t.add(err)
 			continue
 		}
-		m := module.New(code)
 		modules[filter.Module] = m
 		err = t.try(ctx, tried{Fleet: f.Name, Filter: filter.Name, Module: filter.Module}, build.PluginOf(filter, m), func(e *preflight.Error) error { return e.At(f, filter) })
 		if err != nil {
@@ -142,6 +141,15 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 		t.add(err)
 	}
 	return ctx.Err()
+}
+
+// moduleOf reads the module of a filter of a fleet file.
+func moduleOf(path string, filter fleet.Filter) (*module.Module, error) {
+	code, err := os.ReadFile(filter.Module)
+	if err != nil {
+		return nil, &fleet.Error{File: path, Line: filter.ModuleLine, Msg: fmt.Sprintf("module: %v", err)}
+	}
+	return module.New(code), nil
 }
 
 // module tries a module by itself.

@@ -119,15 +119,7 @@ func (o *ordeal) judge(ctx context.Context, failed int, err error) error {
 // fails asks a plugin requests in a VM of its own, and returns how it fails them. One that
 // does not even start fails in another way: nil.
 func (o *ordeal) fails(ctx context.Context, p Plugin, steps []exchange) error {
-	program, err := o.sandbox.programs.get(ctx, p.Module)
-	if err != nil {
-		return nil
-	}
-	plugin, err := read(p.Name, p.Config, o.sandbox.lookup)
-	if err != nil {
-		return nil
-	}
-	v, err := start(ctx, program, plugin, o.sandbox.limits, newLogbook(secrets(p.Checks)), newStore())
+	v, err := o.sandbox.alone(ctx, p)
 	if err != nil {
 		return nil
 	}

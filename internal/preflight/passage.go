@@ -86,11 +86,8 @@ func (p *passage) next(ctx context.Context) error {
 // where the plugin has allow_on_headers_stop_iteration: else Envoy stops all.
 func (p *passage) headers(ctx context.Context, m message) error {
 	part, names := p.s.part(p.direction), callbacksOf[p.direction]
-	part.headers, part.headersOpen = m.headers, true
+	part.headers, part.headersOpen = slices.Clone(m.headers), true // the message may be sent again
 	what := names.noun
-	if p.direction == requestStream {
-		part.headers = slices.Clone(m.headers)
-	}
 	last := m.moments() == 1
 	if !last || p.direction == responseStream {
 		what += "'s headers"
@@ -139,7 +136,7 @@ func (p *passage) piece(ctx context.Context, m message) error {
 // trailers shows the filter the trailers, which let go of all that is held back.
 func (p *passage) trailers(ctx context.Context, m message) error {
 	part, names := p.s.part(p.direction), callbacksOf[p.direction]
-	part.trailers, part.trailersOpen = m.trailers, true
+	part.trailers, part.trailersOpen = slices.Clone(m.trailers), true
 	action, err := p.vm.call(ctx, p.s.id, names.trailers, uint64(p.s.id), uint64(len(m.trailers)))
 	if err == nil {
 		err = p.vm.posted(ctx)

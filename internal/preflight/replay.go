@@ -153,15 +153,7 @@ func ReadReplay(data []byte) (*Replay, error) {
 // Replay asks a filter requests one after another, in one VM, and tells what it answered
 // to each. An *Error says what it failed.
 func (s *Sandbox) Replay(ctx context.Context, p Plugin, r *Replay) (answers []string, err error) {
-	program, err := s.programs.get(ctx, p.Module)
-	if err != nil {
-		return nil, &Error{Filter: p.Name, Stage: StageModule, Reason: err.Error()}
-	}
-	plugin, err := read(p.Name, p.Config, s.lookup)
-	if err != nil {
-		return nil, &Error{Filter: p.Name, Stage: StageConfigure, Reason: err.Error()}
-	}
-	v, err := start(ctx, program, plugin, s.limits, newLogbook(secrets(p.Checks)), newStore())
+	v, err := s.alone(ctx, p)
 	if err != nil {
 		return nil, err
 	}

@@ -135,6 +135,19 @@ func (s *Sandbox) try(ctx context.Context, p Plugin) (Report, error) {
 	return s.endure(ctx, second, program, settings, p, log)
 }
 
+// alone starts a filter in a VM of its own, that shares nothing with another.
+func (s *Sandbox) alone(ctx context.Context, p Plugin) (*vm, error) {
+	program, err := s.programs.get(ctx, p.Module)
+	if err != nil {
+		return nil, &Error{Filter: p.Name, Stage: StageModule, Reason: err.Error()}
+	}
+	plugin, err := read(p.Name, p.Config, s.lookup)
+	if err != nil {
+		return nil, &Error{Filter: p.Name, Stage: StageConfigure, Reason: err.Error()}
+	}
+	return start(ctx, program, plugin, s.limits, newLogbook(secrets(p.Checks)), newStore())
+}
+
 // ask starts a VM and asks it checks. It is returned as it is then.
 func (s *Sandbox) ask(ctx context.Context, p *program, plugin settings, shared *store, log *logbook, checks []fleet.Check) (*vm, error) {
 	v, err := start(ctx, p, plugin, s.limits, log, shared)
