@@ -3,7 +3,6 @@ package control
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,10 +58,13 @@ const feedBuffer = 1024
 // was cut off, or whose connection was, goes on where it was. The numbers begin anew with
 // the server: life tells its records from those of the one before.
 type feed struct {
-	mu          sync.Mutex
-	life        string
-	last        int      // the number of the newest record
-	kept        []Record // the newest, oldest first
+	mu   sync.Mutex
+	life string
+	last int // the number of the newest record
+	// kept are the newest records: number n stands at (n-1) % feedBuffer. Each proxy of ten
+	// thousand leaves several, which nobody may follow, so that none is copied or named
+	// until somebody does.
+	kept        []Record
 	subscribers map[chan Record]bool
 }
 
@@ -106,17 +108,29 @@ func (f *feed) since(after string) ([]Record, error) {
 	}
 	oldest := f.last - len(f.kept) // the number before it
 	if life == f.life && number >= oldest {
-		return f.kept[min(number-oldest, len(f.kept)):], nil
+		return f.behind(number), nil
 	}
 	why := "only the newest are kept"
 	if life != f.life {
 		why = "the server was restarted"
 	}
 	gap := Record{Time: time.Now(), Kind: Missed, ID: f.id(oldest), Message: "some events are missing here: " + why + "; `xds rollout history` has those of rollouts"}
-	if len(f.kept) > 0 {
-		gap.Time = f.kept[0].Time
+	all := f.behind(oldest)
+	if len(all) > 0 {
+		gap.Time = all[0].Time
 	}
-	return append([]Record{gap}, f.kept...), nil
+	return append([]Record{gap}, all...), nil
+}
+
+// behind are the kept records behind the one of a number.
+func (f *feed) behind(number int) []Record {
+	var out []Record
+	for n := number + 1; n <= f.last; n++ {
+		r := f.kept[(n-1)%feedBuffer]
+		r.ID = f.id(n)
+		out = append(out, r)
+	}
+	return out
 }
 
 func (f *feed) id(number int) string { return f.life + "-" + strconv.Itoa(number) }
@@ -128,9 +142,13 @@ func (f *feed) put(r Record) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.last++
-	r.ID = f.id(f.last)
-	if f.kept = append(f.kept, r); len(f.kept) >= 2*feedBuffer { // seldom, as it copies them
-		f.kept = slices.Clone(f.kept[len(f.kept)-feedBuffer:])
+	if len(f.kept) < feedBuffer {
+		f.kept = append(f.kept, r)
+	} else {
+		f.kept[(f.last-1)%feedBuffer] = r
+	}
+	if len(f.subscribers) > 0 {
+		r.ID = f.id(f.last)
 	}
 	for ch := range f.subscribers {
 		select {
