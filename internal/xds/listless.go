@@ -24,12 +24,19 @@ func (s *session) awaitListeners() {
 }
 
 // withoutListeners says that the proxy asks for none: trouble of its own, which no stage
-// waits for.
+// waits for. One that came back with clusters that are not known has none that could need
+// them, and gets others first: an Envoy on a new stream asks at once for all that it has
+// asked for before.
 func (s *session) withoutListeners() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listless = nil
 	if s.target == nil || s.types[resource.ListenerType] != nil {
+		return
+	}
+	if clusters := s.types[resource.ClusterType]; !s.silent && clusters != nil && s.undisclosed(clusters) {
+		s.silent = true
+		s.advance()
 		return
 	}
 	s.tell(Event{

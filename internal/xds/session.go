@@ -46,6 +46,7 @@ type session struct {
 	serves   atomic.Pointer[Event] // says that the proxy has accepted the target; nil before
 	draining *time.Timer           // runs while clusters are to go that may be in use
 	listless *time.Timer           // runs while the proxy is yet to ask for listeners
+	silent   bool                  // it has had the time to ask for listeners, and has not
 	troubled atomic.Bool           // what it refused it could not take, for trouble of its own
 	types    map[string]*typeState
 

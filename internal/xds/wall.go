@@ -128,6 +128,10 @@ func (s *session) recognize(st *typeState) {
 		}
 		views = append(views, view)
 	}
+	if st.url == resource.ListenerType && st.real == versionOf(nil) {
+		st.take(s.perhaps(st.url, views[1:]).withoutShadows())
+		return
+	}
 	var real *typeState
 	for _, held := range mayBe(st.url, views) {
 		if len(held) == 0 {
@@ -151,6 +155,22 @@ func (s *session) recognize(st *typeState) {
 	if real != nil {
 		st.take(real)
 	}
+}
+
+// perhaps is what a proxy may have that has accepted no set with a real listener, since a port
+// was in use, say: of what it refused it may have taken a part. What the target lacks of that
+// stays, unless it may go.
+func (s *session) perhaps(url string, before []*snapshot.Snapshot) *typeState {
+	may := &typeState{url: url, have: map[string]string{}, held: map[string]*snapshot.Resource{}}
+	for _, view := range before {
+		served, _ := parts(url, view)
+		for name, r := range served {
+			if s.target.Get(url, name) == nil && !s.mayRemove(name) {
+				may.put([]*snapshot.Resource{r})
+			}
+		}
+	}
+	return may
 }
 
 // take notes that the proxy has what it may have.
@@ -260,7 +280,8 @@ func (s *session) blind(st *typeState) bool {
 		// Of known listeners it is known what they refer to: that is in the target.
 		listeners := s.types[resource.ListenerType]
 		if listeners == nil {
-			return true // it is about to ask for them
+			s.awaitListeners()
+			return !s.silent // it is about to ask for them, or has none
 		}
 		s.recognize(listeners)
 		return s.undisclosed(listeners) && listeners.resume != versionOf(nil)
