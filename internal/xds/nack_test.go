@@ -256,3 +256,33 @@ func TestTwoStreamsOfOneNode(t *testing.T) {
 		}
 	}
 }
+
+// A refusal is shown until what was refused is taken after all, and not only until something else
+// is served.
+func TestRefusalIsShownUntilItIsTaken(t *testing.T) {
+	variants(t, func(t *testing.T, sotw bool) {
+		good, bad := build(t, "echo", "module 1"), build(t, "echo", "module 2")
+		h, refused := serve(t, Limits{}), 0
+		refuse := refusing(bad, &refused)
+		p := h.proxy("a", sotw, func(r xdstest.Response) error {
+			if refused > 0 {
+				return nil
+			}
+			return refuse(r)
+		})
+		h.start(p, "a", good)
+		h.Assign("a", bad)
+		h.expect(Rejected, "a")
+		h.Assign("a", good)
+		h.expect(Served, "a")
+		if h.Proxies()[0].LastNACK == nil {
+			t.Error("what it refuses is not shown any more, and it is what was meant to be served")
+		}
+		h.Forgive("a")
+		h.Assign("a", bad)
+		h.expect(Served, "a")
+		if nack := h.Proxies()[0].LastNACK; nack != nil {
+			t.Errorf("it serves what it is said to have refused: %+v", nack)
+		}
+	})
+}

@@ -37,6 +37,10 @@ type Verdict struct {
 	At       time.Time `json:"at"`
 	Resource string    `json:"resource"`          // type and names
 	Message  string    `json:"message,omitempty"` // the proxy's words, where it refused
+
+	trouble  bool              // it refused for trouble of its own
+	url      string            // the type of what it refused
+	versions map[string]string // and which these were, by name
 }
 
 // Locks are taken in this order: session, proxy, then the server's or that of its
@@ -201,6 +205,31 @@ func (p *proxy) refused(target *snapshot.Snapshot, typeURL string, r *snapshot.R
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.rejected.hold(target, typeURL, r)
+}
+
+// relent forgets what the proxy refused last if all its processes serve their target, and this
+// one has taken that now, or could not take it for trouble of its own, which is over. What
+// it was not sent again, since it is bad, stays for people to see. Called with the session
+// and the proxy locked.
+func (p *proxy) relent(s *session) {
+	v := p.nack
+	if v == nil || p.serves() == nil {
+		return
+	}
+	if v.trouble || len(v.versions) > 0 && s.accepted(v.url, v.versions) {
+		p.nack = nil
+	}
+}
+
+// accepted is whether the proxy has these versions of a type.
+func (s *session) accepted(url string, versions map[string]string) bool {
+	st := s.types[url]
+	for name, version := range versions {
+		if st == nil || st.acked[name] != version {
+			return false
+		}
+	}
+	return true
 }
 
 // said notes the proxy's last word.

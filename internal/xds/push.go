@@ -269,11 +269,12 @@ func versionOf(have map[string]string) string {
 
 // report says, once per revision, that the proxy has all of it.
 func (s *session) report() {
+	s.proxy.mu.Lock()
+	defer s.proxy.mu.Unlock()
 	if !s.served {
 		s.served, s.between = true, false
 		s.serves.Store(&Event{Kind: Served, Node: s.node, Revision: s.target.Pair, Named: s.names(), Elapsed: time.Since(s.assigned)})
-		s.proxy.mu.Lock()
-		defer s.proxy.mu.Unlock()
 		s.proxy.report()
 	}
+	s.proxy.relent(s)
 }

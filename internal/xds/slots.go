@@ -133,18 +133,23 @@ func (s *session) sibling() {
 // report says that the proxy has all of its target, once each of its processes has. Called
 // with the proxy locked.
 func (p *proxy) report() {
-	var last *Event
-	for _, s := range p.sessions {
-		serves := s.serves.Load()
-		if serves == nil || last != nil && last.Revision != serves.Revision {
-			return
-		}
-		last = serves
-	}
-	if last != nil && last.Revision != p.told {
+	if last := p.serves(); last != nil && last.Revision != p.told {
 		p.told = last.Revision
 		p.server.events.put(*last)
 	}
+}
+
+// serves is what says that all of its processes have the same, nil where they do not. Called
+// with the proxy locked.
+func (p *proxy) serves() (last *Event) {
+	for _, s := range p.sessions {
+		serves := s.serves.Load()
+		if serves == nil || last != nil && last.Revision != serves.Revision {
+			return nil
+		}
+		last = serves
+	}
+	return last
 }
 
 // SayAgain has it said once more that the proxies with a node id serve what they are to

@@ -85,5 +85,8 @@ func TestTroubleIsRetried(t *testing.T) {
 		if e := h.expect(Served, "a"); e.Revision != target.Pair {
 			t.Errorf("served %s", e.Revision)
 		}
+		if nack := h.Proxies()[0].LastNACK; nack != nil {
+			t.Errorf("it serves what it is said to have refused: %+v", nack)
+		}
 	})
 }

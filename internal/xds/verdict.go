@@ -134,6 +134,7 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 		}
 	}
 	trouble := isTrouble(st.url, versions, v.Message)
+	v.trouble, v.url, v.versions = trouble, st.url, versions
 	if trouble && s.evade(st, versions, v.Message, p) {
 		return
 	}
