@@ -28,7 +28,7 @@ type proxy struct {
 	target    string        // the ID of what it is to have
 	told      snapshot.Pair // what all sessions were last told to serve
 	ack       *Verdict
-	nack      *Verdict
+	nack      *refusal
 	voices    voices
 }
 
@@ -37,10 +37,14 @@ type Verdict struct {
 	At       time.Time `json:"at"`
 	Resource string    `json:"resource"`          // type and names
 	Message  string    `json:"message,omitempty"` // the proxy's words, where it refused
+}
 
-	trouble  bool              // it refused for trouble of its own
-	url      string            // the type of what it refused
-	versions map[string]string // and which these were, by name
+// A refusal is what a proxy refused last.
+type refusal struct {
+	Verdict
+	trouble  bool              // for trouble of its own
+	url      string            // the type
+	versions map[string]string // which these were, by name
 }
 
 // Locks are taken in this order: session, proxy, then the server's or that of its
@@ -232,13 +236,16 @@ func (s *session) accepted(url string, versions map[string]string) bool {
 	return true
 }
 
-// said notes the proxy's last word.
-func (p *proxy) said(accepted bool, v *Verdict) {
+// accepts notes the proxy's last word.
+func (p *proxy) accepts(v *Verdict) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if accepted {
-		p.ack = v
-	} else {
-		p.nack = v
-	}
+	p.ack = v
+}
+
+// refuses is the same where it refuses.
+func (p *proxy) refuses(v *refusal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nack = v
 }

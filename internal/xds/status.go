@@ -52,9 +52,13 @@ func (p *proxy) status() (ProxyStatus, bool) {
 	if newest.sotw {
 		variant = "sotw"
 	}
-	return ProxyStatus{
+	out := ProxyStatus{
 		Node: newest.node, Variant: variant, Streams: len(p.sessions),
-		Connected: newest.opened, Halted: newest.halted.Load(), LastACK: p.ack, LastNACK: p.nack,
+		Connected: newest.opened, Halted: newest.halted.Load(), LastACK: p.ack,
 		Health: len(p.voices.health) > 0, HealthAt: p.voices.healthAt, Metrics: p.voices.metrics > 0, MetricsAt: p.voices.metricsAt,
-	}, true
+	}
+	if p.nack != nil {
+		out.LastNACK = &p.nack.Verdict
+	}
+	return out, true
 }

@@ -93,7 +93,7 @@ func (st *typeState) hold(p *push) {
 // that answers none, or an older one, says nothing of what is under way: Envoy
 // acknowledges a rejected resource when it is sent the same again. Called with the
 // session locked.
-func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
+func (s *session) verdict(url, nonce string, detail *rpcstatus.Status) {
 	st := s.types[url]
 	if st == nil || st.awaited == nil || nonce != st.nonce {
 		return
@@ -103,9 +103,9 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 	s.settled(st)
 	v := &Verdict{At: time.Now(), Resource: p.String()}
 	if s.server.log.Enabled(s.stream.Context(), slog.LevelDebug) {
-		s.server.log.Debug("answered", "node", s.node.GetId(), "revision", p.revision, "resources", v.Resource, "accepted", refusal == nil)
+		s.server.log.Debug("answered", "node", s.node.GetId(), "revision", p.revision, "resources", v.Resource, "accepted", detail == nil)
 	}
-	if refusal == nil {
+	if detail == nil {
 		s.server.counts.accepted.Add(1)
 		s.between = s.between || p.met(st.acked) > 0
 		s.scopesAgain(st, p)
@@ -115,12 +115,12 @@ func (s *session) verdict(url, nonce string, refusal *rpcstatus.Status) {
 		if p.version != "" {
 			st.taken = st.held
 		}
+		s.proxy.accepts(v)
 	} else {
 		s.server.counts.rejected.Add(1)
-		v.Message = truncate(refusal.GetMessage())
+		v.Message = truncate(detail.GetMessage())
 		s.refused(st, p, v)
 	}
-	s.proxy.said(refusal == nil, v)
 }
 
 // refused remembers that the proxy does not want these versions, and stops
@@ -134,7 +134,7 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 		}
 	}
 	trouble := isTrouble(st.url, versions, v.Message)
-	v.trouble, v.url, v.versions = trouble, st.url, versions
+	s.proxy.refuses(&refusal{Verdict: *v, trouble: trouble, url: st.url, versions: versions})
 	if trouble && s.evade(st, versions, v.Message, p) {
 		return
 	}
