@@ -82,7 +82,36 @@ func (f *Fleet) UndoTo(number int) (to Revision, refusal string) {
 	if number < 0 || number > f.Last {
 		return Revision{}, fmt.Sprintf("there was no revision %d yet", number)
 	}
+	return f.renumbered(number)
+}
+
+// renumbered is what Undo goes back to for a number whose content has a newer one by now: it
+// was saved again after another.
+func (f *Fleet) renumbered(number int) (to Revision, refusal string) {
+	kept, id := f.Kept(), f.contentOf(number)
+	was := func(r Revision) bool { return r.ID == id }
+	switch i := slices.IndexFunc(kept, was); {
+	case id == "":
+	case i >= 0:
+		return kept[i], ""
+	case was(f.Serving):
+		return f.Serving, fmt.Sprintf("revision %d is what is served, as %d", number, f.Serving.Number)
+	case f.Rollout != nil && was(f.Rollout.Candidate):
+		return Revision{}, fmt.Sprintf("revision %d is on its way, as %d", number, f.Rollout.Candidate.Number)
+	case f.rejection(id) >= 0:
+		return Revision{}, fmt.Sprintf("revision %d was rejected, as %d", number, f.Rejected[f.rejection(id)].Number)
+	}
 	return Revision{}, fmt.Sprintf("revision %d is not kept: %s", number, keptText(kept))
+}
+
+// contentOf is the content that a revision had, "" where the history does not go back to it.
+func (f *Fleet) contentOf(number int) string {
+	for _, e := range f.History {
+		if e.Revision.Number == number {
+			return e.Revision.ID
+		}
+	}
+	return ""
 }
 
 func keptText(kept []Revision) string {
@@ -100,7 +129,7 @@ func keptText(kept []Revision) string {
 // on its way is given up for it.
 func (s *step) undo(c Command) string {
 	to, refusal := s.UndoTo(c.To)
-	if s.Rollout != nil && (c.To == 0 || c.To == s.Serving.Number) {
+	if s.Rollout != nil && (c.To == 0 || to.ID != "" && to == s.Serving) {
 		s.reject(Aborted, "", because("aborted", c), c.By)
 		return ""
 	}
@@ -118,7 +147,11 @@ func (s *step) undo(c Command) string {
 	s.goBack(to)
 	why := c.Why
 	if c.To != 0 {
-		why = strings.TrimSuffix(fmt.Sprintf("to revision %d (%s): %s", to.Number, to.ID, c.Why), ": ")
+		as := ""
+		if to.Number != c.To {
+			as = fmt.Sprintf(", which %d was, too", c.To)
+		}
+		why = strings.TrimSuffix(fmt.Sprintf("to revision %d (%s)%s: %s", to.Number, to.ID, as, c.Why), ": ")
 	}
 	s.record(Entry{Kind: Undone, Revision: undone, By: c.By, Reason: why})
 	return ""
