@@ -118,26 +118,6 @@ func (t *trial) plugin(ctx context.Context, path, name, config string) (prefligh
 	return preflight.Plugin{}, fmt.Errorf("%s: it has no filter %q", path, name)
 }
 
-// requestCheck is a check of the command line: "GET /path name:value name:value".
-func requestCheck(text string, status int) (fleet.Check, error) {
-	c := fleet.Check{Method: "GET", Path: "/", Host: "waxwing.check", Upstream: 200, Status: status}
-	words := strings.Fields(text)
-	if len(words) > 0 && !strings.HasPrefix(words[0], "/") && !strings.Contains(words[0], ":") {
-		c.Method, words = words[0], words[1:]
-	}
-	if len(words) > 0 && strings.HasPrefix(words[0], "/") {
-		c.Path, words = words[0], words[1:]
-	}
-	for _, word := range words {
-		name, value, ok := strings.Cut(word, ":")
-		if !ok || name == "" {
-			return c, fmt.Errorf("--request: %q is no header, NAME:VALUE", name)
-		}
-		c.Headers = append(c.Headers, fleet.Header{Name: strings.ToLower(name), Value: value})
-	}
-	return c, nil
-}
-
 // requestChecks are the checks of the command line: a request for each status.
 func requestChecks(requests, statuses []string) ([]fleet.Check, error) {
 	if len(requests) != len(statuses) {
@@ -146,12 +126,12 @@ func requestChecks(requests, statuses []string) ([]fleet.Check, error) {
 	var out []fleet.Check
 	for i, text := range requests {
 		status, err := strconv.Atoi(statuses[i])
-		if err != nil || status < 200 || status > 599 {
-			return nil, fmt.Errorf("--expect: %q is not a status from 200 to 599", statuses[i])
-		}
-		c, err := requestCheck(text, status)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--expect: %q is not a status", statuses[i])
+		}
+		c, err := fleet.CheckOf(text, status)
+		if err != nil {
+			return nil, fmt.Errorf("--request and --expect: %w", err)
 		}
 		c.Line = i + 1
 		out = append(out, c)

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -31,6 +32,11 @@ type Header struct {
 	Value string `json:"value"`
 }
 
+// DefaultCheck is one of which nothing is said but what it expects.
+func DefaultCheck(status int) Check {
+	return Check{Method: http.MethodGet, Path: "/", Host: "waxwing.check", Status: status, Upstream: http.StatusOK}
+}
+
 type checkDocument struct {
 	Request struct {
 		Method  at[string] `yaml:"method"`
@@ -52,15 +58,50 @@ var (
 	methodName  = regexp.MustCompile(`^[A-Z]+$`)
 )
 
+func asksBy(method string) bool {
+	return methodName.MatchString(method) && method != http.MethodConnect
+}
+
+func settable(header string) bool { return headerName.MatchString(header) && header != "host" }
+
+func isAnswer(status int) bool { return status >= 200 && status <= 599 }
+
+// CheckOf is a check as one writes it on a command line: `POST /path name:value name:value`.
+func CheckOf(request string, status int) (Check, error) {
+	c := DefaultCheck(status)
+	words := strings.Fields(request)
+	if len(words) > 0 && !strings.HasPrefix(words[0], "/") && !strings.Contains(words[0], ":") {
+		c.Method, words = words[0], words[1:]
+	}
+	if len(words) > 0 && strings.HasPrefix(words[0], "/") {
+		c.Path, words = words[0], words[1:]
+	}
+	for _, word := range words {
+		name, value, ok := strings.Cut(word, ":")
+		if name = strings.ToLower(name); !ok || !settable(name) || !headerValue.MatchString(value) {
+			return c, fmt.Errorf("%q is no header that can be set, NAME:VALUE", name)
+		}
+		c.Headers = append(c.Headers, Header{Name: name, Value: value})
+	}
+	switch {
+	case !asksBy(c.Method):
+		return c, fmt.Errorf("%q is not a method that can be asked", c.Method)
+	case !isAnswer(status):
+		return c, fmt.Errorf("%d is not a status from 200 to 599", status)
+	}
+	return c, nil
+}
+
 // checks reads the checks of the filter at an index of the file.
 func (p *parser) checks(i int, docs []checkDocument) []Check {
 	var out []Check
 	for j, doc := range docs {
 		line := lineOf(p.root, "filters", i, "checks", j)
-		c := Check{Line: line, Method: http.MethodGet, Path: "/", Host: "waxwing.check", Upstream: http.StatusOK}
+		c := DefaultCheck(0)
+		c.Line = line
 		if m := doc.Request.Method; m.line != 0 {
 			c.Method = m.value
-			if !methodName.MatchString(m.value) || m.value == http.MethodConnect {
+			if !asksBy(m.value) {
 				p.add(m.line, "checks: %q is not a method that can be asked", m.value)
 			}
 		}
@@ -75,7 +116,7 @@ func (p *parser) checks(i int, docs []checkDocument) []Check {
 		}
 		c.Headers = p.checkHeaders(&doc.Request.Headers)
 		c.Status = p.checkStatus(line, "expect", doc.Expect.Status, 0)
-		c.Upstream = p.checkStatus(line, "upstream", doc.Upstream.Status, http.StatusOK)
+		c.Upstream = p.checkStatus(line, "upstream", doc.Upstream.Status, c.Upstream)
 		out = append(out, c)
 	}
 	return out
@@ -88,7 +129,7 @@ func (p *parser) checkStatus(line int, what string, status at[int], none int) in
 		return none
 	case status.line == 0:
 		p.add(line, "checks: a check says what it expects: `%s: {status: CODE}`", what)
-	case status.value < 200 || status.value > 599:
+	case !isAnswer(status.value):
 		p.add(status.line, "checks: %s.status %d is not from 200 to 599", what, status.value)
 	}
 	return status.value
@@ -108,7 +149,7 @@ func (p *parser) checkHeaders(n *yaml.Node) []Header {
 	for i := 0; i < len(n.Content); i += 2 {
 		key, value := n.Content[i], resolve(n.Content[i+1])
 		name := strings.ToLower(key.Value)
-		if !headerName.MatchString(name) || name == "host" {
+		if !settable(name) {
 			p.add(key.Line, "checks: %q is not a header that can be set", key.Value)
 		}
 		values := []*yaml.Node{value}
