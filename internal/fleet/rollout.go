@@ -30,7 +30,7 @@ type Stage struct {
 	// Match narrows the stage to some of the proxies, by label or by name.
 	Match    Match         `json:"match,omitzero"`
 	Bake     time.Duration `json:"bake,omitempty"`   // how long every proxy of it must hold
-	Deadline time.Duration `json:"deadline"`         // how long the stage may take, its bake not counted
+	Deadline time.Duration `json:"deadline"`         // how long a proxy may be in one phase, 0 for as long as it takes
 	Manual   bool          `json:"manual,omitempty"` // a person says when it ends: `approve: manual`
 }
 
@@ -111,6 +111,7 @@ func (p *parser) rollout() {
 		p.add(lineOf(p.root, "rollout", "stages", len(r.Stages)-1),
 			"rollout: the last stage is the whole fleet: `percent: 100`, without match")
 	}
+	p.timings()
 }
 
 func (p *parser) stage(i int) Stage {
