@@ -151,8 +151,14 @@ type stateJob struct {
 func (c *Control) job(s *fleetState) stateJob {
 	job := stateJob{key: s.key, state: savedFleet{
 		Format: snapshot.Format, Match: s.match, Moving: s.moving, Declined: s.declined, Matches: maps.Clone(s.matches),
-		Guests: maps.Clone(s.guests), Rollout: s.rollout.Copy(),
+		Guests: map[string]time.Time{}, Runs: map[string]string{}, Rollout: s.rollout.Copy(),
 	}}
+	for id, g := range s.guests {
+		job.state.Guests[id] = g.since
+		if g.runs.ID != "" {
+			job.state.Runs[id] = g.runs.String()
+		}
+	}
 	job.state.File, job.state.Retired = s.file, s.retirement
 	if s.name != s.key {
 		job.state.Name = s.name

@@ -20,7 +20,7 @@ type fleetState struct {
 	moving   *fleet.Match           // one that came without another content, and is not in force yet
 	declined *Declined              // one of these that was refused, while it is on disk
 	offering *fleet.Match           // of what is about to be offered
-	guests   map[string]time.Time   // proxies of it that its match does not tell; see homes.go
+	guests   map[string]guest       // proxies of it that its match does not tell; see homes.go
 
 	file       string      // the path of its file, or that it had last
 	gone       time.Time   // since when it has none; zero while it has one, or is retired
@@ -53,7 +53,7 @@ func (c *Control) fleet(name string) *fleetState {
 	s := c.fleets[name]
 	if s == nil {
 		s = &fleetState{
-			name: name, key: c.newKey(name), matches: map[string]fleet.Match{}, guests: map[string]time.Time{}, snapshots: map[string]*snapshot.Snapshot{},
+			name: name, key: c.newKey(name), matches: map[string]fleet.Match{}, guests: map[string]guest{}, snapshots: map[string]*snapshot.Snapshot{},
 			saving: map[string]bool{}, rewrite: map[string]bool{},
 		}
 		s.rollout.Keep = c.KeepRevisions
@@ -72,7 +72,7 @@ func (c *Control) newKey(name string) string {
 }
 
 // wanted are the revisions of a fleet that are kept: its own, and what proxies run that
-// are on their way to another fleet.
+// are on their way to another fleet or that no fleet claims.
 func (c *Control) wanted(s *fleetState, id string) bool {
 	if s.wanted(id) {
 		return true
@@ -80,6 +80,11 @@ func (c *Control) wanted(s *fleetState, id string) bool {
 	base := snapshot.Ref{Fleet: s.key, ID: id}
 	for _, n := range c.nodes {
 		if n.base == base {
+			return true
+		}
+	}
+	for _, g := range s.guests {
+		if g.runs == base {
 			return true
 		}
 	}
@@ -153,7 +158,7 @@ func (c *Control) offerNew(s *fleetState, snap *snapshot.Snapshot, match fleet.M
 		}
 	}
 	for _, n := range c.excluded(s, match) {
-		c.put(n, n.home, "", c.baseFor(n))
+		c.put(n, n.home, "", c.keeps(n))
 	}
 	c.step(s, rollout.Offered{ID: snap.ID, Plan: c.planFor(s, snap, len(arrivals) > 0), By: by, Staged: len(arrivals) > 0})
 	c.sorting, c.unsorted = sorting, true

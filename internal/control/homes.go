@@ -16,7 +16,7 @@ import (
 //
 //   - away: proxies that left this server, in memory.
 //   - guests of a fleet: proxies of it that another fleet's match claims, or none: on
-//     disk, since a restarted server has nothing else to know it from.
+//     disk, with what they run, since a restarted server has nothing else to know it from.
 //   - before: the matches that were in force when the server started. Who was there
 //     before, and has not come back since, ran what these say.
 
@@ -27,6 +27,12 @@ const (
 	// one of the fleet that had it before.
 	startAge = time.Hour
 )
+
+// A guest is one of these.
+type guest struct {
+	since time.Time
+	runs  snapshot.Ref // zero for what the fleet serves
+}
 
 // remember keeps the row of a proxy that leaves, with what it runs and nothing else.
 func (c *Control) remember(n *nodeState) {
@@ -79,9 +85,6 @@ func (c *Control) homeOf(n *nodeState) (home string, base snapshot.Ref) {
 	away := c.away[id]
 	delete(c.away, id)
 	if away != nil && c.fleets[away.home] != nil {
-		if c.Revision(away.base) == nil {
-			away.base = snapshot.Ref{} // it is not kept any more: what the fleet serves must do
-		}
 		return away.home, away.base
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
@@ -92,8 +95,8 @@ func (c *Control) homeOf(n *nodeState) (home string, base snapshot.Ref) {
 				return from.name, runs
 			}
 		}
-		if !s.guests[id].IsZero() {
-			return name, snapshot.Ref{}
+		if g, is := s.guests[id]; is {
+			return name, g.runs
 		}
 	}
 	if time.Since(c.began) < startAge {
@@ -140,14 +143,17 @@ func knownBy(claims map[string]claim, node *corev3.Node) string {
 }
 
 // noteGuest notes in a fleet's state a proxy of it that it would not be known by.
-func (c *Control) noteGuest(node *corev3.Node, home string, claims map[string]claim) {
-	id, known := node.GetId(), knownBy(claims, node)
+func (c *Control) noteGuest(n *nodeState, claims map[string]claim) {
+	id, known := n.node.GetId(), knownBy(claims, n.node)
 	for name, s := range c.fleets {
-		is := name == home && known != s.key && s.rollout.Serving.ID != ""
+		is := name == n.home && known != s.key && s.rollout.Serving.ID != ""
+		g, was := s.guests[id]
 		switch {
-		case is && s.guests[id].IsZero() && len(s.guests) < maxAway:
-			s.guests[id] = time.Now()
-		case !is && !s.guests[id].IsZero():
+		case is && !was && len(s.guests) < maxAway:
+			s.guests[id] = guest{time.Now(), n.base}
+		case is && was && g.runs != n.base:
+			s.guests[id] = guest{g.since, n.base}
+		case !is && was:
 			delete(s.guests, id)
 		default:
 			continue
@@ -162,12 +168,12 @@ func (c *Control) guestsAnew() {
 	claims := c.claimsInForce()
 	for id, n := range c.known {
 		if n.placed || c.nodes[id] == nil {
-			c.noteGuest(n.node, n.home, claims)
+			c.noteGuest(n, claims)
 		}
 	}
 	for _, s := range c.fleets { // what has not come back for long
-		maps.DeleteFunc(s.guests, func(id string, since time.Time) bool {
-			return c.row(id) == nil && time.Since(since) > awayAge
+		maps.DeleteFunc(s.guests, func(id string, g guest) bool {
+			return c.row(id) == nil && time.Since(g.since) > awayAge && time.Since(c.began) > awayAge
 		})
 	}
 }

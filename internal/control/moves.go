@@ -103,7 +103,7 @@ func (c *Control) place(n *nodeState) {
 	case !c.runs(n):
 		c.put(n, to, to, snapshot.Ref{})
 	case to == n.home && c.leaving(n):
-		c.put(n, n.home, "", c.baseFor(n))
+		c.put(n, n.home, "", c.keeps(n))
 	case to == n.home:
 		c.put(n, to, to, snapshot.Ref{})
 	case to != "" && other.rollout.Open():
@@ -111,7 +111,7 @@ func (c *Control) place(n *nodeState) {
 	case c.claimedByHome(n):
 		c.put(n, n.home, n.home, snapshot.Ref{})
 	default:
-		c.put(n, n.home, "", c.baseFor(n))
+		c.put(n, n.home, "", c.keeps(n))
 	}
 }
 
@@ -173,10 +173,20 @@ func (c *Control) with(n *nodeState) string {
 	return ""
 }
 
-// baseFor is what a proxy runs that is not to be of its home only.
-func (c *Control) baseFor(n *nodeState) snapshot.Ref {
+// keeps is what a proxy runs that no fleet claims. It may be that this is not known any more
+// but by its name: then it is sent nothing, and keeps it.
+func (c *Control) keeps(n *nodeState) snapshot.Ref {
 	if n.base.ID != "" {
 		return n.base
+	}
+	return c.fleets[n.home].serves()
+}
+
+// baseFor is the same of one that is on its way to another fleet, and goes back to it: where
+// it is not known, what its home serves must do.
+func (c *Control) baseFor(n *nodeState) snapshot.Ref {
+	if base := c.keeps(n); c.Revision(base) != nil {
+		return base
 	}
 	return c.fleets[n.home].serves()
 }
@@ -201,7 +211,7 @@ func (c *Control) put(n *nodeState, home, decides string, base snapshot.Ref) {
 	if entered {
 		c.enter(n)
 	}
-	c.noteGuest(n.node, home, c.claimsInForce())
+	c.noteGuest(n, c.claimsInForce())
 }
 
 // beginMove gives what a fleet serves to the proxies that arrive in it, if it is not
@@ -288,7 +298,7 @@ func (c *Control) movedIn(s *fleetState, nodes []string) {
 		home := ""
 		if n := c.row(id); n != nil {
 			home, n.home, n.base = n.home, s.name, snapshot.Ref{}
-			c.noteGuest(n.node, s.name, claims)
+			c.noteGuest(n, claims)
 		}
 		from[home] = append(from[home], id)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type savedFleet struct {
 	Declined *Declined              `json:"declined_match,omitempty"`
 	Matches  map[string]fleet.Match `json:"matches,omitempty"` // by ID of the revision
 	Guests   map[string]time.Time   `json:"guests,omitempty"`  // by node; see homes.go
+	Runs     map[string]string      `json:"runs,omitempty"`    // by node: what guests run that is not what it serves
 	File     string                 `json:"file,omitempty"`    // its path
 	Retired  *Retirement            `json:"retired,omitempty"`
 	Rollout  rollout.Fleet          `json:"rollout"`
@@ -131,6 +133,20 @@ func (c *Control) restoreBases(s *fleetState) {
 	}
 }
 
+// restoreKeeps reads what proxies of a fleet run that no match claims. Where that can't be
+// read they are sent nothing, and so keep it.
+func (c *Control) restoreKeeps(s *fleetState) error {
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(s.guests)) {
+		if runs := s.guests[id].runs; runs.Fleet == s.key {
+			if err := c.restoreRevision(s, runs.ID); err != nil {
+				errs = append(errs, fmt.Errorf("what proxy %s runs, and keeps: %w", id, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func (c *Control) restoreFleet(key string) error {
 	data, err := c.Store.Load(fleetFileName(key))
 	if err != nil {
@@ -145,7 +161,9 @@ func (c *Control) restoreFleet(key string) error {
 	s.key, s.match, s.moving, s.declined, s.rollout = key, saved.Match, saved.Moving, saved.Declined, saved.Rollout
 	s.rollout.Keep = c.KeepRevisions
 	maps.Copy(s.matches, saved.Matches)
-	maps.Copy(s.guests, saved.Guests)
+	for id, since := range saved.Guests {
+		s.guests[id] = guest{since: since, runs: snapshot.ParseRef(saved.Runs[id])}
+	}
 	s.file, s.retirement = saved.File, saved.Retired
 	if s.retirement == nil || s.returning() {
 		s.gone = c.began // until its file is read
@@ -159,6 +177,7 @@ func (c *Control) restoreFleet(key string) error {
 			errs = append(errs, fmt.Errorf("listeners that were opened for it stay as they are: %w", err))
 		}
 	}
+	errs = append(errs, c.restoreKeeps(s))
 	if errs[0] != nil {
 		s.rollout.Serving = rollout.Revision{}
 	}
