@@ -151,7 +151,7 @@ func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 		p.asksUntil(http.StatusOK, "32323")
 		p.settlesDown()
 	}
-	if f, err := w.onlyFleet(); err != nil || f.Serving.Number != 1 || f.Degraded == nil || f.Degraded.Evidence != string(rollout.CrashedVMs) {
+	if f, err := w.onlyFleet(); err != nil || f.Serving.Number != 1 || f.Degraded == nil || f.Degraded.Evidence != rollout.CrashedVMs {
 		t.Errorf("%+v, %v", f, err)
 	}
 }

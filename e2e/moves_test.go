@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
-	"github.com/waxwing-xds/waxwing/internal/control"
 )
 
 // fleetsWorld is a folder of fleet files, in which edge.yaml serves two proxies.
@@ -95,7 +94,7 @@ func TestClaimedProxy(t *testing.T) {
 		}
 		proxies[0].runs("x-build", build(1))
 		proxies[0].isOf("edge")
-		w.told("canaries", api.EventKind(control.Retired), "file is gone")
+		w.told("canaries", api.EventRetired, "file is gone")
 		w.told("canaries", api.EventMovedOut, "edge-0")
 		w.told("edge", api.EventMovedIn, "edge-0")
 		l.unharmed(t)
@@ -138,7 +137,7 @@ func TestMatchEdited(t *testing.T) {
 	proxies[0].isOf("edge")
 	proxies[1].runs("x-build", build(101))
 	proxies[0].runs("x-build", build(1))
-	w.told("canaries", api.EventKind(control.MatchChanged), "edge-1")
+	w.told("canaries", api.EventMatchChanged, "edge-1")
 	save(t, w.file("canaries"), []byte(first))
 	proxies[0].isOf("canaries")
 	proxies[1].isOf("edge")

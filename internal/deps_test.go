@@ -38,20 +38,23 @@ var dependencies = map[string][]string{
 	"internal/rollout": {},
 	"internal/store":   {},
 	// Whatever talks to a server is built with these, and without the server.
-	"internal/api":         {},
+	// What is said of a rollout, in a fleet's history and on the wire, has one home; it is
+	// rollout's, which imports nothing either.
+	"internal/api":         {"internal/rollout"},
 	"internal/api/apitest": {},
 	"internal/bootstrap":   {"internal/fleet"},
 	"internal/xds":         {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
 	"internal/deliver":     {"internal/fleet", "internal/snapshot", "internal/xds", "envoy"}, // fleet for what nodes say of themselves
 	// It takes the changes that watch tells.
 	"internal/build": {"internal/fleet", "internal/module", "internal/preflight", "internal/snapshot", "internal/watch", "envoy"},
+	// It answers in the wire's types: one description of a fleet and its proxies, not two.
 	"internal/control": {
-		"internal/build", "internal/deliver", "internal/fleet", "internal/rollout", "internal/snapshot", "internal/xds", "envoy",
+		"internal/api", "internal/build", "internal/deliver", "internal/fleet", "internal/rollout", "internal/snapshot", "internal/xds", "envoy",
 	},
 	// The loop with nothing outside, for its own tests and the console's.
-	"internal/control/controltest": {"internal/build", "internal/control", "internal/fleet", "internal/module", "internal/snapshot", "internal/xds", "envoy"},
+	"internal/control/controltest": {"internal/api", "internal/build", "internal/control", "internal/fleet", "internal/module", "internal/snapshot", "internal/xds", "envoy"},
 	// It shows the streams' figures, which the loop has no part in.
-	"internal/console": {"internal/api", "internal/control", "internal/fleet", "internal/rollout", "internal/snapshot", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
+	"internal/console": {"internal/api", "internal/control", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
 	"internal/envoy":   {"internal/rig/process"},
 	// What a StreamMetricsMessage is made of is a package of its own.
 	"internal/xdstest":     {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},

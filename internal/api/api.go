@@ -1,6 +1,7 @@
 // Package api is the admin API as it goes over the wire: its types, and the one client
-// that asks it. It imports the standard library alone, so that whatever talks to a
-// server, the demo included, is built without the server.
+// that asks it. What is said of a rollout it has from package rollout, which the state
+// directory has it from, too; but for that it imports the standard library alone, so that
+// whatever talks to a server, the demo included, is built without the server.
 //
 // All of it is below /v1. What is there stays: fields and words may be added, and who
 // reads an answer passes over what it does not know. Times are RFC 3339 in UTC or with

@@ -1,5 +1,7 @@
 package api
 
+import "github.com/waxwing-xds/waxwing/internal/rollout"
+
 // Command is what a person wants of a fleet.
 type Command struct {
 	Fleet string `json:"fleet"` // "" where there is only one
@@ -14,18 +16,22 @@ type Command struct {
 }
 
 // A Verb is what is to be done.
-type Verb string
+type Verb = rollout.Verb
 
-// What can be done to a fleet.
+// What can be done to a fleet's rollout; see rollout.Verb.
 const (
-	VerbPause   Verb = "pause"   // go no further; evidence against it still counts
-	VerbResume  Verb = "resume"  // go on
-	VerbPromote Verb = "promote" // end the stage: do not wait for the rest of its bake, or approve it
-	VerbAbort   Verb = "abort"   // give the candidate up
-	VerbUndo    Verb = "undo"    // go back to the revision before, or an older one, at once; in a rollout the same as abort
-	VerbRetry   Verb = "retry"   // try a rejected revision again
-	VerbRetire  Verb = "retire"  // it takes no more proxies
-	VerbForget  Verb = "forget"  // a retired fleet that no proxy runs any more: all of it is deleted
+	VerbPause   = rollout.Pause
+	VerbResume  = rollout.Resume
+	VerbPromote = rollout.Promote
+	VerbAbort   = rollout.Abort
+	VerbUndo    = rollout.Undo
+	VerbRetry   = rollout.Retry
+)
+
+// What can be done to a fleet itself.
+const (
+	VerbRetire Verb = "retire" // it takes no more proxies
+	VerbForget Verb = "forget" // a retired fleet that no proxy runs any more: all of it is deleted
 )
 
 // Difference is what a fleet's candidate changes against what it serves.

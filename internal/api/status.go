@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
 
 // Status is what GET /v1/status answers. Proxies are all that are connected, or with
 // ?limit=N as many of them, the first by node id: Next is where GET /v1/proxies goes on
@@ -54,10 +58,7 @@ type Fleet struct {
 }
 
 // Revision is one content that a fleet can serve.
-type Revision struct {
-	ID     string `json:"id"`               // the hash of the content; "" for none
-	Number int    `json:"number,omitempty"` // for people: counts the fleet's revisions
-}
+type Revision = rollout.Revision
 
 // Module is the module of a filter.
 type Module struct {
@@ -67,21 +68,7 @@ type Module struct {
 
 // Rejection is a revision that failed, and why. No proxy is given it again, until a
 // person says so.
-type Rejection struct {
-	Revision
-	Node   string    `json:"node,omitempty"` // the proxy whose evidence it was
-	Reason string    `json:"reason"`
-	At     time.Time `json:"at"`
-	Kind   EventKind `json:"kind,omitempty"` // EventRejected, EventAborted or EventUndone
-	// By is what of the plan it was rejected by, if that can change.
-	By []string `json:"by,omitempty"`
-	// Empty is the stage that no connected proxy could be of, where that was why.
-	Empty *Stage `json:"empty_stage,omitempty"`
-	// Surroundings says that it was rejected only for what is around it, a port or a
-	// file on too many hosts: it is tried again by itself. Tries are those in vain.
-	Surroundings bool `json:"surroundings,omitempty"`
-	Tries        int  `json:"tries,omitempty"`
-}
+type Rejection = rollout.Rejection
 
 // Retirement is why a fleet takes no more proxies.
 type Retirement struct {
@@ -91,12 +78,7 @@ type Retirement struct {
 }
 
 // Degraded is evidence against what a fleet serves, that of the first proxy that has any.
-type Degraded struct {
-	Since    time.Time `json:"since"`
-	Evidence string    `json:"evidence"` // its kind, for people
-	Node     string    `json:"node"`
-	Reason   string    `json:"reason"`
-}
+type Degraded = rollout.Degraded
 
 // Disk is what is on disk for a fleet, and what has come of it.
 type Disk struct {

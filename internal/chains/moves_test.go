@@ -16,6 +16,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
@@ -148,7 +149,7 @@ func (w *movesWorld) served(s site) error {
 	}
 	for _, f := range status.Fleets {
 		if f.Rollout != nil && f.Rollout.Awaiting {
-			if err := w.control.Do(context.Background(), control.Command{Fleet: f.Fleet, Verb: rollout.Promote, By: "a test"}); err != nil && !errors.Is(err, control.ErrRefused) {
+			if err := w.control.Do(context.Background(), api.Command{Fleet: f.Fleet, Verb: rollout.Promote, By: "a test"}); err != nil && !errors.Is(err, control.ErrRefused) {
 				return err
 			}
 		}
@@ -161,11 +162,11 @@ func (w *movesWorld) served(s site) error {
 	}
 	for i, p := range w.proxies {
 		want := s.of(w.zones[i])
-		j := slices.IndexFunc(status.Proxies, func(q control.ProxyStatus) bool { return q.Node == p.Node() })
+		j := slices.IndexFunc(status.Proxies, func(q api.Proxy) bool { return q.Node == p.Node() })
 		if j < 0 {
 			return fmt.Errorf("%s is not connected", p.Node())
 		}
-		if q := status.Proxies[j]; q.Fleet != want.name || q.Arriving != "" || q.State != control.StateServing {
+		if q := status.Proxies[j]; q.Fleet != want.name || q.Arriving != "" || q.State != api.ProxyServing {
 			return fmt.Errorf("%s is of %q, on its way to %q, %s; want %q", p.Node(), q.Fleet, q.Arriving, q.State, want.name)
 		}
 		if err := w.has(p, &want.fleet); err != nil {

@@ -25,6 +25,7 @@ import (
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	runtimev3 "github.com/envoyproxy/go-control-plane/envoy/service/runtime/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -281,7 +282,7 @@ func (w *simWorld) serves(f *Fleet) error {
 	}
 	s := status.Fleets[0]
 	if s.Rollout != nil && s.Rollout.Awaiting {
-		if err := w.control.Do(context.Background(), control.Command{Verb: rollout.Promote, By: "a test"}); err != nil && !errors.Is(err, control.ErrRefused) {
+		if err := w.control.Do(context.Background(), api.Command{Verb: rollout.Promote, By: "a test"}); err != nil && !errors.Is(err, control.ErrRefused) {
 			return err
 		}
 	}
@@ -296,7 +297,7 @@ func (w *simWorld) serves(f *Fleet) error {
 		return fmt.Errorf("%d proxies are connected, want %d", len(status.Proxies), len(w.proxies))
 	}
 	for _, p := range status.Proxies {
-		if p.State != control.StateServing {
+		if p.State != api.ProxyServing {
 			return fmt.Errorf("%s is %s", p.Node, p.State)
 		}
 	}

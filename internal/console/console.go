@@ -1,6 +1,6 @@
 // Package console serves the admin API, over HTTP: what people and scripts ask the
 // server. It reads copies, and changes nothing but by sending the loop a command. What
-// goes over the wire is in package api; here the loop's own types become those.
+// goes over the wire is in package api, and the loop answers in its types.
 package console
 
 import (
@@ -12,21 +12,19 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
 // A Loop is who knows: a *control.Control, or a test's stand-in. Its errors wrap
 // control.ErrRefused, or are a *control.NoFleetError; any other is that it can't say.
 type Loop interface {
-	Status(ctx context.Context, proxies int) (control.Status, error)
-	Proxies(ctx context.Context, pick control.Pick) (control.Page, error)
-	History(ctx context.Context, fleet string) ([]rollout.Entry, error)
-	Diff(ctx context.Context, fleet string) (control.Difference, error)
-	Preview(ctx context.Context, claims []control.Claim) ([]control.Move, error)
-	Do(ctx context.Context, command control.Command) error
-	Subscribe(after string) (records <-chan control.Record, stop func(), err error)
+	Status(ctx context.Context, proxies int) (api.Status, error)
+	Proxies(ctx context.Context, pick api.ProxyQuery) (api.ProxyPage, error)
+	History(ctx context.Context, fleet string) ([]api.Entry, error)
+	Diff(ctx context.Context, fleet string) (api.Difference, error)
+	Preview(ctx context.Context, claims []api.Claim) ([]api.Move, error)
+	Do(ctx context.Context, command api.Command) error
+	Subscribe(after string) (records <-chan api.Event, stop func(), err error)
 }
 
 // patience is how long the loop may take for an answer: who asks is told why before they
@@ -106,23 +104,23 @@ func (h *handler) answers(answer answerer, params []string) http.HandlerFunc {
 func (h *handler) status(ctx context.Context, r *http.Request) (any, error) {
 	if !r.URL.Query().Has(api.ParamLimit) {
 		status, err := everything(ctx, h.loop)
-		return statusOf(status), err
+		return status, err
 	}
 	limit, err := limitOf(r, api.MaxLimit, 0)
 	if err != nil {
 		return nil, err
 	}
 	status, err := h.loop.Status(ctx, limit)
-	return statusOf(status), err
+	return status, err
 }
 
 // everything is the status with all proxies. It is asked for page by page, so that the
 // loop does not turn to ten thousand of them at once.
-func everything(ctx context.Context, loop Loop) (control.Status, error) {
+func everything(ctx context.Context, loop Loop) (api.Status, error) {
 	status, err := loop.Status(ctx, api.MaxLimit)
 	for err == nil && status.Next != "" {
-		var page control.Page
-		page, err = loop.Proxies(ctx, control.Pick{After: status.Next, Limit: api.MaxLimit})
+		var page api.ProxyPage
+		page, err = loop.Proxies(ctx, api.ProxyQuery{After: status.Next, Limit: api.MaxLimit})
 		status.Proxies, status.Next = append(status.Proxies, page.Proxies...), page.Next
 	}
 	return status, err
@@ -134,18 +132,16 @@ func (h *handler) proxies(ctx context.Context, r *http.Request) (any, error) {
 		return nil, err
 	}
 	query := r.URL.Query()
-	page, err := h.loop.Proxies(ctx, control.Pick{Fleet: query.Get(api.ParamFleet), After: query.Get(api.ParamAfter), Limit: limit})
-	return api.ProxyPage{Proxies: list(page.Proxies, proxyOf), Next: page.Next}, err
+	page, err := h.loop.Proxies(ctx, api.ProxyQuery{Fleet: query.Get(api.ParamFleet), After: query.Get(api.ParamAfter), Limit: limit})
+	return page, err
 }
 
 func (h *handler) history(ctx context.Context, r *http.Request) (any, error) {
-	entries, err := h.loop.History(ctx, r.URL.Query().Get(api.ParamFleet))
-	return list(entries, entryOf), err
+	return h.loop.History(ctx, r.URL.Query().Get(api.ParamFleet))
 }
 
 func (h *handler) diff(ctx context.Context, r *http.Request) (any, error) {
-	difference, err := h.loop.Diff(ctx, r.URL.Query().Get(api.ParamFleet))
-	return differenceOf(difference), err
+	return h.loop.Diff(ctx, r.URL.Query().Get(api.ParamFleet))
 }
 
 // moves answers a question, and changes nothing.
@@ -154,8 +150,7 @@ func (h *handler) moves(ctx context.Context, r *http.Request) (any, error) {
 	if err := read(r, maxClaims, "a list of claims", &claims); err != nil {
 		return nil, err
 	}
-	moves, err := h.loop.Preview(ctx, list(claims, claimOf))
-	return list(moves, moveOf), err
+	return h.loop.Preview(ctx, claims)
 }
 
 func (h *handler) command(ctx context.Context, r *http.Request) (any, error) {
@@ -166,7 +161,7 @@ func (h *handler) command(ctx context.Context, r *http.Request) (any, error) {
 	if err := read(r, maxCommand, "a command", &command); err != nil {
 		return nil, err
 	}
-	return nil, h.loop.Do(ctx, commandOf(command))
+	return nil, h.loop.Do(ctx, command)
 }
 
 // ready is for health checks.

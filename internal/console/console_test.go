@@ -15,9 +15,6 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/fleet"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
-	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
@@ -25,9 +22,9 @@ import (
 type standIn struct {
 	err     error
 	asked   string
-	status  control.Status
-	page    control.Page
-	records chan control.Record
+	status  api.Status
+	page    api.ProxyPage
+	records chan api.Event
 }
 
 func (l *standIn) ask(format string, a ...any) error {
@@ -35,31 +32,31 @@ func (l *standIn) ask(format string, a ...any) error {
 	return l.err
 }
 
-func (l *standIn) Status(_ context.Context, proxies int) (control.Status, error) {
+func (l *standIn) Status(_ context.Context, proxies int) (api.Status, error) {
 	return l.status, l.ask("status %d", proxies)
 }
 
-func (l *standIn) Proxies(_ context.Context, pick control.Pick) (control.Page, error) {
+func (l *standIn) Proxies(_ context.Context, pick api.ProxyQuery) (api.ProxyPage, error) {
 	return l.page, l.ask("proxies %+v", pick)
 }
 
-func (l *standIn) History(_ context.Context, fleet string) ([]rollout.Entry, error) {
-	return []rollout.Entry{{Kind: rollout.Started, Reason: "saved"}}, l.ask("history %s", fleet)
+func (l *standIn) History(_ context.Context, fleet string) ([]api.Entry, error) {
+	return []api.Entry{{Kind: api.EventStarted, Reason: "saved"}}, l.ask("history %s", fleet)
 }
 
-func (l *standIn) Diff(_ context.Context, fleet string) (control.Difference, error) {
-	return control.Difference{Changes: []snapshot.Change{{Type: "Listener", Name: "in"}}}, l.ask("diff %s", fleet)
+func (l *standIn) Diff(_ context.Context, fleet string) (api.Difference, error) {
+	return api.Difference{Changes: []api.Change{{Type: "Listener", Name: "in"}}}, l.ask("diff %s", fleet)
 }
 
-func (l *standIn) Preview(_ context.Context, claims []control.Claim) ([]control.Move, error) {
-	return []control.Move{}, l.ask("moves %+v", claims)
+func (l *standIn) Preview(_ context.Context, claims []api.Claim) ([]api.Move, error) {
+	return []api.Move{}, l.ask("moves %+v", claims)
 }
 
-func (l *standIn) Do(_ context.Context, command control.Command) error {
+func (l *standIn) Do(_ context.Context, command api.Command) error {
 	return l.ask("do %+v", command)
 }
 
-func (l *standIn) Subscribe(after string) (<-chan control.Record, func(), error) {
+func (l *standIn) Subscribe(after string) (<-chan api.Event, func(), error) {
 	err := l.ask("events %s", after)
 	return l.records, func() { l.asked += ", stopped" }, err
 }
@@ -108,7 +105,7 @@ var questions = []struct{ method, path, body, asks, answer string }{
 	{"GET", "/v1/diff", "", "diff ", `"changes":[{"type":"Listener","name":"in","kind":""}],"moves":null`},
 	{
 		"POST", "/v1/moves", `[{"fleet":"a","file":"f","match":{"id":"x*","locality":{"zone":"z"}}}]`,
-		fmt.Sprintf("moves %+v", []control.Claim{{Fleet: "a", File: "f", Match: fleet.Match{ID: "x*", Locality: fleet.Locality{Zone: "z"}}}}), "[]\n",
+		fmt.Sprintf("moves %+v", []api.Claim{{Fleet: "a", File: "f", Match: api.Match{ID: "x*", Locality: api.Locality{Zone: "z"}}}}), "[]\n",
 	},
 	{
 		"POST", "/v1/commands", `{"fleet":"a","verb":"undo","by":"me","why":"so","id":"i","skip_empty":true,"to":3}`,
@@ -123,11 +120,11 @@ var questions = []struct{ method, path, body, asks, answer string }{
 func TestEachQuestion(t *testing.T) {
 	for _, q := range questions {
 		loop := &standIn{
-			status: control.Status{
-				Fleets:  []control.FleetStatus{{Fleet: "edge", Serving: rollout.Revision{ID: "x", Number: 2}}},
-				Proxies: []control.ProxyStatus{{Node: "a"}}, Problems: map[string]string{"b.yaml": "no"},
+			status: api.Status{
+				Fleets:  []api.Fleet{{Fleet: "edge", Serving: api.Revision{ID: "x", Number: 2}}},
+				Proxies: []api.Proxy{{Node: "a"}}, Problems: map[string]string{"b.yaml": "no"},
 			},
-			page: control.Page{Proxies: []control.ProxyStatus{{Node: "b", Fleet: "edge"}}, Next: "b"},
+			page: api.ProxyPage{Proxies: []api.Proxy{{Node: "b", Fleet: "edge"}}, Next: "b"},
 		}
 		w := ask(t, loop, q.method, q.path, q.body)
 		want := http.StatusOK
@@ -144,8 +141,8 @@ func TestEachQuestion(t *testing.T) {
 // and the loop is asked for a page at a time.
 func TestMoreThanAPage(t *testing.T) {
 	loop := &standIn{
-		status: control.Status{Proxies: []control.ProxyStatus{{Node: "a", Fleet: "edge"}}, Next: "a", Fleets: []control.FleetStatus{{Fleet: "edge"}}},
-		page:   control.Page{Proxies: []control.ProxyStatus{{Node: "b", Fleet: "edge", State: control.StateServing}}},
+		status: api.Status{Proxies: []api.Proxy{{Node: "a", Fleet: "edge"}}, Next: "a", Fleets: []api.Fleet{{Fleet: "edge"}}},
+		page:   api.ProxyPage{Proxies: []api.Proxy{{Node: "b", Fleet: "edge", State: api.ProxyServing}}},
 	}
 	w := ask(t, loop, http.MethodGet, api.PathStatus, "")
 	var s api.Status
@@ -190,9 +187,9 @@ func TestLoopBusy(t *testing.T) {
 // busy is a loop that takes no question.
 type busy struct{ standIn }
 
-func (*busy) Status(ctx context.Context, _ int) (control.Status, error) {
+func (*busy) Status(ctx context.Context, _ int) (api.Status, error) {
 	<-ctx.Done()
-	return control.Status{}, ctx.Err()
+	return api.Status{}, ctx.Err()
 }
 
 // What can't be carried out, or is of a fleet that is not, is told from what goes wrong.

@@ -29,7 +29,7 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 	for err := flush.Flush(); err == nil; err = flush.Flush() {
 		select {
 		case record, ok := <-records:
-			if !ok || lines.Encode(eventOf(record)) != nil { // too slow, or gone
+			if !ok || lines.Encode(record) != nil { // too slow, or gone
 				return
 			}
 		case <-r.Context().Done():

@@ -22,7 +22,7 @@ func follow(ctx context.Context, loop Loop, w http.ResponseWriter) {
 // Each event is a line, and is there when it happens.
 func TestEventsAsTheyHappen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		loop := &standIn{records: make(chan control.Record)}
+		loop := &standIn{records: make(chan api.Event)}
 		ctx, cancel := context.WithCancel(t.Context())
 		w, done := httptest.NewRecorder(), make(chan bool)
 		go func() { defer close(done); follow(ctx, loop, w) }()
@@ -32,7 +32,7 @@ func TestEventsAsTheyHappen(t *testing.T) {
 		}
 		for i, kind := range []api.EventKind{api.EventNoticed, api.EventStarted} {
 			w.Flushed = false
-			loop.records <- control.Record{Kind: string(kind), ID: fmt.Sprint("x-", i)}
+			loop.records <- api.Event{Kind: kind, ID: fmt.Sprint("x-", i)}
 			synctest.Wait()
 			var e api.Event
 			lines := strings.Split(w.Body.String(), "\n")
@@ -50,8 +50,8 @@ func TestEventsAsTheyHappen(t *testing.T) {
 
 // Who is too slow is cut off, and nothing waits for them.
 func TestSlowFollower(t *testing.T) {
-	loop := &standIn{records: make(chan control.Record, 1)}
-	loop.records <- control.Record{Kind: "noticed"}
+	loop := &standIn{records: make(chan api.Event, 1)}
+	loop.records <- api.Event{Kind: "noticed"}
 	close(loop.records)
 	w := httptest.NewRecorder()
 	follow(t.Context(), loop, w)
@@ -62,9 +62,9 @@ func TestSlowFollower(t *testing.T) {
 
 // Who is gone is not written to any more.
 func TestFollowerGone(t *testing.T) {
-	loop := &standIn{records: make(chan control.Record, 2)}
-	loop.records <- control.Record{Kind: "noticed"}
-	loop.records <- control.Record{Kind: "noticed"}
+	loop := &standIn{records: make(chan api.Event, 2)}
+	loop.records <- api.Event{Kind: "noticed"}
+	loop.records <- api.Event{Kind: "noticed"}
 	follow(t.Context(), loop, &gone{ResponseRecorder: httptest.NewRecorder()})
 	if len(loop.records) != 1 || !strings.HasSuffix(loop.asked, "stopped") {
 		t.Errorf("%d events are left, %s", len(loop.records), loop.asked)

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
@@ -36,7 +36,7 @@ func (h *handler) metrics(stats func() xds.Stats) http.HandlerFunc {
 
 // collector has the figures of one moment; nothing is counted twice.
 type collector struct {
-	status control.Status
+	status api.Status
 	stats  xds.Stats
 }
 
@@ -116,14 +116,14 @@ func (c *collector) streams(out chan<- prometheus.Metric) {
 func (c *collector) fleets(out chan<- prometheus.Metric) {
 	type key struct {
 		fleet string
-		state control.State
+		state api.ProxyState
 	}
 	proxies := map[key]int{}
 	for _, p := range c.status.Proxies {
 		proxies[key{p.Fleet, p.State}]++
 	}
 	for _, f := range c.status.Fleets {
-		for _, state := range []control.State{control.StateServing, control.StatePushing, control.StateRefuses, control.StateWaiting} {
+		for _, state := range []api.ProxyState{api.ProxyServing, api.ProxyPushing, api.ProxyRefuses, api.ProxyWaiting} {
 			gauge(out, descProxies, proxies[key{f.Fleet, state}], f.Fleet, string(state))
 		}
 		gauge(out, descRevision, f.Serving.Number, f.Fleet, "serving")

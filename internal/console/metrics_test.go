@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
-	"github.com/waxwing-xds/waxwing/internal/rollout"
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
 // scrape asks for the metrics, and returns the status and our own of them.
-func scrape(t *testing.T, stats xds.Stats, status control.Status) (int, []string) {
+func scrape(t *testing.T, stats xds.Stats, status api.Status) (int, []string) {
 	t.Helper()
 	h := Handler(slog.New(slog.DiscardHandler), &standIn{status: status}, func() xds.Stats { return stats })
 	w := httptest.NewRecorder()
@@ -29,15 +28,15 @@ func TestMetrics(t *testing.T) {
 		Limits:  xds.Limits{MaxStreams: 1, MaxRequestBytes: 2, MaxUnmatched: 3, PushBudget: 4},
 		Streams: 5, Unmatched: 6, Events: 7, PushBytesInFlight: 8, PushesWaiting: 9, PushTimeouts: 10,
 		Pushes: 11, PushedBytes: 12, Accepted: 13, Rejected: 14, RefusedStreams: 15, RefusedRequests: 16, RefusedUnmatched: 17, RefusedRemovals: 21,
-	}, control.Status{
-		Fleets: []control.FleetStatus{{
-			Fleet: "edge", Serving: rollout.Revision{ID: "a", Number: 18}, Candidate: rollout.Revision{ID: "b", Number: 19},
-			Rejected: make([]rollout.Rejection, 20), Problem: "no", Unsaved: "full", Degraded: &rollout.Degraded{},
-			WaitsFor: &rollout.HoldUp{Kind: rollout.WaitBaking, Since: time.Now().Add(-21 * time.Second)},
+	}, api.Status{
+		Fleets: []api.Fleet{{
+			Fleet: "edge", Serving: api.Revision{ID: "a", Number: 18}, Candidate: api.Revision{ID: "b", Number: 19},
+			Rejected: make([]api.Rejection, 20), Problem: "no", Unsaved: "full", Degraded: &api.Degraded{},
+			WaitsFor: &api.Wait{Kind: api.WaitBaking, Since: time.Now().Add(-21 * time.Second)},
 		}},
-		Proxies: []control.ProxyStatus{
-			{Fleet: "edge", State: control.StateServing}, {Fleet: "edge", State: control.StateServing},
-			{Fleet: "edge", State: control.StatePushing}, {Fleet: "", State: control.StateWaiting},
+		Proxies: []api.Proxy{
+			{Fleet: "edge", State: api.ProxyServing}, {Fleet: "edge", State: api.ProxyServing},
+			{Fleet: "edge", State: api.ProxyPushing}, {Fleet: "", State: api.ProxyWaiting},
 		},
 	})
 	want := strings.Split(strings.TrimSpace(`

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -30,21 +31,8 @@ func (e *NoFleetError) Error() string {
 // Unwrap makes it an ErrRefused.
 func (e *NoFleetError) Unwrap() error { return ErrRefused }
 
-// Command is what a person wants of a fleet's rollout.
-type Command struct {
-	Fleet string       `json:"fleet"` // "" where there is only one
-	Verb  rollout.Verb `json:"verb"`
-	By    string       `json:"by"`
-	Why   string       `json:"why"`
-	ID    string       `json:"id"` // of the revision, for retry
-	// SkipEmpty has promote pass a stage that no connected proxy can be of.
-	SkipEmpty bool `json:"skip_empty"`
-	// To is the number of the revision that undo goes back to, 0 for the one before.
-	To int `json:"to"`
-}
-
 type request struct {
-	command Command
+	command api.Command
 	undoTo  *snapshot.Snapshot // what undo goes back to, if it had to be read
 	reply   chan error
 }
@@ -55,7 +43,7 @@ const savePatience = 3 * time.Second
 // Do has the loop carry a command out. The error says why it was not. It returns
 // when the state that has it is saved, so that a crash does not take it back; or
 // when the disk takes it not at all, or not in time, which the status says.
-func (c *Control) Do(ctx context.Context, command Command) error {
+func (c *Control) Do(ctx context.Context, command api.Command) error {
 	r := request{command: command, reply: make(chan error, 1)}
 	var err error
 	if r.undoTo, err = c.readUndo(ctx, command); err != nil {
@@ -126,7 +114,7 @@ func (c *Control) answer(s *fleetState) {
 }
 
 // carryOut takes a command, in the loop.
-func (c *Control) carryOut(command Command, undoTo *snapshot.Snapshot) error {
+func (c *Control) carryOut(command api.Command, undoTo *snapshot.Snapshot) error {
 	if !slices.Contains(rollout.Verbs, command.Verb) {
 		return fmt.Errorf("%w: %q is not something to do to a rollout", ErrRefused, command.Verb)
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/deliver"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -151,12 +152,12 @@ func (c *Control) tick() {
 // Status asks the loop for a copy of its state, with the first proxies: at most as many.
 // What it says is on disk: a crash right after does not take it back, unless the disk
 // does not take it in time.
-func (c *Control) Status(ctx context.Context, proxies int) (Status, error) {
-	var status Status
+func (c *Control) Status(ctx context.Context, proxies int) (api.Status, error) {
+	var status api.Status
 	var saved <-chan struct{}
 	done := make(chan struct{})
 	if err := c.ask(ctx, "the status", func() { status, saved = c.show(proxies); close(done) }); err != nil {
-		return Status{}, err
+		return api.Status{}, err
 	}
 	<-done
 	patiently(saved)
@@ -164,7 +165,7 @@ func (c *Control) Status(ctx context.Context, proxies int) (Status, error) {
 }
 
 // show copies the state for who asks; saved is closed when that is on disk.
-func (c *Control) show(proxies int) (status Status, saved <-chan struct{}) {
+func (c *Control) show(proxies int) (status api.Status, saved <-chan struct{}) {
 	done := make(chan struct{})
 	whenSaved(slices.Collect(maps.Values(c.fleets)), func() { close(done) })
 	return c.status(proxies), done
@@ -173,6 +174,6 @@ func (c *Control) show(proxies int) (status Status, saved <-chan struct{}) {
 // Subscribe returns what happens from now on or, with the ID of a record, since that.
 // A subscriber that does not keep up is cut off: its channel is closed. Call stop when
 // done.
-func (c *Control) Subscribe(after string) (records <-chan Record, stop func(), err error) {
+func (c *Control) Subscribe(after string) (records <-chan api.Event, stop func(), err error) {
 	return c.feed.subscribe(after)
 }

@@ -16,6 +16,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/echo/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -177,7 +178,7 @@ func TestWarmedSincePush(t *testing.T) {
 		Rollout: &rollout.Rollout{Candidate: rollout.Revision{ID: "new"}, Plan: rollout.Plan{Stages: make([]rollout.Stage, 2), Shadow: true}},
 	}
 	began := time.Now()
-	s.timings = Timings{Pushed: began.Add(-time.Minute)}
+	s.timings = api.Timings{Pushed: began.Add(-time.Minute)}
 	n := &nodeState{node: &corev3.Node{Id: "late"}, fleet: "edge"}
 	c.nodes["late"] = n
 	c.assign(s, "late")
@@ -185,7 +186,7 @@ func TestWarmedSincePush(t *testing.T) {
 	defer unsubscribe()
 	c.served(s, n, snapshot.Pair{Live: snapshot.Ref{ID: "old"}, Shadow: snapshot.Ref{ID: "new"}})
 	r := <-records
-	if r.Kind != Warmed || r.Timings.Pushed.Before(began) || r.Timings.Accepted.Before(r.Timings.Pushed) {
+	if r.Kind != api.EventWarmed || r.Timings.Pushed.Before(began) || r.Timings.Accepted.Before(r.Timings.Pushed) {
 		t.Errorf("%s, %+v, want warmed, of a push after %s", r.Kind, r.Timings, began)
 	}
 }

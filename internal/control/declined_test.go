@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/store"
 )
@@ -23,7 +24,7 @@ func (c *Control) restarted(t *testing.T, dir string) *Control {
 }
 
 // diffOf asks for a difference, as the admin API does.
-func (c *Control) diffOf(t *testing.T, fleet string) Difference {
+func (c *Control) diffOf(t *testing.T, fleet string) api.Difference {
 	t.Helper()
 	go func() { (<-c.looks)() }()
 	d, err := c.Diff(t.Context(), fleet)
@@ -46,11 +47,11 @@ func TestAbortedMoveStaysAborted(t *testing.T) {
 	c.saves(t, 1, map[string]string{"inner.yaml": wider})
 	c.follow()
 	c.mustBe(t, map[string]string{"a": "edge to inner", "b": "inner"})
-	want := []Move{{From: "edge", To: "inner", Count: 1, Nodes: []string{"a"}}}
+	want := []api.Move{{From: "edge", To: "inner", Count: 1, Nodes: []string{"a"}}}
 	if d := c.diffOf(t, "inner"); fmt.Sprint(d.Moves) != fmt.Sprint(want) {
 		t.Errorf("the difference moves %v, want %v", d.Moves, want)
 	}
-	if err := c.carryOut(Command{Fleet: "inner", Verb: rollout.Abort, By: "alice"}, nil); err != nil {
+	if err := c.carryOut(api.Command{Fleet: "inner", Verb: rollout.Abort, By: "alice"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, how := range []string{"aborted", "restarted", "saved again"} {
@@ -65,11 +66,11 @@ func TestAbortedMoveStaysAborted(t *testing.T) {
 		}
 		c.follow()
 		c.mustBe(t, map[string]string{"a": "edge", "b": "inner"})
-		if state, why := c.fleets["inner"].cameOf(c.fleets["inner"].onDisk); state != DiskRejected || !strings.Contains(why, "its match is not in force: 1 proxy (a) not moved: aborted by alice") {
+		if state, why := c.fleets["inner"].cameOf(c.fleets["inner"].onDisk); state != api.DiskRejected || !strings.Contains(why, "its match is not in force: 1 proxy (a) not moved: aborted by alice") {
 			t.Errorf("%s: on disk is %s: %s", how, state, why)
 		}
 	}
-	if err := c.carryOut(Command{Fleet: "inner", Verb: rollout.Retry, By: "alice"}, nil); err != nil {
+	if err := c.carryOut(api.Command{Fleet: "inner", Verb: rollout.Retry, By: "alice"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	c.hear(t, 1)
@@ -172,7 +173,7 @@ func TestLastProxyLostByAnEdit(t *testing.T) {
 	said := false
 	for len(records) > 0 {
 		r := <-records
-		said = said || r.Kind == Notice && strings.Contains(r.Message, "inner.yaml:2: match: {cluster: nowhere} matches no connected proxy any more: by this edit it loses its last, 1 of them")
+		said = said || r.Kind == api.EventNotice && strings.Contains(r.Message, "inner.yaml:2: match: {cluster: nowhere} matches no connected proxy any more: by this edit it loses its last, 1 of them")
 	}
 	if !said {
 		t.Error("nobody says so at the save")

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -254,7 +255,7 @@ func (c *Control) unsaved(s *fleetState, err error) {
 	if s.disk.reason == "" {
 		s.disk.since, s.disk.wait = time.Now(), firstRetry
 		c.Log.Error("the state is not saved: a restart goes back to what was saved last; it is tried again", "fleet", s.name, "error", err)
-		c.feed.put(Record{Kind: Unsaved, Fleet: s.name, Message: err.Error()})
+		c.feed.put(api.Event{Kind: api.EventUnsaved, Fleet: s.name, Message: err.Error()})
 	}
 	s.disk.reason = err.Error()
 	s.disk.retryAt = time.Now().Add(s.disk.wait)
@@ -266,7 +267,7 @@ func (c *Control) unsaved(s *fleetState, err error) {
 func (c *Control) savedAgain(s *fleetState) {
 	if s.disk.reason != "" {
 		c.Log.Info("the state is saved again", "fleet", s.name, "after", time.Since(s.disk.since).Round(time.Millisecond))
-		c.feed.put(Record{Kind: Saved, Fleet: s.name})
+		c.feed.put(api.Event{Kind: api.EventSaved, Fleet: s.name})
 	}
 	s.disk = diskTrouble{}
 }

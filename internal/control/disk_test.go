@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/store"
 )
@@ -143,11 +144,11 @@ func TestDiskThatFailsAndHeals(t *testing.T) {
 	if got := revisionsOf(t, c); len(got) != 1 {
 		t.Errorf("on disk are %v, want one revision", got)
 	}
-	said := map[string]int{}
+	said := map[api.EventKind]int{}
 	for len(records) > 0 {
 		said[(<-records).Kind]++
 	}
-	if said[Unsaved] != 1 || said[Saved] != 1 {
+	if said[api.EventUnsaved] != 1 || said[api.EventSaved] != 1 {
 		t.Errorf("said %v, want unsaved and saved, once each", said)
 	}
 }
@@ -158,7 +159,7 @@ func TestCommandIsAnsweredWhenSaved(t *testing.T) {
 	c := idle(t)
 	change(t, c, fleetYAML)
 	c.disk()
-	r := request{command: Command{Verb: rollout.Pause, By: "ann"}, reply: make(chan error, 1)}
+	r := request{command: api.Command{Verb: rollout.Pause, By: "ann"}, reply: make(chan error, 1)}
 	c.take(r)
 	select {
 	case err := <-r.reply:
@@ -177,7 +178,7 @@ func TestCommandIsAnsweredWhenSaved(t *testing.T) {
 	if data, err := c.Store.Load(fleetFileName("edge")); err != nil || !strings.Contains(string(data), `"paused": true`) {
 		t.Errorf("not in the state: %v", err)
 	}
-	r = request{command: Command{Verb: rollout.Pause, By: "ann"}, reply: make(chan error, 1)}
+	r = request{command: api.Command{Verb: rollout.Pause, By: "ann"}, reply: make(chan error, 1)}
 	if c.take(r); !errors.Is(<-r.reply, ErrRefused) {
 		t.Error("it was paused twice")
 	}

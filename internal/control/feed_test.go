@@ -2,14 +2,16 @@ package control
 
 import (
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
 // told is what a subscriber is told at once.
-func told(t *testing.T, f *feed, after string) (kinds []string) {
+func told(t *testing.T, f *feed, after string) (kinds []api.EventKind) {
 	t.Helper()
 	records, stop, err := f.subscribe(after)
 	if err != nil {
@@ -22,10 +24,13 @@ func told(t *testing.T, f *feed, after string) (kinds []string) {
 	return kinds
 }
 
+// nth is the kind of the nth record of filled.
+func nth(n int) api.EventKind { return api.EventKind(strconv.Itoa(n)) }
+
 func filled(began time.Time, n int) *feed {
 	f := newFeed(began)
 	for i := range n {
-		f.put(Record{Kind: fmt.Sprint(i + 1)})
+		f.put(api.Event{Kind: nth(i + 1)})
 	}
 	return f
 }
@@ -38,9 +43,9 @@ func TestFeedGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	f.put(Record{Kind: "6"})
+	f.put(api.Event{Kind: "6"})
 	for number := 4; number <= 6; number++ {
-		if r := <-records; r.Kind != fmt.Sprint(number) || r.ID != f.id(number) {
+		if r := <-records; r.Kind != nth(number) || r.ID != f.id(number) {
 			t.Errorf("record %d is %+v", number, r)
 		}
 	}
@@ -60,15 +65,15 @@ func TestFeedSaysWhatIsMissing(t *testing.T) {
 		if kept := len(f.kept); kept != feedBuffer {
 			t.Errorf("of %d records %d are kept", n, kept)
 		}
-		if last := got[len(got)-1]; last != fmt.Sprint(n) || (got[0] == Missed) != (n > len(f.kept)) {
+		if last := got[len(got)-1]; last != nth(n) || (got[0] == api.EventMissed) != (n > len(f.kept)) {
 			t.Errorf("of %d records: from %s to %s, %d are kept", n, got[0], last, len(f.kept))
 		}
-		if got[0] != Missed && len(got) != n-1 {
+		if got[0] != api.EventMissed && len(got) != n-1 {
 			t.Errorf("of %d records %d came", n, len(got))
 		}
 	}
 	before, now := filled(time.UnixMilli(1), 9), filled(time.UnixMilli(2), 2)
-	if got := told(t, now, before.id(9)); !slices.Equal(got, []string{Missed, "1", "2"}) {
+	if got := told(t, now, before.id(9)); !slices.Equal(got, []api.EventKind{api.EventMissed, "1", "2"}) {
 		t.Errorf("after a restart: %q", got)
 	}
 }
@@ -81,7 +86,7 @@ func TestFeedGoesOnBehindAGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	if again := told(t, f, (<-records).ID); len(again) != len(f.kept) || again[0] == Missed {
+	if again := told(t, f, (<-records).ID); len(again) != len(f.kept) || again[0] == api.EventMissed {
 		t.Errorf("%d of %d records, the first %s", len(again), len(f.kept), again[0])
 	}
 }
@@ -107,7 +112,7 @@ func TestFeedCutsOff(t *testing.T) {
 	}
 	defer stop()
 	for range feedBuffer + 1 {
-		f.put(Record{})
+		f.put(api.Event{})
 	}
 	n := 0
 	for range records {

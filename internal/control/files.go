@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
@@ -13,14 +14,6 @@ import (
 // Which file is which fleet's. A fleet is known by its name, and its file may be another:
 // but where a file has another name than before, and no file has the old one any more,
 // the fleet was renamed. One whose file is gone is retired, after a grace.
-
-// What is recorded of fleets and their files.
-const (
-	Renamed  rollout.Kind = "renamed"
-	FileGone rollout.Kind = "file gone"
-	Retired  rollout.Kind = "retired"  // it takes no more proxies, and those that it has keep what they run
-	TakenUp  rollout.Kind = "taken up" // its file is there again
-)
 
 // renameTo finds the fleet that a file had, if it has another name for it now: state,
 // history, rejections and proxies go along. A name that there was before stays with what
@@ -31,7 +24,7 @@ func (c *Control) renameTo(path, before, name string) {
 		return
 	}
 	if other := c.fleets[name]; other != nil && !other.blank() {
-		c.note(before, FileGone, fmt.Sprintf("its file %s has fleet %s now, which there is already: it is none of this one", path, name))
+		c.note(before, api.EventFileGone, fmt.Sprintf("its file %s has fleet %s now, which there is already: it is none of this one", path, name))
 		return
 	}
 	c.rename(s, name)
@@ -55,7 +48,7 @@ func (c *Control) rename(s *fleetState, name string) {
 			n.fleet = name
 		}
 	}
-	c.note(name, Renamed, fmt.Sprintf("from %s to %s: its proxies, its history and what was rejected go along", before, name))
+	c.note(name, api.EventRenamed, fmt.Sprintf("from %s to %s: its proxies, its history and what was rejected go along", before, name))
 }
 
 // fileThere notes that a fleet has its file, and reports whether it is to be built: not
@@ -102,7 +95,7 @@ func (c *Control) takeUp(s *fleetState) {
 	}
 	s.retirement, s.dirty, c.unsorted = nil, true, true
 	c.guestsAnew()
-	c.note(s.name, TakenUp, fmt.Sprintf("by %s: it is retired no more", f.Path))
+	c.note(s.name, api.EventTakenUp, fmt.Sprintf("by %s: it is retired no more", f.Path))
 }
 
 // fileGone takes that a file is no more, and with it what was wrong in it.
@@ -119,7 +112,7 @@ func (c *Control) fileGone(path, had string) {
 	}
 	if s.retirement == nil || s.returning() {
 		s.gone = time.Now()
-		c.note(s.name, FileGone, fmt.Sprintf("%s: it is retired in %s unless it comes back", path, c.Grace))
+		c.note(s.name, api.EventFileGone, fmt.Sprintf("%s: it is retired in %s unless it comes back", path, c.Grace))
 		c.wake(s.gone.Add(c.Grace))
 	}
 }
@@ -155,5 +148,5 @@ func (c *Control) retire(s *fleetState, by, why string) {
 	c.guestsAnew()
 	s.gone, s.moving, s.declined, s.dirty, c.unsorted = time.Time{}, nil, nil, true, true
 	c.step(s, rollout.Withdrawn{Reason: "the fleet is retired"})
-	c.step(s, rollout.Noted{Entry: rollout.Entry{Kind: Retired, Revision: s.rollout.Serving, By: by, Reason: why + ": its proxies keep what they run"}})
+	c.step(s, rollout.Noted{Entry: rollout.Entry{Kind: api.EventRetired, Revision: s.rollout.Serving, By: by, Reason: why + ": its proxies keep what they run"}})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -29,10 +30,10 @@ type fleetState struct {
 	rollout    rollout.Fleet
 	snapshots  map[string]*snapshot.Snapshot // by ID: what is served, what is tried, what was served before
 
-	unreadable string   // ID of a revision that is to be served and can't be read
-	onDisk     string   // ID of the revision that was built last
-	warnings   []string // what its filters fail that is no refusal
-	timings    Timings  // of the newest change
+	unreadable string      // ID of a revision that is to be served and can't be read
+	onDisk     string      // ID of the revision that was built last
+	warnings   []string    // what its filters fail that is no refusal
+	timings    api.Timings // of the newest change
 
 	// What is on disk: see disk.go.
 	saving   map[string]bool // IDs of revisions in the state directory: true while one is being written
@@ -128,7 +129,7 @@ func (c *Control) offer(s *fleetState, snap *snapshot.Snapshot, match fleet.Matc
 			s.matches[snap.ID], c.unsorted = match, true
 		}
 		if known && before.String() != match.String() {
-			c.note(s.name, MatchChanged, fmt.Sprintf("of the revision on its way, from %s to %s", before, match))
+			c.note(s.name, api.EventMatchChanged, fmt.Sprintf("of the revision on its way, from %s to %s", before, match))
 			if len(changed) == 0 {
 				break
 			}

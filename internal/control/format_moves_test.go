@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -31,7 +32,7 @@ func midMove(t *testing.T) (*Control, string) {
 	c.follow()
 	c.saves(t, 1, map[string]string{"fourth.yaml": manual(fileOfFleet("fourth", "{cluster: edge, id: e}", 5))})
 	c.follow()
-	if err := c.carryOut(Command{Fleet: "fourth", Verb: rollout.Abort, By: "alice"}, nil); err != nil {
+	if err := c.carryOut(api.Command{Fleet: "fourth", Verb: rollout.Abort, By: "alice"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	c.saves(t, 1, map[string]string{"inner.yaml": manual(fileOfFleet("inner", "{cluster: edge, id: '[abc]'}", 2))})
@@ -102,7 +103,7 @@ func (c *Control) onTheirWay(t *testing.T) {
 	}
 	for _, name := range []string{"inner", "third"} {
 		c.follow()
-		if err := c.carryOut(Command{Fleet: name, Verb: rollout.Promote, By: "alice"}, nil); err != nil {
+		if err := c.carryOut(api.Command{Fleet: name, Verb: rollout.Promote, By: "alice"}, nil); err != nil {
 			t.Error(err)
 		}
 	}

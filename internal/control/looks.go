@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -64,24 +65,16 @@ func (c *Control) History(ctx context.Context, fleet string) (entries []rollout.
 	return entries, err
 }
 
-// A Difference is what a fleet's candidate changes.
-type Difference struct {
-	Serving   rollout.Revision  `json:"serving"`
-	Candidate rollout.Revision  `json:"candidate"` // none: nothing is on its way
-	Changes   []snapshot.Change `json:"changes"`
-	Moves     []Move            `json:"moves"` // the connected proxies that are to change fleets
-}
-
 // Diff is what a fleet's candidate changes against what it serves.
-func (c *Control) Diff(ctx context.Context, fleet string) (Difference, error) {
-	var d Difference
+func (c *Control) Diff(ctx context.Context, fleet string) (api.Difference, error) {
+	var d api.Difference
 	var serving, candidate *snapshot.Snapshot
 	err := c.look(ctx, fleet, func(s *fleetState) {
 		d.Serving, d.Candidate = s.rollout.Serving, s.candidate()
 		if m := s.next(); m != nil {
-			d.Moves = c.preview([]Claim{{Fleet: s.name, File: s.file, Match: *m}})
+			d.Moves = c.preview([]supposed{{s.name, s.file, *m}})
 		} else if m := c.onDiskMatch(s.name); m != nil {
-			d.Moves = c.preview([]Claim{{Fleet: s.name, File: s.file, Match: *m}})
+			d.Moves = c.preview([]supposed{{s.name, s.file, *m}})
 		}
 		serving, candidate = s.snapshots[d.Serving.ID], s.snapshots[d.Candidate.ID]
 	})
@@ -89,6 +82,9 @@ func (c *Control) Diff(ctx context.Context, fleet string) (Difference, error) {
 		return d, err
 	}
 	// Beside the loop: it takes a while, and snapshots don't change.
-	d.Changes, err = snapshot.Diff(serving, candidate)
+	changes, err := snapshot.Diff(serving, candidate)
+	for _, change := range changes {
+		d.Changes = append(d.Changes, api.Change(change))
+	}
 	return d, err
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -286,7 +287,7 @@ func (c *Control) enforce(s *fleetState, match fleet.Match, why string) {
 	}
 	c.guestsAnew()
 	c.step(s, rollout.Noted{Entry: rollout.Entry{
-		Kind: MatchChanged, Revision: s.rollout.Serving, Reason: fmt.Sprintf("from %s to %s: %s", before, match, why),
+		Kind: api.EventMatchChanged, Revision: s.rollout.Serving, Reason: fmt.Sprintf("from %s to %s: %s", before, match, why),
 	}})
 }
 
@@ -343,10 +344,10 @@ func (c *Control) sayKept() {
 		n.saidKept = keeps
 	}
 	for _, home := range slices.Sorted(maps.Keys(kept)) {
-		c.note(home, Kept, named(kept[home])+": no fleet's match claims them any more: they keep what they run")
+		c.note(home, api.EventKept, named(kept[home])+": no fleet's match claims them any more: they keep what they run")
 	}
 	for _, home := range slices.Sorted(maps.Keys(leave)) {
-		c.note(home, Kept, named(leave[home])+": the match of the revision on its way does not claim them: they keep what they run")
+		c.note(home, api.EventKept, named(leave[home])+": the match of the revision on its way does not claim them: they keep what they run")
 	}
 }
 
@@ -366,9 +367,3 @@ func named(nodes []string) string {
 func short(r rollout.Revision) string {
 	return fmt.Sprintf("%d (%s)", r.Number, r.ID[:min(8, len(r.ID))])
 }
-
-// What is recorded of fleets besides what rollout does.
-const (
-	MatchChanged rollout.Kind = "match changed"
-	Kept         rollout.Kind = "kept"
-)

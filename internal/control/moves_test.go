@@ -9,6 +9,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
@@ -145,7 +146,7 @@ func TestMemberOfARolloutIsNotMoved(t *testing.T) {
 	if text := fmt.Sprint(c.notices(c.fleets["canaries"])); !strings.Contains(text, "1 proxy (a) of fleet edge match it, and are moved when the rollout of that has ended") {
 		t.Errorf("nobody says why: %s", text)
 	}
-	if err := c.carryOut(Command{Fleet: "edge", Verb: rollout.Promote, By: "alice"}, nil); err != nil {
+	if err := c.carryOut(api.Command{Fleet: "edge", Verb: rollout.Promote, By: "alice"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	c.follow()
@@ -228,7 +229,7 @@ func TestRetired(t *testing.T) {
 	if !c.fleets["edge"].retired() {
 		t.Fatal("it is not retired")
 	}
-	if err := c.fleetCommand(Command{Fleet: "edge", Verb: Forget}); err == nil || !strings.Contains(err.Error(), "1 proxy (a) run what fleet edge serves") {
+	if err := c.fleetCommand(api.Command{Fleet: "edge", Verb: api.VerbForget}); err == nil || !strings.Contains(err.Error(), "1 proxy (a) run what fleet edge serves") {
 		t.Errorf("it is forgotten: %v", err)
 	}
 	c.saves(t, 1, map[string]string{"edge.yaml": fileOfFleet("edge", "{cluster: edge}", 1)})
@@ -239,7 +240,7 @@ func TestRetired(t *testing.T) {
 	c.tick()
 	c.follow()
 	c.mustBe(t, map[string]string{"a": "edge", "b": "edge"})
-	if err := c.fleetCommand(Command{Fleet: "inner", Verb: Forget}); err != nil {
+	if err := c.fleetCommand(api.Command{Fleet: "inner", Verb: api.VerbForget}); err != nil {
 		t.Error(err)
 	}
 	c.disk()
@@ -266,7 +267,7 @@ func TestAwayWhenAMoveEnds(t *testing.T) {
 		t.Fatalf("it is to have %+v", a)
 	}
 	c.proxyEvents([]xds.Event{{Kind: xds.Disconnected, Node: c.nodes["a"].node}})
-	if err := c.carryOut(Command{Fleet: "inner", Verb: rollout.Promote, By: "alice"}, nil); err != nil {
+	if err := c.carryOut(api.Command{Fleet: "inner", Verb: rollout.Promote, By: "alice"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	c.follow()

@@ -9,6 +9,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -62,7 +63,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 		c.connected(id, e)
 	case xds.Disconnected:
 		if n != nil {
-			c.feed.put(Record{Kind: Disconnected, Node: id, Fleet: n.home})
+			c.feed.put(api.Event{Kind: api.EventDisconnected, Node: id, Fleet: n.home})
 			c.leave(n, false)
 			c.remember(n)
 			delete(c.nodes, id)
@@ -86,7 +87,7 @@ func (c *Control) connected(id string, e xds.Event) {
 		n.home, n.base = c.homeOf(n)
 	}
 	c.place(n)
-	c.feed.put(Record{Kind: Connected, Node: id, Fleet: n.home, Message: "Envoy " + xds.Version(e.Node)})
+	c.feed.put(api.Event{Kind: api.EventConnected, Node: id, Fleet: n.home, Message: "Envoy " + xds.Version(e.Node)})
 	c.place(n) // what serves it is known now, and where it may go from there
 	if s := c.fleets[n.fleet]; s != nil && n.base.ID != "" && s.rollout.Rollout == nil {
 		c.unsorted = true // a move is to begin
@@ -160,15 +161,15 @@ func (c *Control) served(s *fleetState, n *nodeState, has snapshot.Pair) {
 	n.since, n.fresh = time.Now(), false
 	live, shadow := has.Live.String(), has.Shadow.String()
 	runs := c.numbered(s, has.Live)
-	r := Record{Kind: Accepted, Fleet: s.name, Revision: runs.ID, Number: runs.Number, Node: n.node.GetId()}
+	r := api.Event{Kind: api.EventAccepted, Fleet: s.name, Revision: runs.ID, Number: runs.Number, Node: n.node.GetId()}
 	candidate := s.candidate().ID
 	if candidate != "" && shadow == candidate && live != candidate {
-		r.Kind, r.Revision, r.Number = Warmed, shadow, s.number(shadow)
+		r.Kind, r.Revision, r.Number = api.EventWarmed, shadow, s.number(shadow)
 	}
 	if candidate != "" && r.Revision == candidate {
 		timings := s.timings
 		timings.Accepted = n.since
-		if r.Kind == Warmed {
+		if r.Kind == api.EventWarmed {
 			timings.Pushed = n.given // its stage's turn, or when it came
 		}
 		r.Timings = &timings

@@ -6,14 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
-
-// Notice is the kind of Record of something about a fleet that is no error, and seldom
-// what is meant.
-const Notice = "notice"
 
 // matchesNone is whether a fleet is to have no connected proxy by what its file says.
 func (c *Control) matchesNone(s *fleetState) bool {
@@ -47,7 +44,7 @@ func (c *Control) sayAtSave(f build.File) {
 
 func (c *Control) sayNotice(s *fleetState, text string) {
 	c.Log.Warn(text, "fleet", s.name)
-	c.feed.put(Record{Kind: Notice, Fleet: s.name, Message: text})
+	c.feed.put(api.Event{Kind: api.EventNotice, Fleet: s.name, Message: text})
 }
 
 // ties are the files whose fleets claim the same proxies with as many criteria: who has

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
@@ -17,7 +18,7 @@ func TestCommandsNameTheirFleet(t *testing.T) {
 		!strings.Contains(h.Text, "`"+h.Do+"`") || !strings.Contains(h.Text, "`xds rollout abort --fleet edge`") {
 		t.Errorf("it waits for %+v", h)
 	}
-	err := c.carryOut(Command{Verb: rollout.Promote, By: "alice"}, nil)
+	err := c.carryOut(api.Command{Verb: rollout.Promote, By: "alice"}, nil)
 	if err == nil || !strings.Contains(err.Error(), "edge, inner") {
 		t.Errorf("which fleets there are is not said: %v", err)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control/controltest"
 )
 
@@ -16,7 +16,7 @@ import (
 // and the status say so, until the listener has that name again.
 func TestOverrideOfNoListener(t *testing.T) {
 	controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
-		says := func(f control.FleetStatus) bool {
+		says := func(f api.Fleet) bool {
 			return slices.ContainsFunc(f.Notices, func(n string) bool { return strings.Contains(n, `1 proxy (a) bind listener "ingress"`) })
 		}
 		node := controltest.Node("a", nil)
@@ -32,7 +32,7 @@ func TestOverrideOfNoListener(t *testing.T) {
 		renamed := strings.ReplaceAll(controltest.YAML("edge", 1, staged), "ingress", "front")
 		w.Save(map[string]string{"edge.yaml": renamed})
 		w.Pass(time.Second)
-		if said := w.Says(control.Notice); len(said) != 1 || !says(w.Fleet("edge")) {
+		if said := w.Says(api.EventNotice); len(said) != 1 || !says(w.Fleet("edge")) {
 			t.Errorf("said at the save: %q; status: %q", said, w.Fleet("edge").Notices)
 		}
 		save(w, 1, staged)

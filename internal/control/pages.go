@@ -5,26 +5,15 @@ import (
 	"maps"
 	"slices"
 	"sort"
+
+	"github.com/waxwing-xds/waxwing/internal/api"
 )
-
-// A Pick says which connected proxies are asked for, in the order of their node ids.
-type Pick struct {
-	Fleet string // those of one fleet, and those on their way to it; "" for all
-	After string // those after this node id; "" for the first
-	Limit int    // how many at most; of 0 there is no next page
-}
-
-// A Page is what was picked.
-type Page struct {
-	Proxies []ProxyStatus
-	Next    string // Pick.After of the next page; "": this is the last
-}
 
 // Proxies asks the loop for a page of the connected proxies. The loop works for the
 // proxies of the page, and hardly for the others: ten thousand, asked for in pages, hold
 // nobody up.
-func (c *Control) Proxies(ctx context.Context, pick Pick) (Page, error) {
-	var page Page
+func (c *Control) Proxies(ctx context.Context, pick api.ProxyQuery) (api.ProxyPage, error) {
+	var page api.ProxyPage
 	done := make(chan error, 1)
 	err := c.ask(ctx, "the proxies", func() {
 		if pick.Fleet != "" && c.fleets[pick.Fleet] == nil {
@@ -40,7 +29,7 @@ func (c *Control) Proxies(ctx context.Context, pick Pick) (Page, error) {
 	return page, err
 }
 
-func (c *Control) page(pick Pick) Page {
+func (c *Control) page(pick api.ProxyQuery) api.ProxyPage {
 	ids := slices.Sorted(maps.Keys(c.nodes))
 	ids = ids[sort.SearchStrings(ids, pick.After):]
 	if len(ids) > 0 && ids[0] == pick.After && pick.After != "" {
@@ -52,7 +41,7 @@ func (c *Control) page(pick Pick) Page {
 			return n.home != pick.Fleet && n.fleet != pick.Fleet
 		})
 	}
-	out := Page{Proxies: []ProxyStatus{}}
+	out := api.ProxyPage{Proxies: []api.Proxy{}}
 	if len(ids) > pick.Limit {
 		ids = ids[:pick.Limit]
 		if pick.Limit > 0 {

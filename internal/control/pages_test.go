@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
@@ -53,7 +54,7 @@ func TestPagesOfACrowd(t *testing.T) {
 		c := crowded(t, 1000)
 		gone := map[string]bool{}
 		var seen []string
-		pick := Pick{Limit: limit}
+		pick := api.ProxyQuery{Limit: limit}
 		for {
 			page := c.page(pick)
 			if len(page.Proxies) > limit {
@@ -84,24 +85,24 @@ func TestPagesOfACrowd(t *testing.T) {
 func TestPagesOfAFleet(t *testing.T) {
 	c := crowded(t, 10)
 	c.nodes["p-00004"].fleet = "edge" // it is on its way there
-	ids := func(page Page) (out []string) {
+	ids := func(page api.ProxyPage) (out []string) {
 		for _, p := range page.Proxies {
 			out = append(out, p.Node)
 		}
 		return out
 	}
-	first := c.page(Pick{Fleet: "edge", Limit: 3})
+	first := c.page(api.ProxyQuery{Fleet: "edge", Limit: 3})
 	if got := ids(first); !slices.Equal(got, []string{"p-00000", "p-00003", "p-00004"}) || first.Next != "p-00004" {
 		t.Errorf("%q, then %q", got, first.Next)
 	}
-	second := c.page(Pick{Fleet: "edge", Limit: 3, After: first.Next})
+	second := c.page(api.ProxyQuery{Fleet: "edge", Limit: 3, After: first.Next})
 	if got := ids(second); !slices.Equal(got, []string{"p-00006", "p-00009"}) || second.Next != "" {
 		t.Errorf("%q, then %q", got, second.Next)
 	}
-	if got := c.page(Pick{Limit: 10}); len(got.Proxies) != 10 || got.Next != "" {
+	if got := c.page(api.ProxyQuery{Limit: 10}); len(got.Proxies) != 10 || got.Next != "" {
 		t.Errorf("%d of 10 proxies, then %q", len(got.Proxies), got.Next)
 	}
-	if got := c.page(Pick{}); got.Proxies == nil || len(got.Proxies) > 0 || got.Next != "" {
+	if got := c.page(api.ProxyQuery{}); got.Proxies == nil || len(got.Proxies) > 0 || got.Next != "" {
 		t.Errorf("of no proxies: %+v", got)
 	}
 }
@@ -114,11 +115,11 @@ func TestAskingForProxies(t *testing.T) {
 			look()
 		}
 	}()
-	if page, err := c.Proxies(t.Context(), Pick{Limit: 2}); err != nil || len(page.Proxies) != 2 {
+	if page, err := c.Proxies(t.Context(), api.ProxyQuery{Limit: 2}); err != nil || len(page.Proxies) != 2 {
 		t.Errorf("%d proxies, %v", len(page.Proxies), err)
 	}
 	var noFleet *NoFleetError
-	if _, err := c.Proxies(t.Context(), Pick{Fleet: "none", Limit: 2}); !errors.As(err, &noFleet) || !errors.Is(err, ErrRefused) {
+	if _, err := c.Proxies(t.Context(), api.ProxyQuery{Fleet: "none", Limit: 2}); !errors.As(err, &noFleet) || !errors.Is(err, ErrRefused) {
 		t.Errorf("of a fleet that is not: %v", err)
 	}
 	if _, err := c.History(t.Context(), ""); err != nil {
@@ -139,11 +140,11 @@ func TestAskingALoopThatIsGone(t *testing.T) {
 	check := func(ctx context.Context, want error) {
 		t.Helper()
 		_, status := c.Status(ctx, 0)
-		_, proxies := c.Proxies(ctx, Pick{})
+		_, proxies := c.Proxies(ctx, api.ProxyQuery{})
 		_, history := c.History(ctx, "")
 		_, moves := c.Preview(ctx, nil)
 		for what, err := range map[string]error{
-			"status": status, "proxies": proxies, "history": history, "moves": moves, "command": c.Do(ctx, Command{Verb: "pause"}),
+			"status": status, "proxies": proxies, "history": history, "moves": moves, "command": c.Do(ctx, api.Command{Verb: "pause"}),
 		} {
 			if !errors.Is(err, want) {
 				t.Errorf("%s: %v, want %v", what, err, want)
@@ -161,7 +162,7 @@ func BenchmarkPage(b *testing.B) {
 	for _, limit := range []int{500, 2000, 10_000} {
 		b.Run(fmt.Sprint(limit), func(b *testing.B) {
 			for b.Loop() {
-				c.page(Pick{Limit: limit})
+				c.page(api.ProxyQuery{Limit: limit})
 			}
 		})
 	}

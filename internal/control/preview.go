@@ -7,47 +7,48 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
-
-// A Move is how many connected proxies would go from one fleet to another.
-type Move struct {
-	From  string   `json:"from"` // "" for none
-	To    string   `json:"to"`   // "": they would be claimed by none, and keep what they run
-	Count int      `json:"count"`
-	Nodes []string `json:"nodes"` // some of them
-}
-
-// A Claim is what a fleet file that is not served says of which proxies it is for.
-type Claim struct {
-	Fleet string      `json:"fleet"`
-	File  string      `json:"file"` // its path; a fleet of that file that is claimed by none is renamed
-	Match fleet.Match `json:"match"`
-}
 
 // maxNamed is how many proxies of a Move are named.
 const maxNamed = 5
 
+// What is supposed is an api.Claim: that a fleet has a file, and a match.
+type supposed struct {
+	fleet, file string
+	match       fleet.Match
+}
+
+func supposedOf(c api.Claim) supposed {
+	m := c.Match
+	return supposed{c.Fleet, c.File, fleet.Match{ID: m.ID, Cluster: m.Cluster, Locality: fleet.Locality(m.Locality), Labels: m.Labels}}
+}
+
 // Preview says which connected proxies would move if these files were served.
-func (c *Control) Preview(ctx context.Context, claims []Claim) ([]Move, error) {
-	reply := make(chan []Move, 1)
+func (c *Control) Preview(ctx context.Context, said []api.Claim) ([]api.Move, error) {
+	claims := make([]supposed, len(said))
+	for i, s := range said {
+		claims[i] = supposedOf(s)
+	}
+	reply := make(chan []api.Move, 1)
 	if err := c.ask(ctx, "moves", func() { reply <- c.preview(claims) }); err != nil {
 		return nil, err
 	}
 	return <-reply, nil
 }
 
-func (c *Control) preview(claims []Claim) []Move {
+func (c *Control) preview(claims []supposed) []api.Move {
 	files := map[string]fleet.Match{}
 	for _, claim := range claims {
-		files[claim.Fleet] = claim.Match
+		files[claim.fleet] = claim.match
 	}
 	was := map[string]string{} // the fleet that another is called now
 	for _, claim := range claims {
 		for name, s := range c.fleets {
 			_, stays := files[name]
-			if !stays && c.fleets[claim.Fleet] == nil && s.file != "" && filepath.Base(s.file) == filepath.Base(claim.File) {
-				was[name] = claim.Fleet
+			if !stays && c.fleets[claim.fleet] == nil && s.file != "" && filepath.Base(s.file) == filepath.Base(claim.file) {
+				was[name] = claim.fleet
 			}
 		}
 	}
@@ -59,12 +60,12 @@ func (c *Control) preview(claims []Claim) []Move {
 			moves[[2]string{n.home, to}] = append(moves[[2]string{n.home, to}], id)
 		}
 	}
-	out := []Move{}
+	out := []api.Move{}
 	for _, way := range slices.SortedFunc(maps.Keys(moves), func(a, b [2]string) int {
 		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
 	}) {
 		nodes := moves[way]
-		out = append(out, Move{From: way[0], To: way[1], Count: len(nodes), Nodes: nodes[:min(maxNamed, len(nodes))]})
+		out = append(out, api.Move{From: way[0], To: way[1], Count: len(nodes), Nodes: nodes[:min(maxNamed, len(nodes))]})
 	}
 	return out
 }

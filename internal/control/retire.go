@@ -6,25 +6,20 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
-// What a person can do to a fleet itself, as verbs of a Command.
-const (
-	Retire rollout.Verb = "retire" // it takes no more proxies
-	Forget rollout.Verb = "forget" // a retired fleet that no proxy runs any more: all of it is deleted
-)
-
-var fleetVerbs = []rollout.Verb{Retire, Forget}
+var fleetVerbs = []rollout.Verb{api.VerbRetire, api.VerbForget}
 
 // fleetCommand carries out what is to be done to a fleet itself.
-func (c *Control) fleetCommand(command Command) error {
+func (c *Control) fleetCommand(command api.Command) error {
 	s := c.fleets[command.Fleet]
 	if s == nil {
 		return &NoFleetError{command.Fleet}
 	}
-	if command.Verb == Forget {
+	if command.Verb == api.VerbForget {
 		return c.forget(s)
 	}
 	if s.retired() && !s.returning() {
@@ -62,15 +57,12 @@ func (c *Control) forget(s *fleetState) error {
 	c.erasing[s.key] = true
 	c.delivery.Anew(s.key)
 	c.Log.Info("a fleet is forgotten", "fleet", s.name)
-	c.feed.put(Record{Kind: string(Forgotten), Fleet: s.name})
+	c.feed.put(api.Event{Kind: api.EventForgotten, Fleet: s.name})
 	if !s.writing {
 		c.erase(s)
 	}
 	return nil
 }
-
-// Forgotten is the kind of Record of a fleet that is no more.
-const Forgotten rollout.Kind = "forgotten"
 
 // running are the connected proxies that run a revision of a fleet, and those that a
 // rollout elsewhere would put back on one.

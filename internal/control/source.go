@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -30,7 +31,7 @@ func (c *Control) sourceEvents(events []build.Event) {
 // has is known of all of them before the first is looked at.
 func (c *Control) saved(e build.Saved) {
 	for _, n := range e.Read {
-		c.feed.put(Record{Kind: Noticed, Message: n.Path, Timings: &Timings{Noticed: n.Noticed, Settled: n.Settled}})
+		c.feed.put(api.Event{Kind: api.EventNoticed, Message: n.Path, Timings: &api.Timings{Noticed: n.Noticed, Settled: n.Settled}})
 	}
 	had := map[string]string{}
 	for i := range e.Files {
@@ -152,7 +153,7 @@ func (c *Control) finished(b build.Built) {
 		}
 	}
 	changed := c.takeMeta(s, b.Snapshot)
-	s.timings = Timings{Noticed: b.Noticed, Settled: b.Settled, Built: b.Made}
+	s.timings = api.Timings{Noticed: b.Noticed, Settled: b.Settled, Built: b.Made}
 	c.batch(func() {
 		c.offer(s, b.Snapshot, b.Match, changed, b.By)
 		c.saveRevision(s, b.Snapshot)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/control/controltest"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -61,12 +62,12 @@ func TestDiskThatIsFull(t *testing.T) {
 		if h := f.WaitsFor; h == nil || h.Kind != rollout.WaitDisk || !strings.Contains(h.Text, controltest.ErrDisk.Error()) {
 			t.Errorf("it waits for %+v", h)
 		}
-		if got := w.Says(control.Unsaved); len(got) != 1 {
+		if got := w.Says(api.EventUnsaved); len(got) != 1 {
 			t.Errorf("said %d times: %q", len(got), got)
 		}
 		w.Store.Fail(false)
 		w.Pass(time.Minute)
-		if f := w.Fleet("edge"); f.Serving.Number != 2 || f.Unsaved != "" || len(w.Says(control.Saved)) != 1 {
+		if f := w.Fleet("edge"); f.Serving.Number != 2 || f.Unsaved != "" || len(w.Says(api.EventSaved)) != 1 {
 			t.Errorf("healed: %+v", f)
 		}
 	})
@@ -81,7 +82,7 @@ func TestDiskThatHangs(t *testing.T) {
 		save(w, 2, staged)
 		w.Pass(3 * time.Second)
 		began := time.Now()
-		if err := w.Do(t.Context(), control.Command{Verb: rollout.Pause, By: "ann"}); err != nil {
+		if err := w.Do(t.Context(), api.Command{Verb: rollout.Pause, By: "ann"}); err != nil {
 			t.Error(err)
 		}
 		w.Status()
@@ -168,7 +169,7 @@ func TestOldRevisions(t *testing.T) {
 			t.Errorf("on disk are %v", names)
 		}
 		w.Store.Keep(false)
-		do(t, w, control.Command{Verb: rollout.Undo, To: 3})
+		do(t, w, api.Command{Verb: rollout.Undo, To: 3})
 		w.Pass(time.Minute)
 		if f := w.Fleet("edge"); f.Serving.Number != 3 || w.Node("a").Served != f.Serving {
 			t.Errorf("undo: %+v", f)
@@ -176,7 +177,7 @@ func TestOldRevisions(t *testing.T) {
 		if names := w.Store.Names("revisions/"); len(names) > 4 {
 			t.Errorf("on disk are still %v", names)
 		}
-		if err := w.Do(t.Context(), control.Command{Verb: rollout.Undo, To: 1}); !errors.Is(err, control.ErrRefused) {
+		if err := w.Do(t.Context(), api.Command{Verb: rollout.Undo, To: 1}); !errors.Is(err, control.ErrRefused) {
 			t.Errorf("undo to one that is not kept: %v", err)
 		}
 	})
@@ -188,7 +189,7 @@ func TestFleetThatIsForgotten(t *testing.T) {
 	controltest.Run(t, func(c *control.Config) { c.Grace = time.Hour }, func(t *testing.T, w *controltest.World) {
 		serves(t, w, "a")
 		has := w.Node("a").Served
-		if err := w.Do(t.Context(), control.Command{Fleet: "edge", Verb: control.Forget}); err == nil || !strings.Contains(err.Error(), "is not retired") {
+		if err := w.Do(t.Context(), api.Command{Fleet: "edge", Verb: api.VerbForget}); err == nil || !strings.Contains(err.Error(), "is not retired") {
 			t.Errorf("a fleet in use is forgotten: %v", err)
 		}
 		w.Save(map[string]string{"edge.yaml": controltest.Gone})
@@ -198,23 +199,23 @@ func TestFleetThatIsForgotten(t *testing.T) {
 		}
 		w.Pass(31 * time.Minute)
 		f := w.Fleet("edge")
-		if f.Retired == nil || w.Node("a").Served != has || f.Disk.State != control.DiskNothing {
+		if f.Retired == nil || w.Node("a").Served != has || f.Disk.State != api.DiskNothing {
 			t.Errorf("retired %v, the proxy has %+v", f.Retired, w.Node("a").Served)
 		}
-		if err := w.Do(t.Context(), control.Command{Fleet: "edge", Verb: control.Retire}); err == nil {
+		if err := w.Do(t.Context(), api.Command{Fleet: "edge", Verb: api.VerbRetire}); err == nil {
 			t.Error("it is retired twice")
 		}
-		if err := w.Do(t.Context(), control.Command{Fleet: "edge", Verb: control.Forget}); err == nil || !strings.Contains(err.Error(), "1 proxy (a) run what fleet edge serves") {
+		if err := w.Do(t.Context(), api.Command{Fleet: "edge", Verb: api.VerbForget}); err == nil || !strings.Contains(err.Error(), "1 proxy (a) run what fleet edge serves") {
 			t.Errorf("it is forgotten under its proxy: %v", err)
 		}
 		w.Restart()
 		w.Proxies.Disconnect("a")
 		w.Pass(time.Second)
-		if err := w.Do(t.Context(), control.Command{Fleet: "edge", Verb: control.Forget}); err != nil {
+		if err := w.Do(t.Context(), api.Command{Fleet: "edge", Verb: api.VerbForget}); err != nil {
 			t.Fatal(err)
 		}
 		w.Pass(time.Second)
-		if names := w.Store.Names(""); len(names) > 0 || len(w.Status().Fleets) > 0 || len(w.Says(string(control.Forgotten))) != 1 {
+		if names := w.Store.Names(""); len(names) > 0 || len(w.Status().Fleets) > 0 || len(w.Says(api.EventForgotten)) != 1 {
 			t.Errorf("left are %v, and the status has %+v", names, w.Status().Fleets)
 		}
 	})
@@ -227,10 +228,10 @@ func TestFleetRetiredByAPerson(t *testing.T) {
 		serves(t, w, "a")
 		release := w.Source.Hold()
 		save(w, 2, staged)
-		if f := w.Fleet("edge"); !f.Pending || f.WaitsFor == nil || f.WaitsFor.Kind != control.WaitReading || f.Disk.State != control.DiskReading {
+		if f := w.Fleet("edge"); !f.Pending || f.WaitsFor == nil || f.WaitsFor.Kind != api.WaitReading || f.Disk.State != api.DiskReading {
 			t.Errorf("it is being tried: %+v", f)
 		}
-		if err := w.Do(t.Context(), control.Command{Fleet: "edge", Verb: control.Retire, By: "ann", Why: "moved to another house"}); err != nil {
+		if err := w.Do(t.Context(), api.Command{Fleet: "edge", Verb: api.VerbRetire, By: "ann", Why: "moved to another house"}); err != nil {
 			t.Fatal(err)
 		}
 		release()
@@ -239,7 +240,7 @@ func TestFleetRetiredByAPerson(t *testing.T) {
 		if f.Serving.Number != 1 || f.Candidate.ID != "" || f.Retired == nil || f.Retired.By != "ann" || f.Pending {
 			t.Errorf("%+v", f)
 		}
-		if err := w.Do(t.Context(), control.Command{Fleet: "edge", Verb: control.Forget}); err == nil || !strings.Contains(err.Error(), "has a file, edge.yaml") {
+		if err := w.Do(t.Context(), api.Command{Fleet: "edge", Verb: api.VerbForget}); err == nil || !strings.Contains(err.Error(), "has a file, edge.yaml") {
 			t.Errorf("its file is there: %v", err)
 		}
 		w.Restart()
@@ -249,7 +250,7 @@ func TestFleetRetiredByAPerson(t *testing.T) {
 		}
 		save(w, 3, staged)
 		w.Pass(time.Minute)
-		if f := w.Fleet("edge"); f.Retired != nil || f.Serving.Number != 2 || len(w.Says(string(control.TakenUp))) != 1 {
+		if f := w.Fleet("edge"); f.Retired != nil || f.Serving.Number != 2 || len(w.Says(api.EventTakenUp)) != 1 {
 			t.Errorf("it is not taken up: %+v", f)
 		}
 	})
@@ -271,7 +272,7 @@ func TestWarningsOfABuild(t *testing.T) {
 		if second.Serving.ID == first || !slices.ContainsFunc(second.Notices, func(n string) bool { return strings.Contains(n, "it traps") }) {
 			t.Errorf("serving %v, notices %q", second.Serving, second.Notices)
 		}
-		if got := w.Says(control.Notice); len(got) != 1 {
+		if got := w.Says(api.EventNotice); len(got) != 1 {
 			t.Errorf("said %d times: %q", len(got), got)
 		}
 		w.Restart()

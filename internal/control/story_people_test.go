@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/control/controltest"
-	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // do has a command carried out.
-func do(t *testing.T, w *controltest.World, c control.Command) {
+func do(t *testing.T, w *controltest.World, c api.Command) {
 	t.Helper()
 	if c.By = "ann"; w.Do(t.Context(), c) != nil {
 		t.Fatalf("%s: %v", c.Verb, w.Do(t.Context(), c))
@@ -31,25 +31,25 @@ func TestPersonSteersARollout(t *testing.T) {
 	controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
 		serves(t, w, "a", "b")
 		save(w, 2, manual)
-		do(t, w, control.Command{Verb: rollout.Pause})
+		do(t, w, api.Command{Verb: rollout.Pause})
 		w.Pass(time.Hour)
 		if f := w.Fleet("edge"); f.Rollout == nil || !f.Rollout.Paused || f.WaitsFor.Kind != rollout.WaitPaused {
 			t.Errorf("paused: %+v", f)
 		}
-		do(t, w, control.Command{Verb: rollout.Resume})
+		do(t, w, api.Command{Verb: rollout.Resume})
 		w.Pass(time.Minute)
 		if f := w.Fleet("edge"); !f.Rollout.Awaiting || f.WaitsFor.Kind != rollout.WaitApproval || !strings.HasPrefix(f.WaitsFor.Do, "xds rollout promote") {
 			t.Errorf("it waits for a person: %+v, %+v", f.Rollout, f.WaitsFor)
 		}
-		do(t, w, control.Command{Verb: rollout.Promote})
+		do(t, w, api.Command{Verb: rollout.Promote})
 		w.Pass(time.Minute)
 		if f := w.Fleet("edge"); f.Serving.Number != 2 || f.Previous.Number != 1 {
 			t.Fatalf("promoted: %+v", f)
 		}
-		do(t, w, control.Command{Verb: rollout.Undo, Why: "users complain"})
+		do(t, w, api.Command{Verb: rollout.Undo, Why: "users complain"})
 		w.Pass(time.Minute)
 		f := w.Fleet("edge")
-		if f.Serving.Number != 1 || f.Disk.State != control.DiskUndone || !strings.Contains(f.Disk.Why, "users complain") {
+		if f.Serving.Number != 1 || f.Disk.State != api.DiskUndone || !strings.Contains(f.Disk.Why, "users complain") {
 			t.Errorf("undone: %+v", f)
 		}
 		w.Source.SaveAsItWas("edge.yaml")
@@ -60,7 +60,7 @@ func TestPersonSteersARollout(t *testing.T) {
 			t.Errorf("it is served again: %+v", got)
 		}
 		for _, id := range []string{"a", "b"} {
-			if p := w.Node(id); p.Served != f.Serving || p.State != control.StateServing {
+			if p := w.Node(id); p.Served != f.Serving || p.State != api.ProxyServing {
 				t.Errorf("%s has %+v", id, p)
 			}
 		}
@@ -77,10 +77,10 @@ func TestAbortedAndSuperseded(t *testing.T) {
 		if f := w.Fleet("edge"); f.Candidate.Number != 3 {
 			t.Errorf("what was saved last is not on its way: %+v", f)
 		}
-		do(t, w, control.Command{Verb: rollout.Abort, Why: "not now"})
+		do(t, w, api.Command{Verb: rollout.Abort, Why: "not now"})
 		w.Pass(time.Minute)
 		f := w.Fleet("edge")
-		if f.Serving.Number != 1 || f.Candidate.ID != "" || f.Disk.State != control.DiskAborted || !strings.Contains(f.Disk.Why, "not now") {
+		if f.Serving.Number != 1 || f.Candidate.ID != "" || f.Disk.State != api.DiskAborted || !strings.Contains(f.Disk.Why, "not now") {
 			t.Errorf("%+v", f)
 		}
 		if got := kinds(t, w); !slices.Contains(got, rollout.Abandoned) || !slices.Contains(got, rollout.Aborted) {
@@ -95,14 +95,14 @@ func TestCommandsThatAreRefused(t *testing.T) {
 	controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
 		serves(t, w, "a")
 		for _, c := range []struct {
-			command control.Command
+			command api.Command
 			says    string
 		}{
-			{control.Command{Verb: "explode"}, `"explode" is not something to do to a rollout`},
-			{control.Command{Verb: rollout.Promote}, "fleet edge"},
-			{control.Command{Verb: rollout.Undo}, "fleet edge"},
-			{control.Command{Verb: rollout.Pause, Fleet: "nowhere"}, `no fleet "nowhere"`},
-			{control.Command{Verb: control.Retire, Fleet: "nowhere"}, `no fleet "nowhere"`},
+			{api.Command{Verb: "explode"}, `"explode" is not something to do to a rollout`},
+			{api.Command{Verb: rollout.Promote}, "fleet edge"},
+			{api.Command{Verb: rollout.Undo}, "fleet edge"},
+			{api.Command{Verb: rollout.Pause, Fleet: "nowhere"}, `no fleet "nowhere"`},
+			{api.Command{Verb: api.VerbRetire, Fleet: "nowhere"}, `no fleet "nowhere"`},
 		} {
 			if err := w.Do(t.Context(), c.command); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%+v: %v, want %q", c.command, err, c.says)
@@ -114,7 +114,7 @@ func TestCommandsThatAreRefused(t *testing.T) {
 		_, statusErr := w.Control.Status(gone, 1000)
 		_, historyErr := w.History(gone, "edge")
 		_, previewErr := w.Preview(gone, nil)
-		for _, err := range []error{w.Do(gone, control.Command{Verb: rollout.Pause}), statusErr, historyErr, previewErr} {
+		for _, err := range []error{w.Do(gone, api.Command{Verb: rollout.Pause}), statusErr, historyErr, previewErr} {
 			if err == nil || errors.Is(err, control.ErrRefused) {
 				t.Errorf("nobody answers, and the error is %v", err)
 			}
@@ -131,7 +131,7 @@ func TestProblemOnDisk(t *testing.T) {
 		check := func() {
 			t.Helper()
 			f := w.Fleet("edge")
-			if !strings.Contains(f.Problem, "edge.yaml:1") || f.Disk.State != control.DiskRefused || f.Serving.Number != 1 || w.Node("a").State != control.StateServing {
+			if !strings.Contains(f.Problem, "edge.yaml:1") || f.Disk.State != api.DiskRefused || f.Serving.Number != 1 || w.Node("a").State != api.ProxyServing {
 				t.Errorf("%+v", f)
 			}
 		}
@@ -151,7 +151,7 @@ func TestProblemOnDisk(t *testing.T) {
 		w.Source.Refuse(nil)
 		save(w, 2, staged, "# once more")
 		w.Pass(time.Minute)
-		if f := w.Fleet("edge"); f.Problem != "" || f.Serving.Number != 2 || len(w.Says(control.Healed)) == 0 {
+		if f := w.Fleet("edge"); f.Problem != "" || f.Serving.Number != 2 || len(w.Says(api.EventHealed)) == 0 {
 			t.Errorf("it is not healed: %+v", f)
 		}
 	})
@@ -171,18 +171,18 @@ func TestOnlyWhatComesWithIt(t *testing.T) {
 		}
 		save(w, 1, staged, "match: {cluster: edge, labels: {tier: other}}")
 		w.Pass(time.Minute)
-		if p := w.Node("a"); p.State != control.StateKept || p.Served.ID != good.ID {
+		if p := w.Node("a"); p.State != api.ProxyKept || p.Served.ID != good.ID {
 			t.Errorf("one that is claimed by nobody any more: %+v", p)
 		}
-		if p := w.Node("x"); p.State != control.StateServing {
+		if p := w.Node("x"); p.State != api.ProxyServing {
 			t.Errorf("one that is claimed: %+v", p)
 		}
-		if got := w.Says(string(control.MatchChanged)); len(got) != 1 {
+		if got := w.Says(api.EventMatchChanged); len(got) != 1 {
 			t.Errorf("the match in force changed %d times: %q", len(got), got)
 		}
 		w.Restart()
 		w.Pass(time.Minute)
-		if p := w.Node("a"); p.State != control.StateKept || p.Served.ID != good.ID {
+		if p := w.Node("a"); p.State != api.ProxyKept || p.Served.ID != good.ID {
 			t.Errorf("after a restart: %+v", p)
 		}
 	})
@@ -198,11 +198,11 @@ func TestLookingAhead(t *testing.T) {
 		if err != nil || d.Serving.Number != 1 || d.Candidate.Number != 2 || len(d.Changes) != 1 || d.Changes[0].Name != "ingress" {
 			t.Errorf("%+v, %v", d, err)
 		}
-		moves, err := w.Preview(t.Context(), []control.Claim{{Fleet: "inner", File: "inner.yaml", Match: fleet.Match{ID: "b"}}})
+		moves, err := w.Preview(t.Context(), []api.Claim{{Fleet: "inner", File: "inner.yaml", Match: api.Match{ID: "b"}}})
 		if err != nil || len(moves) != 1 || moves[0].From != "edge" || moves[0].To != "inner" || !slices.Equal(moves[0].Nodes, []string{"b"}) {
 			t.Errorf("%+v, %v", moves, err)
 		}
-		moves, err = w.Preview(t.Context(), []control.Claim{{Fleet: "web", File: "folder/edge.yaml", Match: fleet.Match{}}})
+		moves, err = w.Preview(t.Context(), []api.Claim{{Fleet: "web", File: "folder/edge.yaml", Match: api.Match{}}})
 		if err != nil || len(moves) != 0 {
 			t.Errorf("a fleet that is renamed moves nobody: %+v, %v", moves, err)
 		}
@@ -242,7 +242,7 @@ func TestFirstRevisionForProxiesOfAnother(t *testing.T) {
 		if f := w.Fleet("third"); len(f.Rejected) != 1 || f.Serving.ID != "" {
 			t.Errorf("%+v", f)
 		}
-		if got := w.Says(string(rollout.MoveRefused)); len(got) == 0 {
+		if got := w.Says(rollout.MoveRefused); len(got) == 0 {
 			t.Error("nobody says that it stays")
 		}
 	})
@@ -255,7 +255,7 @@ func TestProxyWithoutAFleet(t *testing.T) {
 		w.Save(map[string]string{"edge.yaml": controltest.YAML("edge", 1, staged, "match: {cluster: edge, labels: {tier: outer}}")})
 		w.Connect("a")
 		w.Pass(time.Minute)
-		if p := w.Node("a"); p.State != control.StateWaiting || !slices.Contains(w.Proxy("a").Told, "unmatched") || len(w.Proxy("a").Given) > 0 {
+		if p := w.Node("a"); p.State != api.ProxyWaiting || !slices.Contains(w.Proxy("a").Told, "unmatched") || len(w.Proxy("a").Given) > 0 {
 			t.Errorf("%+v", p)
 		}
 		w.Proxies.Disconnect("a")
@@ -263,12 +263,12 @@ func TestProxyWithoutAFleet(t *testing.T) {
 		release := w.Source.Hold()
 		w.Save(map[string]string{"inner.yaml": controltest.YAML("inner", 2, staged, "match: {cluster: edge, id: b}")})
 		w.Connect("b")
-		if p := w.Node("b"); p.State != control.StateWaiting || len(w.Proxy("b").Given)+len(w.Proxy("b").Told) > 0 {
+		if p := w.Node("b"); p.State != api.ProxyWaiting || len(w.Proxy("b").Given)+len(w.Proxy("b").Told) > 0 {
 			t.Errorf("%+v, given %v, told %v", p, w.Proxy("b").Given, w.Proxy("b").Told)
 		}
 		release()
 		w.Pass(time.Minute)
-		if p := w.Node("b"); p.Fleet != "inner" || p.State != control.StateServing {
+		if p := w.Node("b"); p.Fleet != "inner" || p.State != api.ProxyServing {
 			t.Errorf("%+v", p)
 		}
 	})
@@ -286,7 +286,7 @@ func TestProxyComesBack(t *testing.T) {
 		}
 		w.Connect("a")
 		w.Pass(time.Second)
-		if p := w.Node("a"); p.State != control.StateServing || p.Served != w.Fleet("edge").Serving {
+		if p := w.Node("a"); p.State != api.ProxyServing || p.Served != w.Fleet("edge").Serving {
 			t.Errorf("it is back: %+v", p)
 		}
 	})

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control/controltest"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -31,7 +31,7 @@ func serves(t *testing.T, w *controltest.World, ids ...string) {
 		t.Fatalf("it does not serve: %+v", f)
 	}
 	for _, id := range ids {
-		if p := w.Node(id); p.State != control.StateServing {
+		if p := w.Node(id); p.State != api.ProxyServing {
 			t.Fatalf("%s is %s", id, p.State)
 		}
 	}
@@ -59,12 +59,12 @@ func TestFirstRevision(t *testing.T) {
 		}
 		save(w, 1, staged)
 		w.Connect("a", "b")
-		if f := w.Fleet("edge"); f.Candidate.Number != 1 || f.Serving.ID != "" || f.Disk.State != control.DiskTried || f.File != "edge.yaml" {
+		if f := w.Fleet("edge"); f.Candidate.Number != 1 || f.Serving.ID != "" || f.Disk.State != api.DiskTried || f.File != "edge.yaml" {
 			t.Errorf("on its way: %+v", f)
 		}
 		w.Pass(20 * time.Second)
 		f := w.Fleet("edge")
-		if f.Serving.Number != 1 || f.Disk.State != control.DiskServed || f.Proxies != 2 || len(f.Unproven) > 0 || f.Modules[0].Filter != "gate" {
+		if f.Serving.Number != 1 || f.Disk.State != api.DiskServed || f.Proxies != 2 || len(f.Unproven) > 0 || f.Modules[0].Filter != "gate" {
 			t.Errorf("served: %+v", f)
 		}
 		p := w.Node("a")
@@ -74,7 +74,7 @@ func TestFirstRevision(t *testing.T) {
 		if got := w.Store.Names("revisions/"); !slices.Equal(got, []string{"revisions/edge/" + f.Serving.ID + ".pb"}) {
 			t.Errorf("on disk are %v", got)
 		}
-		for kind, n := range map[string]int{control.Noticed: 1, control.Connected: 2, control.Warmed: 2, string(rollout.Flipped): 1, string(rollout.Serving): 1} {
+		for kind, n := range map[api.EventKind]int{api.EventNoticed: 1, api.EventConnected: 2, api.EventWarmed: 2, rollout.Flipped: 1, rollout.Serving: 1} {
 			if got := w.Says(kind); len(got) != n {
 				t.Errorf("%q was said %d times, want %d: %q", kind, len(got), n, got)
 			}
@@ -116,10 +116,10 @@ func TestRolloutByStages(t *testing.T) {
 		if got := w.Fleet("edge"); got.Serving != f.Candidate || got.Previous.ID != good || got.Rollout != nil {
 			t.Errorf("in the end: %+v", got)
 		}
-		if flips := w.Says(string(rollout.Flipped)); !slices.Equal(flips, []string{"3 proxies", "1 proxy", "2 proxies"}) {
+		if flips := w.Says(rollout.Flipped); !slices.Equal(flips, []string{"3 proxies", "1 proxy", "2 proxies"}) {
 			t.Errorf("flipped are %q", flips)
 		}
-		if warm := w.Says(control.Warmed); len(warm) != 3+3 {
+		if warm := w.Says(api.EventWarmed); len(warm) != 3+3 {
 			t.Errorf("%d were warm before", len(warm))
 		}
 	})
@@ -147,7 +147,7 @@ func TestRefusedInTheShadow(t *testing.T) {
 			if f.Serving != good || f.Candidate.ID != "" || len(f.Rejected) != 1 || !strings.Contains(f.Rejected[0].Reason, "Unable to create Wasm plugin gate") {
 				t.Errorf("%+v", f)
 			}
-			if f.Disk.State != control.DiskRejected || !strings.Contains(f.Disk.Why, "Unable to create") {
+			if f.Disk.State != api.DiskRejected || !strings.Contains(f.Disk.Why, "Unable to create") {
 				t.Errorf("on disk: %+v", f.Disk)
 			}
 		}
@@ -162,7 +162,7 @@ func TestRefusedInTheShadow(t *testing.T) {
 		w.Restart()
 		check()
 		w.Now(func(p *controltest.Proxy) { p.Takes = nil }, "a", "b")
-		if err := w.Do(t.Context(), control.Command{Verb: rollout.Retry, By: "ann"}); err != nil {
+		if err := w.Do(t.Context(), api.Command{Verb: rollout.Retry, By: "ann"}); err != nil {
 			t.Fatal(err)
 		}
 		w.Pass(time.Minute)
@@ -250,7 +250,7 @@ func TestTroubleOfAProxysOwn(t *testing.T) {
 		save(w, 2, staged)
 		w.Pass(time.Minute)
 		p := w.Node("b")
-		if p.State != control.StateTrouble || !strings.Contains(p.Trouble, "Address already in use") {
+		if p.State != api.ProxyTrouble || !strings.Contains(p.Trouble, "Address already in use") {
 			t.Errorf("in trouble: %+v", p)
 		}
 		w.Now(func(p *controltest.Proxy) { p.Takes = nil }, "b")
@@ -258,7 +258,7 @@ func TestTroubleOfAProxysOwn(t *testing.T) {
 		if f := w.Fleet("edge"); f.Serving.Number != 2 || len(f.Rejected) > 0 {
 			t.Errorf("%+v", f)
 		}
-		if p := w.Node("b"); p.State != control.StateServing || !slices.Contains(w.Proxy("b").Told, "retry") {
+		if p := w.Node("b"); p.State != api.ProxyServing || !slices.Contains(w.Proxy("b").Told, "retry") {
 			t.Errorf("out of trouble: %+v, told %v", p, w.Proxy("b").Told)
 		}
 	})
@@ -286,7 +286,7 @@ func TestFirstRevisionIsRejected(t *testing.T) {
 		if f.Serving.ID != "" || len(f.Rejected) != 1 {
 			t.Fatalf("%+v", f)
 		}
-		if p := w.Node("a"); p.State != control.StateClosed || p.Served.ID != "" {
+		if p := w.Node("a"); p.State != api.ProxyClosed || p.Served.ID != "" {
 			t.Errorf("a proxy is %+v", p)
 		}
 		w.Save(map[string]string{"edge.yaml": "fleet: ["})

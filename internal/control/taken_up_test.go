@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -51,7 +52,7 @@ func TestTakenUpWithWhatItsFileHas(t *testing.T) {
 		c.says(t, "b", `{"tier": "inner"}`, false)
 		c.follow()
 		c.mustBe(t, map[string]string{"a": "edge to " + name, "b": "edge"})
-		if err := c.carryOut(Command{Fleet: name, Verb: rollout.Promote, By: "alice"}, nil); err != nil {
+		if err := c.carryOut(api.Command{Fleet: name, Verb: rollout.Promote, By: "alice"}, nil); err != nil {
 			t.Fatal(err)
 		}
 		c.follow()
@@ -73,7 +74,7 @@ func TestTakenUpForOtherProxies(t *testing.T) {
 	c.mustBe(t, map[string]string{"a": "edge to inner", "b": "edge"})
 	c.mustBeRetired(t, "inner", true)
 	c.follow()
-	if err := c.carryOut(Command{Fleet: "inner", Verb: rollout.Promote, By: "alice"}, nil); err != nil {
+	if err := c.carryOut(api.Command{Fleet: "inner", Verb: rollout.Promote, By: "alice"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	c.follow()
@@ -92,12 +93,12 @@ func TestNotTakenUp(t *testing.T) {
 			c.proxyEvents([]xds.Event{{Kind: xds.Rejected, Node: n.node, Revision: pairOf(n.target), Resource: "Listener", Message: "no"}})
 		},
 		"aborted": func(t *testing.T, c *Control) {
-			if err := c.carryOut(Command{Fleet: "inner", Verb: rollout.Abort, By: "alice"}, nil); err != nil {
+			if err := c.carryOut(api.Command{Fleet: "inner", Verb: rollout.Abort, By: "alice"}, nil); err != nil {
 				t.Error(err)
 			}
 		},
 		"retired": func(t *testing.T, c *Control) {
-			if err := c.fleetCommand(Command{Fleet: "inner", Verb: Retire, By: "alice"}); err != nil {
+			if err := c.fleetCommand(api.Command{Fleet: "inner", Verb: api.VerbRetire, By: "alice"}); err != nil {
 				t.Error(err)
 			}
 		},
@@ -147,7 +148,7 @@ func TestNotTakenUpByWhatIsRefused(t *testing.T) {
 func TestTakingUpTakenBack(t *testing.T) {
 	c, _ := twoFleets(t)
 	text := fileOfFleet("inner", "{cluster: edge, labels: {tier: inner}}", 2)
-	if err := c.fleetCommand(Command{Fleet: "inner", Verb: Retire, By: "alice"}); err != nil {
+	if err := c.fleetCommand(api.Command{Fleet: "inner", Verb: api.VerbRetire, By: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	c.sort()

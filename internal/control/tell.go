@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
@@ -27,8 +28,8 @@ func (s *fleetState) number(id string) int {
 
 // tell logs what the rollout decided and passes it on to who follows along.
 func (c *Control) tell(s *fleetState, e rollout.Entry) {
-	r := Record{
-		Time: e.At, Kind: string(e.Kind), Fleet: s.name, Revision: e.Revision.ID, Number: e.Revision.Number,
+	r := api.Event{
+		Time: e.At, Kind: e.Kind, Fleet: s.name, Revision: e.Revision.ID, Number: e.Revision.Number,
 		Stage: e.Stage, Node: e.Node, By: e.By, Message: e.Reason,
 	}
 	log := c.Log.With("fleet", s.name, "revision", e.Revision.Number, "id", e.Revision.ID)
@@ -126,7 +127,7 @@ func (s *fleetState) openFor() string {
 // is the fleet's name or, where none was ever read from it, the file's path.
 func (c *Control) problem(key string, err error) {
 	if c.problems[key] == err.Error() {
-		c.feed.put(Record{Kind: Problem, Fleet: key, Message: err.Error()}) // of another save
+		c.feed.put(api.Event{Kind: api.EventProblem, Fleet: key, Message: err.Error()}) // of another save
 		return
 	}
 	c.problems[key] = err.Error()
@@ -135,13 +136,13 @@ func (c *Control) problem(key string, err error) {
 		running = s.running()
 	}
 	c.Log.Error("what is on disk can't be served", "fleet", key, "error", oneLine(err), "still_runs", running)
-	c.feed.put(Record{Kind: Problem, Fleet: key, Message: err.Error()})
+	c.feed.put(api.Event{Kind: api.EventProblem, Fleet: key, Message: err.Error()})
 }
 
 // savedSame tells that a file was saved as it was.
 func (c *Control) savedSame(e build.Unchanged) {
 	c.Log.Info("a file was saved as it was", "file", e.Path)
-	c.feed.put(Record{Kind: string(rollout.Unchanged), Fleet: e.Fleet, Message: e.Path + " was saved, and holds what it held: nothing changes"})
+	c.feed.put(api.Event{Kind: rollout.Unchanged, Fleet: e.Fleet, Message: e.Path + " was saved, and holds what it held: nothing changes"})
 }
 
 // healed takes a problem back.
@@ -151,5 +152,5 @@ func (c *Control) healed(key string) {
 	}
 	delete(c.problems, key)
 	c.Log.Info("what is on disk can be served again", "fleet", key)
-	c.feed.put(Record{Kind: Healed, Fleet: key})
+	c.feed.put(api.Event{Kind: api.EventHealed, Fleet: key})
 }

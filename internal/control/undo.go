@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -34,7 +35,7 @@ func (c *Control) drop(s *fleetState) {
 
 // readUndo reads what undo goes back to, if it is on disk alone. Beside the loop: a
 // person waits for it, and nobody else.
-func (c *Control) readUndo(ctx context.Context, command Command) (*snapshot.Snapshot, error) {
+func (c *Control) readUndo(ctx context.Context, command api.Command) (*snapshot.Snapshot, error) {
 	if command.Verb != rollout.Undo {
 		return nil, nil
 	}
@@ -62,7 +63,7 @@ func (c *Control) readUndo(ctx context.Context, command Command) (*snapshot.Snap
 }
 
 // bringBack has what undo goes back to in memory.
-func (c *Control) bringBack(s *fleetState, command Command, read *snapshot.Snapshot) (refusal string) {
+func (c *Control) bringBack(s *fleetState, command api.Command, read *snapshot.Snapshot) (refusal string) {
 	if command.Verb != rollout.Undo {
 		return ""
 	}

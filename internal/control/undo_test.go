@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -38,7 +39,7 @@ func (c *Control) takes() {
 }
 
 // answering has the loop's part of a command done, for one that does not run.
-func answering(t *testing.T, c *Control, command Command) error {
+func answering(t *testing.T, c *Control, command api.Command) error {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- c.Do(t.Context(), command) }()
@@ -71,24 +72,24 @@ func TestKeptRevisions(t *testing.T) {
 	if len(s.snapshots) != 2 {
 		t.Errorf("%d revisions are in memory, want what is served and the one before", len(s.snapshots))
 	}
-	if err := answering(t, c, Command{Verb: rollout.Undo, To: 2, By: "ann"}); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "are 5, 4, 3") {
+	if err := answering(t, c, api.Command{Verb: rollout.Undo, To: 2, By: "ann"}); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "are 5, 4, 3") {
 		t.Errorf("undo to one that is not kept: %v", err)
 	}
 	damaged := filepath.Join(dir, revisionFile("edge", s.rollout.Kept()[1].ID))
 	if err := os.WriteFile(damaged, []byte("damaged"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := answering(t, c, Command{Verb: rollout.Undo, To: 4, By: "ann"}); !errors.Is(err, ErrRefused) || s.rollout.Serving.Number != 6 {
+	if err := answering(t, c, api.Command{Verb: rollout.Undo, To: 4, By: "ann"}); !errors.Is(err, ErrRefused) || s.rollout.Serving.Number != 6 {
 		t.Errorf("undo to one that is damaged: %v, and revision %d is served", err, s.rollout.Serving.Number)
 	}
-	if err := answering(t, c, Command{Verb: rollout.Undo, To: 3, By: "ann"}); err != nil || s.rollout.Serving.Number != 3 {
+	if err := answering(t, c, api.Command{Verb: rollout.Undo, To: 3, By: "ann"}); err != nil || s.rollout.Serving.Number != 3 {
 		t.Fatalf("undo: %v, and revision %d is served", err, s.rollout.Serving.Number)
 	}
 	c.takes()
 	if got := c.nodes["p-00000"].target.Live; got != s.rollout.Serving.ID || s.snapshots[got] == nil {
 		t.Errorf("the proxy is to have %s", got)
 	}
-	if state, why := s.cameOf(s.onDisk); state != DiskUndone || why != "undone by ann" {
+	if state, why := s.cameOf(s.onDisk); state != api.DiskUndone || why != "undone by ann" {
 		t.Errorf("what is on disk is said to be %s: %s", state, why)
 	}
 	c.disk()
@@ -107,8 +108,8 @@ func TestEachSaveHasAnEvent(t *testing.T) {
 	c := idle(t)
 	records, stop, _ := c.Subscribe("") // "" is understood
 	defer stop()
-	last := func() Record {
-		var last Record
+	last := func() api.Event {
+		var last api.Event
 		for {
 			select {
 			case last = <-records:
@@ -120,14 +121,18 @@ func TestEachSaveHasAnEvent(t *testing.T) {
 	serves(t, c, "1")
 	last()
 	good := fleetYAML + "rollout: {stages: [{name: all, percent: 100, bake: 0s}]}\n"
-	for _, save := range []struct{ what, text, kind, says string }{
-		{"a comment", good + "# more\n", string(rollout.Unchanged), "the revision that is served: nothing changes"},
-		{"only its rollout", strings.Replace(good, "bake: 0s", "bake: 1s", 1), string(rollout.Replanned), "only stages changed"},
-		{"a mistake", "flet: edge\n", Problem, "fleet.yaml:1"},
-		{"the same mistake", "flet: edge\n\n", Problem, "fleet.yaml:1"},
-		{"mended", good, string(rollout.Replanned), "only stages changed"},
+	for _, save := range []struct {
+		what, text string
+		kind       api.EventKind
+		says       string
+	}{
+		{"a comment", good + "# more\n", rollout.Unchanged, "the revision that is served: nothing changes"},
+		{"only its rollout", strings.Replace(good, "bake: 0s", "bake: 1s", 1), rollout.Replanned, "only stages changed"},
+		{"a mistake", "flet: edge\n", api.EventProblem, "fleet.yaml:1"},
+		{"the same mistake", "flet: edge\n\n", api.EventProblem, "fleet.yaml:1"},
+		{"mended", good, rollout.Replanned, "only stages changed"},
 	} {
-		if fails := save.kind == Problem; fails {
+		if fails := save.kind == api.EventProblem; fails {
 			c.edit(t, 0, yaml(save.text))
 		} else {
 			change(t, c, save.text)
@@ -137,7 +142,7 @@ func TestEachSaveHasAnEvent(t *testing.T) {
 		}
 	}
 	c.edit(t, 0, watch.Change{Path: "fleet.yaml", Same: true})
-	if r := last(); r.Kind != string(rollout.Unchanged) || r.Fleet != "edge" {
+	if r := last(); r.Kind != rollout.Unchanged || r.Fleet != "edge" {
 		t.Errorf("the same bytes: the last event is %+v", r)
 	}
 }

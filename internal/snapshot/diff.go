@@ -23,12 +23,12 @@ import (
 
 // A Change is a resource in which two revisions differ.
 type Change struct {
-	Type string `json:"type"` // "Listener"
-	Name string `json:"name"`
-	Kind string `json:"kind"` // added, removed or changed
+	Type string // "Listener"
+	Name string
+	Kind string // added, removed or changed
 	// Diff is what changed, in the unified format, of Envoy's JSON. Modules are
 	// named by their digests; what Envoy's API marks as sensitive is left out.
-	Diff string `json:"diff,omitempty"`
+	Diff string
 }
 
 // Diff is what b changes against a; either may be nil, for nothing.

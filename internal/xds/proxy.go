@@ -34,9 +34,9 @@ type proxy struct {
 
 // A Verdict is a proxy's word on a response. It is not written to once made.
 type Verdict struct {
-	At       time.Time `json:"at"`
-	Resource string    `json:"resource"`          // type and names
-	Message  string    `json:"message,omitempty"` // the proxy's words, where it refused
+	At       time.Time
+	Resource string // type and names
+	Message  string // the proxy's words, where it refused
 }
 
 // A refusal is what a proxy refused last.

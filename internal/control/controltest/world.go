@@ -17,6 +17,7 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control"
 )
 
@@ -30,7 +31,7 @@ type World struct {
 
 	t       *testing.T
 	log     *logBuffer
-	records []control.Record
+	records []api.Event
 	stop    func() // ends the loop, and waits for it
 }
 
@@ -148,7 +149,7 @@ func (w *World) Pass(d time.Duration) {
 const most = 1000
 
 // Status asks for it all.
-func (w *World) Status() control.Status {
+func (w *World) Status() api.Status {
 	w.t.Helper()
 	status, err := w.Control.Status(w.t.Context(), most)
 	if err != nil {
@@ -158,10 +159,10 @@ func (w *World) Status() control.Status {
 }
 
 // Fleet is what the status says of one.
-func (w *World) Fleet(name string) control.FleetStatus {
+func (w *World) Fleet(name string) api.Fleet {
 	w.t.Helper()
 	fleets := w.Status().Fleets
-	i := slices.IndexFunc(fleets, func(f control.FleetStatus) bool { return f.Fleet == name })
+	i := slices.IndexFunc(fleets, func(f api.Fleet) bool { return f.Fleet == name })
 	if i < 0 {
 		w.t.Fatalf("there is no fleet %s", name)
 	}
@@ -169,10 +170,10 @@ func (w *World) Fleet(name string) control.FleetStatus {
 }
 
 // Node is what the status says of a proxy.
-func (w *World) Node(id string) control.ProxyStatus {
+func (w *World) Node(id string) api.Proxy {
 	w.t.Helper()
 	proxies := w.Status().Proxies
-	i := slices.IndexFunc(proxies, func(p control.ProxyStatus) bool { return p.Node == id })
+	i := slices.IndexFunc(proxies, func(p api.Proxy) bool { return p.Node == id })
 	if i < 0 {
 		w.t.Fatalf("there is no proxy %s", id)
 	}
@@ -180,7 +181,7 @@ func (w *World) Node(id string) control.ProxyStatus {
 }
 
 // Says are the messages of the records of a kind so far.
-func (w *World) Says(kind string) []string {
+func (w *World) Says(kind api.EventKind) []string {
 	synctest.Wait()
 	var out []string
 	for _, r := range w.records {
