@@ -55,9 +55,9 @@ func (v *vm) upstream(c fleet.Check) message {
 	if c.Upstream == 204 || c.Upstream == 304 || c.Method == "HEAD" {
 		body = nil
 	}
-	return whole(headers{
+	return streamed(headers{
 		{":status", strconv.Itoa(c.Upstream)}, {"content-type", "text/plain"}, {"content-length", strconv.Itoa(len(body))},
-		{"date", v.now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")}, {"server", "envoy"},
+		{"date", v.now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")},
 	}, body)
 }
 

@@ -155,7 +155,11 @@ func answered(name, text string) bool {
 // runEnvoy starts an Envoy and returns the addresses of its listeners.
 func runEnvoy(t *testing.T, path, dir string, listeners []listener) map[string]string {
 	t.Helper()
-	file := writeConfig(t, dir, listeners)
+	return runFile(t, path, dir, writeConfig(t, dir, listeners))
+}
+
+func runFile(t *testing.T, path, dir, file string) map[string]string {
+	t.Helper()
 	proxy, err := envoy.Start(envoy.Options{Path: path, Bootstrap: file, NodeID: "tested", Dir: dir, Concurrency: 1, LogLevel: "info"})
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +167,7 @@ func runEnvoy(t *testing.T, path, dir string, listeners []listener) map[string]s
 	t.Cleanup(func() {
 		proxy.Stop()
 		if log, err := os.ReadFile(proxy.LogFile); t.Failed() {
-			t.Logf("%v\n%s", err, log)
+			t.Logf("%v\n%s", err, probedLines.ReplaceAll(log, nil))
 		}
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -196,6 +200,9 @@ func runEnvoy(t *testing.T, path, dir string, listeners []listener) map[string]s
 	}
 	return ports
 }
+
+// probedLines are the probe's, thousands of them.
+var probedLines = regexp.MustCompile(`(?m)^.*wasm log.*: [a-zA-Z] [0-9a-f]{4} .*\n`)
 
 // askEnvoy returns the status of an answer, or 0 for a connection that is closed.
 func askEnvoy(t *testing.T, address, token string) int {

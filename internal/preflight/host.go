@@ -15,14 +15,15 @@ type status uint32
 
 // https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1#proxy_status_t
 const (
-	ok                  status = 0
-	notFound            status = 1
-	badArgument         status = 2
-	parseFailure        status = 4
-	invalidMemoryAccess status = 6
-	empty               status = 7
-	casMismatch         status = 8
-	internalFailure     status = 10
+	ok                   status = 0
+	notFound             status = 1
+	badArgument          status = 2
+	serializationFailure status = 3
+	parseFailure         status = 4
+	invalidMemoryAccess  status = 6
+	empty                status = 7
+	casMismatch          status = 8
+	internalFailure      status = 10
 )
 
 // hostFunction is a function that Envoy offers.

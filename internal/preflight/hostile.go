@@ -65,7 +65,7 @@ func baseOf(checks []fleet.Check) exchange {
 }
 
 func answer(status string, body []byte) message {
-	return whole(headers{{":status", status}, {"content-type", "text/plain"}, {"server", "envoy"}}, body)
+	return streamed(headers{{":status", status}, {"content-type", "text/plain"}}, body)
 }
 
 // with is a variation of an exchange.
@@ -210,7 +210,7 @@ func oddResponses(base exchange) []exchange {
 		base.with("odd-response", "in pieces, with trailers", func(x *exchange) {
 			x.response.body, x.response.trailers = append(pieces(strings.Repeat("c", 4000), 5), nil), headers{{"x-hostile", latin}}
 		}),
-		base.with("upstream-reset", "before its headers", func(x *exchange) { x.response = answer("503", reset) }),
+		base.with("upstream-reset", "before its headers", func(x *exchange) { x.response = whole(answer("503", nil).headers, reset); x.response.from = hungUp }),
 		base.with("upstream-reset", "in its body", func(x *exchange) {
 			x.response.body = pieces(strings.Repeat("c", 4000), 3)
 			x.stops = 4

@@ -25,6 +25,7 @@ type logbook struct {
 	lines   []string
 	more    int             // lines that were dropped
 	partial strings.Builder // a line of standard output or error that has no end yet
+	tee     func(string)    // sees every message too, as it is; nil but in tests
 }
 
 func newLogbook(values []string) *logbook {
@@ -41,6 +42,9 @@ func newLogbook(values []string) *logbook {
 func (l *logbook) reset() { l.lines, l.more = nil, 0; l.partial.Reset() }
 
 func (l *logbook) add(message string) {
+	if l.tee != nil {
+		l.tee(message)
+	}
 	for line := range strings.SplitSeq(strings.TrimRight(message, "\r\n"), "\n") {
 		if line = strings.TrimSpace(line); line == "" {
 			continue

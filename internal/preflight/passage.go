@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"bytes"
 	"context"
 	"slices"
 )
@@ -11,6 +12,7 @@ type message struct {
 	headers  headers
 	body     [][]byte
 	trailers headers
+	from     origin // of a response
 }
 
 // whole is a message that has its body in one piece, if it has one.
@@ -18,6 +20,16 @@ func whole(h headers, body []byte) message {
 	m := message{headers: h}
 	if len(body) > 0 {
 		m.body = [][]byte{body}
+	}
+	return m
+}
+
+// streamed is a message as an HTTP/1 codec of Envoy gives one to filters: the end of a body
+// comes alone.
+func streamed(h headers, body []byte) message {
+	m := whole(h, body)
+	if len(body) > 0 {
+		m.body = append(m.body, nil)
 	}
 	return m
 }
@@ -89,6 +101,10 @@ func (p *passage) headers(ctx context.Context, m message) error {
 	part.headers, part.headersOpen = slices.Clone(m.headers), true // the message may be sent again
 	what := names.noun
 	last := m.moments() == 1
+	if p.direction == responseStream {
+		p.s.answer(m)
+		p.s.served = last
+	}
 	if !last || p.direction == responseStream {
 		what += "'s headers"
 	}
@@ -98,8 +114,14 @@ func (p *passage) headers(ctx context.Context, m message) error {
 		err = p.vm.wait(ctx, p.s, p.direction, what)
 	}
 	part.resumed = false
-	part.headersOpen = p.headersHeld
+	part.headersOpen = p.headersHeld || p.answersItself()
 	return err
+}
+
+// answersItself reports whether the filter has answered the request, or closed it: Envoy then
+// leaves it all that it can see of the request, to its end.
+func (p *passage) answersItself() bool {
+	return p.direction == requestStream && (p.s.local != nil || p.s.reset)
 }
 
 // piece shows the filter a piece of the body, with what it has had Envoy buffer of it.
@@ -110,9 +132,13 @@ func (p *passage) piece(ctx context.Context, m message) error {
 	}
 	part.body = append(part.body, m.body[p.at-1]...)
 	part.bodyOpen = true
+	if p.direction == requestStream {
+		part.passed += len(m.body[p.at-1])
+	}
 	last, end := p.at == m.moments()-1, uint64(0)
 	if last {
 		end = 1
+		p.s.served = p.direction == responseStream
 	}
 	result, err := p.vm.call(ctx, p.s.id, names.body, uint64(p.s.id), uint64(len(part.body)), end)
 	if err == nil {
@@ -127,16 +153,25 @@ func (p *passage) piece(ctx context.Context, m message) error {
 	}
 	p.bodyHeld = action == bufferBody
 	if action == goOn {
-		p.headersHeld, part.headersOpen = p.headersHeld && p.s.local != nil, false
+		p.headersHeld, part.headersOpen = p.headersHeld && p.s.local != nil, part.headersOpen && p.answersItself()
+		p.gone(part)
 	}
-	part.bodyOpen = p.bodyHeld
+	part.bodyOpen = p.bodyHeld || p.answersItself()
 	return err
+}
+
+// gone counts what of a response's body leaves the filter.
+func (p *passage) gone(part *part) {
+	if p.direction == responseStream {
+		part.passed += len(part.body)
+	}
 }
 
 // trailers shows the filter the trailers, which let go of all that is held back.
 func (p *passage) trailers(ctx context.Context, m message) error {
 	part, names := p.s.part(p.direction), callbacksOf[p.direction]
 	part.trailers, part.trailersOpen = slices.Clone(m.trailers), true
+	p.s.served = p.direction == responseStream
 	action, err := p.vm.call(ctx, p.s.id, names.trailers, uint64(p.s.id), uint64(len(m.trailers)))
 	if err == nil {
 		err = p.vm.posted(ctx)
@@ -144,7 +179,13 @@ func (p *passage) trailers(ctx context.Context, m message) error {
 	if err == nil && uint32(action) != goOn {
 		err = p.vm.wait(ctx, p.s, p.direction, names.noun+"'s trailers")
 	}
-	part.resumed, part.trailersOpen, part.bodyOpen, part.headersOpen = false, false, false, false
+	if p.bodyHeld {
+		p.gone(part)
+	}
+	part.resumed = false
+	if !p.answersItself() {
+		part.trailersOpen, part.bodyOpen, part.headersOpen = false, false, false
+	}
 	return err
 }
 
@@ -152,18 +193,24 @@ func (p *passage) trailers(ctx context.Context, m message) error {
 // with that.
 func (p *passage) turn() {
 	s := p.s
+	if p.direction == requestStream && s.local == nil && !s.reset && !p.headersHeld {
+		s.forwarded = true
+	}
 	switch {
 	case s.reset:
+		s.from = closed
 		p.end(gotReset)
 	case s.local != nil && p.direction == requestStream:
 		p.messages[responseStream] = s.reply() // it passes the filter too, on its way back
 		s.local = nil
-		p.turnBack()
+		p.direction, p.at, p.headersHeld, p.bodyHeld = responseStream, 0, false, false
 	case s.local != nil && p.at > 1 && !p.headersHeld:
 		s.reset = true // the response's headers are gone already: Envoy can only close the stream
 		p.end(gotReset)
 	case s.local != nil: // in the place of the response: past the filter
-		s.response.headers = s.reply().headers
+		m := s.reply()
+		s.response.headers, s.from = m.headers, m.from
+		s.response.passed = len(bytes.Join(m.body, nil))
 		p.end(statusOf(s))
 	case p.at < p.messages[p.direction].moments():
 	case p.direction == requestStream:
@@ -197,6 +244,10 @@ func statusOf(s *stream) string {
 // finish ends the stream, wherever it is: the access log is written before the filter
 // is destroyed.
 func (p *passage) finish(ctx context.Context) error {
+	if !p.over {
+		p.s.from = clientGone
+	}
+	p.s.leave(p.vm.now())
 	p.s.logging = true
 	for _, name := range []string{"proxy_on_log", "proxy_on_done", "proxy_on_delete"} {
 		if _, err := p.vm.call(ctx, p.s.id, name, uint64(p.s.id)); err != nil {

@@ -1,23 +1,43 @@
 package preflight
 
 import (
-	"encoding/binary"
-	"strconv"
 	"strings"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 )
 
-// getProperty answers what of Envoy's attributes a filter in front of any service
-// would see. What depends on the proxy (its metadata, its peers' certificates) is
-// not found, as it may be in a proxy.
+// The properties are Envoy's, with what a filter would see in front of any service: which are
+// there at which callback is held against a real Envoy by TestEnvoyProperties. What depends on
+// the proxy has one value here, of the right type; its metadata is empty.
 // https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes
+// Source: Context::findValue (source/extensions/common/wasm/context.cc) and
+// source/extensions/filters/common/expr/context.cc of Envoy.
+
+// Names that the sandbox's proxy has.
+const (
+	proxyName   = "waxwing-preflight" // node id, cluster, and virtual host
+	serviceName = "service"           // the cluster that every route leads to
+	serviceAt   = 8080
+)
+
+var proxyNode = &corev3.Node{
+	Id: proxyName, Cluster: proxyName, UserAgentName: "envoy",
+	UserAgentVersionType: &corev3.Node_UserAgentBuildVersion{UserAgentBuildVersion: &corev3.BuildVersion{
+		Version: &typev3.SemanticVersion{MajorNumber: 1, MinorNumber: 40},
+	}},
+	Extensions: []*corev3.Extension{{Name: "envoy.filters.http.wasm", Category: "envoy.filters.http"}},
+}
+
 func (c *call) getProperty() status {
 	path, readable := c.text(0)
 	if !readable {
 		return invalidMemoryAccess
 	}
-	value, there := c.property(path)
-	if !there {
-		return notFound
+	value, result := c.property(path)
+	if result != ok {
+		return result
 	}
 	return c.give(2, value)
 }
@@ -39,121 +59,210 @@ func (c *call) setProperty() status {
 	return ok
 }
 
-func (c *call) property(path string) (value []byte, there bool) {
+// property finds what a path leads to, whose parts end in NUL.
+func (c *call) property(path string) ([]byte, status) {
+	if path == "" {
+		return nil, serializationFailure
+	}
 	parts := strings.Split(strings.TrimSuffix(path, "\x00"), "\x00")
-	rest := parts[1:]
-	switch parts[0] {
+	value := c.attribute(parts[0])
+	for _, part := range parts[1:] {
+		value = within(value, part)
+	}
+	return serialize(value)
+}
+
+// attribute is what a path begins with.
+func (c *call) attribute(name string) any {
+	switch name {
+	case "xds":
+		return group(func(name string) any { return xdsProperty(c.stream(), name) })
 	case "plugin_name":
-		return []byte(c.vm.name), true
+		return c.vm.name
 	case "plugin_root_id":
-		return []byte(c.vm.rootID), true
+		return c.vm.rootID
 	case "plugin_vm_id":
-		return []byte(c.vm.name), true
-	case "listener_direction":
-		return number(0), true
-	case "node":
-		text := map[string]string{"id": "waxwing-preflight", "cluster": "waxwing-preflight"}[strings.Join(rest, ".")]
-		return []byte(text), text != ""
+		return c.vm.name
 	}
 	s := c.stream()
 	if s == nil {
-		return nil, false
+		return nil
 	}
-	switch parts[0] {
-	case "request":
-		return c.requestProperty(s, rest)
-	case "response":
-		return responseProperty(s, rest)
-	case "source", "destination":
-		return addressProperty(parts[0], rest)
-	case "connection_id":
-		return number(1), true
-	case "connection":
-		return []byte{0}, strings.Join(rest, ".") == "mtls"
-	case "route_name", "cluster_name":
-		return nil, true
+	if name == "request" {
+		return group(func(name string) any { return requestProperty(s, name, c.vm.now()) })
 	}
-	text, there := s.properties[path]
-	return []byte(text), there
+	if make, there := attributes[name]; there {
+		return make(s)
+	}
+	if value, there := s.properties[name]; there {
+		return value
+	}
+	return nil
 }
 
-func (c *call) requestProperty(s *stream, rest []string) (value []byte, there bool) {
-	header := func(name string) ([]byte, bool) {
-		text, there := s.request.headers.get(name)
-		return []byte(text), there
-	}
-	switch what := strings.Join(rest, "\x00"); what {
-	case "path":
-		return header(":path")
-	case "url_path", "query":
-		path, there := s.request.headers.get(":path")
-		path, query, _ := strings.Cut(path, "?")
-		if what == "query" {
-			return []byte(query), there
+var attributes = map[string]func(*stream) any{
+	"response":      func(s *stream) any { return group(func(name string) any { return responseProperty(s, name) }) },
+	"connection":    constant(map[string]any{"id": uint64(1), "mtls": false, "requested_server_name": ""}),
+	"connection_id": func(*stream) any { return uint64(1) },
+	"source":        constant(address("127.0.0.1", 40000)),
+	"destination":   constant(address("127.0.0.1", 80)),
+	"upstream":      func(s *stream) any { return group(func(name string) any { return upstreamProperty(s, name) }) },
+	"metadata":      func(*stream) any { return &corev3.Metadata{} },
+	"filter_state": func(s *stream) any {
+		return group(func(name string) any {
+			if name, ours := strings.CutPrefix(name, "wasm."); ours {
+				return s.own(name)
+			}
+			return nil
+		})
+	},
+	"upstream_filter_state": func(s *stream) any {
+		if !s.connected() {
+			return nil
 		}
-		return []byte(path), there
-	case "host":
-		return header(":authority")
-	case "method", "scheme":
-		return header(":" + what)
-	case "referer":
-		return header("referer")
-	case "useragent":
-		return header("user-agent")
-	case "id":
-		return header("x-request-id")
-	case "protocol":
-		return []byte("HTTP/1.1"), true
+		return group(func(string) any { return nil })
+	},
+}
+
+func constant(values map[string]any) func(*stream) any {
+	return func(*stream) any { return group(func(name string) any { return values[name] }) }
+}
+
+func address(ip string, port int64) map[string]any {
+	return map[string]any{"address": joined(ip, port), "port": port}
+}
+
+// own is a property that the module set.
+func (s *stream) own(name string) any {
+	if value, there := s.properties[name]; there {
+		return value
+	}
+	return nil
+}
+
+func xdsProperty(s *stream, name string) any {
+	switch {
+	case name == "node":
+		return proxyNode
+	case s == nil:
+		return nil
+	case name == "upstream_host_metadata" && s.hosted():
+		return unserializable{} // a host without metadata
+	}
+	return map[string]any{
+		"cluster_name": serviceName, "cluster_metadata": &corev3.Metadata{},
+		"route_name": "", "route_metadata": &corev3.Metadata{},
+		"virtual_host_name": proxyName, "virtual_host_metadata": &corev3.Metadata{},
+		"filter_chain_name": "", "listener_metadata": &corev3.Metadata{}, "listener_direction": int64(0),
+	}[name]
+}
+
+// requestHeaders are those that the filter has at hand, or the access log; nil for none.
+func (s *stream) requestHeaders() headers {
+	if s.request.headersOpen || s.logging {
+		return s.request.headers
+	}
+	return nil
+}
+
+func (s *stream) responseHeaders() headers {
+	if s.response.headersOpen || s.logging {
+		return s.response.headers
+	}
+	return nil
+}
+
+func (s *stream) responseTrailers() headers {
+	if s.response.trailersOpen || s.logging {
+		return s.response.trailers
+	}
+	return nil
+}
+
+// pseudo are the attributes of a request that are a header.
+var pseudo = map[string]string{
+	"path": ":path", "host": ":authority", "scheme": ":scheme", "method": ":method",
+	"referer": "referer", "id": "x-request-id", "useragent": "user-agent",
+}
+
+func requestProperty(s *stream, name string, now time.Time) any {
+	h := s.requestHeaders()
+	switch name {
+	case "headers":
+		return h
 	case "time":
-		return number(c.vm.now().UnixNano()), true
+		return s.began.UnixNano()
+	case "duration":
+		if s.ended {
+			return now.Sub(s.began).Nanoseconds()
+		}
+		return nil
+	case "protocol":
+		return "HTTP/1.1"
 	case "size":
-		return number(0), true
+		return contentLength(h, int64(s.request.passed))
 	case "total_size":
-		return number(int64(s.request.headers.bytes())), true
-	case "headers":
-		return s.request.headers.marshal(), true
+		return int64(s.request.passed + h.bytes())
+	case "url_path", "query":
+		return pathProperty(h, name)
 	}
-	if len(rest) == 2 && rest[0] == "headers" {
-		return header(rest[1])
+	if header, there := pseudo[name]; there {
+		return within(h, header)
 	}
-	return nil, false
+	return nil
 }
 
-func responseProperty(s *stream, rest []string) (value []byte, there bool) {
-	if s.response.headers == nil {
-		return nil, false
+func pathProperty(h headers, name string) any {
+	if h == nil {
+		return nil
 	}
-	switch strings.Join(rest, "\x00") {
+	whole, _ := h.get(":path")
+	path, query, _ := strings.Cut(whole, "?")
+	if name == "url_path" {
+		return path
+	}
+	query, _, _ = strings.Cut(query, "#")
+	return query
+}
+
+func responseProperty(s *stream, name string) any {
+	switch name {
 	case "code":
-		text, _ := s.response.headers.get(":status")
-		code, err := strconv.ParseInt(text, 10, 64)
-		return number(code), err == nil
-	case "size":
-		return number(int64(len(s.response.body))), true
-	case "total_size":
-		return number(int64(len(s.response.body) + s.response.headers.bytes())), true
+		return known(s.code, s.code > 0)
+	case "code_details":
+		return known(s.from.details, s.from.details != "")
 	case "flags":
-		return number(0), true
+		return s.from.flag
+	case "grpc_status":
+		return s.grpcStatus()
 	case "headers":
-		return s.response.headers.marshal(), true
+		return s.responseHeaders()
+	case "trailers":
+		return s.responseTrailers()
+	case "size":
+		return int64(s.response.passed)
+	case "total_size":
+		return int64(s.response.passed + s.responseHeaders().bytes() + s.responseTrailers().bytes())
+	case "backend_latency":
+		return known(time.Millisecond.Nanoseconds(), s.served && s.connected())
 	}
-	if len(rest) == 2 && rest[0] == "headers" {
-		text, there := s.response.headers.get(rest[1])
-		return []byte(text), there
-	}
-	return nil, false
+	return nil
 }
 
-func addressProperty(side string, rest []string) (value []byte, there bool) {
-	port := map[string]int64{"source": 40000, "destination": 80}[side]
-	switch strings.Join(rest, ".") {
-	case "address":
-		return []byte("127.0.0.1:" + strconv.FormatInt(port, 10)), true
-	case "port":
-		return number(port), true
+// upstreamProperty is one of the host that the router chose. It is there from the response's
+// headers on; in Envoy a little sooner, where a connection is at hand.
+func upstreamProperty(s *stream, name string) any {
+	switch {
+	case name == "request_attempt_count" && s.forwarded:
+		return uint64(1)
+	case name == "request_attempt_count":
+		return uint64(0)
+	case !s.hosted() || name == "local_address" && !s.connected():
+		return nil
 	}
-	return nil, false
+	return map[string]any{
+		"address": joined("127.0.0.1", serviceAt), "port": int64(serviceAt), "local_address": joined("127.0.0.1", 40001),
+		"locality": &corev3.Locality{}, "transport_failure_reason": s.from.failure,
+		"cx_pool_ready_duration": time.Millisecond.Nanoseconds(),
+	}[name]
 }
-
-// number is an integer as Envoy gives it out.
-func number(v int64) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(v)) }

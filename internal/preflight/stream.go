@@ -17,12 +17,14 @@ type stream struct {
 	reset bool
 
 	properties map[string]string // that the module set
+	outcome
 }
 
 // A part is one of a stream's two directions, as far as it has come.
 type part struct {
 	headers, trailers headers
 	body              []byte // the piece at hand, with those before it that the filter has Envoy buffer
+	passed            int    // bytes of the request's body that have come, of the response's that have gone
 	// What the module can see at the moment. Envoy takes a map away when the filter
 	// lets it pass, and gives it back for the access log.
 	headersOpen, bodyOpen, trailersOpen bool
@@ -50,11 +52,12 @@ type localResponse struct {
 	headers headers
 	body    []byte
 	grpc    uint32
+	details string
 }
 
 // newStream is a stream of which nothing has come yet.
 func (v *vm) newStream() *stream {
-	s := &stream{id: v.next, properties: map[string]string{}}
+	s := &stream{id: v.next, properties: map[string]string{}, outcome: outcome{began: v.now()}}
 	v.next++
 	v.streams[s.id] = s
 	return s
@@ -97,11 +100,13 @@ func (s *stream) reply() message {
 	if method, _ := s.request.headers.get(":method"); method == "HEAD" {
 		body = nil
 	}
-	return whole(h, body)
+	m := whole(h, body)
+	m.from = origin{details: l.details, local: true}
+	return m
 }
 
 func (c *call) sendLocalResponse() status {
-	_, ok1 := c.bytes(1)
+	details, ok1 := c.text(1)
 	body, ok2 := c.bytes(3)
 	extra, ok3 := c.bytes(5)
 	s := c.stream()
@@ -115,7 +120,7 @@ func (c *call) sendLocalResponse() status {
 	}
 	if s.local == nil {
 		s.local = &localResponse{
-			status: c.u32(0), body: append([]byte(nil), body...), headers: unmarshal(extra), grpc: c.u32(7),
+			status: c.u32(0), body: append([]byte(nil), body...), headers: unmarshal(extra), grpc: c.u32(7), details: details,
 		}
 	}
 	return ok
