@@ -79,6 +79,7 @@ func (s *session) complete() bool {
 func (s *session) offered(st *typeState) []*snapshot.Resource {
 	all := s.target.All(st.url)
 	kind := fleet.KindOf(st.url)
+	all = append(slices.Clip(all), s.stillWarming(st)...)
 	if !kind.Empty {
 		return all
 	}

@@ -17,9 +17,10 @@ import (
 // A push is one response: what changes on the proxy when it takes it.
 type push struct {
 	url      string
-	revision string        // the ID of the snapshot
-	pair     snapshot.Pair // and what that is made of
-	fleet    string        // whose the real listeners in it are
+	of       *snapshot.Snapshot // what it brings the proxy to; nil where it only takes away
+	revision string             // the ID of the snapshot
+	pair     snapshot.Pair      // and what that is made of
+	fleet    string             // whose the real listeners in it are
 	add      []*snapshot.Resource
 	remove   []string
 	absent   []string          // what it asks for and does not exist
@@ -112,7 +113,7 @@ func (s *session) additions(st *typeState) *push {
 	}
 	add, leave, closes := s.handOver(st, add)
 	p := &push{
-		url: st.url, revision: s.target.ID, pair: s.target.Pair, fleet: s.licence.fleet, add: add, remove: leave, absent: absent,
+		url: st.url, of: s.target, revision: s.target.ID, pair: s.target.Pair, fleet: s.licence.fleet, add: add, remove: leave, absent: absent,
 		have: with(without(st.have, leave), add), closes: closes,
 	}
 	if s.sotw {
