@@ -59,7 +59,10 @@ type Control struct {
 	away     map[string]*nodeState  // proxies that left, by node id
 	before   map[string]claim       // in force when the server started, by the fleets' keys
 	began    time.Time
-	unsorted bool // which fleet a proxy is to be of may have changed
+	unsorted bool          // which fleet a proxy is to be of may have changed
+	unplaced []string      // proxies that are yet to be looked at for that
+	moved    int           // how many were moved in this turn of the loop
+	more     chan struct{} // holds a token while there are some that a turn has left for the next
 	sorting  bool
 	depth    int  // steps within steps
 	later    bool // states are saved when all of a batch is taken
@@ -72,6 +75,7 @@ func New(c Config) (*Control, error) {
 		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
 		results: results{ready: make(chan struct{}, 1)}, ended: make(chan struct{}),
 		files: map[string]build.File{}, problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
+		more: make(chan struct{}, 1),
 		away: map[string]*nodeState{}, erasing: map[string]bool{}, began: time.Now(),
 	}
 	if control.Grace == 0 {
@@ -103,6 +107,7 @@ func New(c Config) (*Control, error) {
 func (c *Control) Run(ctx context.Context) error {
 	defer c.saveLast() // the directory is given back when the loop has ended
 	for {
+		c.nextTurn()
 		select {
 		case <-c.Source.Ready():
 			c.sourceEvents(c.Source.Events())
@@ -112,6 +117,7 @@ func (c *Control) Run(ctx context.Context) error {
 			c.proxyEvents(c.delivery.Events())
 		case <-c.timer.C:
 			c.tick()
+		case <-c.more:
 		case r := <-c.commands:
 			c.take(r)
 		case look := <-c.looks:

@@ -152,12 +152,13 @@ func (c *Control) offerNew(s *fleetState, snap *snapshot.Snapshot, match fleet.M
 		arrivals = c.arrivals(s, match)
 	}
 	sorting := c.sorting
-	c.sorting = true // who has come is looked at when it is offered
-	for _, n := range arrivals {
+	c.sorting = true                                            // who has come is looked at when it is offered
+	for _, n := range arrivals[:min(len(arrivals), maxMoves)] { // the others are placed like any, in turns to come
 		if c.heldBy(n, s.name) == "" {
 			c.put(n, n.home, s.name, c.baseFor(n))
 		}
 	}
+	c.moved += min(len(arrivals), maxMoves)
 	for _, n := range c.excluded(s, match) {
 		c.put(n, n.home, "", c.keeps(n))
 	}

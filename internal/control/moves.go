@@ -61,23 +61,58 @@ func (c *Control) numbered(s *fleetState, name snapshot.Ref) rollout.Revision {
 
 // sort looks anew at which fleet each proxy is to be of, where something has changed that
 // it depends on, and begins the moves that are due. Whoever changes a state calls it by
-// step; it calls step itself, so it goes on until nothing changes any more.
+// step; it calls step itself, so it goes on until nothing changes any more. Where many are
+// to be moved, it does so over some turns of the loop: who waits for it is answered in between.
 func (c *Control) sort() {
-	if c.sorting || !c.unsorted {
+	if c.sorting || !c.unsorted && len(c.unplaced) == 0 {
 		return
 	}
 	c.sorting = true
-	for rounds := 0; c.unsorted && rounds < 10; rounds++ {
-		c.unsorted = false
-		for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
-			c.place(c.nodes[id])
+	defer func() { c.sorting = false }()
+	for rounds := 0; (c.unsorted || len(c.unplaced) > 0) && rounds < 10; rounds++ {
+		if len(c.unplaced) == 0 {
+			c.unsorted, c.unplaced = false, slices.Sorted(maps.Keys(c.nodes))
+		}
+		if !c.placeSome() {
+			return
 		}
 		for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 			c.beginMove(c.fleets[name])
 		}
 	}
-	c.sorting = false
 	c.sayKept()
+}
+
+// maxMoves is how many proxies are moved in one turn of the loop. It costs it some 20 µs for
+// each: its stage is told, and what it is to have is worked out.
+const maxMoves = 500
+
+// placeSome places those that are yet to be looked at, and reports whether these are all.
+func (c *Control) placeSome() bool {
+	for len(c.unplaced) > 0 {
+		if c.moved >= maxMoves {
+			select {
+			case c.more <- struct{}{}:
+			default:
+			}
+			return false
+		}
+		n := c.nodes[c.unplaced[0]]
+		if c.unplaced = c.unplaced[1:]; n == nil {
+			continue // it has left
+		}
+		home, fleet, base := n.home, n.fleet, n.base
+		if c.place(n); n.home != home || n.fleet != fleet || n.base != base {
+			c.moved++
+		}
+	}
+	return true
+}
+
+// nextTurn begins another turn of the loop, with what the one before has left of the moves.
+func (c *Control) nextTurn() {
+	c.moved = 0
+	c.batch(c.sort)
 }
 
 // place puts a proxy where it belongs now. It stays in a rollout that it is a member of

@@ -23,7 +23,7 @@ func fileOfFleet(name, match string, port int) string {
 }
 
 // saves has files taken together, and what is built of them.
-func (c *Control) saves(t *testing.T, builds int, files map[string]string) {
+func (c *Control) saves(t testing.TB, builds int, files map[string]string) {
 	t.Helper()
 	var changes []watch.Change
 	for path, text := range files {
