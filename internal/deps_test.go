@@ -34,6 +34,7 @@ var dependencies = map[string][]string{
 	// Snapshots are compared for people, without what Envoy's API marks as sensitive.
 	"internal/snapshot": {
 		"internal/fleet", "internal/module", "envoy", "github.com/pmezard/go-difflib/difflib", "github.com/cncf/xds/go/udpa/annotations",
+		"github.com/cncf/xds/go/xds/type/matcher/v3", // the trees of matches that a virtual host may have
 	},
 	"internal/rollout": {},
 	"internal/store":   {},

@@ -113,7 +113,7 @@ func (t *trial) plugin(ctx context.Context, path, name, config string) (prefligh
 		if err != nil {
 			return preflight.Plugin{}, err
 		}
-		return build.PluginOf(filter, m), nil
+		return build.PluginOf(content.Fleet, filter, m), nil
 	}
 	return preflight.Plugin{}, fmt.Errorf("%s: it has no filter %q", path, name)
 }

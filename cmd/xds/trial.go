@@ -51,6 +51,7 @@ type tried struct {
 	Hostile      int             `json:"hostile"` // requests that nobody thought of
 	Warnings     []string        `json:"warnings,omitempty"`
 	Asked        []asked         `json:"asked"`
+	Routed       []asked         `json:"routed,omitempty"` // their routes switch the filter off
 }
 
 // asked is a check, without its headers: they may be secrets.
@@ -129,7 +130,7 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 			continue
 		}
 		modules[filter.Module] = m
-		err = t.try(ctx, tried{Fleet: f.Name, Filter: filter.Name, Module: filter.Module}, build.PluginOf(filter, m), func(e *preflight.Error) error { return e.At(f, filter) })
+		err = t.try(ctx, tried{Fleet: f.Name, Filter: filter.Name, Module: filter.Module}, build.PluginOf(f, filter, m), func(e *preflight.Error) error { return e.At(f, filter) })
 		if err != nil {
 			return err
 		}
@@ -180,6 +181,9 @@ func (t *trial) try(ctx context.Context, r tried, p preflight.Plugin, at func(*p
 	r.Digest, r.Asked = p.Module.Digest, []asked{}
 	for _, c := range p.Checks {
 		r.Asked = append(r.Asked, asked{Line: c.Line, Request: c.Method + " " + c.Path, Expect: c.Status})
+	}
+	for _, c := range p.Routed {
+		r.Routed = append(r.Routed, asked{Line: c.Line, Request: c.Method + " " + c.Path, Expect: c.Status})
 	}
 	began := time.Now()
 	report, err := t.maker.Try(ctx, p)
@@ -240,6 +244,9 @@ func (r tried) asked() string {
 	}
 	if len(out) == 0 {
 		out = append(out, "not asked anything")
+	}
+	for _, a := range r.Routed {
+		out = append(out, fmt.Sprintf("%s=%d by proxies only (its route switches the filter off)", a.Request, a.Expect))
 	}
 	if r.Hostile > 0 {
 		out = append(out, fmt.Sprintf("%d hostile", r.Hostile))

@@ -112,7 +112,7 @@ func (m *Maker) forget(c *Content, modules map[string]*module.Module) {
 func (m *Maker) tryAll(ctx context.Context, f *fleet.Fleet, modules map[string]*module.Module, served *snapshot.Snapshot) (warnings []error, err error) {
 	var wrong []error
 	for _, filter := range f.Filters {
-		p := PluginOf(filter, modules[filter.Module])
+		p := PluginOf(f, filter, modules[filter.Module])
 		p.Served = servedAs(filter.Name, served)
 		report, err := m.Try(ctx, p)
 		if refused := (*preflight.Error)(nil); errors.As(err, &refused) {
@@ -127,9 +127,18 @@ func (m *Maker) tryAll(ctx context.Context, f *fleet.Fleet, modules map[string]*
 	return warnings, errors.Join(wrong...)
 }
 
-// PluginOf is a filter of a fleet file with its module, for the sandbox.
-func PluginOf(f fleet.Filter, m *module.Module) preflight.Plugin {
-	return preflight.Plugin{Name: f.Name, Config: f.Plugin, Module: m, Checks: f.Checks, Hostile: f.Hostile}
+// PluginOf is a filter of a fleet file with its module, for the sandbox. Checks whose route
+// switches the filter off are for proxies only, which know of routes.
+func PluginOf(of *fleet.Fleet, f fleet.Filter, m *module.Module) preflight.Plugin {
+	p := preflight.Plugin{Name: f.Name, Config: f.Plugin, Module: m, Hostile: f.Hostile}
+	for _, c := range f.Checks {
+		if of.SwitchedOff(f, c) {
+			p.Routed = append(p.Routed, c)
+		} else {
+			p.Checks = append(p.Checks, c)
+		}
+	}
+	return p
 }
 
 func revisionKey(c *Content, modules map[string]*module.Module) string {

@@ -19,6 +19,8 @@ type Fleet struct {
 	NameLine, MatchLine int
 	Filters             []Filter
 	Rollout             Rollout
+	// Shadow is what the file says of the shadow listeners as a whole.
+	Shadow Shadow
 
 	Resources []Resource // all that the file has
 	// Certificates are those that the file itself has.

@@ -23,6 +23,7 @@ type document struct {
 	Filters           []filterDocument `yaml:"filters"`
 	BootstrapClusters []string         `yaml:"bootstrap_clusters"`
 	Rollout           rolloutDocument  `yaml:"rollout"`
+	Shadow            shadowDocument   `yaml:"shadow"`
 	Resources         sections         `yaml:"resources"`
 }
 
@@ -84,6 +85,7 @@ func (p *parser) read(data []byte) {
 	p.header()
 	p.rollout()
 	p.filters()
+	p.shadow()
 	p.resources()
 	if len(p.list) > 0 {
 		return // references into what could not be read would only repeat it
@@ -91,6 +93,7 @@ func (p *parser) read(data []byte) {
 	p.validate()
 	p.references()
 	p.bindings()
+	p.neighbours()
 }
 
 // decode splits the file into its own fields and Envoy's nodes.

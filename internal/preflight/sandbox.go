@@ -39,6 +39,8 @@ type Plugin struct {
 	Config *wasmv3.PluginConfig // code, vm_id and name in it don't matter
 	Module *module.Module
 	Checks []fleet.Check
+	// Routed are the checks that are not asked here, as their routes switch the filter off.
+	Routed []fleet.Check
 	// Hostile says how what is asked without being told counts.
 	Hostile fleet.Hostile
 	// Served reads the filter of this name that proxies run now, nil where there is none: what

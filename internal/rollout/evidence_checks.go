@@ -1,5 +1,7 @@
 package rollout
 
+import "slices"
+
 // checks are requests with known answers, that the proxy asks itself.
 var checks = &source{name: "checks"}
 
@@ -55,6 +57,9 @@ func (s *step) watchedProbe(e Probed) {
 	}
 	if e.Passed {
 		s.watchedPass(e.Node)
+		return
+	}
+	if w.Plan.provenInShadow() && len(e.Wrong) > 0 && !slices.ContainsFunc(e.Wrong, func(a CheckAnswer) bool { return !limited(a) }) {
 		return
 	}
 	if p.failures++; p.failures == 1 {

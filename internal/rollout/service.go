@@ -64,9 +64,14 @@ func (s *step) noteBefore(e Probed) {
 //   - where it is another than these (a 404), the revision before has the same check: its
 //     filters were to let that request pass, too. Else it might be an answer of theirs, and
 //     the candidate not in force.
+//
+// A rate limit's refusal needs no before: see limited.
 func (s *step) excused(e Probed) bool {
-	before := s.Rollout.Before[e.Node]
+	before, proven := s.Rollout.Before[e.Node], s.Rollout.Plan.provenInShadow()
 	for _, a := range e.Wrong {
+		if proven && limited(a) {
+			continue
+		}
 		was, failed := before[a.Check]
 		same := was == a.Status || absent(was) && absent(a.Status)
 		if !failed || !same || !a.Passes || !absent(a.Status) && !a.Old {
@@ -76,9 +81,24 @@ func (s *step) excused(e Probed) bool {
 	if len(e.Wrong) == 0 {
 		return false
 	}
-	s.once(FailedBefore, e.Node, "no evidence against it: it failed in the same way before: "+e.Failed)
+	how := "it failed in the same way before: "
+	if !slices.ContainsFunc(e.Wrong, func(a CheckAnswer) bool { return !limited(a) }) {
+		how = "a rate limit refused to answer, and the shadow has proven it: "
+	}
+	s.once(FailedBefore, e.Node, "no evidence against it: "+how+e.Failed)
 	return true
 }
+
+// limited is whether a check met a rate limit, beside the filters or of the service: it was
+// answered 429, which it does not want. Where a shadow listener has no such limit and the
+// check has passed there, that tells nothing of the filters.
+// https://www.rfc-editor.org/rfc/rfc6585#section-4
+func limited(a CheckAnswer) bool {
+	return a.Status == http.StatusTooManyRequests && a.Want != http.StatusTooManyRequests
+}
+
+// provenInShadow is whether proxies have answered the checks in their shadow listeners.
+func (p Plan) provenInShadow() bool { return p.Shadow && p.ShadowChecks }
 
 // absent is whether an answer, or none, is what a proxy gives for a service that is not there.
 func absent(status int) bool {
@@ -120,7 +140,7 @@ func (f *Fleet) first(node string) bool {
 // deadline only: the check may be wrong, and there is a service.
 func (s *step) awaitService(e Probed) bool {
 	p, plan := s.proxies[e.Node], s.Rollout.Plan
-	inShadow := plan.Shadow && plan.ShadowChecks
+	inShadow := plan.provenInShadow()
 	denies := inShadow && denied(e)
 	if !s.first(e.Node) || !denies && !byService(e, true) {
 		return false

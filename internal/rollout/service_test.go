@@ -46,6 +46,35 @@ func TestOnlyWhatFailedBeforeIsExcused(t *testing.T) {
 	}
 }
 
+// A rate limit's answer in the real listener is no evidence where the shadow has proven the
+// check; where it has not, or the check is about the limit, it is.
+func TestRateLimitIsNoEvidence(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		answered, want int
+		shadow         bool
+		excused        bool
+	}{
+		{"a rate limit beside a filter that denies", 429, 403, true, true},
+		{"or of the service", 429, 200, true, true},
+		{"nothing has proven it", 429, 403, false, false},
+		{"another answer", 403, 200, true, false},
+		{"the filter is to limit, and does not", 200, 429, true, false},
+	} {
+		plan := defaultPlan()
+		plan.Shadow, plan.ShadowChecks = c.shadow, c.shadow
+		s := &step{Fleet: &Fleet{now: epoch, Rollout: newRollout(Revision{ID: "two"}, plan, epoch)}}
+		e := Probed{Node: "a", Wrong: []CheckAnswer{{Check: live, Status: c.answered, Want: c.want}}}
+		if got := s.excused(e); got != c.excused {
+			t.Errorf("%s: excused: %v", c.name, got)
+		}
+		e.Wrong = append(e.Wrong, CheckAnswer{Check: live, Status: 500, Want: 200})
+		if s.excused(e) {
+			t.Errorf("%s: it excuses another check", c.name)
+		}
+	}
+}
+
 // opened is a fleet whose first revision proxy a has in its real listener.
 func opened(plan Plan) *Fleet {
 	f := &Fleet{}

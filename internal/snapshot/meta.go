@@ -65,12 +65,18 @@ func alike(a, b any) bool {
 	return err1 == nil && err2 == nil && string(one) == string(two)
 }
 
-// shadowing tells apart revisions that differ in nothing but which of their filters
-// are put into shadow listeners: what a proxy is given of them differs.
+// shadowing tells apart revisions that differ in nothing but what is in their shadow
+// listeners: what a proxy is given of them differs.
 func (m Meta) shadowing() string {
-	if len(m.NoShadow) == 0 {
+	if len(m.NoShadow)+len(m.Shadow.Keep)+len(m.Shadow.LeaveOut) == 0 {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(slices.Values(m.NoShadow)), "\x00")))
+	parts := slices.Sorted(slices.Values(m.NoShadow))
+	for _, more := range [][]string{m.Shadow.Keep, m.Shadow.LeaveOut} {
+		if len(more) > 0 {
+			parts = append(append(parts, ""), slices.Sorted(slices.Values(more))...)
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return "!" + hex.EncodeToString(sum[:4])
 }

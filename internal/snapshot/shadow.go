@@ -149,24 +149,13 @@ func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectio
 	shadow := proto.CloneOf(hcm)
 	shadow.StatPrefix, shadow.AccessLog, shadow.AccessLogOptions, shadow.Tracing = ShadowStatPrefix, nil, nil, nil
 	shadow.CodecType = hcmv3.HttpConnectionManager_AUTO
-	shadow.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: s.answers()}
-	shadow.HttpFilters = nil
 	var filters []string
-	for _, f := range hcm.GetHttpFilters() {
-		name := f.GetName()
-		if slices.Contains(s.filtersOf(hcm), name) {
-			if slices.Contains(s.Meta.NoShadow, name) {
-				continue
-			}
-			filters = append(filters, name)
-			f = discovered(ShadowPrefix + name)
-			f.GetConfigDiscovery().TypeUrls = []string{wasmType, rbacType}
-		} else if caches(f) {
-			continue
-		}
-		shadow.HttpFilters = append(shadow.HttpFilters, f)
+	shadow.HttpFilters, filters = s.chainBeside(hcm)
+	routes, err := s.routing(shadow, hcm)
+	if err != nil {
+		return err
 	}
-	key := strings.Join(filters, "\x00")
+	key := strings.Join(append(filters, routes), "\x00")
 	if len(filters) == 0 || seen[key] {
 		return nil
 	}
@@ -182,12 +171,28 @@ func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectio
 	return out.add(name, shadow)
 }
 
-// caches is whether a filter is a cache: it answers 404 itself where a route has no cluster,
-// as those of a shadow have none, and what stands behind it would never be asked.
-// (Envoy 1.40.0: CacheFilter::decodeHeaders in source/extensions/filters/http/cache/cache_filter.cc.)
-func caches(f *hcmv3.HttpFilter) bool {
-	content := fleet.Content(f.GetTypedConfig())
-	return content != nil && strings.HasPrefix(string(content.ProtoReflect().Descriptor().FullName()), "envoy.extensions.filters.http.cache")
+// chainBeside are the filters of a shadow listener, and the names of those of the fleet file.
+func (s *Snapshot) chainBeside(hcm *hcmv3.HttpConnectionManager) (all []*hcmv3.HttpFilter, own []string) {
+	ours := s.filtersOf(hcm)
+	for _, f := range hcm.GetHttpFilters() {
+		name := f.GetName()
+		switch {
+		case !slices.Contains(ours, name):
+			if s.leftOut(f) != "" {
+				continue
+			}
+		case slices.Contains(s.Meta.NoShadow, name):
+			continue
+		default:
+			own = append(own, name)
+			off := f.GetDisabled() // on some routes it is on
+			f = discovered(ShadowPrefix + name)
+			f.Disabled = off
+			f.GetConfigDiscovery().TypeUrls = []string{wasmType, rbacType}
+		}
+		all = append(all, f)
+	}
+	return all, own
 }
 
 func (out *shadows) add(name string, hcm *hcmv3.HttpConnectionManager) error {
@@ -220,7 +225,7 @@ func (s *Snapshot) answers() *routev3.RouteConfiguration {
 	direct := func(status int) *routev3.Route_DirectResponse {
 		return &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: uint32(status)}}
 	}
-	host := &routev3.VirtualHost{Name: "shadow", Domains: []string{"*"}}
+	host := &routev3.VirtualHost{Name: shadowRoutes, Domains: []string{"*"}}
 	var statuses []int
 	for _, c := range s.Meta.Checks {
 		if c.Upstream != 200 && !slices.Contains(statuses, c.Upstream) {
@@ -241,7 +246,7 @@ func (s *Snapshot) answers() *routev3.RouteConfiguration {
 		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
 		Action: direct(200),
 	})
-	return &routev3.RouteConfiguration{Name: "waxwing.shadow", VirtualHosts: []*routev3.VirtualHost{host}}
+	return &routev3.RouteConfiguration{Name: shadowRoutes, VirtualHosts: []*routev3.VirtualHost{host}}
 }
 
 // filter adds a filter under its name in the shadow: the same bytes but for that.

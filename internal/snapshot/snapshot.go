@@ -65,6 +65,7 @@ type Meta struct {
 	Rollout  fleet.Rollout `json:"rollout"`
 	Checks   []Check       `json:"checks,omitempty"`
 	NoShadow []string      `json:"no_shadow,omitempty"` // filters that are not put into shadow listeners
+	Shadow   fleet.Shadow  `json:"shadow,omitzero"`
 }
 
 // A Check is one that the fleet file has for a filter.
@@ -75,7 +76,7 @@ type Check struct {
 
 // metaOf collects what a fleet file says about its rollout.
 func metaOf(f *fleet.Fleet) Meta {
-	m := Meta{Rollout: f.Rollout}
+	m := Meta{Rollout: f.Rollout, Shadow: f.Shadow}
 	for _, filter := range f.Filters {
 		if !filter.Shadow {
 			m.NoShadow = append(m.NoShadow, filter.Name)
