@@ -188,6 +188,12 @@ func printRollout(w io.Writer, f api.Fleet, now time.Time) error {
 	if h := f.WaitsFor; h != nil {
 		fmt.Fprintf(t, "%s\t%s\n", waitsLabel(h.Kind), waitsText(h))
 	}
+	if d := f.Degraded; d != nil {
+		fmt.Fprintf(t, "degraded\t%s\n", degradedText(f, d))
+	}
+	if f.Troubled != nil {
+		fmt.Fprintf(t, "trouble\t%s\n", f.Troubled.Text)
+	}
 	if f.Asked != nil {
 		fmt.Fprintf(t, "checks\t%s\n", f.Asked.Reason)
 	}

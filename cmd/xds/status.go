@@ -75,8 +75,7 @@ func printProblems(w io.Writer, s api.Status, now time.Time) error {
 			lines = append(lines, fmt.Sprintf("fleet %s: what is on disk can't be served:\n  %s", f.Fleet, strings.ReplaceAll(f.Problem, "\n", "\n  ")))
 		}
 		if d := f.Degraded; d != nil {
-			lines = append(lines, fmt.Sprintf("fleet %s: degraded since %s, by %s: revision %s: %s: %s", f.Fleet, d.Since.Format(time.DateTime), d.Node,
-				revision(f.Serving), d.Evidence, d.Reason))
+			lines = append(lines, fmt.Sprintf("fleet %s: degraded %s", f.Fleet, degradedText(f, d)))
 		}
 		if f.Unsaved != "" {
 			lines = append(lines, fmt.Sprintf("fleet %s: its state is not on disk since %s, and a restart would go back to an older one; it is tried again: %s",
@@ -130,6 +129,11 @@ func printProblems(w io.Writer, s api.Status, now time.Time) error {
 		return fmt.Errorf("printing the status: %w", err)
 	}
 	return nil
+}
+
+// degradedText is since when, by whom and why.
+func degradedText(f api.Fleet, d *api.Degraded) string {
+	return fmt.Sprintf("since %s, by %s: revision %s: %s: %s", d.Since.Format(time.DateTime), d.Node, revision(f.Serving), d.Evidence, d.Reason)
 }
 
 // nextTry is when a proxy in trouble is sent again what it could not take.

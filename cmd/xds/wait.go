@@ -16,11 +16,11 @@ With --wait it returns when what is on disk is served, or is not going to be, an
 says why. Called right after a save it waits for that save, over restarts of the
 server too. Its exit status:
 
-  0  it is served
+  0  it is served; a proxy in trouble of its own is named, within limits.troubled
   1  something else is wrong: there is no such fleet, say
   2  the command line is
   3  it was refused, rejected, aborted or undone
-  4  --timeout is over, and it is still on its way
+  4  --timeout is over, and it is still on its way, or too many proxies are in trouble
   5  --timeout is over, and it waits for a person: it is paused, or to be approved
   6  no server answers (for as long as --timeout, or 30s)
   7  no proxy of the fleet is connected (for as long as --timeout, or 15s)
@@ -43,6 +43,8 @@ type waiter struct {
 	awaited string // the content on disk that is waited for, "" until it is known
 	looks   int
 	told    api.WaitKind
+	// troubled is how many proxies were said to be in trouble.
+	troubled int
 
 	missing time.Time // since when no server answers; zero while one does
 	nobody  time.Time // since when no proxy is connected; zero while one is
@@ -130,6 +132,8 @@ func (w *waiter) outcome(s api.Fleet, now time.Time) (outcome error, over bool) 
 	switch {
 	case s.Disk.Content != w.awaited:
 		return exitError{exitReplaced, errors.New("a newer save has taken its place")}, true
+	case s.Disk.State == api.DiskServed && s.Troubled != nil && s.Troubled.TooMany:
+		return w.timedOut(s, now)
 	case s.Disk.State == api.DiskServed && s.Proxies > 0:
 		// What changed checks show is printed with it, if there is time.
 		asking := s.WaitsFor != nil && s.WaitsFor.Kind == api.WaitAsking
@@ -149,6 +153,9 @@ func (w *waiter) timedOut(s api.Fleet, now time.Time) (outcome error, over bool)
 		return nil, false
 	}
 	status, what := exitTimeout, "what is on disk is being read"
+	if s.Troubled != nil {
+		what = s.Troubled.Text
+	}
 	if h := s.WaitsFor; h != nil {
 		what = h.Text
 		switch h.Kind {
@@ -175,6 +182,13 @@ func (w *waiter) say(s api.Fleet) {
 	if h := s.WaitsFor; h != nil && h.Kind != w.told {
 		w.told = h.Kind
 		fmt.Fprintln(w.said, "waiting:", h.Text)
+	}
+	if t := s.Troubled; t != nil && t.Count != w.troubled {
+		fmt.Fprintln(w.said, "trouble:", t.Text)
+	}
+	w.troubled = 0
+	if s.Troubled != nil {
+		w.troubled = s.Troubled.Count
 	}
 }
 

@@ -40,6 +40,13 @@ func held(kind api.WaitKind, proxies int) look {
 	return says(f)
 }
 
+// inTrouble is what is served while some of three proxies have trouble of their own.
+func inTrouble(n int, tooMany bool) look {
+	f := disk(api.DiskServed, "new", 3)
+	f.Troubled = &api.Troubled{Count: n, TooMany: tooMany, Text: "can't take it: a, tried again in 4s: its port is in use"}
+	return says(f)
+}
+
 var down = look{err: &api.NoServerError{Err: errors.New("it is down")}}
 
 // Each end of --wait has an exit status of its own, and says why.
@@ -66,6 +73,9 @@ func TestWait(t *testing.T) {
 		{"the first fleet of a new server", 0, []look{unread, unread, served}, exitOK, "", time.Second},
 		{"served, when its checks were asked", 0, []look{asking, asking, asking, served}, exitOK, "", time.Second},
 		{"served, and its checks are asked still", time.Second, []look{asking}, exitOK, "", 2 * time.Second},
+		{"served, but for one in trouble", 0, []look{inTrouble(1, false)}, exitOK, "", time.Second},
+		{"too many in trouble", 5 * time.Second, []look{inTrouble(2, true)}, exitTimeout, "its port is in use", 6 * time.Second},
+		{"too many in trouble, and then not", 0, []look{inTrouble(3, true), inTrouble(2, true), inTrouble(1, false)}, exitOK, "", time.Second},
 		{"refused", 0, []look{reading, says(disk(api.DiskRefused, "new", 1))}, exitRejected, "because of this save", time.Second},
 		{"rejected", 0, []look{held(api.WaitProving, 1), held(api.WaitProving, 1), says(disk(api.DiskRejected, "new", 1))}, exitRejected, "because of this save", time.Second},
 		{"aborted", 0, []look{says(disk(api.DiskAborted, "new", 1))}, exitRejected, "aborted", time.Second},
@@ -108,6 +118,32 @@ func (s *script) ask(context.Context) (api.Status, error) {
 	l := s.looks[min(s.next, len(s.looks)-1)]
 	s.next++
 	return l.status, l.err
+}
+
+// What proxies can't take is said, by --wait once, and where a rollout is.
+func TestTroubleIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fleet, timeout, said := "", 2*time.Second, strings.Builder{}
+		s := &script{looks: []look{inTrouble(1, true), inTrouble(2, true)}}
+		w := waiter{flags: rolloutFlags{fleet: &fleet, timeout: &timeout}, ask: s.ask, said: &said, began: time.Now()}
+		if f, err := w.wait(t.Context()); statusOf(err) != exitTimeout || f.Troubled == nil {
+			t.Errorf("%+v, %v", f, err)
+		}
+		if got := strings.Count(said.String(), "trouble: can't take it: a"); got != 1 { // the first look decides nothing
+			t.Errorf("it is said %d times: %q", got, said.String())
+		}
+	})
+	f := inTrouble(1, false).status.Fleets[0]
+	f.Degraded = &api.Degraded{Evidence: "crashed VMs", Node: "b", Reason: "1 VM"}
+	var out strings.Builder
+	if err := printRollout(&out, f, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"trouble   can't take it: a, tried again in 4s: its port is in use\n", "degraded  since", "by b: revision -: crashed VMs: 1 VM\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
 }
 
 // A server that is not there has an exit status, whatever it is asked.

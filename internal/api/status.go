@@ -43,6 +43,8 @@ type Fleet struct {
 	// where it may, until WatchedUntil; zero: it does not.
 	Degraded     *Degraded `json:"degraded,omitempty"`
 	WatchedUntil time.Time `json:"watched_until,omitzero"`
+	// Troubled are proxies that can't take what they are to have; nil for none.
+	Troubled *Troubled `json:"troubled,omitempty"`
 	// Unsaved says why the state directory does not have the fleet's state, and since
 	// when: a restart would go back to an older one.
 	Unsaved      string    `json:"unsaved,omitempty"`
@@ -79,6 +81,18 @@ type Retirement struct {
 
 // Degraded is evidence against what a fleet serves, that of the first proxy that has any.
 type Degraded = rollout.Degraded
+
+// Troubled are the proxies of a fleet that can't take what they are to have, for trouble of
+// their own: a port in use, a file missing on the host.
+type Troubled struct {
+	Count int `json:"count"`
+	// TooMany is whether they are more than the fleet may go without (limits.troubled), or
+	// all that it has: what it serves is then not served.
+	TooMany bool      `json:"too_many"`
+	Nodes   []string  `json:"nodes"` // a few of them, that first which is in trouble for longest
+	Since   time.Time `json:"since"` // when that one's trouble began
+	Text    string    `json:"text"`  // all of that in one sentence
+}
 
 // Disk is what is on disk for a fleet, and what has come of it.
 type Disk struct {

@@ -35,6 +35,7 @@ func (c *Control) fleetStatus(s *fleetState) api.Fleet {
 		Pending: c.pending(s), OnDisk: s.onDisk, WaitsFor: c.waitsFor(s),
 		File: s.file, Retired: (*api.Retirement)(s.retirement), Notices: c.notices(s),
 		Unsaved: s.disk.reason, UnsavedSince: s.disk.since, Disk: c.diskStatus(s), Asked: s.rollout.AskedLast(),
+		Troubled: c.troubled(s),
 	}
 	if w := s.rollout.Watch; w != nil {
 		out.WatchedUntil = w.Until

@@ -170,15 +170,21 @@ func (s *step) tooManyInTrouble(node string) {
 	}
 	troubled := s.troubledMembers()
 	of := r.members + troubled
-	limit := int(r.Plan.Limits.Troubled * float64(of))
-	if r.Plan.Limits.Troubled > 0 {
-		limit = max(limit, 1)
-	}
+	limit := MayBeTroubled(r.Plan.Limits.Troubled, of)
 	if troubled > limit {
 		s.reject(Rejected, node, fmt.Sprintf("%d of the %d proxies that were given it can't take it, for trouble of their own (limit %d); the last: %s",
 			troubled, of, limit, s.proxies[node].trouble.reason), "", r.Plan.troubleFacet())
 		s.blameSurroundings(r)
 	}
+}
+
+// MayBeTroubled is how many of some proxies may have trouble of their own, by a share of
+// Limits.Troubled: one, unless that is 0.
+func MayBeTroubled(share float64, of int) int {
+	if share == 0 {
+		return 0
+	}
+	return max(1, int(share*float64(of)))
 }
 
 // someHaveIt is whether a connected proxy has the candidate in its real listeners, or is taking it.
