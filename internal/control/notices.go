@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -12,21 +13,42 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
-// matchesNone is whether a fleet is to have no connected proxy by what its file says.
-func (c *Control) matchesNone(s *fleetState) bool {
+// lacksProxies says why a fleet is to have no connected proxy by what its file says; "" where
+// it is to have one, or what keeps it from them is said by itself: a tie, a move that was refused.
+func (c *Control) lacksProxies(s *fleetState) string {
 	m := c.onDiskMatch(s.name)
-	for _, n := range c.nodes {
-		name := c.best(n.node, n.home, func(other *fleetState) *fleet.Match {
+	matched, stronger := 0, map[string][]string{}
+	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+		n := c.nodes[id]
+		counts := func(other *fleetState) *fleet.Match {
 			if other == s && m != nil {
 				return m
 			}
 			return other.claims(n.home)
-		})
+		}
+		name := c.best(n.node, n.home, counts)
 		if name == s.name {
-			return false
+			return ""
+		}
+		if m == nil || !m.Matches(n.node) {
+			continue
+		}
+		matched++
+		if other := c.fleets[name]; other != nil && counts(other).Criteria() > m.Criteria() {
+			stronger[name] = append(stronger[name], id)
 		}
 	}
-	return true
+	if matched == 0 {
+		return "no connected proxy matches it"
+	}
+	var others []string
+	for _, name := range slices.Sorted(maps.Keys(stronger)) {
+		others = append(others, fmt.Sprintf("%s by fleet %s", named(stronger[name]), name))
+	}
+	if len(others) == 0 {
+		return ""
+	}
+	return "the connected proxies that it matches are claimed with more criteria: " + strings.Join(others, ", ")
 }
 
 // sayAtSave says what is seldom meant of a file that was saved.
@@ -36,9 +58,8 @@ func (c *Control) sayAtSave(f build.File) {
 	for _, text := range c.ties(f) {
 		c.sayNotice(s, text)
 	}
-	if had := c.count(s.name); had > 0 && c.matchesNone(s) {
-		c.sayNotice(s, fmt.Sprintf("%s:%d: match: %s matches no connected proxy any more: by this edit it loses its last, %d of them",
-			f.Path, f.MatchLine, *f.Match, had))
+	if why := c.lacksProxies(s); c.count(s.name) > 0 && why != "" {
+		c.sayNotice(s, fmt.Sprintf("%s:%d: match: %s: %s: by this edit it loses its last, %d of them", f.Path, f.MatchLine, *f.Match, why, c.count(s.name)))
 	}
 }
 
@@ -93,8 +114,8 @@ func (c *Control) notices(s *fleetState) []string {
 		out = append(out, fmt.Sprintf("its file %s is gone: it is retired in %s", s.file, max(0, c.Grace-time.Since(s.gone)).Round(time.Second)))
 	case ok && f.Match != nil:
 		out = append(out, c.ties(f)...)
-		if c.matchesNone(s) {
-			out = append(out, fmt.Sprintf("%s:%d: no connected proxy matches it: %s", f.Path, f.MatchLine, *f.Match))
+		if why := c.lacksProxies(s); why != "" {
+			out = append(out, fmt.Sprintf("%s:%d: %s: %s", f.Path, f.MatchLine, why, *f.Match))
 		}
 	}
 	out = append(out, s.invalidCertificates(time.Now())...)
