@@ -77,7 +77,19 @@ func (c *Control) claimant(n *nodeState) string {
 			return name
 		}
 	}
-	return c.best(n.node, n.home, func(s *fleetState) *fleet.Match { return s.claims(n.home) })
+	if name := c.best(n.node, n.home, func(s *fleetState) *fleet.Match { return s.claims(n.home) }); name != "" || c.runs(n) {
+		return name
+	}
+	return c.best(n.node, n.home, c.inVain)
+}
+
+// inVain is the match of a fleet whose first revision was rejected, nil for others. It takes a
+// proxy from nobody, and there is nothing to give it: but it is one of the fleet's.
+func (c *Control) inVain(s *fleetState) *fleet.Match {
+	if s.rollout.Serving.ID != "" || s.rollout.Rollout != nil || len(s.rollout.Rejected) == 0 || s.retired() {
+		return nil
+	}
+	return c.onDiskMatch(s.name)
 }
 
 // best finds the fleet with the most criteria of those that match a proxy and can have
@@ -130,7 +142,9 @@ func (c *Control) awaited(n *nodeState, claimant string) bool {
 		if s.rollout.Serving.ID != "" {
 			return false
 		}
-		most = s.claims(n.home).Criteria()
+		if m := s.claims(n.home); m != nil {
+			most = m.Criteria()
+		}
 	}
 	return slices.ContainsFunc(slices.Collect(maps.Values(c.files)), func(f build.File) bool {
 		if f.Match == nil || f.Match.Criteria() <= most || !f.Match.Matches(n.node) {

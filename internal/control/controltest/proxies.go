@@ -83,6 +83,16 @@ func (p *Proxies) Connect(node *corev3.Node) *Proxy {
 	return one
 }
 
+// Start has a proxy come as a new process, which has nothing of what it had.
+func (p *Proxies) Start(node *corev3.Node) *Proxy {
+	p.mu.Lock()
+	if one := p.proxies[node.GetId()]; one != nil {
+		one.has = snapshot.Pair{}
+	}
+	p.mu.Unlock()
+	return p.Connect(node)
+}
+
 // Disconnect has a proxy leave.
 func (p *Proxies) Disconnect(id string) {
 	p.mu.Lock()
