@@ -47,6 +47,7 @@ func (c *Control) rename(s *fleetState, name string) {
 		if n.fleet == before {
 			n.fleet = name
 		}
+		n.told = n.told.renamed(before, name)
 	}
 	c.note(name, api.EventRenamed, fmt.Sprintf("from %s to %s: its proxies, its history and what was rejected go along", before, name))
 }

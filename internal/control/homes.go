@@ -42,7 +42,7 @@ func (c *Control) remember(n *nodeState) {
 	if len(c.away) >= maxAway {
 		c.forgetOldest()
 	}
-	c.away[n.node.GetId()] = &nodeState{node: n.node, home: n.home, base: n.base, since: time.Now()}
+	c.away[n.node.GetId()] = &nodeState{node: n.node, home: n.home, base: n.base, told: n.told, since: time.Now()}
 }
 
 // known are the rows of all proxies of which something is known: those that are connected,

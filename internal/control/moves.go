@@ -81,6 +81,7 @@ func (c *Control) sort() {
 		}
 	}
 	c.sayKept()
+	c.sayMoves()
 }
 
 // maxMoves is how many proxies are moved in one turn of the loop. It costs it some 20 µs for
@@ -334,6 +335,7 @@ func (c *Control) movedIn(s *fleetState, nodes []string) {
 		home := ""
 		if n := c.row(id); n != nil {
 			home, n.home, n.base = n.home, s.name, snapshot.Ref{}
+			n.told = way{home: s.name} // it is said here
 			c.noteGuest(n, claims)
 		}
 		from[home] = append(from[home], id)
@@ -348,6 +350,7 @@ func (c *Control) notMoved(s *fleetState, nodes []string, reason string) {
 	stay := map[string][]string{}
 	for _, id := range nodes {
 		if n := c.nodes[id]; n != nil {
+			n.told.to = "" // it is said here
 			stay[n.home] = append(stay[n.home], id)
 		}
 	}

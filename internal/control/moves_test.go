@@ -171,7 +171,7 @@ func TestTakenUpWithAnotherMatch(t *testing.T) {
 			t.Errorf("port %d: it is retired: %t", port, s.retired())
 		}
 		for _, e := range s.rollout.History {
-			if e.Kind == rollout.MoveStarted || e.Kind == rollout.Flipped && e.Stage != "first" && e.Revision.Number > 1 {
+			if e.Kind == rollout.MoveStarted && strings.Contains(e.Reason, "from ") || e.Kind == rollout.Flipped && e.Stage != "first" && e.Revision.Number > 1 {
 				t.Errorf("port %d: %s: %s", port, e.Kind, e.Reason)
 			}
 		}

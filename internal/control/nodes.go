@@ -32,6 +32,7 @@ type nodeState struct {
 	waits    bool // for what comes of a build
 	known    bool // a fleet had it before
 	saidKept bool
+	told     way // what both fleets' histories say of it
 	target   rollout.Assignment
 
 	clockKnown time.Time     // when its clock was read; zero: never
@@ -81,6 +82,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 func (c *Control) connected(id string, e xds.Event) {
 	n := &nodeState{node: e.Node, fresh: e.Fresh, known: c.away[id] != nil || knownBy(c.before, e.Node) != ""}
 	c.nodes[id] = n
+	n.told = c.toldOf(id)
 	if e.Fresh {
 		c.freshStart(id)
 	} else {
@@ -92,6 +94,7 @@ func (c *Control) connected(id string, e xds.Event) {
 	if s := c.fleets[n.fleet]; s != nil && n.base.ID != "" && s.rollout.Rollout == nil {
 		c.unsorted = true // a move is to begin
 	}
+	c.unsorted = c.unsorted || n.told != n.way()
 	c.sort()
 }
 

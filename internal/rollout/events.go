@@ -240,9 +240,9 @@ const (
 	Stays       Kind = "stays"       // it would be, but there is no revision before it
 	WatchEnded  Kind = "watch ended" // evidence does not take it back any more
 
-	MoveStarted Kind = "move started" // proxies of other fleets are to have what this one serves
+	MoveStarted Kind = "move started" // proxies are on their way from one fleet to another
 	MovedIn     Kind = "moved in"     // they have proven it, and are of this fleet
 	MovedOut    Kind = "moved out"    // proxies are of another fleet now
 	MoveRefused Kind = "move refused" // proxies stay in the fleet they were of
-	MoveEnded   Kind = "move ended"   // there is no one left to move
+	MoveEnded   Kind = "move ended"   // and are not any more: they stay where they were
 )

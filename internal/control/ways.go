@@ -1,0 +1,142 @@
+package control
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/waxwing-xds/waxwing/internal/rollout"
+)
+
+// A way is the fleet that a proxy is of, "" for none, and the one that it is on its way to.
+// However a proxy comes from one fleet to another, by a file, a person or its own labels, the
+// histories of both say so, with the reason: it is what was told last against what is.
+type way struct{ home, to string }
+
+func (n *nodeState) way() way {
+	w := way{home: n.home}
+	if n.fleet != n.home && n.base.ID != "" {
+		w.to = n.fleet
+	}
+	return w
+}
+
+// renamed is the way with another name of a fleet.
+func (w way) renamed(before, name string) way {
+	if w.home == before {
+		w.home = name
+	}
+	if w.to == before {
+		w.to = name
+	}
+	return w
+}
+
+// toldOf is what was told of a proxy that has just connected, when it was there before.
+func (c *Control) toldOf(id string) way {
+	if away := c.away[id]; away != nil {
+		return away.told
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.fleets)) { // before the server was started
+		s := c.fleets[name]
+		if r := s.rollout.Rollout; r != nil && r.Bases[id] != "" {
+			return way{to: name}
+		}
+		if _, is := s.guests[id]; is {
+			return way{home: name}
+		}
+	}
+	return way{}
+}
+
+// moved is what is told of some proxies at once.
+type moved struct {
+	kind     rollout.Kind
+	from, to string
+	reason   string
+}
+
+// sayMoves tells the fleets of the proxies whose way is another than was told.
+func (c *Control) sayMoves() {
+	all := map[moved][]string{}
+	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+		n := c.nodes[id]
+		if is := n.way(); n.placed && is != n.told {
+			for _, m := range c.differ(n, n.told, is) {
+				all[m] = append(all[m], id)
+			}
+			n.told = is
+		}
+	}
+	for _, m := range slices.SortedFunc(maps.Keys(all), func(a, b moved) int { return slices.Compare(a.key(), b.key()) }) {
+		c.sayMoved(m, named(all[m]))
+	}
+}
+
+func (m moved) key() []string { return []string{string(m.kind), m.from, m.to, m.reason} }
+
+// differ is what there is to tell of a proxy whose way was one, and is another.
+func (c *Control) differ(n *nodeState, was, is way) []moved {
+	var out []moved
+	if was.home != "" && was.home != is.home {
+		out = append(out, moved{kind: rollout.MovedIn, from: was.home, to: is.home, reason: c.whyTo(n, is.home) + "; it runs nothing that it could lose"})
+	}
+	if was.to != "" && was.to != is.to && was.to != is.home {
+		out = append(out, moved{kind: rollout.MoveEnded, from: is.home, to: was.to, reason: c.whyNotTo(n, was.to)})
+	}
+	if is.to != "" && was.to != is.to && is.home != "" && (was.home != "" || was.to != is.to) {
+		out = append(out, moved{kind: rollout.MoveStarted, from: is.home, to: is.to, reason: c.whyTo(n, is.to)})
+	}
+	return out
+}
+
+func (c *Control) sayMoved(m moved, who string) {
+	switch m.kind {
+	case rollout.MovedIn:
+		if m.to == "" {
+			c.note(m.from, rollout.MovedOut, who+" to no fleet: "+m.reason)
+			return
+		}
+		c.note(m.from, rollout.MovedOut, fmt.Sprintf("%s to fleet %s: %s", who, m.to, m.reason))
+		c.note(m.to, rollout.MovedIn, fmt.Sprintf("%s from fleet %s: %s", who, m.from, m.reason))
+	case rollout.MoveEnded:
+		c.note(m.from, rollout.MoveEnded, fmt.Sprintf("%s not to fleet %s: %s", who, m.to, m.reason))
+		c.note(m.to, rollout.MoveEnded, fmt.Sprintf("%s of fleet %s stay there: %s", who, m.from, m.reason))
+	default:
+		c.note(m.from, m.kind, fmt.Sprintf("%s to fleet %s: %s", who, m.to, m.reason))
+		c.note(m.to, m.kind, fmt.Sprintf("%s from fleet %s: %s", who, m.from, m.reason))
+	}
+}
+
+// whyTo is why a proxy goes to a fleet.
+func (c *Control) whyTo(n *nodeState, to string) string {
+	s := c.fleets[to]
+	if s == nil {
+		return "no fleet's match claims it"
+	}
+	if m := s.claims(n.home); m != nil {
+		return fmt.Sprintf("the match of %s, %s, claims it", to, *m)
+	}
+	return "it is nobody else's"
+}
+
+// whyNotTo is why a proxy goes to a fleet no more.
+func (c *Control) whyNotTo(n *nodeState, to string) string {
+	s := c.fleets[to]
+	if s == nil {
+		return "there is no fleet " + to + " any more"
+	}
+	m := s.claims(n.home)
+	_, barred := s.rollout.Barred(n.node.GetId())
+	switch {
+	case s.retired():
+		return "fleet " + to + " is retired"
+	case barred:
+		return "it could not be moved"
+	case m == nil:
+		return "nothing of " + to + " is on its way any more"
+	case !m.Matches(n.node):
+		return fmt.Sprintf("the match of %s, %s, does not claim it any more", to, *m)
+	}
+	return "another fleet claims it with more criteria"
+}
