@@ -55,8 +55,9 @@ func (a *app) rolloutVerb(verb api.Verb, short string) *cobra.Command {
 	flags := a.rolloutFlags(cmd)
 	why := cmd.Flags().String("why", "", "a reason, for the history")
 	by := cmd.Flags().String("by", "", "who does it, for the history; default: the user")
-	id := ""
+	id, answersMeant := "", false
 	if verb == api.VerbRetry {
+		cmd.Flags().BoolVar(&answersMeant, "answers-meant", false, "its answers of other classes than before are meant, and no evidence against it; it is recorded")
 		cmd.Flags().StringVar(&id, "revision", "", "the revision's ID; default: that of what is on disk")
 	}
 	skipEmpty, to := false, 0
@@ -73,7 +74,7 @@ func (a *app) rolloutVerb(verb api.Verb, short string) *cobra.Command {
 		if *by == "" {
 			*by = userName()
 		}
-		command := api.Command{Fleet: *flags.fleet, Verb: verb, By: *by, Why: *why, ID: id, SkipEmpty: skipEmpty, To: to}
+		command := api.Command{Fleet: *flags.fleet, Verb: verb, By: *by, Why: *why, ID: id, SkipEmpty: skipEmpty, AnswersMeant: answersMeant, To: to}
 		if err := flags.admin().Do(cmd.Context(), command); err != nil {
 			return err
 		}

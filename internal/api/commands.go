@@ -11,6 +11,8 @@ type Command struct {
 	ID    string `json:"id"` // of the revision, for VerbRetry; "" for the one on disk
 	// SkipEmpty has VerbPromote pass a stage that no connected proxy can be of.
 	SkipEmpty bool `json:"skip_empty"`
+	// AnswersMeant has VerbRetry take other answers than before for what is meant.
+	AnswersMeant bool `json:"answers_meant"`
 	// To is the number of the revision that VerbUndo goes back to, 0 for the one before.
 	To int `json:"to"`
 }

@@ -108,8 +108,8 @@ var questions = []struct{ method, path, body, asks, answer string }{
 		fmt.Sprintf("moves %+v", []api.Claim{{Fleet: "a", File: "f", Match: api.Match{ID: "x*", Locality: api.Locality{Zone: "z"}}}}), "[]\n",
 	},
 	{
-		"POST", "/v1/commands", `{"fleet":"a","verb":"undo","by":"me","why":"so","id":"i","skip_empty":true,"to":3}`,
-		"do {Fleet:a Verb:undo By:me Why:so ID:i SkipEmpty:true To:3}", "",
+		"POST", "/v1/commands", `{"fleet":"a","verb":"undo","by":"me","why":"so","id":"i","skip_empty":true,"answers_meant":true,"to":3}`,
+		"do {Fleet:a Verb:undo By:me Why:so ID:i SkipEmpty:true AnswersMeant:true To:3}", "",
 	},
 	{"GET", "/healthz?probe=1", "", "", ""},
 	{"GET", "/readyz", "", "status 0", ""},

@@ -129,7 +129,7 @@ func (c *Control) carryOut(command api.Command, undoTo *snapshot.Snapshot) error
 		return fmt.Errorf("%w: fleet %s: %s", ErrRefused, s.name, refusal)
 	}
 	refusal := c.step(s, rollout.Command{
-		Verb: command.Verb, By: command.By, Why: command.Why, ID: command.ID, SkipEmpty: command.SkipEmpty, To: command.To,
+		Verb: command.Verb, By: command.By, Why: command.Why, ID: command.ID, SkipEmpty: command.SkipEmpty, AnswersMeant: command.AnswersMeant, To: command.To,
 	})
 	c.drop(s)
 	if refusal != "" {

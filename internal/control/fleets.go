@@ -291,7 +291,7 @@ func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {
 	r := snap.Meta.Rollout
 	plan := rollout.Plan{
 		Prove:  r.Prove,
-		Limits: rollout.Limits{Errors: r.Limits.Errors, MinRequests: r.Limits.MinRequests, Disconnects: r.Limits.Disconnects, Troubled: r.Limits.Troubled},
+		Limits: rollout.Limits{Errors: r.Limits.Errors, Answers: r.Limits.Answers, MinRequests: r.Limits.MinRequests, Disconnects: r.Limits.Disconnects, Troubled: r.Limits.Troubled},
 	}
 	for _, st := range r.Stages {
 		plan.Stages = append(plan.Stages, rollout.Stage{

@@ -145,6 +145,7 @@ func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.
 	out := rollout.Counters{
 		At: e.At, Requests: e.Requests - min(e.Probes, e.Requests), Errors: e.Errors - min(e.ProbesFailed, e.Errors),
 		Begun: e.Begun - min(e.Probes, e.Begun), Active: e.Active,
+		Redirects: int64(e.Redirects) - int64(e.ProbeRedirects), Denials: int64(e.Denials) - int64(e.ProbeDenials),
 		ServiceDenials: e.ServiceDenials,
 		VMs:            e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
 		ServiceErrors: e.ServiceErrors + e.Unanswered + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too

@@ -1,7 +1,10 @@
 package fleet
 
 import (
+	"strconv"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // A Rollout says how a new revision reaches the proxies of a fleet. It is saved
@@ -39,6 +42,9 @@ type Limits struct {
 	// Errors is by how much the share of 5xx responses may exceed that of the same
 	// proxies before, and of the rest of the fleet: 0.05 is five in a hundred.
 	Errors float64 `json:"errors"`
+	// Answers is by how much the shares of 3xx and of 4xx among the other answers than 5xx may
+	// change on proxies that have a new revision: 0.05 is five in a hundred; 0, as they like.
+	Answers float64 `json:"answers,omitempty"`
 	// MinRequests is how many requests it takes to judge by.
 	MinRequests int `json:"min_requests"`
 	// Disconnects is how many times proxies that have the revision may be lost in a stage.
@@ -58,7 +64,7 @@ func DefaultRollout() Rollout {
 		},
 		Prove:  time.Second,
 		Watch:  10 * time.Minute,
-		Limits: Limits{Errors: 0.05, MinRequests: 20, Disconnects: 3, Troubled: 0.1},
+		Limits: Limits{Errors: 0.05, Answers: 0.05, MinRequests: 20, Disconnects: 3, Troubled: 0.1},
 	}
 }
 
@@ -84,10 +90,26 @@ type rolloutDocument struct {
 	On     at[string]        `yaml:"on_evidence"`
 	Limits struct {
 		Errors      at[float64] `yaml:"errors"`
+		Answers     at[orOff]   `yaml:"answers"`
 		MinRequests at[int]     `yaml:"min_requests"`
 		Disconnects at[int]     `yaml:"disconnects"`
 		Troubled    at[float64] `yaml:"troubled"`
 	} `yaml:"limits"`
+}
+
+// orOff is a share, or 0 for the word off.
+type orOff float64
+
+func (o *orOff) UnmarshalYAML(n *yaml.Node) error {
+	if n.Value == "off" {
+		return nil
+	}
+	v, err := strconv.ParseFloat(n.Value, 64)
+	if err != nil || v == 0 { // which may be meant to be the strictest of all
+		v = -1
+	}
+	*o = orOff(v)
+	return nil
 }
 
 // rollout reads the rollout stanza, with defaults for what it does not say.
@@ -97,6 +119,9 @@ func (p *parser) rollout() {
 	r.Watch = p.duration("watch", doc.Watch, r.Watch)
 	set(p, &r.OnEvidence, doc.On, "on_evidence", func(v string) bool { return v == "undo" || v == "report" }, "undo or report")
 	set(p, &r.Limits.Errors, doc.Limits.Errors, "limits.errors", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")
+	answers := orOff(r.Limits.Answers)
+	set(p, &answers, doc.Limits.Answers, "limits.answers", func(v orOff) bool { return v >= 0 && v < 1 }, "off, or a share over 0 and under 1")
+	r.Limits.Answers = float64(answers)
 	set(p, &r.Limits.MinRequests, doc.Limits.MinRequests, "limits.min_requests", func(v int) bool { return v > 0 }, "over 0")
 	set(p, &r.Limits.Disconnects, doc.Limits.Disconnects, "limits.disconnects", func(v int) bool { return v >= 0 }, "0 or more")
 	set(p, &r.Limits.Troubled, doc.Limits.Troubled, "limits.troubled", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")

@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -132,6 +133,9 @@ func (s *step) retry(c Command) string {
 		return "no such revision was rejected"
 	}
 	rejected := s.Rejected[i].Revision
+	if c.AnswersMeant {
+		s.Meant, c.Why = rejected.ID, strings.TrimPrefix(c.Why+"; that it answers otherwise is meant", "; ")
+	}
 	s.Rejected = slices.Delete(s.Rejected, i, i+1)
 	s.record(Entry{Kind: Retried, Revision: rejected, By: c.By, Reason: c.Why})
 	s.do(Offer{By: c.By})

@@ -69,6 +69,8 @@ func (w *window) plus(v window) {
 	w.errors += v.errors
 	w.filtered += v.filtered
 	w.begun += v.begun
+	w.redirects += v.redirects
+	w.denials += v.denials
 	w.span += v.span
 }
 
@@ -339,8 +341,8 @@ func (s *step) noteApart(node string) {
 	}
 }
 
-// undecided notes of a member of a rollout whether it fails more than before, which may be
-// the service's doing, for the stage not to end before that is told.
+// undecided notes of a member of a rollout, and of what about it, whether it fails more than
+// before, which may be the service's doing, for the stage not to end before that is told.
 func (s *step) undecided(node string, is bool) {
 	r := s.Rollout
 	switch {

@@ -8,7 +8,7 @@ import (
 // Copy is what survives a restart, apart from the fleet: it can be written while
 // that goes on. What is never written to once it is made (a plan, an entry) is shared.
 func (f *Fleet) Copy() Fleet {
-	c := Fleet{Serving: f.Serving, Previous: f.Previous, Good: slices.Clone(f.Good), Keep: f.Keep, Last: f.Last, Rejected: slices.Clone(f.Rejected), History: slices.Clone(f.History), Unmoved: maps.Clone(f.Unmoved), Opened: maps.Clone(f.Opened), Closed: f.Closed}
+	c := Fleet{Serving: f.Serving, Previous: f.Previous, Good: slices.Clone(f.Good), Keep: f.Keep, Last: f.Last, Rejected: slices.Clone(f.Rejected), History: slices.Clone(f.History), Unmoved: maps.Clone(f.Unmoved), Opened: maps.Clone(f.Opened), Closed: f.Closed, Meant: f.Meant}
 	if v := f.Survey; v != nil {
 		c.Survey = &Survey{Since: v.Since}
 	}

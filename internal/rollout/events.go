@@ -38,6 +38,7 @@ type Stage struct {
 type Limits struct {
 	Errors      float64 `json:"errors"`             // by how much the share of 5xx may grow
 	MinRequests int     `json:"min_requests"`       // to judge by
+	Answers     float64 `json:"answers,omitempty"`  // by how much the shares of 3xx and 4xx among other answers than 5xx may change; 0 for as they like
 	Disconnects int     `json:"disconnects"`        // proxies lost in a stage
 	Troubled    float64 `json:"troubled,omitempty"` // the share of a stage in trouble; one may be, unless it is 0
 }
@@ -142,6 +143,8 @@ type (
 		By   string
 		Why  string
 		ID   string // Retry: of which revision; "" for the one on disk
+		// AnswersMeant has Retry take other answers than before for what is meant.
+		AnswersMeant bool
 		// SkipEmpty has Promote pass a stage that no connected proxy can be of.
 		SkipEmpty bool
 		To        int // Undo: the number of the revision to go back to; 0 for the one before

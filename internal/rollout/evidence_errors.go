@@ -22,7 +22,7 @@ func (s *step) tooManyErrors(node string, limits Limits) string {
 	if by.reason == "" && !by.told {
 		by.reason = than
 	}
-	s.undecided(node, by.there && by.reason == "" && s.moreThanBefore(&p.traffic, limits, s.now) != "")
+	s.undecided(node+" errors", by.there && by.reason == "" && s.moreThanBefore(&p.traffic, limits, s.now) != "")
 	return by.reason
 }
 

@@ -19,6 +19,7 @@ func TestCounterSources(t *testing.T) {
 		crashed:           {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Crashes: 1}, evident: CrashedVMs},
 		answeredByFilters: {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Errors: 50, Filtered: 50}, evident: CrashedVMs},
 		moreErrors:        {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Errors: 50}, evident: Errors},
+		otherAnswers:      {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Denials: 50}, evident: OtherAnswers},
 		unended:           {fault: Counters{Requests: 1, Begun: 50, Active: 50, VMs: 4, WantVMs: 4}, evident: Errors},
 	}
 	for _, source := range counterSources {
@@ -34,7 +35,7 @@ func TestCounterSources(t *testing.T) {
 				}
 			}
 			var found charge
-			for range 6 {
+			for range 10 {
 				if found = s.report(c.fault); found.reason != "" {
 					break
 				}
@@ -63,14 +64,17 @@ type judged struct{ *step }
 func flippedProxy(t *testing.T) judged {
 	t.Helper()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	plan := Plan{Stages: []Stage{{Name: "all", Percent: 100}}, Limits: Limits{Errors: 0.05, MinRequests: 20}, LiveChecks: true}
+	plan := Plan{Stages: []Stage{{Name: "all", Percent: 100}}, Limits: Limits{Errors: 0.05, MinRequests: 20, Answers: 0.05}, LiveChecks: true}
 	p := &proxy{accepted: Assignment{Live: "new"}, phase: Confirming}
 	f := &Fleet{Serving: Revision{ID: "old", Number: 1}, now: now, proxies: map[string]*proxy{"p": p}}
 	f.Rollout = newRollout(Revision{ID: "new", Number: 2}, plan, now)
+	f.habits.blocks = habitKnown
 	f.Rollout.Members["p"], f.Rollout.Flipped["p"] = 0, true
 	for range 3 { // what it answered before
 		p.traffic.before.add(window{requests: 100, begun: 100, span: time.Second})
 	}
+	p.traffic.habit.own = tally{answers: 3000, millis: 30000}
+	p.traffic.habit.treat()
 	p.traffic.flip()
 	p.traffic.mixed, p.traffic.hadVMs, p.traffic.last = false, true, now
 	return judged{&step{Fleet: f}}
@@ -81,9 +85,10 @@ func (j judged) report(c Counters) charge {
 	j.now = j.now.Add(time.Second)
 	c.At = j.now
 	p := j.proxies["p"]
-	w := window{requests: c.Requests, begun: c.Begun, errors: c.Errors, filtered: c.Filtered, active: c.Active, at: j.now, span: time.Second}
+	w := window{requests: c.Requests, begun: c.Begun, errors: c.Errors, filtered: c.Filtered, denials: uint64(c.Denials), active: c.Active, at: j.now, span: time.Second}
 	p.traffic.unended += int64(c.Begun) - int64(c.Requests)
 	p.traffic.add(w)
+	j.practise(p, w)
 	return j.against("p", c, j.Rollout.Plan)
 }
 

@@ -19,7 +19,7 @@ import (
 // facets are what of a plan a revision can be rejected by. A rejection remembers the
 // ones that it was by: a plan that lacks one of them asks something else.
 func (p Plan) facets() map[string]bool {
-	out := map[string]bool{p.limitsFacet(): true, p.lossFacet(): true, p.troubleFacet(): true}
+	out := map[string]bool{p.limitsFacet(): true, p.answersFacet(): true, p.lossFacet(): true, p.troubleFacet(): true}
 	for _, key := range p.Checks {
 		out[checkFacet(key)] = true
 	}
@@ -33,6 +33,10 @@ func checkFacet(key string) string { return "check " + key }
 
 func (p Plan) limitsFacet() string {
 	return fmt.Sprintf("limits errors=%v min_requests=%d", p.Limits.Errors, p.Limits.MinRequests)
+}
+
+func (p Plan) answersFacet() string {
+	return fmt.Sprintf("limits answers=%v min_requests=%d", p.Limits.Answers, p.Limits.MinRequests)
 }
 
 func (p Plan) lossFacet() string { return fmt.Sprintf("limits disconnects=%d", p.Limits.Disconnects) }

@@ -76,6 +76,11 @@ type Fleet struct {
 	// are to have that come back with what they ran.
 	Closed string `json:"closed,omitempty"`
 
+	// Meant is the ID of a revision of which a person says that other answers are meant.
+	Meant string `json:"answers_meant,omitempty"`
+
+	surroundings *surroundings // of the proxies that were flipped last; nil where they are to be looked at
+
 	proxies   map[string]*proxy
 	returning map[string]bool // proxies that are on their way back from Returned
 	returned  Revision
@@ -86,6 +91,7 @@ type Fleet struct {
 	doubted   *doubt          // a rejection by a check; see service.go
 	rest      share           // what proxies outside the rollout answered lately
 	cohorts   map[string]*cohort
+	habits    habits
 	symptoms  map[string]bool // connected proxies that have evidence against what is served
 	now       time.Time       // of the newest step
 
@@ -141,7 +147,7 @@ type Rollout struct {
 	proven    map[string]bool      // connected members that wait for their flip
 	members   int                  // connected members
 	pool      *pool                // nil where all of the fleet is of the stage, and after a restart
-	compared  map[string]time.Time // members whose errors are compared, since when; see compare.go
+	compared  map[string]time.Time // what of which members is compared, since when; see undecided
 	told      map[Kind]bool        // what is told once in a stage
 	toldWaits map[Wait]bool        // the hold-ups that are
 }
@@ -400,6 +406,7 @@ func (s *step) end() {
 		if r.Flipped[node] && candidate != s.Serving {
 			p.traffic.unflip()
 		}
+		p.traffic.habit.treated = false
 		p.reset()
 		s.outlast(node, candidate)
 	}

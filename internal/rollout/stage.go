@@ -301,6 +301,7 @@ func (s *step) release() {
 	r := s.Rollout
 	r.Released = true
 	flipped := 0
+	s.freezeHabits()
 	for node := range r.proven {
 		s.flip(node)
 		flipped++
@@ -316,6 +317,7 @@ func (s *step) flip(node string) {
 	s.enter(node, Flipping)
 	p := s.proxies[node]
 	p.traffic.flip()
+	p.traffic.habit.treat()
 	// One that has it already is sent nothing, and says nothing: a first revision that was
 	// left for another one, and came back.
 	if a := s.Target(node); p.accepted.Live == a.Live && p.accepted.Shadow == a.Shadow {

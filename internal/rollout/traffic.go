@@ -12,7 +12,10 @@ type Counters struct {
 	Begun    uint64 // those that began, of the same
 	Active   int    // those that have not ended, streams among them
 	Errors   uint64 // those answered 5xx
-	Filtered uint64 // those of them that a filter answered so, and not the service behind it
+	// Redirects and Denials are those answered 3xx and 4xx. One is under 0 where an answer to a
+	// probe was counted as the probe's before it was as an answer: the next makes up for it.
+	Redirects, Denials int64
+	Filtered           uint64 // those of them that a filter answered so, and not the service behind it
 	// ServiceErrors are requests that the service behind the filters answered 5xx, or
 	// has not answered: those of the proxy's own probes, too.
 	ServiceErrors uint64
@@ -22,83 +25,6 @@ type Counters struct {
 	WantVMs        int    // how many there should be: workers + 2 for each one held; 0 if not known
 	ConfigFails    uint64 // configurations it could not apply
 	Crashes        uint64 // requests that found their VM crashed; under FAIL_RELOAD only
-}
-
-// share is what was answered lately.
-type share struct {
-	windows [8]window
-	next    int
-}
-
-// window is one report.
-type window struct {
-	requests, errors, filtered, begun uint64
-	active                            int
-	at                                time.Time // its end
-	span                              time.Duration
-}
-
-func (s *share) add(w window) {
-	s.windows[s.next%len(s.windows)] = w
-	s.next++
-}
-
-// last is the sum of the last n reports.
-func (s *share) last(n int) window {
-	var sum window
-	for i := range min(n, s.next, len(s.windows)) {
-		sum.plus(s.windows[(s.next-1-i)%len(s.windows)])
-	}
-	return sum
-}
-
-// upTo is the sum of the last n reports that came in up to a moment, and what time they are of.
-func (s *share) upTo(until time.Time, n int) (sum window, from, to time.Time) {
-	for i := 0; i < min(s.next, len(s.windows)) && n > 0; i++ {
-		w := s.windows[(s.next-1-i)%len(s.windows)]
-		if w.at.After(until) {
-			continue
-		}
-		if to.IsZero() {
-			to = w.at
-		}
-		sum.plus(w)
-		from = w.at.Add(-w.span)
-		n--
-	}
-	return sum, from, to
-}
-
-// leastActive are the requests that were in flight at each of the last n reports: streams, and
-// those that do not end.
-func (s *share) leastActive(n int) int {
-	least := 0
-	for i := range min(n, s.next, len(s.windows)) {
-		if w := s.windows[(s.next-1-i)%len(s.windows)]; i == 0 || w.active < least {
-			least = w.active
-		}
-	}
-	return least
-}
-
-// errorShare is the share of 5xx, where there are enough requests to speak of one.
-func (w window) errorShare(enough int) float64 { return w.share(w.errors, enough) }
-
-// filterShare is the share of 5xx that filters answered.
-func (w window) filterShare(enough int) float64 { return w.share(w.filtered, enough) }
-
-func (w window) share(of uint64, enough int) float64 {
-	if w.requests < uint64(max(enough, 1)) {
-		return 0
-	}
-	return float64(of) / float64(w.requests)
-}
-
-func (w window) rate() float64 {
-	if w.span <= 0 {
-		return 0
-	}
-	return float64(w.requests) / w.span.Seconds()
 }
 
 // traffic is what a proxy counted before its flip, and since.
@@ -118,6 +44,7 @@ type traffic struct {
 	// serviceDenials and olderDenials are the same of the service's 4xx.
 	serviceDenials, olderDenials uint64
 	unended                      int64 // requests that began since the flip, less those that ended
+	habit                        habit
 	// ownBefore and restBefore are what it and the others answered before its flip; none
 	// where that were too few.
 	ownBefore, restBefore window
@@ -135,7 +62,7 @@ func (t *traffic) flip() {
 
 func (t *traffic) unflip() {
 	if t.flipped {
-		t.before, t.mixed = share{}, true
+		t.before, t.mixed, t.habit = share{}, true, habit{owed: t.habit.owed}
 	}
 	t.flipped = false
 }
@@ -158,6 +85,7 @@ func (s *step) counted(e Counted) {
 	s.hearOnDoubt(e.Node, c)
 	t := &p.traffic
 	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests), begun: c.Begun, active: c.Active, at: c.At}
+	w.redirects, w.denials = t.habit.users(c, w)
 	if !t.last.IsZero() {
 		w.span = c.At.Sub(t.last)
 	}
@@ -175,6 +103,7 @@ func (s *step) counted(e Counted) {
 	t.mixed = false
 	if !mixed {
 		s.joinCohort(e.Node, c.At, w)
+		s.practise(p, w)
 	}
 	if t.flipped && p.trouble != nil {
 		return // it can't take what it was flipped to

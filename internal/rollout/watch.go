@@ -60,6 +60,7 @@ type Evidence string
 const (
 	CrashedVMs    Evidence = "crashed VMs"    // or requests that a filter, and not the service, answers 5xx
 	FailingChecks Evidence = "failing checks" // with an answer that is the filters'
+	OtherAnswers  Evidence = "other answers"  // than before, of a class other than 5xx; of what is tried only
 	Errors        Evidence = "errors"         // 5xx that may be the service's, and what may become one of the others
 )
 

@@ -23,6 +23,10 @@ type Counters struct {
 	// Requests were completed by its listeners, and Errors are those of them that
 	// were answered 5xx. The shadow's and the admin's are not counted.
 	Requests, Errors uint64
+	// Redirects and Denials are those that were answered 3xx and 4xx, by whomever, and
+	// ProbeRedirects and ProbeDenials the probes among them, counted as they end.
+	Redirects, Denials           uint64
+	ProbeRedirects, ProbeDenials uint64
 	// Probes are the requests among these that the proxy sent itself, by a plan.
 	// They are counted as they begin, the others as they end.
 	// ProbesFailed are those of them that were not answered as expected.
@@ -60,7 +64,11 @@ func (c *Counters) FilterErrors() uint64 {
 
 // add takes in a later flush. Gauges that it does not have stay.
 func (c *Counters) add(f *flush) {
-	c.Requests += f.counts[statRequest] + f.counts[statError]
+	c.Requests += f.counts[statRequest] + f.counts[statRedirect] + f.counts[statDenial] + f.counts[statError]
+	c.Redirects += f.counts[statRedirect]
+	c.Denials += f.counts[statDenial]
+	c.ProbeRedirects += f.counts[statProbeRedirect]
+	c.ProbeDenials += f.counts[statProbeDenial]
 	c.Errors += f.counts[statError]
 	c.Begun += f.counts[statBegun]
 	c.Probes += f.counts[statProbe]
@@ -101,6 +109,10 @@ const (
 	statUnanswered
 	statBegun
 	statActive
+	statRedirect
+	statDenial
+	statProbeRedirect
+	statProbeDenial
 	stats
 )
 
@@ -122,6 +134,10 @@ func statOf(name []byte) stat {
 		return statProbe
 	case bytes.HasPrefix(name, []byte("cluster."+probePrefix)) && bytes.HasSuffix(name, []byte(".health_check.failure")):
 		return statProbeFailed
+	case bytes.HasPrefix(name, []byte("cluster."+probePrefix+"3xx/")) && bytes.HasSuffix(name, []byte(".health_check.success")):
+		return statProbeRedirect
+	case bytes.HasPrefix(name, []byte("cluster."+probePrefix+"4xx/")) && bytes.HasSuffix(name, []byte(".health_check.success")):
+		return statProbeDenial
 	case string(name) == "server.concurrency":
 		return statWorkers
 	case string(name) == "wasm.envoy.wasm.runtime.v8.active":
@@ -148,8 +164,12 @@ func responseOf(name []byte) stat {
 	switch last := string(name[dot+1:]); last {
 	case "downstream_rq_5xx":
 		return statError
-	case "downstream_rq_1xx", "downstream_rq_2xx", "downstream_rq_3xx", "downstream_rq_4xx":
+	case "downstream_rq_1xx", "downstream_rq_2xx":
 		return statRequest
+	case "downstream_rq_3xx":
+		return statRedirect
+	case "downstream_rq_4xx":
+		return statDenial
 	case "downstream_rq_total":
 		return statBegun
 	case "downstream_rq_active":

@@ -54,8 +54,13 @@ func decoded(t testing.TB, b []byte) Counters {
 			c.Active += int(family.GetMetric()[0].GetGauge().GetValue())
 		case match != nil && match[1] != "admin" && !strings.HasPrefix(match[1], "waxwing_shadow"):
 			c.Requests += n
-			if match[2] == "5" {
+			switch match[2] {
+			case "5":
 				c.Errors += n
+			case "4":
+				c.Denials += n
+			case "3":
+				c.Redirects += n
 			}
 		case regexp.MustCompile(`^http\.(.+)\.rq_total$`).MatchString(name) && !regexp.MustCompile(`^http\.(admin|async-client|waxwing_shadow.*)\.rq_total$`).MatchString(name):
 			c.Routed += n
@@ -80,7 +85,7 @@ func decoded(t testing.TB, b []byte) Counters {
 }
 
 func TestScanOfARealFlush(t *testing.T) {
-	want := Counters{Requests: 37, Errors: 12, Probes: 19, Begun: 37, Routed: 31, ServiceErrors: 31, Workers: 2, VMs: 12, Crashes: 4}
+	want := Counters{Requests: 37, Errors: 12, Denials: 10, Probes: 19, Begun: 37, Routed: 31, ServiceErrors: 31, Workers: 2, VMs: 12, Crashes: 4}
 	if got := scan(t, realFlush); got != want {
 		t.Errorf("scanned %+v, want %+v", got, want)
 	}
@@ -116,8 +121,11 @@ func TestScanNames(t *testing.T) {
 	)
 	b = append(b, marshal(t, counter("cluster.echo.upstream_rq_tx_reset", 1024), counter("cluster.echo.upstream_rq_cancelled", 2048),
 		counter("cluster.echo.upstream_cx_destroy_local_with_active_rq", 4096), counter("cluster.echo.upstream_cx_destroy_with_active_rq", 1e6),
+		counter("http.ingress.downstream_rq_3xx", 8192), counter("http.ingress.downstream_rq_4xx", 16384),
+		counter("cluster.waxwing-probe/3xx/x/live/1/0.health_check.success", 32768), counter("cluster.waxwing-probe/4xx/x/live/1/0.health_check.success", 65536),
+		counter("cluster.waxwing-probe/4xx/x/live/1/0.health_check.passive_failure", 1e6), counter("cluster.waxwing-shadow-probe/4xx/x/0.health_check.success", 1e6),
 		counter("cluster.waxwing.upstream_rq_tx_reset", 1e6), counter("cluster.echo.upstream_rq_rx_reset", 1e6))...)
-	want := Counters{Unanswered: 7168, Requests: 7, Errors: 4, ConfigFails: 8, Crashes: 16, Probes: 32, Workers: 64, VMs: 128, Begun: 256, Active: 512}
+	want := Counters{Unanswered: 7168, Requests: 24583, Redirects: 8192, Denials: 16384, ProbeRedirects: 32768, ProbeDenials: 65536, Errors: 4, ConfigFails: 8, Crashes: 16, Probes: 32, Workers: 64, VMs: 128, Begun: 256, Active: 512}
 	if got := scan(t, b); got != want {
 		t.Errorf("scanned %+v, want %+v", got, want)
 	}

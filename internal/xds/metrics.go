@@ -142,6 +142,10 @@ func mergeCounted(older, newer Event) Event {
 	sum := &newer.Counters
 	sum.Requests += older.Counters.Requests
 	sum.Errors += older.Counters.Errors
+	sum.Redirects += older.Counters.Redirects
+	sum.Denials += older.Counters.Denials
+	sum.ProbeRedirects += older.Counters.ProbeRedirects
+	sum.ProbeDenials += older.Counters.ProbeDenials
 	sum.Probes += older.Counters.Probes
 	sum.ProbesFailed += older.Counters.ProbesFailed
 	sum.Begun += older.Counters.Begun

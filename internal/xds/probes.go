@@ -154,13 +154,14 @@ func newInquiry(plan *ProbePlan, slot int, latched bool) *inquiry {
 	}
 }
 
-// cluster is the name of a probe's cluster: requests to real listeners are counted.
+// cluster is the name of a probe's cluster: requests to real listeners are counted, and
+// those that pass by the class of their answer.
 func (q *inquiry) cluster(i int) string {
 	prefix := probePrefix
 	if q.plan.ID.Through == ThroughShadow && !q.plan.Probes[i].Before {
 		prefix = shadowProbePrefix
 	}
-	return prefix + q.name + strconv.Itoa(i)
+	return fmt.Sprintf("%s%dxx/%s%d", prefix, q.plan.Probes[i].Check.Status/100, q.name, i)
 }
 
 // interval is the time between two requests of a probe: a real listener has users.
