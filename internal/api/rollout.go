@@ -55,6 +55,7 @@ const (
 	WaitReading WaitKind = "reading" // what is on disk is tried in the sandbox
 
 	WaitPaused     = rollout.WaitPaused
+	WaitFile       = rollout.WaitFile
 	WaitNewer      = rollout.WaitNewer
 	WaitNoProxy    = rollout.WaitNoProxy
 	WaitEmpty      = rollout.WaitEmpty

@@ -77,10 +77,22 @@ func (c *Control) claimant(n *nodeState) string {
 			return name
 		}
 	}
-	if name := c.best(n.node, n.home, func(s *fleetState) *fleet.Match { return s.claims(n.home) }); name != "" || c.runs(n) {
+	claims := func(s *fleetState) *fleet.Match {
+		if c.letsGo(s, n) {
+			return nil
+		}
+		return s.claims(n.home)
+	}
+	if name := c.best(n.node, n.home, claims); name != "" || c.runs(n) {
 		return name
 	}
 	return c.best(n.node, n.home, c.inVain)
+}
+
+// letsGo is whether a fleet has no file, and so takes no proxy from another one: but those
+// that have confirmed what is on its way are with it until it is retired.
+func (c *Control) letsGo(s *fleetState, n *nodeState) bool {
+	return s.fileless && s.name != n.home && c.runs(n) && !s.rollout.Took(n.node.GetId())
 }
 
 // inVain is the match of a fleet whose first revision was rejected, nil for others. It takes a

@@ -142,6 +142,7 @@ func (c *Control) wake(at time.Time) {
 func (c *Control) tick() {
 	c.wakeAt = time.Time{}
 	c.retireGone()
+	c.filesKnown()
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		s := c.fleets[name]
 		if !s.rollout.Next(time.Now()).IsZero() {

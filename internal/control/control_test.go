@@ -84,7 +84,7 @@ type still struct{}
 
 func (still) Watch([]string)                                  {}
 func (still) Run(context.Context, func([]watch.Change)) error { return nil }
-func (still) Unsettled() bool                                 { return false }
+func (still) Unsettled() bool                                 { return true }
 
 // edit has files change together, and the loop take what comes of it until so many builds
 // are done.

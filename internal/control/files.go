@@ -118,6 +118,31 @@ func (c *Control) fileGone(path, had string) {
 	}
 }
 
+// filesKnown tells rollouts whose file is gone, or back.
+func (c *Control) filesKnown() {
+	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
+		s := c.fleets[name]
+		if is := c.hasNoFile(s); is != s.fileless {
+			s.fileless, c.unsorted = is, true
+			e := rollout.Fileless{Is: is}
+			if is && s.retirement == nil {
+				e.Until = s.gone.Add(c.Grace)
+			}
+			c.step(s, e)
+		}
+	}
+}
+
+// hasNoFile is whether nothing new is to begin in a fleet: its file is gone, if for a moment,
+// or it is retired and nothing of a file is on its way. Just after the start of the server it is
+// not known yet.
+func (c *Control) hasNoFile(s *fleetState) bool {
+	if s.gone.IsZero() {
+		return s.retirement != nil && !s.returning()
+	}
+	return s.fileless || !s.gone.Equal(c.began) || !c.Source.Unsettled()
+}
+
 // retireGone retires fleets whose files are gone for long enough.
 func (c *Control) retireGone() {
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {

@@ -25,6 +25,7 @@ type fleetState struct {
 
 	file       string      // the path of its file, or that it had last
 	gone       time.Time   // since when it has none; zero while it has one, or is retired
+	fileless   bool        // the rollout was told that it has none, or is retired
 	retirement *Retirement // why it takes no more proxies, nil where it does
 	forgotten  bool
 	rollout    rollout.Fleet

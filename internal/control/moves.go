@@ -71,6 +71,7 @@ func (c *Control) sort() {
 	defer func() { c.sorting = false }()
 	for rounds := 0; (c.unsorted || len(c.unplaced) > 0) && rounds < 10; rounds++ {
 		if len(c.unplaced) == 0 {
+			c.filesKnown()
 			c.unsorted, c.unplaced = false, slices.Sorted(maps.Keys(c.nodes))
 		}
 		if !c.placeSome() {
@@ -187,7 +188,7 @@ func (c *Control) heldBy(n *nodeState, to string) string {
 	// One that this fleet does not want any more, or can't have, is not of its rollout.
 	m := s.claims(n.home)
 	_, barred := s.rollout.Barred(n.node.GetId())
-	if s.name != n.home && (barred || m == nil || !m.Matches(n.node)) {
+	if s.name != n.home && (barred || c.letsGo(s, n) || m == nil || !m.Matches(n.node)) {
 		return ""
 	}
 	return s.name
@@ -254,6 +255,9 @@ func (c *Control) put(n *nodeState, home, decides string, base snapshot.Ref) {
 // beginMove gives what a fleet serves to the proxies that arrive in it, if it is not
 // about to serve something else anyway; and takes a match into force that brings none.
 func (c *Control) beginMove(s *fleetState) {
+	if s.fileless {
+		return
+	}
 	if r := s.rollout.Rollout; r != nil && !s.rollout.Open() && len(r.Members) == 0 {
 		c.restage(s)
 	}

@@ -69,7 +69,7 @@ func (s *fleetState) cameOf(id string) (state api.DiskState, why string) {
 	f := &s.rollout
 	i := slices.IndexFunc(f.Rejected, func(r rollout.Rejection) bool { return r.ID == id })
 	switch {
-	case id == s.candidate().ID:
+	case id == s.candidate().ID && (!f.Trails() || s.moving != nil):
 		if h := f.HoldUp(time.Now()); h != nil {
 			why = h.Text
 		}

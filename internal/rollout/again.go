@@ -17,7 +17,7 @@ func (s *step) blameSurroundings(r *Rollout) {
 // retryAt is when the revision on disk is to be tried again; zero for never.
 func (f *Fleet) retryAt() time.Time {
 	i := f.rejection(f.onDisk)
-	if f.onDisk == "" || f.Rollout != nil || f.asked || i < 0 || !f.Rejected[i].Surroundings {
+	if f.fileless != nil || f.onDisk == "" || f.Rollout != nil || f.asked || i < 0 || !f.Rejected[i].Surroundings {
 		return time.Time{}
 	}
 	return f.Rejected[i].At.Add(backOff(f.Rejected[i].Tries))

@@ -97,22 +97,24 @@ func (s *step) resume(c Command) string {
 	if !r.Paused {
 		return "the rollout is not paused"
 	}
-	for _, p := range s.proxies {
-		p.since = s.waited(p.since)
-	}
-	if !r.bakeSince.IsZero() {
-		r.bakeSince = s.waited(r.bakeSince)
-	}
+	s.goOn(r.PausedAt)
 	r.Paused, r.PausedAt, r.PausedBy = false, time.Time{}, ""
-	r.loneAt, r.vacantAt, r.emptyAt = time.Time{}, time.Time{}, time.Time{}
 	s.record(Entry{Kind: Resumed, Revision: r.Candidate, Stage: r.stage().Name, By: c.By, Reason: c.Why})
 	s.recruit()
 	return ""
 }
 
-// waited moves a clock on by as long as the rollout was paused since it began.
-func (s *step) waited(since time.Time) time.Time {
-	return s.now.Add(-max(0, s.Rollout.PausedAt.Sub(since)))
+// goOn moves the clocks of a rollout on by as long as it has stood still.
+func (s *step) goOn(stopped time.Time) {
+	r := s.Rollout
+	waited := func(since time.Time) time.Time { return s.now.Add(-max(0, stopped.Sub(since))) }
+	for _, p := range s.proxies {
+		p.since = waited(p.since)
+	}
+	if !r.bakeSince.IsZero() {
+		r.bakeSince = waited(r.bakeSince)
+	}
+	r.loneAt, r.vacantAt, r.emptyAt = time.Time{}, time.Time{}, time.Time{}
 }
 
 // retry forgets that a revision was rejected, and has what is on disk built again.

@@ -19,7 +19,7 @@ import (
 // may be left out of the stage when it does not, and taken again after that.
 func (s *step) noteAbsence() {
 	r := s.Rollout
-	if r == nil || r.Paused {
+	if r == nil || s.stopped() {
 		return
 	}
 	connected := len(s.proxies) > 0

@@ -96,6 +96,12 @@ type (
 	Unbarred struct{ Node string }
 	// Withdrawn says: what is on its way is to be given up, and why.
 	Withdrawn struct{ Reason string }
+	// Fileless says: the fleet has no file, or has one again. Until is when it is retired for
+	// that; zero: it is.
+	Fileless struct {
+		Is    bool
+		Until time.Time
+	}
 	// Noted says: something happened that concerns the fleet, and was decided elsewhere.
 	Noted struct{ Entry }
 	// Served says: a proxy accepted all of what it was assigned. Unasked is why it can't

@@ -29,6 +29,7 @@ type Wait string
 // The kinds of Wait, those first that keep a rollout from any of the later ones.
 const (
 	WaitPaused     Wait = "paused"            // a person paused it
+	WaitFile       Wait = "no file"           // the fleet's file is gone, and it is not retired yet
 	WaitNewer      Wait = "newer"             // a newer revision waits for this one to be stored
 	WaitNoProxy    Wait = "no proxy"          // no proxy of the fleet is connected
 	WaitEmpty      Wait = "empty stage"       // none of those that are can be of the stage
@@ -84,7 +85,7 @@ func (s *step) tellHoldUp() {
 		return
 	}
 	switch h.Kind {
-	case WaitPaused, WaitEmpty, WaitBaking, WaitApproval:
+	case WaitPaused, WaitFile, WaitEmpty, WaitBaking, WaitApproval:
 		return
 	default:
 	}
@@ -112,6 +113,8 @@ func (f *Fleet) HoldUp(now time.Time) *HoldUp {
 	switch {
 	case r.Paused:
 		what, does = h.paused(r)
+	case f.fileless != nil:
+		what, does = h.noFile(f.fileless), "gives the revision up now"
 	case r.next != nil:
 		what, does = h.newer(r)
 	case r.members == 0 || f.isEmpty():

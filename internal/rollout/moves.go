@@ -128,6 +128,8 @@ func (r *Rollout) drop(node string) {
 	delete(r.Warmed, node)
 	delete(r.Flipped, node)
 	delete(r.Bases, node)
+	delete(r.Took, node)
+	delete(r.Late, node)
 }
 
 // disown forgets a proxy that another fleet decides about.
@@ -190,18 +192,21 @@ func (s *step) cancelMove(reason string) {
 
 // endMove takes in the proxies that have proven what is served.
 func (s *step) endMove() {
-	adopted := s.adopted(s.Rollout)
+	r := s.Rollout
+	adopted, late := s.adopted(r), s.late(r)
 	s.end()
 	s.welcome(adopted)
+	s.trail(r, late)
 	s.do(Retarget{})
 	s.do(Save{})
 }
 
-// adopted are the members from other fleets that were flipped, connected or not.
+// adopted are the members from other fleets that have taken the candidate and confirmed it,
+// connected or not.
 func (s *step) adopted(r *Rollout) []string {
 	var out []string
 	for _, node := range slices.Sorted(maps.Keys(r.Bases)) {
-		if r.Flipped[node] {
+		if r.Flipped[node] && r.Took[node] {
 			out = append(out, node)
 		}
 	}

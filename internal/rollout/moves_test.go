@@ -10,6 +10,8 @@ import (
 type migration struct {
 	*world
 	bases   map[string]string // of the proxies that come from elsewhere, until they are of this fleet
+	runs    map[string]string // what proxies accepted last
+	late    int               // proxies that were in trouble when others were taken in, and came later
 	adopted int
 	refused int
 	moves   int
@@ -19,28 +21,36 @@ type migration struct {
 // has proven what it is to have; a move changes nothing of what the fleet serves, and
 // evidence against it nothing of what it has rejected; and each rollout comes to an end.
 func TestMoveInvariants(t *testing.T) {
-	adopted, refused, moves := 0, 0, 0
+	adopted, refused, moves, late := 0, 0, 0, 0
 	for seed := range uint64(200) {
-		m := &migration{world: newWorld(t, seed), bases: map[string]string{}}
+		m := &migration{world: newWorld(t, seed), bases: map[string]string{}, runs: map[string]string{}}
 		for range 1500 {
 			m.happens()
 			m.holds()
 		}
 		m.ends()
 		adopted, refused, moves = adopted+m.adopted, refused+m.refused, moves+m.moves
+		late += m.late
 	}
-	t.Logf("%d proxies moved, %d stayed, %d moves of what was served already", adopted, refused, moves)
-	if adopted < 100 || refused < 100 || moves < 100 {
+	t.Logf("%d proxies moved, %d of them after the others, for trouble of their own, %d stayed, %d moves of what was served already", adopted, late, refused, moves)
+	if adopted < 100 || refused < 100 || moves < 100 || late < 20 {
 		t.Error("too little of it happened")
 	}
 }
 
 // take steps the fleet and follows what it says of the proxies from elsewhere.
 func (m *migration) take(e Event) {
+	before := m.f.Rollout
 	for _, effect := range m.f.Step(e, m.now) {
 		switch e := effect.(type) {
 		case Adopted:
 			for _, node := range e.Nodes {
+				if m.proxies[node] != nil && m.runs[node] != m.f.Serving.ID {
+					m.t.Fatalf("seed %d: %s is taken in with %s, and runs %q", m.seed, node, m.f.Serving.ID, m.runs[node])
+				}
+				if r := before; r != nil && r.Late[node] {
+					m.late++
+				}
 				delete(m.bases, node)
 				m.adopted++
 			}
@@ -138,7 +148,13 @@ func (m *migration) leaves(node string, moved bool) {
 }
 
 func (m *migration) serves(node string) {
-	if a := m.f.Target(node); m.proxies[node] != nil && a.Live+a.Shadow != "" {
+	a := m.f.Target(node)
+	switch {
+	case m.proxies[node] == nil || a.Live+a.Shadow == "":
+	case m.bases[node] != "" && a.Live != m.bases[node] && node == "p2" && m.now.Second()%20 > 4: // something has a port of the other fleet
+		m.take(Troubled{Node: node, Live: a.Live, Shadow: a.Shadow, Reason: "a port is in use"})
+	default:
+		m.runs[node] = a.Live
 		m.take(Served{Node: node, Live: a.Live, Shadow: a.Shadow})
 	}
 }

@@ -97,6 +97,9 @@ func (s *step) enter(node string, phase Phase) {
 	p.phase, p.since, p.good = phase, s.now, time.Time{}
 	if phase == Confirmed {
 		p.lastGood = s.now
+		if p.base != "" {
+			r.Took = marked(r.Took, node, true)
+		}
 	}
 	s.count(node)
 	if !r.allConfirmed() {
@@ -161,6 +164,7 @@ func (s *step) joined(e Joined) {
 	}
 	if r := s.Rollout; r != nil && e.Fresh {
 		delete(r.Warmed, e.Node)
+		delete(r.Took, e.Node)
 		if r.Flipped[e.Node] {
 			s.lost(e.Node, "it came back without what it had")
 		}

@@ -93,6 +93,7 @@ type Fleet struct {
 	cohorts   map[string]*cohort
 	habits    habits
 	symptoms  map[string]bool // connected proxies that have evidence against what is served
+	fileless  *noFile         // nil: it has one; see fileless.go
 	now       time.Time       // of the newest step
 
 	peak       int            // the most proxies that were connected at once
@@ -133,6 +134,12 @@ type Rollout struct {
 	Staged bool `json:"staged,omitempty"`
 	// Bases are what those members run that come from other fleets; see Joined.
 	Bases map[string]string `json:"bases,omitempty"`
+	// Took are those of them that have the candidate in their real listeners, and have
+	// confirmed it.
+	Took map[string]bool `json:"took,omitempty"`
+	// Late are members of a move that trouble of their own kept from what it brings when
+	// the others were taken in; see trail.go.
+	Late map[string]bool `json:"late,omitempty"`
 
 	stored    bool                 // the candidate would survive a crash
 	next      *Offered             // a newer one that waits until this one is stored, and so done
@@ -247,6 +254,8 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		}
 	case Unbarred:
 		s.unbar(e.Node)
+	case Fileless:
+		s.setFileless(e)
 	case Noted:
 		s.record(e.Entry)
 		s.do(Save{})
@@ -464,7 +473,7 @@ func (s *step) promote() {
 	good := append(slices.Clone(s.Kept()), s.Serving)
 	s.Serving, s.Unmoved, s.Opened, s.Closed = r.Candidate, nil, nil, ""
 	s.keep(good)
-	adopted := s.adopted(r)
+	adopted, late := s.adopted(r), s.late(r)
 	maps.DeleteFunc(s.refusing, func(node string, _ bool) bool { return s.proxies[node] == nil })
 	s.watch(r.Plan)
 	s.end()
@@ -473,5 +482,6 @@ func (s *step) promote() {
 	}
 	s.do(Retarget{})
 	s.record(Entry{Kind: Serving, Revision: s.Serving})
+	s.trail(r, late)
 	s.do(Save{})
 }

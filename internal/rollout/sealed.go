@@ -10,6 +10,7 @@ func (Joined) event()    {}
 func (Left) event()      {}
 func (Unbarred) event()  {}
 func (Withdrawn) event() {}
+func (Fileless) event()  {}
 func (Noted) event()     {}
 func (Served) event()    {}
 func (Refused) event()   {}

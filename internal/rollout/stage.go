@@ -80,7 +80,7 @@ func (s *step) seat(node string) {
 	r := s.Rollout
 	_, member := r.Members[node]
 	switch {
-	case r.Paused:
+	case s.stopped():
 	case !member && (s.bare(node) || r.stage().whole() && s.takes(node)):
 		s.enlist(node)
 	case r.stage().whole():
@@ -97,7 +97,7 @@ func (s *step) seat(node string) {
 // recruit fills the stage up with connected proxies.
 func (s *step) recruit() {
 	r := s.Rollout
-	if r.Paused {
+	if s.stopped() {
 		return
 	}
 	for node := range s.proxies {
@@ -145,7 +145,7 @@ func (st Stage) matches(attributes map[string]string) bool {
 // advance takes the steps that are due.
 func (s *step) advance() {
 	r := s.Rollout
-	if r == nil || r.Paused {
+	if r == nil || s.stopped() {
 		return
 	}
 	if r.pool == nil && !r.stage().whole() && len(s.proxies) > 0 {
@@ -158,7 +158,7 @@ func (s *step) advance() {
 // waitFor looks at what each member is waited for, and for how long.
 func (s *step) waitFor() {
 	r := s.Rollout
-	if r == nil || r.Paused {
+	if r == nil || s.stopped() {
 		return
 	}
 	if next := r.next; next != nil && s.now.Sub(r.nextAt) > diskPatience {

@@ -169,6 +169,10 @@ func (s *story) event(d *datadriven.TestData) Event {
 			}
 		}
 		return o
+	case "no-file":
+		return Fileless{Is: true, Until: s.now.Add(30 * time.Second)}
+	case "file":
+		return Fileless{}
 	case "store":
 		return Stored{arg}
 	case "join":

@@ -37,7 +37,11 @@ func backOff(tries int) time.Duration {
 // when it is tried again: the zero time while its answer is awaited. "" for nothing.
 func (f *Fleet) TroubleOf(node string) (reason string, since, next time.Time) {
 	if p := f.proxies[node]; p != nil && p.trouble != nil {
-		return p.trouble.reason, p.trouble.since, p.trouble.next
+		next = p.trouble.next
+		if f.leaves(node) {
+			next = time.Time{}
+		}
+		return p.trouble.reason, p.trouble.since, next
 	}
 	return "", time.Time{}, time.Time{}
 }
@@ -107,7 +111,7 @@ func (s *step) setTrouble(node string, t *trouble) {
 		s.troubled = map[string]bool{}
 	}
 	s.troubled[node] = true
-	if r != nil && !r.Paused && r.pool != nil {
+	if r != nil && !s.stopped() && r.pool != nil {
 		for _, enlisted := range r.pool.fill(s) {
 			s.place(enlisted)
 		}
@@ -137,6 +141,9 @@ func (s *step) outlast(node string, candidate Revision) {
 		delete(s.troubled, node)
 	case t.clock:
 		t.phase, t.candidate = Idle, false
+	case s.proxies[node].base != "": // it is to have what it has
+		s.proxies[node].trouble = nil
+		delete(s.troubled, node)
 	default:
 		t.phase, t.candidate, t.next = Idle, false, s.now.Add(t.delay)
 	}
@@ -165,10 +172,10 @@ func (s *step) overTrouble(node string) {
 // proxy has it, or may, giving it up would take a listener that works.
 func (s *step) tooManyInTrouble(node string) {
 	r := s.Rollout
-	if r == nil || !s.proxies[node].trouble.candidate || s.Serving.ID == "" && s.someHaveIt() {
+	if r == nil || r.Late[node] || !s.proxies[node].trouble.candidate || s.Serving.ID == "" && s.someHaveIt() {
 		return
 	}
-	troubled := s.troubledMembers()
+	troubled := s.troubledMembers() - s.lateInTrouble()
 	of := r.members + troubled
 	limit := MayBeTroubled(r.Plan.Limits.Troubled, of)
 	if troubled > limit {
@@ -212,6 +219,9 @@ func (f *Fleet) troubledMembers() int {
 func (s *step) retryTroubled() {
 	for _, node := range slices.Sorted(maps.Keys(s.troubled)) {
 		t := s.proxies[node].trouble
+		if s.leaves(node) {
+			continue
+		}
 		if !t.next.IsZero() && !s.now.Before(t.next) {
 			t.next = time.Time{}
 			s.do(Again{node})
@@ -223,7 +233,7 @@ func (s *step) retryTroubled() {
 func (f *Fleet) nextRetry() time.Time {
 	var next time.Time
 	for node := range f.troubled {
-		if t := f.proxies[node].trouble.next; !t.IsZero() && (next.IsZero() || t.Before(next)) {
+		if t := f.proxies[node].trouble.next; !t.IsZero() && !f.leaves(node) && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
 	}
