@@ -294,6 +294,9 @@ func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {
 		Prove:  r.Prove,
 		Limits: rollout.Limits{Errors: r.Limits.Errors, Answers: r.Limits.Answers, MinRequests: r.Limits.MinRequests, Disconnects: r.Limits.Disconnects, Troubled: r.Limits.Troubled},
 	}
+	for _, limit := range r.Evidence {
+		plan.Evidence = append(plan.Evidence, rollout.StatLimit(limit))
+	}
 	for _, st := range r.Stages {
 		plan.Stages = append(plan.Stages, rollout.Stage{
 			Name: st.Name, Percent: st.Percent, Proxies: st.Proxies, Match: st.Match.Attributes(),

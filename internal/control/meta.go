@@ -27,7 +27,22 @@ func (c *Control) takeMeta(s *fleetState, snap *snapshot.Snapshot) (changed []st
 		delete(s.saving, snap.ID) // one that was served before, as it came then
 	}
 	s.snapshots[snap.ID] = snap
+	c.countNamed()
 	return changed
+}
+
+// countNamed has proxies tell the statistics that are evidence, of whichever revision.
+func (c *Control) countNamed() {
+	var names []string
+	for _, s := range c.fleets {
+		for _, snap := range s.snapshots {
+			for _, limit := range snap.Meta.Rollout.Evidence {
+				names = append(names, limit.Stat)
+			}
+		}
+	}
+	slices.Sort(names)
+	c.delivery.Count(slices.Compact(names))
 }
 
 // probed takes a report on the checks.

@@ -150,6 +150,12 @@ func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.
 		VMs:            e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
 		ServiceErrors: e.ServiceErrors + e.Unanswered + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too
 	}
+	if len(e.Named) > 0 {
+		out.Named = map[string]rollout.Named{}
+		for name, value := range e.Named {
+			out.Named[name] = rollout.Named(value)
+		}
+	}
 	if snap := s.snapshots[n.target.Live]; snap != nil && slices.ContainsFunc(snap.Meta.Checks, wantsError) {
 		out.Filtered = 0 // the proxy's own probes may be these
 	}

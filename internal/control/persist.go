@@ -189,6 +189,7 @@ func (c *Control) restoreFleet(key string) error {
 		c.step(s, rollout.Stored{ID: candidate.ID})
 		c.Log.Info("goes on with a rollout", "fleet", name, "revision", candidate.Number, "id", candidate.ID, "stage", s.rollout.Rollout.Stage+1)
 	}
+	c.countNamed()
 	c.Source.Serving(s.file, s.snapshots[s.rollout.Serving.ID])
 	c.Log.Info("restored", "fleet", name, "revision", s.rollout.Serving.Number, "id", s.rollout.Serving.ID)
 	return errors.Join(errs...)

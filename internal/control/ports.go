@@ -51,6 +51,8 @@ type Delivery interface {
 	// Ready has a token while there are Events to take.
 	Ready() <-chan struct{}
 	Events() []xds.Event
+	// Count names statistics that all proxies are to tell, beside those that they do.
+	Count(names []string)
 
 	// Give gives a proxy what it is to have, Unmatched says that no fleet has it, Left that
 	// it has gone.

@@ -241,6 +241,35 @@ func TestCountersTakeItBack(t *testing.T) {
 	})
 }
 
+// A statistic that the fleet file names is evidence, when it grows with a revision.
+func TestNamedStatisticsAreEvidence(t *testing.T) {
+	named := strings.Replace(staged, "{", "{evidence: [{stat: wasmcustom.odd, max_increase: 20}], ", 1) // a test's proxy reports ten times a second
+	for odd, rejected := range map[uint64]int{4: 1, 2: 0} {
+		controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
+			save(w, 1, named)
+			w.Connect("a", "b")
+			first := ""
+			w.Now(func(p *controltest.Proxy) {
+				p.Counts = func() xds.Counters {
+					c := xds.Counters{Requests: 100, Begun: 100, Routed: 100, Named: map[string]xds.Named{"wasmcustom.odd": {Value: 1}}}
+					if given := p.Given[len(p.Given)-1]; first != "" && !strings.HasPrefix(given, first) {
+						c.Named["wasmcustom.odd"] = xds.Named{Value: odd}
+					}
+					return c
+				}
+			}, "a", "b")
+			w.Pass(time.Minute)
+			first = w.Fleet("edge").Serving.ID
+			save(w, 2, named)
+			w.Pass(time.Minute)
+			f := w.Fleet("edge")
+			if len(f.Rejected) != rejected || rejected > 0 && !strings.Contains(f.Rejected[0].Reason, "wasmcustom.odd is 40") {
+				t.Errorf("%d in a tenth of a second, after one: serves %d, rejected %+v", odd, f.Serving.Number, f.Rejected)
+			}
+		})
+	}
+}
+
 // A proxy with trouble of its own is no evidence, is tried again by itself, and is told
 // apart from one that refuses.
 func TestTroubleOfAProxysOwn(t *testing.T) {

@@ -51,6 +51,7 @@ type Streams interface {
 	HealthOpen(id string) bool
 	Ready() <-chan struct{}
 	Events() []xds.Event
+	Count(names []string)
 	Remember(*snapshot.Snapshot)
 
 	Assign(id string, target xds.Target)

@@ -1,10 +1,11 @@
 package fleet
 
 import (
+	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // A Rollout says how a new revision reaches the proxies of a fleet. It is saved
@@ -21,6 +22,18 @@ type Rollout struct {
 	// and failing checks.
 	Watch      time.Duration `json:"watch,omitempty"`
 	OnEvidence string        `json:"on_evidence,omitempty"`
+	// Evidence are statistics of proxies that count against a revision when they grow.
+	Evidence []StatLimit `json:"evidence,omitempty"`
+}
+
+// A StatLimit is by how much a counter may grow more, or a gauge be larger, where a proxy has a
+// revision than it was before. https://www.envoyproxy.io/docs/envoy/latest/operations/admin#get--stats
+type StatLimit struct {
+	Stat string `json:"stat"` // its full name
+	// MaxIncrease is that of a gauge's value, and of a counter's a second; where Relative, a
+	// share of what it was before: 0.2 is a fifth.
+	MaxIncrease float64 `json:"max_increase"`
+	Relative    bool    `json:"relative,omitempty"`
 }
 
 // A Stage is a part of the fleet, in addition to those of the stages before it.
@@ -85,31 +98,20 @@ type rolloutDocument struct {
 		Deadline at[time.Duration] `yaml:"deadline"`
 		Approve  at[string]        `yaml:"approve"`
 	} `yaml:"stages"`
-	Prove  at[time.Duration] `yaml:"prove"`
-	Watch  at[time.Duration] `yaml:"watch"`
-	On     at[string]        `yaml:"on_evidence"`
+	Prove    at[time.Duration] `yaml:"prove"`
+	Watch    at[time.Duration] `yaml:"watch"`
+	On       at[string]        `yaml:"on_evidence"`
+	Evidence []struct {
+		Stat        at[string] `yaml:"stat"`
+		MaxIncrease at[string] `yaml:"max_increase"`
+	} `yaml:"evidence"`
 	Limits struct {
 		Errors      at[float64] `yaml:"errors"`
-		Answers     at[orOff]   `yaml:"answers"`
+		Answers     at[string]  `yaml:"answers"`
 		MinRequests at[int]     `yaml:"min_requests"`
 		Disconnects at[int]     `yaml:"disconnects"`
 		Troubled    at[float64] `yaml:"troubled"`
 	} `yaml:"limits"`
-}
-
-// orOff is a share, or 0 for the word off.
-type orOff float64
-
-func (o *orOff) UnmarshalYAML(n *yaml.Node) error {
-	if n.Value == "off" {
-		return nil
-	}
-	v, err := strconv.ParseFloat(n.Value, 64)
-	if err != nil || v == 0 { // which may be meant to be the strictest of all
-		v = -1
-	}
-	*o = orOff(v)
-	return nil
 }
 
 // rollout reads the rollout stanza, with defaults for what it does not say.
@@ -119,12 +121,11 @@ func (p *parser) rollout() {
 	r.Watch = p.duration("watch", doc.Watch, r.Watch)
 	set(p, &r.OnEvidence, doc.On, "on_evidence", func(v string) bool { return v == "undo" || v == "report" }, "undo or report")
 	set(p, &r.Limits.Errors, doc.Limits.Errors, "limits.errors", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")
-	answers := orOff(r.Limits.Answers)
-	set(p, &answers, doc.Limits.Answers, "limits.answers", func(v orOff) bool { return v >= 0 && v < 1 }, "off, or a share over 0 and under 1")
-	r.Limits.Answers = float64(answers)
+	r.Limits.Answers = p.orOff("limits.answers", doc.Limits.Answers, r.Limits.Answers, func(v float64) bool { return v > 0 && v < 1 }, "a share over 0 and under 1")
 	set(p, &r.Limits.MinRequests, doc.Limits.MinRequests, "limits.min_requests", func(v int) bool { return v > 0 }, "over 0")
 	set(p, &r.Limits.Disconnects, doc.Limits.Disconnects, "limits.disconnects", func(v int) bool { return v >= 0 }, "0 or more")
 	set(p, &r.Limits.Troubled, doc.Limits.Troubled, "limits.troubled", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")
+	r.Evidence = p.evidence()
 	if len(doc.Stages) > 0 {
 		r.Stages = nil
 	}
@@ -137,6 +138,44 @@ func (p *parser) rollout() {
 			"rollout: the last stage is the whole fleet: `percent: 100`, without match")
 	}
 	p.timings()
+}
+
+// orOff is a number, or 0 for the word off.
+func (p *parser) orOff(name string, from at[string], otherwise float64, valid func(float64) bool, want string) float64 {
+	v, err := strconv.ParseFloat(from.value, 64)
+	switch {
+	case from.line == 0:
+		return otherwise
+	case from.value == "off":
+		return 0
+	case err != nil || !valid(v):
+		p.add(from.line, "rollout: %s is %s, but must be %s, or off", name, from.value, want)
+	}
+	return v
+}
+
+// evidence reads the statistics that count.
+func (p *parser) evidence() (out []StatLimit) {
+	for i, e := range p.doc.Rollout.Evidence {
+		line := lineOf(p.root, "rollout", "evidence", i)
+		number, relative := strings.CutSuffix(e.MaxIncrease.value, "%")
+		most, err := strconv.ParseFloat(number, 64)
+		switch {
+		case strings.TrimSpace(e.Stat.value) == "":
+			p.add(line, "rollout: evidence %d has no stat: the full name of a counter or gauge, as `/stats` of an Envoy has it", i+1)
+		case slices.ContainsFunc(out, func(s StatLimit) bool { return s.Stat == e.Stat.value }):
+			p.add(e.Stat.line, "rollout: evidence of %q is said twice", e.Stat.value)
+		case e.MaxIncrease.line == 0:
+			p.add(line, "rollout: evidence of %q has no max_increase", e.Stat.value)
+		case err != nil || !(most >= 0 && most <= math.MaxFloat32):
+			p.add(e.MaxIncrease.line, "rollout: max_increase is %s, but must be a number from 0, or a percentage", e.MaxIncrease.value)
+		case relative:
+			out = append(out, StatLimit{Stat: e.Stat.value, MaxIncrease: most / 100, Relative: true})
+		default:
+			out = append(out, StatLimit{Stat: e.Stat.value, MaxIncrease: most})
+		}
+	}
+	return out
 }
 
 func (p *parser) stage(i int) Stage {

@@ -21,6 +21,16 @@ type Plan struct {
 	// for the kinds that can only be its own.
 	Watch      time.Duration `json:"watch,omitempty"`
 	OnEvidence string        `json:"on_evidence,omitempty"`
+	// Evidence are statistics that count against the revision when they grow.
+	Evidence []StatLimit `json:"evidence,omitempty"`
+}
+
+// A StatLimit is by how much a counter may grow more, a second, or a gauge be larger where a
+// proxy has a revision than it was before; Relative, as a share of that.
+type StatLimit struct {
+	Stat        string  `json:"stat"`
+	MaxIncrease float64 `json:"max_increase"`
+	Relative    bool    `json:"relative,omitempty"`
 }
 
 // A Stage is a part of the fleet. Its size includes the stages before it.

@@ -20,6 +20,7 @@ func TestCounterSources(t *testing.T) {
 		answeredByFilters: {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Errors: 50, Filtered: 50}, evident: CrashedVMs},
 		moreErrors:        {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Errors: 50}, evident: Errors},
 		otherAnswers:      {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Denials: 50}, evident: OtherAnswers},
+		grown:             {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Named: map[string]Named{"some": {Value: 20}}}, evident: GrownStats},
 		unended:           {fault: Counters{Requests: 1, Begun: 50, Active: 50, VMs: 4, WantVMs: 4}, evident: Errors},
 	}
 	for _, source := range counterSources {
@@ -64,13 +65,14 @@ type judged struct{ *step }
 func flippedProxy(t *testing.T) judged {
 	t.Helper()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	plan := Plan{Stages: []Stage{{Name: "all", Percent: 100}}, Limits: Limits{Errors: 0.05, MinRequests: 20, Answers: 0.05}, LiveChecks: true}
+	plan := Plan{Stages: []Stage{{Name: "all", Percent: 100}}, Limits: Limits{Errors: 0.05, MinRequests: 20, Answers: 0.05}, LiveChecks: true, Evidence: []StatLimit{{Stat: "some", MaxIncrease: 3}}}
 	p := &proxy{accepted: Assignment{Live: "new"}, phase: Confirming}
 	f := &Fleet{Serving: Revision{ID: "old", Number: 1}, now: now, proxies: map[string]*proxy{"p": p}}
 	f.Rollout = newRollout(Revision{ID: "new", Number: 2}, plan, now)
 	f.habits.blocks = habitKnown
 	f.Rollout.Members["p"], f.Rollout.Flipped["p"] = 0, true
 	for range 3 { // what it answered before
+		(&step{Fleet: f}).track(p, Counters{}, time.Second)
 		p.traffic.before.add(window{requests: 100, begun: 100, span: time.Second})
 	}
 	p.traffic.habit.own = tally{answers: 3000, millis: 30000}
@@ -89,6 +91,7 @@ func (j judged) report(c Counters) charge {
 	p.traffic.unended += int64(c.Begun) - int64(c.Requests)
 	p.traffic.add(w)
 	j.practise(p, w)
+	j.track(p, c, w.span)
 	return j.against("p", c, j.Rollout.Plan)
 }
 

@@ -23,6 +23,9 @@ func (p Plan) facets() map[string]bool {
 	for _, key := range p.Checks {
 		out[checkFacet(key)] = true
 	}
+	for _, limit := range p.Evidence {
+		out[limit.facet()] = true
+	}
 	for _, st := range p.Stages {
 		out[st.deadlineFacet()], out[st.matchFacet()] = true, true
 	}

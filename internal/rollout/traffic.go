@@ -21,10 +21,17 @@ type Counters struct {
 	ServiceErrors uint64
 	// ServiceDenials are requests that the service answered 4xx.
 	ServiceDenials uint64
-	VMs            int    // Wasm VMs that are alive
-	WantVMs        int    // how many there should be: workers + 2 for each one held; 0 if not known
-	ConfigFails    uint64 // configurations it could not apply
-	Crashes        uint64 // requests that found their VM crashed; under FAIL_RELOAD only
+	VMs            int              // Wasm VMs that are alive
+	WantVMs        int              // how many there should be: workers + 2 for each one held; 0 if not known
+	ConfigFails    uint64           // configurations it could not apply
+	Crashes        uint64           // requests that found their VM crashed; under FAIL_RELOAD only
+	Named          map[string]Named // those of Plan.Evidence; one that is not there is 0
+}
+
+// Named is a statistic: what was added to a counter, or the value of a gauge.
+type Named struct {
+	Value uint64
+	Gauge bool
 }
 
 // traffic is what a proxy counted before its flip, and since.
@@ -45,6 +52,7 @@ type traffic struct {
 	serviceDenials, olderDenials uint64
 	unended                      int64 // requests that began since the flip, less those that ended
 	habit                        habit
+	named                        map[string]*track // of Plan.Evidence; nil for none
 	// ownBefore and restBefore are what it and the others answered before its flip; none
 	// where that were too few.
 	ownBefore, restBefore window
@@ -56,12 +64,14 @@ func (t *traffic) flip() {
 	if t.flipped && t.after.next > 0 {
 		t.before = t.after
 	}
+	t.flipTracks()
 	t.flipped, t.mixed, t.after, t.reports, t.fewVMs = true, true, share{}, 0, 0
 	t.right, t.wrong, t.around, t.unended = false, 0, 0, 0
 }
 
 func (t *traffic) unflip() {
 	if t.flipped {
+		t.named = nil
 		t.before, t.mixed, t.habit = share{}, true, habit{owed: t.habit.owed}
 	}
 	t.flipped = false
@@ -104,6 +114,7 @@ func (s *step) counted(e Counted) {
 	if !mixed {
 		s.joinCohort(e.Node, c.At, w)
 		s.practise(p, w)
+		s.track(p, c, w.span)
 	}
 	if t.flipped && p.trouble != nil {
 		return // it can't take what it was flipped to

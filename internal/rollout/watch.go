@@ -61,6 +61,7 @@ const (
 	CrashedVMs    Evidence = "crashed VMs"    // or requests that a filter, and not the service, answers 5xx
 	FailingChecks Evidence = "failing checks" // with an answer that is the filters'
 	OtherAnswers  Evidence = "other answers"  // than before, of a class other than 5xx; of what is tried only
+	GrownStats    Evidence = "a statistic"    // of Plan.Evidence, that is larger than before
 	Errors        Evidence = "errors"         // 5xx that may be the service's, and what may become one of the others
 )
 
@@ -163,7 +164,7 @@ func (s *step) rewatch(plan Plan, checks bool) {
 func (p Plan) equal(other Plan) bool {
 	return p.Prove == other.Prove && p.Limits == other.Limits && p.Watch == other.Watch && p.OnEvidence == other.OnEvidence &&
 		p.Shadow == other.Shadow && p.ShadowChecks == other.ShadowChecks && p.LiveChecks == other.LiveChecks && p.FailOpen == other.FailOpen &&
-		slices.Equal(p.Checks, other.Checks)
+		slices.Equal(p.Checks, other.Checks) && slices.Equal(p.Evidence, other.Evidence)
 }
 
 // watched takes the counters of a proxy that serves what is watched. While it has

@@ -53,6 +53,14 @@ type Counters struct {
 	// a crash under FAIL_CLOSED or FAIL_OPEN changes no statistic of Wasm's, and
 	// shows in FilterErrors (tried on Envoy 1.40.0).
 	Crashes uint64
+	// Named are statistics that Server.Count named; nil for none.
+	Named map[string]Named
+}
+
+// Named is a statistic: what was added to a counter, or the value of a gauge.
+type Named struct {
+	Value uint64
+	Gauge bool
 }
 
 // FilterErrors are the requests that a filter answered 5xx. Where requests of two
@@ -79,6 +87,7 @@ func (c *Counters) add(f *flush) {
 	c.ServiceErrors += f.counts[statServiceError]
 	c.ServiceDenials += f.counts[statServiceDenial]
 	c.Unanswered += f.counts[statUnanswered]
+	c.Named = f.named
 	if f.seen[statWorkers] {
 		c.Workers = int(f.counts[statWorkers])
 	}
@@ -196,17 +205,24 @@ const (
 // family counts one metric of a flush. The name comes first; unless it is one of
 // those that matter the rest is not looked at.
 func (f *flush) family(b []byte) error {
-	s := statOther
+	s, name := statOther, ""
 	return fields(b, func(n protowire.Number, value []byte) error {
 		switch n {
 		case familyName:
-			if s = statOf(value); s == statOther {
-				return errEnough
+			if name = f.names[string(value)]; name == "" {
+				if s = statOf(value); s == statOther {
+					return errEnough
+				}
+				break
 			}
+			s = statOf(value)
 		case familyMetric:
-			v, err := f.valueOf(value)
+			v, gauge, err := f.valueOf(value)
 			if err != nil {
 				return err
+			}
+			if name != "" {
+				f.name(name, Named{v, gauge})
 			}
 			f.counts[s] += v
 			f.seen[s] = true
@@ -216,9 +232,16 @@ func (f *flush) family(b []byte) error {
 	})
 }
 
+func (f *flush) name(name string, value Named) {
+	if f.named == nil {
+		f.named = map[string]Named{}
+	}
+	f.named[name] = value
+}
+
 // valueOf is the value of a counter or a gauge: a double in a message of its own. When
 // it had that is noted.
-func (f *flush) valueOf(metric []byte) (v uint64, err error) {
+func (f *flush) valueOf(metric []byte) (v uint64, gauge bool, err error) {
 	err = fields(metric, func(n protowire.Number, value []byte) error {
 		if n == metricTime {
 			if ms, size := protowire.ConsumeVarint(value); size > 0 && ms > 0 && ms < 1<<47 {
@@ -228,6 +251,7 @@ func (f *flush) valueOf(metric []byte) (v uint64, err error) {
 		if n != metricGauge && n != metricCounter {
 			return nil
 		}
+		gauge = n == metricGauge
 		return fields(value, func(n protowire.Number, value []byte) error {
 			bits, size := protowire.ConsumeFixed64(value)
 			if n != metricValue || size < 0 {
@@ -241,5 +265,5 @@ func (f *flush) valueOf(metric []byte) (v uint64, err error) {
 			return errEnough
 		})
 	})
-	return v, err
+	return v, gauge, err
 }

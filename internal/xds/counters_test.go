@@ -3,6 +3,7 @@ package xds
 import (
 	_ "embed"
 	"math"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -86,10 +87,10 @@ func decoded(t testing.TB, b []byte) Counters {
 
 func TestScanOfARealFlush(t *testing.T) {
 	want := Counters{Requests: 37, Errors: 12, Denials: 10, Probes: 19, Begun: 37, Routed: 31, ServiceErrors: 31, Workers: 2, VMs: 12, Crashes: 4}
-	if got := scan(t, realFlush); got != want {
+	if got := scan(t, realFlush); !reflect.DeepEqual(got, want) {
 		t.Errorf("scanned %+v, want %+v", got, want)
 	}
-	if got := decoded(t, realFlush); got != want {
+	if got := decoded(t, realFlush); !reflect.DeepEqual(got, want) {
 		t.Errorf("decoded %+v, want %+v", got, want)
 	}
 }
@@ -126,7 +127,7 @@ func TestScanNames(t *testing.T) {
 		counter("cluster.waxwing-probe/4xx/x/live/1/0.health_check.passive_failure", 1e6), counter("cluster.waxwing-shadow-probe/4xx/x/0.health_check.success", 1e6),
 		counter("cluster.waxwing.upstream_rq_tx_reset", 1e6), counter("cluster.echo.upstream_rq_rx_reset", 1e6))...)
 	want := Counters{Unanswered: 7168, Requests: 24583, Redirects: 8192, Denials: 16384, ProbeRedirects: 32768, ProbeDenials: 65536, Errors: 4, ConfigFails: 8, Crashes: 16, Probes: 32, Workers: 64, VMs: 128, Begun: 256, Active: 512}
-	if got := scan(t, b); got != want {
+	if got := scan(t, b); !reflect.DeepEqual(got, want) {
 		t.Errorf("scanned %+v, want %+v", got, want)
 	}
 }

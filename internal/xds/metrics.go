@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"google.golang.org/grpc/mem"
@@ -24,6 +25,9 @@ type flush struct {
 	counts [stats]uint64
 	seen   [stats]bool
 	clock  time.Time // of the proxy, when it took them; zero where it does not say
+
+	names map[string]string // which others matter, each by itself
+	named map[string]Named  // of these, those that it has
 }
 
 var (
@@ -104,7 +108,7 @@ func (s *Server) StreamMetrics(stream metricsv3.MetricsService_StreamMetricsServ
 	var p *proxy
 	var latest Counters
 	for {
-		var f flush
+		f := flush{names: s.named()}
 		err := stream.RecvMsg(&f)
 		if errors.Is(err, io.EOF) {
 			return stream.SendAndClose(&metricsv3.StreamMetricsResponse{})
@@ -155,7 +159,39 @@ func mergeCounted(older, newer Event) Event {
 	sum.ServiceErrors += older.Counters.ServiceErrors
 	sum.ServiceDenials += older.Counters.ServiceDenials
 	sum.Unanswered += older.Counters.Unanswered
+	sum.Named = mergeNamed(older.Counters.Named, sum.Named)
 	return newer
+}
+
+func mergeNamed(older, newer map[string]Named) map[string]Named {
+	if len(older) == 0 {
+		return newer
+	}
+	sum := maps.Clone(older)
+	for name, n := range newer {
+		if !n.Gauge {
+			n.Value += sum[name].Value
+		}
+		sum[name] = n
+	}
+	return sum
+}
+
+// Count names statistics of proxies that are told as they are, beside those of Counters, by
+// all proxies; counters and gauges only.
+func (s *Server) Count(names []string) {
+	set := map[string]string{}
+	for _, name := range names {
+		set[name] = name
+	}
+	s.names.Store(&set)
+}
+
+func (s *Server) named() map[string]string {
+	if set := s.names.Load(); set != nil {
+		return *set
+	}
+	return nil
 }
 
 func (s *Server) metricsOpened(node *corev3.Node) *proxy {

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -157,5 +158,23 @@ func BenchmarkStreamMetrics(b *testing.B) {
 	}
 	if err := m.End(); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// Statistics that somebody has named are told as they are, also those that count otherwise, too.
+func TestNamedStatistics(t *testing.T) {
+	h := serve(t, Limits{})
+	h.Count([]string{"http.ingress.downstream_rq_4xx", "server.memory_allocated", "cluster.echo.upstream_rq_retry"})
+	m := h.metrics(evident("a"))
+	h.flush(m, xdstest.Counter("http.ingress.downstream_rq_4xx", 3), xdstest.Gauge("server.memory_allocated", 700), xdstest.Counter("cluster.echo.upstream_rq_timeout", 9))
+	h.flush(m, xdstest.Counter("http.ingress.downstream_rq_4xx", 4), xdstest.Gauge("server.memory_allocated", 600))
+	if err := m.End(); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually(func() bool { return h.remembered() == 0 })
+	c := h.expect(Counted, "a").Counters
+	want := map[string]Named{"http.ingress.downstream_rq_4xx": {Value: 7}, "server.memory_allocated": {Value: 600, Gauge: true}}
+	if !reflect.DeepEqual(c.Named, want) || c.Denials != 7 {
+		t.Errorf("%+v", c)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"container/list"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -63,6 +64,7 @@ type Server struct {
 	proxies   map[string]*proxy // by node id
 	absent    list.List         // of proxies, those that left first in front
 
+	names    atomic.Pointer[map[string]string] // see Count
 	strays   strays
 	listless time.Duration // see awaitListeners
 	drain    time.Duration // see drained

@@ -260,6 +260,9 @@ func (p *Proxies) Stats() xds.Stats { return xds.Stats{Streams: p.Connected()} }
 // Remember implements deliver.Streams.
 func (p *Proxies) Remember(*snapshot.Snapshot) {}
 
+// Count implements deliver.Streams: a test's proxies tell what Counts returns.
+func (p *Proxies) Count([]string) {}
+
 // Ready implements deliver.Streams.
 func (p *Proxies) Ready() <-chan struct{} { return p.ready }
 
