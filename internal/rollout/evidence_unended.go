@@ -9,11 +9,74 @@ import (
 var unended = &source{
 	name: "requests that do not end", byRequests: true,
 	against: func(s *step, node string, _ Counters, _ Plan) charge {
-		if s.Rollout == nil { // at night there are fewer, too
-			return charge{}
+		t := &s.proxies[node].traffic
+		pile := t.pile()
+		s.undecided(node+" unended", pile >= 2 && pile < piles)
+		if reason := s.pilingUp(t, pile); reason != "" {
+			return charge{evidence: Errors, reason: reason}
 		}
-		return charge{evidence: Errors, reason: s.quiet(&s.proxies[node].traffic)}
+		if s.Rollout == nil { // at night there are fewer, too
+			return charge{evidence: Errors, reason: t.stopped()}
+		}
+		return charge{evidence: Errors, reason: s.quiet(t)}
 	},
+}
+
+const (
+	piles     = 5   // reports in a row in which requests must pile up
+	pileShare = 0.2 // of those that begin
+)
+
+// pilingUp tells of requests of which a part is not answered, report after report: of those for
+// one path, say. Users who give up leave no answer either; if they did so before, or do so
+// on other proxies at the same time, it is no evidence.
+func (s *step) pilingUp(t *traffic, pile int) string {
+	now, before := t.after.last(piles), t.before.last(len(t.before.windows))
+	last, _ := t.after.newest(0)
+	if pile < piles || now.span < piles*time.Second/2 || last.active <= t.before.mostActive() || 2*leftShare(before) > leftShare(now) {
+		return ""
+	}
+	if s.Rollout != nil && 2*s.leftElsewhere() > leftShare(now) {
+		return ""
+	}
+	return fmt.Sprintf("%.0f%% of its last %d requests are not answered; before it had the revision %.0f%%; in flight are %d, and were %d at most",
+		100*leftShare(now), now.begun, 100*leftShare(before), last.active, t.before.mostActive())
+}
+
+// pile is in how many of the newest reports requests pile up.
+func (t *traffic) pile() (n int) {
+	for ; ; n++ {
+		w, ok := t.after.newest(n)
+		if !ok || w.left() < 3 || float64(w.left()) < pileShare*float64(w.begun) {
+			return n
+		}
+	}
+}
+
+func leftShare(w window) float64 { return float64(w.left()) / float64(max(w.begun, 1)) }
+
+// leftElsewhere is the share that is not answered on the proxies that are not of the stage.
+func (s *step) leftElsewhere() float64 {
+	var sum window
+	for _, p := range s.proxies {
+		if t := &p.traffic; !t.habit.treated && t.flipped {
+			sum.plus(t.after.last(piles))
+		} else if !t.habit.treated {
+			sum.plus(t.before.last(piles))
+		}
+	}
+	return leftShare(sum)
+}
+
+// stopped tells of requests that stopped being answered all at once, while some are in flight.
+func (t *traffic) stopped() string {
+	all := len(t.after.windows)
+	before, now := t.after.between(piles, all), t.after.last(piles)
+	if before.rate() < 5 || now.rate() > before.rate()/20 || t.after.leastActive(piles) <= t.after.leastBetween(piles, all) {
+		return ""
+	}
+	return fmt.Sprintf("it answers %.1f requests a second, its probes not counted, and answered %.1f before; in flight are %s that do not end",
+		now.rate(), before.rate(), many(uint64(t.after.leastActive(piles))))
 }
 
 // quiet tells of requests that do not end: no error of them is counted. Users who have

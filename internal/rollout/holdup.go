@@ -280,7 +280,7 @@ func (h *HoldUp) confirmed(r *Rollout, now time.Time) (what, does string) {
 	case !bakes && !r.Approved && !r.compares(now).IsZero():
 		h.Kind, h.Since, h.Do = WaitComparing, r.compares(now), doPromote
 		h.Until, h.Then = h.Since.Add(comparing), "the stage ends unless the revision is worse"
-		return fmt.Sprintf("stage %q has baked: requests fail more than before, which is held against the proxies that have the revision before", h.Stage), "ends the stage now"
+		return fmt.Sprintf("stage %q has baked: its proxies may answer otherwise than before, which is held against the other proxies", h.Stage), "ends the stage now"
 	case bakes || !last || r.stored: // at its end until the next tick, too
 		h.Kind, h.Since, h.Until, h.Do = WaitBaking, r.bakeSince, baked, doPromote
 		h.Then = "the next stage begins"

@@ -57,8 +57,11 @@ func (s *share) newest(i int) (window, bool) {
 }
 
 // last is the sum of the last n reports.
-func (s *share) last(n int) (sum window) {
-	for i := range n {
+func (s *share) last(n int) (sum window) { return s.between(0, n) }
+
+// between is the sum of those reports that have at least from newer ones, and fewer than to.
+func (s *share) between(from, to int) (sum window) {
+	for i := from; i < to; i++ {
 		w, ok := s.newest(i)
 		if !ok {
 			break
@@ -90,15 +93,29 @@ func (s *share) upTo(until time.Time, n int) (sum window, from, to time.Time) {
 
 // leastActive are the requests that were in flight at each of the last n reports: streams, and
 // those that do not end.
-func (s *share) leastActive(n int) int {
+func (s *share) leastActive(n int) int { return s.leastBetween(0, n) }
+
+func (s *share) leastBetween(from, to int) int {
 	least := 0
-	for i := range n {
-		if w, ok := s.newest(i); ok && (i == 0 || w.active < least) {
+	for i := from; i < to; i++ {
+		if w, ok := s.newest(i); ok && (i == from || w.active < least) {
 			least = w.active
 		}
 	}
 	return least
 }
+
+func (s *share) mostActive() (most int) {
+	for i := range s.windows {
+		w, _ := s.newest(i)
+		most = max(most, w.active)
+	}
+	return most
+}
+
+// left are the requests of a time that began and were not answered in it, less those of the
+// time before that were.
+func (w window) left() uint64 { return w.begun - min(w.requests, w.begun) }
 
 // errorShare is the share of 5xx, where there are enough requests to speak of one.
 func (w window) errorShare(enough int) float64 { return w.share(w.errors, enough) }
