@@ -57,7 +57,7 @@ func (a *app) rolloutVerb(verb api.Verb, short string) *cobra.Command {
 	by := cmd.Flags().String("by", "", "who does it, for the history; default: the user")
 	id, answersMeant := "", false
 	if verb == api.VerbRetry {
-		cmd.Flags().BoolVar(&answersMeant, "answers-meant", false, "its answers of other classes than before are meant, and no evidence against it; it is recorded")
+		cmd.Flags().BoolVar(&answersMeant, "answers-meant", false, "that it answers otherwise than before is meant, and no evidence against it; it is recorded")
 		cmd.Flags().StringVar(&id, "revision", "", "the revision's ID; default: that of what is on disk")
 	}
 	skipEmpty, to := false, 0

@@ -292,7 +292,7 @@ func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {
 	r := snap.Meta.Rollout
 	plan := rollout.Plan{
 		Prove:  r.Prove,
-		Limits: rollout.Limits{Errors: r.Limits.Errors, Answers: r.Limits.Answers, MinRequests: r.Limits.MinRequests, Disconnects: r.Limits.Disconnects, Troubled: r.Limits.Troubled},
+		Limits: rollout.Limits{Errors: r.Limits.Errors, Answers: r.Limits.Answers, Latency: r.Limits.Latency, Length: r.Limits.Length, MinRequests: r.Limits.MinRequests, Disconnects: r.Limits.Disconnects, Troubled: r.Limits.Troubled},
 	}
 	for _, limit := range r.Evidence {
 		plan.Evidence = append(plan.Evidence, rollout.StatLimit(limit))

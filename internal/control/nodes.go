@@ -144,11 +144,15 @@ func wantsError(c snapshot.Check) bool { return c.Status >= http.StatusInternalS
 func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.Counters {
 	out := rollout.Counters{
 		At: e.At, Requests: e.Requests - min(e.Probes, e.Requests), Errors: e.Errors - min(e.ProbesFailed, e.Errors),
+		Bytes: e.Bytes,
 		Begun: e.Begun - min(e.Probes, e.Begun), Active: e.Active,
 		Redirects: int64(e.Redirects) - int64(e.ProbeRedirects), Denials: int64(e.Denials) - int64(e.ProbeDenials),
 		ServiceDenials: e.ServiceDenials,
 		VMs:            e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
 		ServiceErrors: e.ServiceErrors + e.Unanswered + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too
+	}
+	if n := float64(e.Times.Requests); n > 0 {
+		out.Median, out.P99 = e.Times.Medians/n, e.Times.P99s/n
 	}
 	if len(e.Named) > 0 {
 		out.Named = map[string]rollout.Named{}

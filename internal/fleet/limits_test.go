@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -12,10 +13,11 @@ func TestEvidence(t *testing.T) {
 		answers  float64
 		evidence []StatLimit
 	}{
-		"{}":                           {answers: 0.05},
-		"{limits: {answers: off}}":     {},
-		"{limits: {answers: \"off\"}}": {},
-		"{limits: {answers: 0.01}}":    {answers: 0.01},
+		"{}":                                  {answers: 0.05},
+		"{limits: {answers: off}}":            {},
+		"{limits: {answers: \"off\"}}":        {},
+		"{limits: {latency: off, length: 3}}": {answers: 0.05},
+		"{limits: {answers: 0.01}}":           {answers: 0.01},
 		"{evidence: [{stat: server.memory_allocated, max_increase: 20%}, {stat: wasmcustom.odd, max_increase: 0}]}": {
 			answers: 0.05, evidence: []StatLimit{{"server.memory_allocated", 0.2, true}, {"wasmcustom.odd", 0, false}},
 		},
@@ -24,6 +26,9 @@ func TestEvidence(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
+		}
+		if l := f.Rollout.Limits; (l.Latency == 0) != strings.Contains(text, "latency: off") || (l.Length == 3) != strings.Contains(text, "length: 3") {
+			t.Errorf("%s: %+v", text, l)
 		}
 		if got := f.Rollout; got.Limits.Answers != want.answers || !reflect.DeepEqual(got.Evidence, want.evidence) {
 			t.Errorf("%s: %+v", text, got)

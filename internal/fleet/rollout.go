@@ -58,6 +58,10 @@ type Limits struct {
 	// Answers is by how much the shares of 3xx and of 4xx among the other answers than 5xx may
 	// change on proxies that have a new revision: 0.05 is five in a hundred; 0, as they like.
 	Answers float64 `json:"answers,omitempty"`
+	// Latency is how many times as long requests may take as before, and Length how many times
+	// as short answers may be; 0, as they like.
+	Latency float64 `json:"latency,omitempty"`
+	Length  float64 `json:"length,omitempty"`
 	// MinRequests is how many requests it takes to judge by.
 	MinRequests int `json:"min_requests"`
 	// Disconnects is how many times proxies that have the revision may be lost in a stage.
@@ -77,7 +81,7 @@ func DefaultRollout() Rollout {
 		},
 		Prove:  time.Second,
 		Watch:  10 * time.Minute,
-		Limits: Limits{Errors: 0.05, Answers: 0.05, MinRequests: 20, Disconnects: 3, Troubled: 0.1},
+		Limits: Limits{Errors: 0.05, Answers: 0.05, Latency: 5, Length: 10, MinRequests: 20, Disconnects: 3, Troubled: 0.1},
 	}
 }
 
@@ -108,6 +112,8 @@ type rolloutDocument struct {
 	Limits struct {
 		Errors      at[float64] `yaml:"errors"`
 		Answers     at[string]  `yaml:"answers"`
+		Latency     at[string]  `yaml:"latency"`
+		Length      at[string]  `yaml:"length"`
 		MinRequests at[int]     `yaml:"min_requests"`
 		Disconnects at[int]     `yaml:"disconnects"`
 		Troubled    at[float64] `yaml:"troubled"`
@@ -122,6 +128,9 @@ func (p *parser) rollout() {
 	set(p, &r.OnEvidence, doc.On, "on_evidence", func(v string) bool { return v == "undo" || v == "report" }, "undo or report")
 	set(p, &r.Limits.Errors, doc.Limits.Errors, "limits.errors", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")
 	r.Limits.Answers = p.orOff("limits.answers", doc.Limits.Answers, r.Limits.Answers, func(v float64) bool { return v > 0 && v < 1 }, "a share over 0 and under 1")
+	times := func(v float64) bool { return v > 1 && v <= 1e6 }
+	r.Limits.Latency = p.orOff("limits.latency", doc.Limits.Latency, r.Limits.Latency, times, "a factor over 1")
+	r.Limits.Length = p.orOff("limits.length", doc.Limits.Length, r.Limits.Length, times, "a factor over 1")
 	set(p, &r.Limits.MinRequests, doc.Limits.MinRequests, "limits.min_requests", func(v int) bool { return v > 0 }, "over 0")
 	set(p, &r.Limits.Disconnects, doc.Limits.Disconnects, "limits.disconnects", func(v int) bool { return v >= 0 }, "0 or more")
 	set(p, &r.Limits.Troubled, doc.Limits.Troubled, "limits.troubled", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")

@@ -49,6 +49,8 @@ type Limits struct {
 	Errors      float64 `json:"errors"`             // by how much the share of 5xx may grow
 	MinRequests int     `json:"min_requests"`       // to judge by
 	Answers     float64 `json:"answers,omitempty"`  // by how much the shares of 3xx and 4xx among other answers than 5xx may change; 0 for as they like
+	Latency     float64 `json:"latency,omitempty"`  // how many times as long requests may take; 0 for as long as they like
+	Length      float64 `json:"length,omitempty"`   // how many times as short answers may be; 0 for as short as they like
 	Disconnects int     `json:"disconnects"`        // proxies lost in a stage
 	Troubled    float64 `json:"troubled,omitempty"` // the share of a stage in trouble; one may be, unless it is 0
 }

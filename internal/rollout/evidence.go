@@ -24,7 +24,7 @@ type source struct {
 
 // counterSources judge each report of a proxy's counters, in this order: the first that finds
 // something has the word. A new one is a file and a line here.
-var counterSources = []*source{missing, crashed, answeredByFilters, moreErrors, otherAnswers, unended, grown}
+var counterSources = []*source{missing, crashed, answeredByFilters, moreErrors, otherAnswers, unlikeAnswers, unended, grown}
 
 // shows is whether a report of counters shows that evidence of the source is over.
 func (o *source) shows(c Counters) bool {

@@ -20,9 +20,9 @@ const ifMeant = "if that is meant, `xds rollout retry --answers-meant` tries it 
 // answersOtherwise says in which way a proxy that was flipped, or all that were, answer
 // otherwise than before.
 func (s *step) answersOtherwise(node string, limits Limits) string {
-	p, r := s.proxies[node], s.Rollout
+	p := s.proxies[node]
 	h := &p.traffic.habit
-	if limits.Answers == 0 || r == nil || r.Move || s.Serving.ID == "" || p.base != "" || !h.treated || s.Meant == r.Candidate.ID {
+	if limits.Answers == 0 || !s.judgesAnswers(p) {
 		return ""
 	}
 	a, one := s.around(limits.MinRequests), subject{looks: &h.looks, found: &h.found}
@@ -36,6 +36,13 @@ func (s *step) answersOtherwise(node string, limits Limits) string {
 	}
 	s.undecided(node+" answers", open && reason == "")
 	return reason
+}
+
+// judgesAnswers is whether what a proxy answers is held against what it did before: it was
+// flipped in this stage, from what the fleet serves, and nobody has said that it is meant.
+func (s *step) judgesAnswers(p *proxy) bool {
+	r := s.Rollout
+	return r != nil && !r.Move && s.Serving.ID != "" && p.base == "" && p.traffic.habit.treated && s.Meant != r.Candidate.ID
 }
 
 // A subject is what is held against the rest: one proxy that was flipped, or all of them.

@@ -21,6 +21,7 @@ func TestCounterSources(t *testing.T) {
 		moreErrors:        {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Errors: 50}, evident: Errors},
 		otherAnswers:      {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Denials: 50}, evident: OtherAnswers},
 		grown:             {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Named: map[string]Named{"some": {Value: 20}}}, evident: GrownStats},
+		unlikeAnswers:     {fault: Counters{Requests: 100, Begun: 100, VMs: 4, WantVMs: 4, Median: 900}, evident: OtherAnswers},
 		unended:           {fault: Counters{Requests: 1, Begun: 50, Active: 50, VMs: 4, WantVMs: 4}, evident: Errors},
 	}
 	for _, source := range counterSources {
@@ -65,15 +66,20 @@ type judged struct{ *step }
 func flippedProxy(t *testing.T) judged {
 	t.Helper()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	plan := Plan{Stages: []Stage{{Name: "all", Percent: 100}}, Limits: Limits{Errors: 0.05, MinRequests: 20, Answers: 0.05}, LiveChecks: true, Evidence: []StatLimit{{Stat: "some", MaxIncrease: 3}}}
+	plan := Plan{Stages: []Stage{{Name: "all", Percent: 100}}, Limits: Limits{Errors: 0.05, MinRequests: 20, Answers: 0.05, Latency: 5, Length: 10}, LiveChecks: true, Evidence: []StatLimit{{Stat: "some", MaxIncrease: 3}}}
 	p := &proxy{accepted: Assignment{Live: "new"}, phase: Confirming}
 	f := &Fleet{Serving: Revision{ID: "old", Number: 1}, now: now, proxies: map[string]*proxy{"p": p}}
 	f.Rollout = newRollout(Revision{ID: "new", Number: 2}, plan, now)
 	f.habits.blocks = habitKnown
 	f.Rollout.Members["p"], f.Rollout.Flipped["p"] = 0, true
-	for range 3 { // what it answered before
+	other := &proxy{accepted: Assignment{Live: "old"}}
+	f.proxies["other"] = other
+	for range 8 {
+		other.traffic.before.add(window{requests: 100, begun: 100, median: 5, p99: 20, span: time.Second})
+	}
+	for range 8 { // what it answered before
 		(&step{Fleet: f}).track(p, Counters{}, time.Second)
-		p.traffic.before.add(window{requests: 100, begun: 100, span: time.Second})
+		p.traffic.before.add(window{requests: 100, begun: 100, median: 5, p99: 20, bytes: 500_000, span: time.Second})
 	}
 	p.traffic.habit.own = tally{answers: 3000, millis: 30000}
 	p.traffic.habit.treat()
@@ -87,7 +93,7 @@ func (j judged) report(c Counters) charge {
 	j.now = j.now.Add(time.Second)
 	c.At = j.now
 	p := j.proxies["p"]
-	w := window{requests: c.Requests, begun: c.Begun, errors: c.Errors, filtered: c.Filtered, denials: uint64(c.Denials), active: c.Active, at: j.now, span: time.Second}
+	w := window{requests: c.Requests, begun: c.Begun, errors: c.Errors, filtered: c.Filtered, denials: uint64(c.Denials), median: c.Median, p99: c.P99, bytes: c.Bytes, active: c.Active, at: j.now, span: time.Second}
 	p.traffic.unended += int64(c.Begun) - int64(c.Requests)
 	p.traffic.add(w)
 	j.practise(p, w)

@@ -39,7 +39,7 @@ func (p Plan) limitsFacet() string {
 }
 
 func (p Plan) answersFacet() string {
-	return fmt.Sprintf("limits answers=%v min_requests=%d", p.Limits.Answers, p.Limits.MinRequests)
+	return fmt.Sprintf("limits answers=%v latency=%v length=%v min_requests=%d", p.Limits.Answers, p.Limits.Latency, p.Limits.Length, p.Limits.MinRequests)
 }
 
 func (p Plan) lossFacet() string { return fmt.Sprintf("limits disconnects=%d", p.Limits.Disconnects) }

@@ -21,11 +21,14 @@ type Counters struct {
 	ServiceErrors uint64
 	// ServiceDenials are requests that the service answered 4xx.
 	ServiceDenials uint64
-	VMs            int              // Wasm VMs that are alive
-	WantVMs        int              // how many there should be: workers + 2 for each one held; 0 if not known
-	ConfigFails    uint64           // configurations it could not apply
-	Crashes        uint64           // requests that found their VM crashed; under FAIL_RELOAD only
-	Named          map[string]Named // those of Plan.Evidence; one that is not there is 0
+	VMs            int    // Wasm VMs that are alive
+	WantVMs        int    // how many there should be: workers + 2 for each one held; 0 if not known
+	ConfigFails    uint64 // configurations it could not apply
+	Crashes        uint64 // requests that found their VM crashed; under FAIL_RELOAD only
+	Bytes          uint64 // that its listeners sent, also to its own probes
+	// Median and P99 are how long requests took, in milliseconds.
+	Median, P99 float64
+	Named       map[string]Named // those of Plan.Evidence; one that is not there is 0
 }
 
 // Named is a statistic: what was added to a counter, or the value of a gauge.
@@ -94,7 +97,7 @@ func (s *step) counted(e Counted) {
 	}
 	s.hearOnDoubt(e.Node, c)
 	t := &p.traffic
-	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests), begun: c.Begun, active: c.Active, at: c.At}
+	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests), begun: c.Begun, active: c.Active, at: c.At, bytes: c.Bytes, median: c.Median, p99: c.P99}
 	w.redirects, w.denials = t.habit.users(c, w)
 	if !t.last.IsZero() {
 		w.span = c.At.Sub(t.last)

@@ -16,6 +16,8 @@ type window struct {
 	requests, errors, filtered, begun uint64
 	redirects, denials                uint64 // answered 3xx and 4xx
 	active                            int
+	bytes                             uint64
+	median, p99                       float64   // of one report; in milliseconds
 	at                                time.Time // its end
 	span                              time.Duration
 }
@@ -24,12 +26,14 @@ type window struct {
 type report struct {
 	at, span                                                      int64
 	requests, errors, filtered, begun, redirects, denials, active uint32
+	bytes, median, p99                                            float32
 }
 
 func (w window) report() report {
 	return report{
 		at: w.at.UnixNano(), span: int64(w.span), requests: narrow(w.requests), errors: narrow(w.errors), filtered: narrow(w.filtered),
 		begun: narrow(w.begun), redirects: narrow(w.redirects), denials: narrow(w.denials), active: narrow(uint64(max(0, w.active))),
+		bytes: float32(w.bytes), median: float32(w.median), p99: float32(w.p99),
 	}
 }
 
@@ -37,6 +41,7 @@ func (r report) window() window {
 	return window{
 		at: time.Unix(0, r.at), span: time.Duration(r.span), requests: uint64(r.requests), errors: uint64(r.errors), filtered: uint64(r.filtered),
 		begun: uint64(r.begun), redirects: uint64(r.redirects), denials: uint64(r.denials), active: int(r.active),
+		bytes: uint64(r.bytes), median: float64(r.median), p99: float64(r.p99),
 	}
 }
 

@@ -53,8 +53,25 @@ type Counters struct {
 	// a crash under FAIL_CLOSED or FAIL_OPEN changes no statistic of Wasm's, and
 	// shows in FilterErrors (tried on Envoy 1.40.0).
 	Crashes uint64
+	// Bytes are those that its listeners sent, in answers and else: downstream_cx_tx_bytes_total.
+	Bytes uint64
+	Times Times
 	// Named are statistics that Server.Count named; nil for none.
 	Named map[string]Named
+}
+
+// Times are how long requests took, downstream_rq_time, where the metrics service sends
+// summaries: the sums of medians and of 99th percentiles, in milliseconds, each as many times
+// as there were requests.
+type Times struct {
+	Requests      uint64
+	Medians, P99s float64
+}
+
+func (t *Times) add(u Times) {
+	t.Requests += u.Requests
+	t.Medians += u.Medians
+	t.P99s += u.P99s
 }
 
 // Named is a statistic: what was added to a counter, or the value of a gauge.
@@ -88,6 +105,8 @@ func (c *Counters) add(f *flush) {
 	c.ServiceDenials += f.counts[statServiceDenial]
 	c.Unanswered += f.counts[statUnanswered]
 	c.Named = f.named
+	c.Bytes += f.counts[statBytes]
+	c.Times.add(f.times)
 	if f.seen[statWorkers] {
 		c.Workers = int(f.counts[statWorkers])
 	}
@@ -122,6 +141,8 @@ const (
 	statDenial
 	statProbeRedirect
 	statProbeDenial
+	statBytes
+	statTime
 	stats
 )
 
@@ -183,6 +204,10 @@ func responseOf(name []byte) stat {
 		return statBegun
 	case "downstream_rq_active":
 		return statActive
+	case "downstream_cx_tx_bytes_total":
+		return statBytes
+	case "downstream_rq_time":
+		return statTime
 	case "rq_total":
 		return statRouted
 	case "rq_direct_response", "no_cluster":
@@ -198,6 +223,7 @@ const (
 	familyMetric  = 4
 	metricGauge   = 2
 	metricCounter = 3
+	metricSummary = 4
 	metricTime    = 6 // in milliseconds since 1970
 	metricValue   = 1
 )
@@ -217,6 +243,9 @@ func (f *flush) family(b []byte) error {
 			}
 			s = statOf(value)
 		case familyMetric:
+			if s == statTime {
+				return f.time(value)
+			}
 			v, gauge, err := f.valueOf(value)
 			if err != nil {
 				return err
@@ -230,6 +259,61 @@ func (f *flush) family(b []byte) error {
 		}
 		return nil
 	})
+}
+
+// Field numbers of a Summary and of a Quantile.
+const (
+	summaryCount    = 1
+	summaryQuantile = 3
+	quantileOf      = 1
+	quantileValue   = 2
+)
+
+// time takes in how long requests took. Of a histogram that was empty Envoy sends no numbers.
+func (f *flush) time(metric []byte) error {
+	var t Times
+	median, p99 := math.NaN(), math.NaN()
+	err := fields(metric, func(n protowire.Number, value []byte) error {
+		if n != metricSummary {
+			return nil
+		}
+		return fields(value, func(n protowire.Number, value []byte) error {
+			switch n {
+			case summaryCount:
+				t.Requests, _ = protowire.ConsumeVarint(value)
+			case summaryQuantile:
+				switch of, v := quantile(value); of {
+				case 0.5:
+					median = v
+				case 0.99:
+					p99 = v
+				}
+			default: // their sum
+			}
+			return nil
+		})
+	})
+	if n := float64(t.Requests); err == nil && median >= 0 && p99 >= 0 && p99 < 1e12 && n < 1e12 {
+		t.Medians, t.P99s = n*median, n*p99
+		f.times.add(t)
+	}
+	return err
+}
+
+func quantile(b []byte) (of, value float64) {
+	of, value = math.NaN(), math.NaN()
+	_ = fields(b, func(n protowire.Number, field []byte) error { // what can't be read is no number
+		bits, size := protowire.ConsumeFixed64(field)
+		switch {
+		case size < 0:
+		case n == quantileOf:
+			of = math.Float64frombits(bits)
+		case n == quantileValue:
+			value = math.Float64frombits(bits)
+		}
+		return nil
+	})
+	return of, value
 }
 
 func (f *flush) name(name string, value Named) {

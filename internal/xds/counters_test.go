@@ -70,6 +70,18 @@ func decoded(t testing.TB, b []byte) Counters {
 			c.ServiceErrors += n
 		case regexp.MustCompile(`^cluster\.(.+)\.upstream_(cx_destroy_local_with_active_rq|rq_tx_reset|rq_cancelled)$`).MatchString(name) && !strings.HasPrefix(name, "cluster.waxwing."):
 			c.Unanswered += n
+		case regexp.MustCompile(`^http\.(ingress|p_.+|reload|[a-z]+)\.downstream_cx_tx_bytes_total$`).MatchString(name) && !regexp.MustCompile(`^http\.(admin|async-client|waxwing_shadow.*)\.`).MatchString(name):
+			c.Bytes += n
+		case regexp.MustCompile(`^http\..+\.downstream_rq_time$`).MatchString(name) && !regexp.MustCompile(`^http\.(admin|async-client|waxwing_shadow.*)\.`).MatchString(name):
+			s := family.GetMetric()[0].GetSummary()
+			for _, q := range s.GetQuantile() {
+				if n := float64(s.GetSampleCount()); n > 0 && q.GetQuantile() == 0.5 {
+					c.Times.Requests += s.GetSampleCount()
+					c.Times.Medians += n * q.GetValue()
+				} else if n > 0 && q.GetQuantile() == 0.99 {
+					c.Times.P99s += n * q.GetValue()
+				}
+			}
 		case regexp.MustCompile(`^cluster\.waxwing-probe/.*\.health_check\.attempt$`).MatchString(name):
 			c.Probes += n
 		case regexp.MustCompile(`^wasm\..+\.vm_reload_(success|failure|backoff)$`).MatchString(name):
@@ -86,7 +98,7 @@ func decoded(t testing.TB, b []byte) Counters {
 }
 
 func TestScanOfARealFlush(t *testing.T) {
-	want := Counters{Requests: 37, Errors: 12, Denials: 10, Probes: 19, Begun: 37, Routed: 31, ServiceErrors: 31, Workers: 2, VMs: 12, Crashes: 4}
+	want := Counters{Requests: 37, Errors: 12, Denials: 10, Probes: 19, Begun: 37, Routed: 31, ServiceErrors: 31, Workers: 2, VMs: 12, Crashes: 4, Bytes: 3604, Times: Times{37, 0, 30.299999999999997}}
 	if got := scan(t, realFlush); !reflect.DeepEqual(got, want) {
 		t.Errorf("scanned %+v, want %+v", got, want)
 	}

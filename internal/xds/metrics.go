@@ -28,6 +28,7 @@ type flush struct {
 
 	names map[string]string // which others matter, each by itself
 	named map[string]Named  // of these, those that it has
+	times Times
 }
 
 var (
@@ -159,6 +160,8 @@ func mergeCounted(older, newer Event) Event {
 	sum.ServiceErrors += older.Counters.ServiceErrors
 	sum.ServiceDenials += older.Counters.ServiceDenials
 	sum.Unanswered += older.Counters.Unanswered
+	sum.Bytes += older.Counters.Bytes
+	sum.Times.add(older.Counters.Times)
 	sum.Named = mergeNamed(older.Counters.Named, sum.Named)
 	return newer
 }
