@@ -13,6 +13,7 @@ import (
 type pool struct {
 	matching int // connected proxies that the stage is for
 	seats    int // members that count towards its size
+	own      int // those of them that it has brought in itself
 	free     queue
 	queued   map[string]bool // who is in free, though it may have left since
 }
@@ -41,6 +42,9 @@ func (p *pool) add(s *step, node string, by int) {
 	}
 	if member && (matches || known == nil && at == r.Stage) { // one that is away keeps its place
 		p.seats += by
+		if at == r.Stage {
+			p.own += by
+		}
 	}
 	if by > 0 && matches && !member && !p.queued[node] {
 		p.queued[node] = true
@@ -48,12 +52,12 @@ func (p *pool) add(s *step, node string, by int) {
 	}
 }
 
-// fill enlists proxies until the stage has its size, those with the lowest hash of
+// fill enlists proxies until the stage has its size, and one of its own at least, those with the lowest hash of
 // their id first: the same ones for every revision, and on every replica.
 func (p *pool) fill(s *step) (enlisted []string) {
 	r := s.Rollout
 	stage := r.stage()
-	for stage.size(p.matching) > p.seats && len(p.free) > 0 {
+	for (stage.size(p.matching) > p.seats || p.own == 0) && len(p.free) > 0 {
 		node := heap.Pop(&p.free).(ranked).node
 		delete(p.queued, node)
 		if _, member := r.Members[node]; member || !s.eligible(node) {
@@ -61,6 +65,7 @@ func (p *pool) fill(s *step) (enlisted []string) {
 		}
 		s.enlist(node)
 		p.seats++
+		p.own++
 		enlisted = append(enlisted, node)
 	}
 	if len(enlisted) > 0 {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"path"
 	"slices"
 	"time"
@@ -118,10 +119,11 @@ func (s *step) recruit() {
 // whole is whether the stage is all of the fleet.
 func (st Stage) whole() bool { return st.Percent >= 100 && len(st.Match) == 0 }
 
-// size is how many of the proxies that match make the stage: at least one.
+// size is how many of the proxies that match make the stage: at least one, and a percentage
+// is rounded up.
 func (st Stage) size(matching int) int {
 	if st.Percent > 0 {
-		return max(1, int(float64(matching)*st.Percent/100))
+		return max(1, int(math.Ceil(float64(matching)*st.Percent/100-1e-9)))
 	}
 	return max(1, st.Proxies)
 }
