@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 )
 
 // trial is one of many: the first ones are of each size.
@@ -67,9 +66,9 @@ func find(n int, rate float64, limit float64, bad fault) (canary, all int) {
 // What a new revision answers otherwise is found, and where it is much, on the canary.
 func TestOtherAnswersAreFound(t *testing.T) {
 	for _, f := range faults {
-		for rate, share := range map[float64]float64{10: 0.6, 100: 0.2, 1000: 0.08} {
-			if canary, _ := find(5, rate, 0.05, f.of(share)); canary < 4 {
-				t.Errorf("%s for %.0f%% of %.0f requests a second: found on %d of 5 canaries", f.what, 100*share, rate, canary)
+		for rate, share := range map[float64]float64{10: 0.6, 100: 0.2, 1000: 0.1} {
+			if canary, _ := find(4, rate, 0.05, f.of(share)); canary < 3 {
+				t.Errorf("%s for %.0f%% of %.0f requests a second: found on %d of 4 canaries", f.what, 100*share, rate, canary)
 			}
 		}
 	}
@@ -106,13 +105,11 @@ func TestOtherAnswersThatAreMeant(t *testing.T) {
 func BenchmarkGoodChanges(b *testing.B) {
 	for b.Loop() {
 		for _, kind := range kinds {
-			begin := time.Now()
 			rejected := good(kind, 400)
 			fmt.Printf("| %s | 400 | %d |\n", kind, len(rejected))
 			for _, why := range rejected {
-				b.Log(why)
+				fmt.Println(why)
 			}
-			b.Log(kind, time.Since(begin))
 		}
 	}
 }
@@ -124,7 +121,7 @@ func BenchmarkPower(b *testing.B) {
 		for _, f := range faults {
 			for _, limit := range []float64{0.05, 0.01} {
 				for _, rate := range []float64{10, 100, 1000} {
-					b.Log(smallest(n, f.what, f.of, limit, rate))
+					fmt.Println(smallest(n, f.what, f.of, limit, rate))
 				}
 			}
 		}

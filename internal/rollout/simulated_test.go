@@ -217,7 +217,24 @@ func (s *simulated) report() {
 		c := s.counters[i]
 		c.At = s.now
 		s.counters[i] = Counters{}
+		s.like(i, &c)
 		s.f.Step(Counted{Node: s.node(i), Counters: c}, s.now)
+	}
+}
+
+// like makes up how long the requests of a report took, and how much was sent: much of both is
+// in few, and on a machine that is starved all wait at times, and one by itself for some seconds.
+func (s *simulated) like(i int, c *Counters) {
+	c.Median = float64(1+i) * 20 * math.Exp(0.3*s.r.NormFloat64())
+	c.P99 = c.Median * 8 * math.Exp(0.7*s.r.NormFloat64())
+	t := s.now.Sub(epoch).Seconds()
+	if s.kind == "starved" {
+		wait := 1 + 400*math.Max(0, math.Sin(t/20)) + 2000*math.Max(0, math.Sin(t/2+float64(3*i))-0.8)
+		c.Median, c.P99 = c.Median+wait, c.P99+3*wait
+	}
+	c.Bytes = uint64(float64(c.Requests) * 3000 * math.Exp(0.5*s.r.NormFloat64()))
+	if s.r.IntN(20) == 0 {
+		c.Bytes += 500_000_000
 	}
 }
 
@@ -272,6 +289,6 @@ func defaults() Plan {
 			{Name: "canary", Proxies: 1, Bake: 5 * time.Second, Deadline: 5 * time.Minute},
 			{Name: "all", Percent: 100, Bake: 5 * time.Second, Deadline: 5 * time.Minute},
 		},
-		Limits: Limits{Errors: 1, MinRequests: 20, Answers: 0.05, Disconnects: 3, Troubled: 0.1},
+		Limits: Limits{Errors: 1, MinRequests: 20, Answers: 0.05, Latency: 5, Length: 10, Disconnects: 3, Troubled: 0.1},
 	}
 }
