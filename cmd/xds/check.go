@@ -21,7 +21,7 @@ type checking struct {
 	settings
 	config, pluginConfig, against, replay string
 	requests, statuses                    []string
-	strict                                bool
+	strict, verbose                       bool
 	output                                output
 }
 
@@ -78,6 +78,7 @@ func (c *checking) ownFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&c.requests, "request", nil, "what to ask of a module by itself: 'GET /path name:value'; several times, each with an --expect")
 	f.StringArrayVar(&c.statuses, "expect", nil, "the status that a --request is to be answered")
 	f.BoolVar(&c.strict, "strict", false, "for CI: a filter without checks is wrong too, and so is a warning")
+	f.BoolVarP(&c.verbose, "verbose", "v", false, "say of each check where it is asked: in the sandbox, through a proxy's shadow listener, and through its live ones")
 	f.StringVar(&c.replay, "replay", "", "file of a hostile request that a filter failed: ask only that, and say what it answers")
 }
 
@@ -93,7 +94,7 @@ func (c *checking) run(ctx context.Context, path string, out io.Writer) error {
 		return usageError{err}
 	}
 	sandbox := preflight.New(c.Limits, os.LookupEnv)
-	t := trial{maker: build.NewMaker(sandbox), Filters: []tried{}, files: map[string]string{}, strict: c.strict, checks: checks}
+	t := trial{maker: build.NewMaker(sandbox), Filters: []tried{}, files: map[string]string{}, strict: c.strict, verbose: c.verbose, checks: checks}
 	if c.replay != "" {
 		return t.replayed(ctx, sandbox, c.replay, path, c.pluginConfig, out)
 	}

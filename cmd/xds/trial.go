@@ -25,12 +25,13 @@ import (
 
 // trial is what `xds check` does and finds.
 type trial struct {
-	maker  *build.Maker // the server's way from files to revisions
-	wrong  []error
-	files  map[string]string // of the fleets, by their names
-	claims []api.Claim       // of the fleets
-	strict bool              // what is not proven is wrong
-	checks []fleet.Check     // of a module by itself
+	maker   *build.Maker // the server's way from files to revisions
+	wrong   []error
+	files   map[string]string // of the fleets, by their names
+	claims  []api.Claim       // of the fleets
+	verbose bool              // each check is told of
+	strict  bool              // what is not proven is wrong
+	checks  []fleet.Check     // of a module by itself
 
 	Filters []tried  `json:"filters"`
 	Errors  []string `json:"errors,omitempty"` // each with its file and line
@@ -56,9 +57,12 @@ type tried struct {
 
 // asked is a check, without its headers: they may be secrets.
 type asked struct {
+	Name    string `json:"name,omitempty"`
 	Line    int    `json:"line"`
 	Request string `json:"request"`
-	Expect  int    `json:"expect"`
+	Expect  int    `json:"expect"` // of several statuses the first
+	Status  string `json:"status"` // all that are expected: "4xx or 200"
+	Proof   string `json:"proof"`  // what of it is asked where
 }
 
 // all tries what a path names. Its error is that it was interrupted; what is
@@ -180,7 +184,7 @@ func (t *trial) alone(code []byte, pluginConfig string) (preflight.Plugin, error
 func (t *trial) try(ctx context.Context, r tried, p preflight.Plugin, at func(*preflight.Error) error) error {
 	r.Digest, r.Asked = p.Module.Digest, []asked{}
 	for _, c := range p.Checks {
-		r.Asked = append(r.Asked, asked{Line: c.Line, Request: c.Method + " " + c.Path, Expect: c.Status})
+		r.Asked = append(r.Asked, asked{Name: c.Name, Line: c.Line, Request: c.Asks(), Expect: c.Status, Status: c.StatusText(), Proof: c.Proof()})
 	}
 	for _, c := range p.Routed {
 		r.Routed = append(r.Routed, asked{Line: c.Line, Request: c.Method + " " + c.Path, Expect: c.Status})
@@ -229,6 +233,11 @@ func (t *trial) table(w io.Writer) error {
 		return err
 	}
 	for _, r := range t.Filters {
+		for _, a := range r.Asked {
+			if t.verbose {
+				fmt.Fprintf(w, "%s %s (line %d: %s expects %s): %s\n", r.Filter, a.Name, a.Line, a.Request, a.Status, a.Proof)
+			}
+		}
 		for _, warning := range r.Warnings {
 			fmt.Fprintln(w, "warning:", warning)
 		}
@@ -240,7 +249,7 @@ func (t *trial) table(w io.Writer) error {
 func (r tried) asked() string {
 	var out []string
 	for _, a := range r.Asked {
-		out = append(out, fmt.Sprintf("%s=%d", a.Request, a.Expect))
+		out = append(out, fmt.Sprintf("%s=%s", a.Request, a.Status))
 	}
 	if len(out) == 0 {
 		out = append(out, "not asked anything")

@@ -310,9 +310,9 @@ func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {
 			switch {
 			case e.Why != "" || !e.Has(check.Filter):
 			case e.Shadow:
-				plan.ShadowChecks = true
+				plan.ShadowChecks = plan.ShadowChecks || check.Unasked(fleet.InShadow) == ""
 			default:
-				plan.LiveChecks = true
+				plan.LiveChecks = plan.LiveChecks || check.Unasked(fleet.InLive) == ""
 			}
 		}
 	}

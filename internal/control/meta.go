@@ -62,7 +62,10 @@ func (c *Control) probed(s *fleetState, id string, e xds.Event) {
 func answers(s *fleetState, said []xds.Answer) []rollout.CheckAnswer {
 	var out []rollout.CheckAnswer
 	for _, a := range said {
-		r := rollout.CheckAnswer{Check: a.Name, Status: a.Status, Want: a.Check.Status, Passes: a.Check.Status == a.Check.Upstream}
+		r := rollout.CheckAnswer{Check: a.Name, Status: a.Status, Want: a.Check.Status, Passes: a.Check.Passes()}
+		if a.Check.Expects(a.Status) {
+			r.Want = a.Status // of several
+		}
 		if serving := s.snapshots[s.rollout.Serving.ID]; serving != nil {
 			r.Old = slices.ContainsFunc(serving.Meta.Checks, func(c snapshot.Check) bool { return sameCheck(c.Check, a.Check) })
 		}
@@ -73,6 +76,6 @@ func answers(s *fleetState, said []xds.Answer) []rollout.CheckAnswer {
 
 // sameCheck compares two checks but for the line of the file they are in.
 func sameCheck(a, b fleet.Check) bool {
-	return a.Method == b.Method && a.Path == b.Path && a.Host == b.Host && a.Status == b.Status && a.Upstream == b.Upstream &&
-		slices.Equal(a.Headers, b.Headers)
+	return a.Method == b.Method && a.Path == b.Path && a.Host == b.Host && a.Body == b.Body && a.Upstream == b.Upstream &&
+		slices.Equal(a.Statuses(), b.Statuses()) && slices.Equal(a.Headers, b.Headers)
 }

@@ -138,7 +138,9 @@ func (c *Control) hears(s *fleetState, n *nodeState, e xds.Event) {
 	}
 }
 
-func wantsError(c snapshot.Check) bool { return c.Status >= http.StatusInternalServerError }
+func wantsError(c snapshot.Check) bool {
+	return slices.ContainsFunc(c.Statuses(), func(r fleet.StatusRange) bool { return r.To >= http.StatusInternalServerError })
+}
 
 // counters are a proxy's, with what they should be.
 func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.Counters {

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -95,6 +97,15 @@ func unproven(snap *snapshot.Snapshot) []string {
 		}
 		if !slices.ContainsFunc(snap.Meta.Checks, func(c snapshot.Check) bool { return c.Filter == m.Filter }) {
 			out = append(out, fmt.Sprintf("filter %s: it has no checks: that proxies accept it, and their counters, must do", m.Filter))
+		}
+	}
+	for _, c := range snap.Meta.Checks {
+		for _, place := range []fleet.Place{fleet.InSandbox, fleet.InShadow, fleet.InLive} {
+			if why := c.Unasked(place); why != "" {
+				out = append(out, fmt.Sprintf("check %s: not asked in %s: %s", c.Name, place, why))
+			} else if lacks := c.Unproven(place); len(lacks) > 0 {
+				out = append(out, fmt.Sprintf("check %s: not looked at in %s: %s", c.Name, place, strings.Join(lacks, ", ")))
+			}
 		}
 	}
 	return out

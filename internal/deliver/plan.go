@@ -22,7 +22,7 @@ const (
 	shadowInterval = 20 * time.Millisecond
 	liveInterval   = 100 * time.Millisecond
 	watchInterval  = time.Second // of what is served and watched: for minutes, beside users' requests
-	probeTimeout   = time.Second
+	probeTimeout   = fleet.DefaultTimeout
 	reportInterval = 100 * time.Millisecond
 	watchReport    = 500 * time.Millisecond
 	// reportsASecond bounds what the proxies of a server report together.
@@ -78,7 +78,7 @@ func (d *Delivery) probes(in place, of *snapshot.Snapshot, shadow bool) []xds.Pr
 			continue
 		}
 		for i, check := range of.Meta.Checks {
-			if e.Has(check.Filter) {
+			if e.Has(check.Filter) && check.Unasked(placeOf(e)) == "" {
 				p := probe(check, e, address, len(out))
 				p.Key = of.CheckKey(i)
 				p.InSlot = in.slots(e)
@@ -104,7 +104,7 @@ func beforehand(in place, of, live *snapshot.Snapshot) []xds.Probe {
 		}
 		now := slices.IndexFunc(live.Entries(), func(has snapshot.Entry) bool { return has.Listener == e.Listener && !has.Shadow && has.Why == "" })
 		for _, check := range of.Meta.Checks {
-			if !e.Has(check.Filter) {
+			if !e.Has(check.Filter) || check.Unasked(fleet.InLive) != "" {
 				continue
 			}
 			if i++; now < 0 {
@@ -120,15 +120,28 @@ func beforehand(in place, of, live *snapshot.Snapshot) []xds.Probe {
 	return out
 }
 
+func placeOf(e snapshot.Entry) fleet.Place {
+	if e.Shadow {
+		return fleet.InShadow
+	}
+	return fleet.InLive
+}
+
 // probe asks one check through one listener.
 func probe(check snapshot.Check, e snapshot.Entry, address *corev3.Address, i int) xds.Probe {
 	p := xds.Probe{
-		Name: fmt.Sprintf("%s #%d (line %d: %s %s expects %d) by %s", check.Filter, i+1, check.Line, check.Method,
-			filepath.Clean(check.Path), check.Status, e.Listener),
-		Address: address, Check: check.Check, HTTP2: e.HTTP2,
+		Name: fmt.Sprintf("%s #%d (line %d: %s %s expects %s) by %s", check.Filter, i+1, check.Line, check.Method,
+			filepath.Clean(check.Path), check.StatusText(), e.Listener),
+		Address: address, Check: check.Check, HTTP2: e.HTTP2, Ready: check.Ready,
+	}
+	if patience := check.Patience(); patience != probeTimeout {
+		p.Timeout = patience
+	}
+	if check.Name != "" && !slices.ContainsFunc(check.Headers, func(h fleet.Header) bool { return h.Name == fleet.CheckHeader }) {
+		p.Extra = append(p.Extra, fleet.Header{Name: fleet.CheckHeader, Value: check.Name})
 	}
 	if e.Shadow && check.Upstream != http.StatusOK {
-		p.Extra = []fleet.Header{{Name: snapshot.UpstreamHeader, Value: strconv.Itoa(check.Upstream)}}
+		p.Extra = append(p.Extra, fleet.Header{Name: snapshot.UpstreamHeader, Value: strconv.Itoa(check.Upstream)})
 	}
 	return p
 }

@@ -54,17 +54,17 @@ func TestPlans(t *testing.T) {
 		asked            []string
 	}{
 		{"shadow", snapshot.Pair{Live: live, Shadow: next}, Ask{Through: xds.ThroughShadow, Of: next.ID}, 20 * time.Millisecond, 100 * time.Millisecond, []string{
-			"auth #1 7 / at shadow", "auth #2 8 /x at shadow x-waxwing-upstream=503",
-			"auth #1 7 / at 127.0.0.1:81 before", "auth #2 8 /x at 127.0.0.1:81 before",
+			"auth #1 7 / at shadow x-waxwing-check=auth#1", "auth #2 8 /x at shadow x-waxwing-check=auth#2 x-waxwing-upstream=503",
+			"auth #1 7 / at 127.0.0.1:81 before x-waxwing-check=auth#1", "auth #2 8 /x at 127.0.0.1:81 before x-waxwing-check=auth#2",
 		}},
 		{"first shadow", snapshot.Pair{Shadow: next}, Ask{Through: xds.ThroughShadow, Of: next.ID}, 20 * time.Millisecond, 100 * time.Millisecond, []string{
-			"auth #1 7 / at shadow", "auth #2 8 /x at shadow x-waxwing-upstream=503",
+			"auth #1 7 / at shadow x-waxwing-check=auth#1", "auth #2 8 /x at shadow x-waxwing-check=auth#2 x-waxwing-upstream=503",
 		}},
 		{"live", snapshot.Pair{Live: next, Shadow: live}, Ask{Through: xds.ThroughLive, Of: next.ID, Again: 2}, 100 * time.Millisecond, 100 * time.Millisecond, []string{
-			"auth #1 7 / at 127.0.0.1:80", "auth #2 8 /x at 127.0.0.1:80",
+			"auth #1 7 / at 127.0.0.1:80 x-waxwing-check=auth#1", "auth #2 8 /x at 127.0.0.1:80 x-waxwing-check=auth#2",
 		}},
 		{"watch", snapshot.Pair{Live: live}, Ask{Through: xds.ThroughWatch, Of: live.ID}, time.Second, 500 * time.Millisecond, []string{
-			"auth #1 7 / at 127.0.0.1:81", "auth #2 8 /x at 127.0.0.1:81",
+			"auth #1 7 / at 127.0.0.1:81 x-waxwing-check=auth#1", "auth #2 8 /x at 127.0.0.1:81 x-waxwing-check=auth#2",
 		}},
 	} {
 		d.Give(Order{Node: "a", Fleet: "edge", Has: c.has, Ask: c.ask})

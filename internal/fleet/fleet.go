@@ -25,7 +25,9 @@ type Fleet struct {
 	Resources []Resource // all that the file has
 	// Certificates are those that the file itself has.
 	Certificates []Certificate
-	Listeners    []*listenerv3.Listener // those of them that are listeners
+	// Files are those that checks name: bodies of requests and answers.
+	Files     []string
+	Listeners []*listenerv3.Listener // those of them that are listeners
 }
 
 // A Filter is one Wasm HTTP filter, delivered by ECDS under its name.
@@ -44,6 +46,8 @@ type Filter struct {
 	Listeners []string
 	// Checks are requests with known answers.
 	Checks []Check
+	// Callouts are what its calls get in the sandbox where a check says nothing of them.
+	Callouts []Callout
 	// Hostile says how the requests count that preflight asks besides.
 	Hostile Hostile
 	// Shadow says that a candidate of the filter is proven in a shadow listener,

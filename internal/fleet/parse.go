@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -32,13 +33,15 @@ type filterDocument struct {
 	Module struct {
 		File at[string] `yaml:"file"`
 	} `yaml:"module"`
-	Config        yaml.Node       `yaml:"config"`
-	FailurePolicy at[string]      `yaml:"failure_policy"`
-	Plugin        yaml.Node       `yaml:"plugin"`
-	Listeners     []at[string]    `yaml:"listeners"`
-	Checks        []checkDocument `yaml:"checks"`
-	Hostile       yaml.Node       `yaml:"hostile"`
-	Shadow        *bool           `yaml:"shadow"`
+	Config        yaml.Node         `yaml:"config"`
+	FailurePolicy at[string]        `yaml:"failure_policy"`
+	Plugin        yaml.Node         `yaml:"plugin"`
+	Listeners     []at[string]      `yaml:"listeners"`
+	Checks        []checkDocument   `yaml:"checks"`
+	Callouts      []calloutDocument `yaml:"callouts"`
+	Ready         at[time.Duration] `yaml:"ready"`
+	Hostile       yaml.Node         `yaml:"hostile"`
+	Shadow        *bool             `yaml:"shadow"`
 }
 
 // at is a value and the line it stands on; line 0 means that it is absent.
@@ -61,6 +64,7 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-
 func Parse(file string, data []byte) (*Fleet, error) {
 	p := &parser{problems: problems{file: file}, fleet: &Fleet{File: file}}
 	p.merger.done, p.reader = map[*yaml.Node]bool{}, messageReader{problems: &p.problems, values: maxValues}
+	p.names = map[string]int{}
 	p.read(data)
 	if err := p.err(); err != nil {
 		return nil, err
@@ -75,7 +79,8 @@ type parser struct {
 	root   *yaml.Node // the document's mapping
 	merger merger
 	reader messageReader
-	placed []placed // the Envoy resources, in the order of the file
+	names  map[string]int // of checks, to their lines
+	placed []placed       // the Envoy resources, in the order of the file
 }
 
 func (p *parser) read(data []byte) {
@@ -163,7 +168,8 @@ func (p *parser) filters() {
 			p.add(line, "filter %q has no module: `module: {file: PATH}`", doc.Name.value)
 		}
 		f := p.filter(doc)
-		f.Checks, f.Hostile = p.checks(i, doc.Checks), p.hostile(&doc.Hostile)
+		f.Checks, f.Hostile = p.checks(i, doc), p.hostile(&doc.Hostile)
+		f.Callouts = p.callouts(doc.Callouts, "filters", i)
 		p.fleet.Filters = append(p.fleet.Filters, f)
 	}
 }

@@ -2,6 +2,8 @@ package preflight
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,10 +20,36 @@ const (
 	bufferBody    = 1 // of a body: hold it back, and show it with what follows
 )
 
-// ask sends a check through the filter and compares the answer.
+// ask sends a check through the filter and compares the answer. One of a filter that may take
+// its time after its start is sent again meanwhile.
 func (v *vm) ask(ctx context.Context, c fleet.Check) error {
+	err := v.askOnce(ctx, c)
+	for ready := v.began.Add(c.Ready); retries(err) && v.now().Before(ready); {
+		until := v.now().Add(min(ready.Sub(v.now()), max(c.Ready/readyTries, v.untilNext())))
+		if err := v.advance(ctx, until.Sub(v.now())); err != nil {
+			return v.about(c, err)
+		}
+		v.skipped += max(0, until.Sub(v.now()))
+		err = v.askOnce(ctx, c)
+	}
+	return err
+}
+
+// retries is whether a check was answered, and otherwise than expected.
+func retries(err error) bool {
+	e := (*Error)(nil)
+	return errors.As(err, &e) && e.answered
+}
+
+// readyTries is about how often a check is asked of a filter that is not ready yet.
+const readyTries = 20
+
+func (v *vm) askOnce(ctx context.Context, c fleet.Check) error {
 	v.log.reset()
 	v.stage, v.until = StageCheck, time.Now().Add(checkCalls*v.limits.Call)
+	before, skipped := v.callouts, v.skipped
+	v.callouts = slices.Concat(c.Callouts, v.always)
+	defer func() { v.callouts = before }()
 	p := v.passage(requestOf(c), v.upstream(c))
 	p.messages[requestStream].headers = p.s.fill(p.messages[requestStream].headers)
 	for !p.over {
@@ -29,42 +57,57 @@ func (v *vm) ask(ctx context.Context, c fleet.Check) error {
 			return v.about(c, err)
 		}
 	}
+	took := v.skipped - skipped
 	if err := p.finish(ctx); err != nil {
 		return v.about(c, err)
 	}
-	if want := strconv.Itoa(c.Status); p.got != want {
-		e := v.refused("expected status %s, got %s", want, p.got)
-		e.Expected, e.Got = want, p.got
-		return v.about(c, e)
+	if err := v.compare(c, p, took); err != nil {
+		err.answered = true
+		return v.about(c, err)
 	}
 	return nil
 }
 
-// requestOf is a check's request, without the headers that Envoy adds to it.
+// requestOf is a check's request, as a probe of it has it, without the headers that Envoy
+// adds to it.
 func requestOf(c fleet.Check) message {
 	h := headers{{":authority", c.Host}, {":path", c.Path}, {":method", c.Method}, {":scheme", "http"}}
 	for _, f := range c.Headers {
 		h.add(f.Name, f.Value)
 	}
-	return message{headers: h}
+	if _, given := h.get(fleet.CheckHeader); !given && c.Name != "" {
+		h.add(fleet.CheckHeader, c.Name)
+	}
+	m := whole(h, []byte(c.Body))
+	if len(c.Trailers) > 0 {
+		m.trailers = fieldsFrom(c.Trailers)
+	} else if _, given := h.get("content-length"); !given && len(c.Body) > 0 {
+		m.headers.add("content-length", strconv.Itoa(len(c.Body)))
+	}
+	return m
 }
 
 // upstream is what the service answers to a request that the filter lets pass.
 func (v *vm) upstream(c fleet.Check) message {
 	body := []byte("waxwing preflight\n")
+	if c.Service.Body != nil {
+		body = []byte(*c.Service.Body)
+	}
 	if c.Upstream == 204 || c.Upstream == 304 || c.Method == "HEAD" {
 		body = nil
 	}
-	return streamed(headers{
+	h := headers{
 		{":status", strconv.Itoa(c.Upstream)}, {"content-type", "text/plain"}, {"content-length", strconv.Itoa(len(body))},
 		{"date", v.now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")},
-	}, body)
+	}
+	h.override(c.Service.Headers)
+	return streamed(h, body)
 }
 
 // about completes an Error with the check it is about.
 func (v *vm) about(c fleet.Check, err error) error {
 	if e, ok := err.(*Error); ok { //nolint:errorlint // made here, never wrapped
-		e.Line, e.Check = c.Line, c.Method+" "+c.Path
+		e.Line, e.Check = c.Line, c.Asks()
 	}
 	return err
 }

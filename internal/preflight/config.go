@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // settings is Envoy's PluginConfig as a VM sees it.
@@ -23,13 +25,20 @@ type settings struct {
 	capabilities map[string]bool
 	// stopIteration lets headers be held back while the body goes on.
 	stopIteration bool
+	// always are what calls get where a check says nothing of them, and tried those of
+	// the checks, for calls that no check is under way for.
+	always, tried []fleet.Callout
 }
 
 // read takes a PluginConfig over. lookup finds what host_env_keys names.
 // https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/wasm/v3/wasm.proto
-func read(name string, c *wasmv3.PluginConfig, lookup func(string) (string, bool)) (settings, error) {
+func read(p Plugin, lookup func(string) (string, bool)) (settings, error) {
+	name, c := p.Name, p.Config
 	vm := c.GetVmConfig()
-	s := settings{name: name, rootID: c.GetRootId(), stopIteration: c.GetAllowOnHeadersStopIteration().GetValue()}
+	s := settings{name: name, rootID: c.GetRootId(), stopIteration: c.GetAllowOnHeadersStopIteration().GetValue(), always: p.Callouts}
+	for _, check := range p.Checks {
+		s.tried = append(s.tried, check.Callouts...)
+	}
 	var err, vmErr error
 	s.configuration, err = content(c.GetConfiguration())
 	s.vmConfiguration, vmErr = content(vm.GetConfiguration())

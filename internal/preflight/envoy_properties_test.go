@@ -224,7 +224,7 @@ func inSandbox(t *testing.T, s scenario, properties []string) map[moment]*answer
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugin, err := read(p.Name, p.Config, nil)
+	plugin, err := read(p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,8 @@ type Error struct {
 
 	steps []exchange // the requests that did it, at StageHostile
 
-	slow bool // it ran out of time: that may be the machine's fault
+	answered bool // the check was answered, and otherwise than expected
+	slow     bool // it ran out of time: that may be the machine's fault
 }
 
 func (e *Error) Error() string {

@@ -21,6 +21,17 @@ func (h headers) get(name string) (string, bool) {
 	return "", false
 }
 
+// valuesOf are those of a name.
+func (h headers) valuesOf(name string) []string {
+	var out []string
+	for _, f := range h {
+		if f.name == canonical(name) {
+			out = append(out, f.value)
+		}
+	}
+	return out
+}
+
 func (h *headers) add(name, value string) { *h = append(*h, field{canonical(name), value}) }
 
 func (h *headers) remove(name string) {

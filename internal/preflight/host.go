@@ -63,7 +63,7 @@ var hostFunctions = map[string]hostFunction{
 	"proxy_set_property":                 {params: "iiii", do: (*call).setProperty},
 	"proxy_set_effective_context":        {params: "i", do: (*call).setEffectiveContext},
 	"proxy_done":                         {do: func(*call) status { return notFound }}, // no VM is shut down here
-	"proxy_call_foreign_function":        {params: "iiiiii", do: func(*call) status { return notFound }},
+	"proxy_call_foreign_function":        {params: "iiiiii", do: (*call).foreign},
 
 	"proxy_get_header_map_value":     {params: "iiiii", do: (*call).getHeader},
 	"proxy_add_header_map_value":     {params: "iiiii", do: (*call).addHeader},
@@ -95,11 +95,11 @@ var hostFunctions = map[string]hostFunction{
 	"proxy_get_metric":            {params: "ii", do: (*call).getMetric},
 
 	"proxy_http_call":   {params: "iiiiiiiiii", do: (*call).httpCall},
-	"proxy_grpc_call":   {params: "iiiiiiiiiiii", do: (*call).grpc},
-	"proxy_grpc_stream": {params: "iiiiiiiii", do: (*call).grpc},
-	"proxy_grpc_send":   {params: "iiii", do: func(*call) status { return notFound }},
-	"proxy_grpc_close":  {params: "i", do: func(*call) status { return notFound }},
-	"proxy_grpc_cancel": {params: "i", do: func(*call) status { return notFound }},
+	"proxy_grpc_call":   {params: "iiiiiiiiiiii", do: (*call).grpcCall},
+	"proxy_grpc_stream": {params: "iiiiiiiii", do: (*call).grpcStream},
+	"proxy_grpc_send":   {params: "iiii", do: (*call).grpcSend},
+	"proxy_grpc_close":  {params: "i", do: (*call).grpcClose},
+	"proxy_grpc_cancel": {params: "i", do: (*call).grpcCancel},
 }
 
 func init() {

@@ -56,8 +56,10 @@ func baseOf(checks []fleet.Check) exchange {
 		response: answer("200", []byte("waxwing preflight\n")),
 	}
 	for _, c := range checks {
-		if c.Status == c.Upstream {
+		if c.Passes() {
 			base.request = requestOf(c)
+			base.request.body, base.request.trailers = nil, nil
+			base.request.headers.remove("content-length")
 			break
 		}
 	}

@@ -1,14 +1,15 @@
 package preflight
 
-import "slices"
-
-// Header maps, as the ABI numbers them; there is never anything of a gRPC call here.
+// Header maps, as the ABI numbers them.
 const (
 	requestHeaders   = 0
 	requestTrailers  = 1
 	responseHeaders  = 2
 	responseTrailers = 3
+	grpcInitial      = 4
+	grpcTrailing     = 5
 	callAnswer       = 6 // headers of the answer to an HTTP call
+	callTrailers     = 7
 	maxHeaderMap     = 7
 )
 
@@ -17,6 +18,7 @@ const (
 	requestBody         = 0
 	responseBody        = 1
 	callAnswerBody      = 4
+	grpcBody            = 5
 	vmConfiguration     = 6
 	pluginConfiguration = 7
 	callData            = 8
@@ -25,9 +27,8 @@ const (
 // readable finds a header map that can be read now, or nil. The access log can
 // read what has passed, but not write to it.
 func (c *call) readable(kind uint32) *headers {
-	if kind == callAnswer && c.vm.answering {
-		answer := slices.Clone(callHeaders)
-		return &answer
+	if m := c.vm.answer.headersOf(kind); m != nil {
+		return m
 	}
 	s := c.stream()
 	if s == nil || !s.logging || kind == requestTrailers { // which Envoy does not keep
@@ -161,14 +162,14 @@ func (c *call) headersSize() status {
 func (c *call) buffer(kind uint32) (data []byte, there bool) {
 	switch kind {
 	case callData:
-		return nil, true // no foreign function is ever called
+		return nil, true // no foreign function of the filter's is ever called
 	case requestBody, responseBody:
 		if p := c.body(kind); p != nil {
 			return p.body, true
 		}
 		return nil, true
-	case callAnswerBody:
-		return []byte(callBody), c.vm.answering
+	case callAnswerBody, grpcBody:
+		return c.vm.answer.bodyOf(kind)
 	case vmConfiguration:
 		return c.vm.vmConfiguration, true
 	case pluginConfiguration:

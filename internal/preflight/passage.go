@@ -58,7 +58,9 @@ type passage struct {
 	// allows that, and the body.
 	headersHeld, bodyHeld bool
 	over                  bool
-	got                   string // the client's answer
+	got                   string     // the client's answer
+	passed                [2]message // what has passed the filter, whole: to the service, and to the client
+	served                bool       // the service has seen the request
 }
 
 func (v *vm) passage(request, response message) *passage {
@@ -151,7 +153,9 @@ func (p *passage) piece(ctx context.Context, m message) error {
 	if part.resumed {
 		part.resumed, action = false, goOn
 	}
-	p.bodyHeld = action == bufferBody
+	if p.bodyHeld = action == bufferBody; !p.bodyHeld {
+		p.pass(part.body)
+	}
 	if action == goOn {
 		p.headersHeld, part.headersOpen = p.headersHeld && p.s.local != nil, part.headersOpen && p.answersItself()
 		p.gone(part)
@@ -180,6 +184,7 @@ func (p *passage) trailers(ctx context.Context, m message) error {
 		err = p.vm.wait(ctx, p.s, p.direction, names.noun+"'s trailers")
 	}
 	if p.bodyHeld {
+		p.pass(part.body)
 		p.gone(part)
 	}
 	part.resumed = false
@@ -187,6 +192,12 @@ func (p *passage) trailers(ctx context.Context, m message) error {
 		part.trailersOpen, part.bodyOpen, part.headersOpen = false, false, false
 	}
 	return err
+}
+
+// pass lets a piece of a body go on.
+func (p *passage) pass(piece []byte) {
+	m := &p.passed[p.direction]
+	m.body = append(m.body, slices.Clone(piece))
 }
 
 // turn goes over to the response when the request is through or is answered, and ends
@@ -211,9 +222,11 @@ func (p *passage) turn() {
 		m := s.reply()
 		s.response.headers, s.from = m.headers, m.from
 		s.response.passed = len(bytes.Join(m.body, nil))
+		p.passed[responseStream].body = m.body
 		p.end(statusOf(s))
 	case p.at < p.messages[p.direction].moments():
 	case p.direction == requestStream:
+		p.served, p.passed[requestStream].headers = true, slices.Clone(s.request.headers)
 		p.turnBack()
 	default:
 		p.end(statusOf(s))

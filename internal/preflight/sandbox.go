@@ -41,6 +41,8 @@ type Plugin struct {
 	Checks []fleet.Check
 	// Routed are the checks that are not asked here, as their routes switch the filter off.
 	Routed []fleet.Check
+	// Callouts are what its calls get where a check says nothing of them.
+	Callouts []fleet.Callout
 	// Hostile says how what is asked without being told counts.
 	Hostile fleet.Hostile
 	// Served reads the filter of this name that proxies run now, nil where there is none: what
@@ -103,6 +105,7 @@ func (s *Sandbox) Try(ctx context.Context, p Plugin) (Report, error) {
 }
 
 func (s *Sandbox) try(ctx context.Context, p Plugin) (Report, error) {
+	p.Checks = slices.DeleteFunc(slices.Clone(p.Checks), func(c fleet.Check) bool { return !c.In(fleet.InSandbox) })
 	program, err := s.programs.get(ctx, p.Module)
 	if ctx.Err() != nil {
 		return Report{}, ctx.Err()
@@ -110,7 +113,7 @@ func (s *Sandbox) try(ctx context.Context, p Plugin) (Report, error) {
 	if err != nil {
 		return Report{}, &Error{Stage: StageModule, Reason: err.Error()}
 	}
-	settings, err := read(p.Name, p.Config, s.lookup)
+	settings, err := read(p, s.lookup)
 	if err != nil {
 		return Report{}, &Error{Stage: StageConfigure, Reason: err.Error()}
 	}
@@ -143,7 +146,7 @@ func (s *Sandbox) alone(ctx context.Context, p Plugin) (*vm, error) {
 	if err != nil {
 		return nil, &Error{Filter: p.Name, Stage: StageModule, Reason: err.Error()}
 	}
-	plugin, err := read(p.Name, p.Config, s.lookup)
+	plugin, err := read(p, s.lookup)
 	if err != nil {
 		return nil, &Error{Filter: p.Name, Stage: StageConfigure, Reason: err.Error()}
 	}
@@ -169,9 +172,10 @@ func (s *Sandbox) ask(ctx context.Context, p *program, plugin settings, shared *
 func secrets(checks []fleet.Check) []string {
 	var out []string
 	for _, c := range checks {
-		for _, h := range c.Headers {
+		for _, h := range slices.Concat(c.Headers, c.Trailers) {
 			out = append(out, h.Value)
 		}
+		out = append(out, string(c.Body))
 	}
 	return out
 }
@@ -187,7 +191,7 @@ func (p Plugin) Key() (string, error) {
 	for i := range checks {
 		checks[i].Line = 0 // where it stands does not matter
 	}
-	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks, p.Hostile})
+	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks, p.Callouts, p.Hostile})
 	if err != nil {
 		return "", fmt.Errorf("filter %q: %w", p.Name, err)
 	}

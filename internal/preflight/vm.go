@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ type vm struct {
 	log       *logbook
 	stage     Stage
 	started   bool
+	began     time.Time // when it was started, in simulated time
 	until     time.Time // when the present stage has taken too long
 	broken    error     // a call into the module from within another failed
 
@@ -58,7 +60,9 @@ func start(ctx context.Context, p *program, s settings, limits Limits, log *logb
 		settings: s, limits: limits, abi: p.abi, log: log, stage: StageStart, store: store,
 		memory:  memory{limit: uint64(limits.Memory), kept: store.bytes},
 		streams: map[uint32]*stream{}, next: rootContext + 1, until: time.Now().Add(limits.Start),
+		events: events{callouts: slices.Concat(s.always, s.tried)},
 	}
+	v.began = v.now()
 	for _, step := range []func() error{
 		func() error { return v.instantiate(ctx, p) },
 		func() error { return v.initialize(ctx) },

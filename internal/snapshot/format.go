@@ -3,6 +3,7 @@ package snapshot
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
@@ -12,17 +13,25 @@ import (
 //
 //	0  it says none, and most fields have the names they had in Go
 //	1  fields have names of their own, in snake_case
+//	2  of revisions only, see metaFormat
 //
 // A field that an older server does without is added as it is, with omitempty. A
 // change that an older one would misread takes the next number: it then leaves the
 // directory alone, and says so. What an older format says stays readable.
 const Format = 1
 
+// metaFormat is that of a revision with checks that servers before would misread: bytes that
+// are no text, bodies, more than one status, and what is expected besides.
+const metaFormat = 2
+
 // A NewerFormatError says that a file is of a server newer than this one.
-type NewerFormatError struct{ Format int }
+type NewerFormatError struct {
+	Format int
+	newest int // that is read
+}
 
 func (e *NewerFormatError) Error() string {
-	return fmt.Sprintf("it is of format %d, and this server reads formats up to %d: a newer one has written it", e.Format, Format)
+	return fmt.Sprintf("it is of format %d, and this server reads formats up to %d: a newer one has written it", e.Format, e.newest)
 }
 
 // savedMeta is a revision's Meta on disk.
@@ -31,10 +40,16 @@ type savedMeta struct {
 	Meta
 }
 
-func writeMeta(m Meta) ([]byte, error) { return json.Marshal(savedMeta{Format, m}) }
+func writeMeta(m Meta) ([]byte, error) {
+	format := Format
+	if slices.ContainsFunc(m.Checks, func(c Check) bool { return !c.Plain() }) {
+		format = metaFormat
+	}
+	return json.Marshal(savedMeta{format, m})
+}
 
 func readMeta(data []byte) (Meta, error) {
-	format, err := FormatOf(data)
+	format, err := formatOf(data, metaFormat)
 	if err != nil {
 		return Meta{}, err
 	}
@@ -48,15 +63,17 @@ func readMeta(data []byte) (Meta, error) {
 
 // FormatOf is the format that a file says it has. All else in a newer one may be
 // anything: it is not looked at.
-func FormatOf(data []byte) (int, error) {
+func FormatOf(data []byte) (int, error) { return formatOf(data, Format) }
+
+func formatOf(data []byte, newest int) (int, error) {
 	var file struct {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		return 0, err
 	}
-	if file.Format > Format {
-		return 0, &NewerFormatError{file.Format}
+	if file.Format > newest {
+		return 0, &NewerFormatError{file.Format, newest}
 	}
 	return file.Format, nil
 }

@@ -16,6 +16,9 @@ func (s *Snapshot) nameChecks() error {
 	s.checkKeys = nil
 	for _, c := range s.Meta.Checks {
 		c.Line = 0
+		if !c.Named() {
+			c.Name = "" // it has its name by where it stands
+		}
 		text, err := json.Marshal(c)
 		if err != nil {
 			return fmt.Errorf("a check of filter %q: %w", c.Filter, err)

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -76,6 +77,9 @@ type Probe struct {
 	Check  fleet.Check
 	Extra  []fleet.Header // more headers than the check's
 	HTTP2  bool           // the listener understands nothing else
+	// Timeout is its own, that of the plan if it is 0. Ready is for how long after it was
+	// asked first a wrong answer does not count.
+	Timeout, Ready time.Duration
 	// Before says that it goes through a real listener as it is, beside those through the
 	// shadow: what comes of it is told, and does not count.
 	Before bool
@@ -172,6 +176,9 @@ func (q *inquiry) interval(p Probe) time.Duration {
 	return q.plan.Interval
 }
 
+// timeout is how long an answer may take.
+func (q *inquiry) timeout(p Probe) time.Duration { return cmp.Or(p.Timeout, q.plan.Timeout) }
+
 // report is the time between two reports: shorter at first, which is over when all have passed.
 func (q *inquiry) report() time.Duration {
 	if q.latched || len(q.plan.Probes) == 0 {
@@ -256,8 +263,10 @@ func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
 	check := &corev3.HealthCheck_HttpHealthCheck{
 		CodecClientType: codec,
 		Host:            p.Check.Host, Path: p.Check.Path,
-		Method:           corev3.RequestMethod(corev3.RequestMethod_value[p.Check.Method]),
-		ExpectedStatuses: []*typev3.Int64Range{{Start: int64(p.Check.Status), End: int64(p.Check.Status) + 1}},
+		Method: corev3.RequestMethod(corev3.RequestMethod_value[p.Check.Method]),
+	}
+	for _, r := range p.Check.Statuses() {
+		check.ExpectedStatuses = append(check.ExpectedStatuses, &typev3.Int64Range{Start: int64(r.From), End: int64(r.To) + 1})
 	}
 	for _, header := range slices.Concat(p.Check.Headers, p.Extra) {
 		check.RequestHeadersToAdd = append(check.RequestHeadersToAdd, &corev3.HeaderValueOption{
@@ -267,7 +276,7 @@ func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
 		})
 	}
 	return &corev3.HealthCheck{
-		Timeout: durationpb.New(q.plan.Timeout),
+		Timeout: durationpb.New(q.timeout(p)),
 		// No cluster of a health check has traffic: of the intervals that one counts.
 		Interval: interval, NoTrafficInterval: interval,
 		UnhealthyThreshold: wrapperspb.UInt32(1), HealthyThreshold: wrapperspb.UInt32(healthy),

@@ -48,7 +48,11 @@ func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) repor
 			continue
 		}
 		asked++
-		switch q.probed(i, e, now) {
+		state := q.probed(i, e, now)
+		if state == probeBad && !q.latched && now.Sub(q.began) < q.plan.Probes[i].Ready {
+			state = probeOpen
+		}
+		switch state {
 		case probeGood:
 			good++
 		case probeBad:
@@ -77,8 +81,10 @@ func (q *inquiry) before(p Probe, e *healthv3.EndpointHealth, now time.Time) []A
 	a := q.answered(e, p)
 	switch {
 	case e.GetHealthStatus() == corev3.HealthStatus_HEALTHY:
-		a.Status = p.Check.Status
-	case a.Status == 0 && e.GetHealthStatus() != corev3.HealthStatus_TIMEOUT && !q.over(now):
+		if !p.Check.Expects(a.Status) {
+			a.Status = p.Check.Status
+		}
+	case a.Status == 0 && e.GetHealthStatus() != corev3.HealthStatus_TIMEOUT && !q.over(p, now):
 		return nil
 	}
 	return []Answer{a}
@@ -120,7 +126,7 @@ func (q *inquiry) probed(i int, e *healthv3.EndpointHealth, now time.Time) probe
 			return probeLost
 		}
 		return probeOpen
-	case health == corev3.HealthStatus_TIMEOUT, p.passed && q.latched, q.over(now):
+	case health == corev3.HealthStatus_TIMEOUT, p.passed && q.latched, q.over(q.plan.Probes[i], now):
 		return probeBad
 	case wrong && (q.latched || q.reported(p.wrongSince) > q.plan.Interval+q.report()):
 		// A worker takes a new filter a moment after the main thread has accepted
@@ -171,9 +177,9 @@ func (q *inquiry) reported(since int) time.Duration {
 	return time.Duration(q.reports-since) * q.report()
 }
 
-// over says that each probe must have been answered by now.
-func (q *inquiry) over(now time.Time) bool {
-	return q.reported(1) > q.plan.Timeout && (q.latched || now.Sub(q.began) > beginning)
+// over says that a probe must have been answered by now.
+func (q *inquiry) over(p Probe, now time.Time) bool {
+	return q.reported(1) > q.timeout(p) && (q.latched || now.Sub(q.began) > beginning)
 }
 
 // answer is the status of the last answer, 0 for none.
@@ -192,10 +198,10 @@ func serviceMay(e *healthv3.EndpointHealth) bool {
 func (q *inquiry) describe(e *healthv3.EndpointHealth, p Probe) string {
 	switch status := answer(e); {
 	case e.GetHealthStatus() == corev3.HealthStatus_TIMEOUT:
-		return fmt.Sprintf("TIMEOUT (no answer within %v)", q.plan.Timeout)
+		return fmt.Sprintf("TIMEOUT (no answer within %v)", q.timeout(p))
 	case status == 0:
 		return e.GetHealthStatus().String()
-	case status == p.Check.Status:
+	case p.Check.Expects(status):
 		return fmt.Sprintf("%s (once, and %d again now)", e.GetHealthStatus(), status)
 	default:
 		return fmt.Sprintf("%s (it was answered %d)", e.GetHealthStatus(), status)
