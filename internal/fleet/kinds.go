@@ -52,6 +52,12 @@ type Kind struct {
 	// Severally says that of a response of which a proxy refuses something it takes the
 	// rest, and names what it refuses.
 	Severally bool
+	// Presumes says that a proxy takes what it refused last for what it has, where that was the
+	// host's fault: it acknowledges the same bytes when they come again, and has not taken them.
+	// So they are sent in another spelling. Envoy 1.40.0 notes their hash before it uses them
+	// (SdsApi::onConfigUpdate in source/common/secret/sds_api.cc, and
+	// FilterConfigSubscription::onConfigUpdate in source/common/filter/config_discovery_impl.cc).
+	Presumes bool
 	// Lapses is when a proxy needs anew what it has of them.
 	Lapses Lapse
 	// Secret says that nobody is to read what is in them.
@@ -111,7 +117,7 @@ var Kinds = []*Kind{
 	},
 	{
 		Name: "secret", Section: "secrets", Type: resource.SecretType, Stage: stageClusters,
-		Message: &tlsv3.Secret{}, NameField: "name", Denied: true, Secret: true,
+		Message: &tlsv3.Secret{}, NameField: "name", Denied: true, Secret: true, Presumes: true,
 		AskedBy: []AskedBy{{"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig", "sds_config", "name"}},
 	},
 	{
@@ -124,7 +130,8 @@ var Kinds = []*Kind{
 		// Of the file's filters, and of what has no module and needs no proof: RBAC, filters
 		// of connections, of listeners, of UDP sessions.
 		Name: "filter", Section: "extension_configs", Type: resource.ExtensionConfigType, Stage: stageFilters,
-		Message: &corev3.TypedExtensionConfig{}, NameField: "name",
+		Presumes: true,
+		Message:  &corev3.TypedExtensionConfig{}, NameField: "name",
 		AskedBy: []AskedBy{
 			{hcm + "HttpFilter", "config_discovery", "name"},
 			{"envoy.extensions.filters.http.composite.v3.DynamicConfig", "config_discovery", "name"},

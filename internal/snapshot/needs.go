@@ -50,7 +50,7 @@ func (r *Resource) read() error {
 	if err != nil {
 		return fmt.Errorf("reading %s %q: %w", r.typeURL(), r.Name, err)
 	}
-	r.asks, r.sockets = fleet.Needs(m), fleet.PlacesOf(m)
+	r.asks, r.sockets, r.namesHost = fleet.Needs(m), fleet.PlacesOf(m), fleet.NamesHost(m)
 	if l, ok := m.(*listenerv3.Listener); ok {
 		if l.GetApiListener() != nil {
 			// A gRPC client's: Envoy takes it and does nothing with it. What clients ask for

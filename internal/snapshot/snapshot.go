@@ -22,16 +22,17 @@ import (
 // A Resource is one xDS resource, marshalled once and shared by every stream
 // that sends it: nothing may write to it.
 type Resource struct {
-	Name    string
-	Version string // the hash of the marshalled resource
-	Wire    *discoveryv3.Resource
-	module  string        // of a filter: the digest of its module
-	vm      string        // of a filter: the id of its VM
-	open    bool          // of a filter: requests pass it when its VM has crashed
-	shadow  bool          // of a shadow listener
-	moved   string        // of a listener at another address: its version where it was
-	asks    []fleet.Need  // what it makes a proxy ask for
-	sockets fleet.Sockets // of a listener: where it is
+	Name      string
+	Version   string // the hash of the marshalled resource
+	Wire      *discoveryv3.Resource
+	module    string        // of a filter: the digest of its module
+	vm        string        // of a filter: the id of its VM
+	open      bool          // of a filter: requests pass it when its VM has crashed
+	shadow    bool          // of a shadow listener
+	moved     string        // of a listener at another address: its version where it was
+	asks      []fleet.Need  // what it makes a proxy ask for
+	sockets   fleet.Sockets // of a listener: where it is
+	namesHost bool          // it names something of a proxy's host
 }
 
 // A Snapshot is everything a proxy of one revision is given. It is immutable.

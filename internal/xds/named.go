@@ -80,7 +80,7 @@ func (s *session) offered(st *typeState) []*snapshot.Resource {
 	all := s.target.All(st.url)
 	kind := fleet.KindOf(st.url)
 	all = append(slices.Clip(all), s.stillWarming(st)...)
-	if !kind.Empty {
+	if !kind.Empty || s.trying {
 		return all
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.sub.SubscribedResources())) {

@@ -70,6 +70,7 @@ func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
 	session.slot = p.freeSlot(0)
 	// Beside another process of its id it is none that has lost what it had.
 	fresh = fresh && len(p.sessions) == 0
+	session.fresh = fresh
 	p.sessions = append(p.sessions, session)
 	p.told = snapshot.Pair{}
 	s.events.put(Event{Kind: Connected, Node: node, Fresh: fresh})

@@ -27,6 +27,7 @@ type push struct {
 	closes   bool              // what it removes must have closed its sockets before the next is sent
 	have     map[string]string // what the proxy has been sent of this type after it
 	version  string            // of the whole type, for state-of-the-world
+	spelling snapshot.Spelling // in which files are named in it
 }
 
 // advance brings the proxy one step towards its target, if there is a step and
@@ -36,6 +37,7 @@ func (s *session) advance() {
 	if s.target == nil || s.halted.Load() {
 		return
 	}
+	s.tryFirst()
 	for stage := range fleet.Stages {
 		busy := false
 		for _, k := range stage {
@@ -49,6 +51,10 @@ func (s *session) advance() {
 	}
 	if !s.complete() {
 		s.awaitListeners()
+		return
+	}
+	if s.trying {
+		s.hasTried()
 		return
 	}
 	for _, k := range slices.Backward(fleet.Kinds) { // what refers, before what it referred to
@@ -99,6 +105,9 @@ func (s *session) additions(st *typeState) *push {
 			continue
 		}
 		if st.have[r.Name] != r.Version {
+			if st.isStuck(r) {
+				continue
+			}
 			add = append(add, r)
 		} else {
 			st.bind(r)
@@ -126,7 +135,7 @@ func (s *session) additions(st *typeState) *push {
 // scoped routes: else it waits for them, for initial_fetch_timeout (15 s by default),
 // before it goes on. Of listeners an empty set is never sent.
 func (s *session) hasNone(st *typeState) bool {
-	return fleet.KindOf(st.url).Awaited && !st.answered && len(st.have) == 0 && st.resume == "" && len(s.target.All(st.url)) == 0
+	return !s.trying && fleet.KindOf(st.url).Awaited && !st.answered && len(st.have) == 0 && st.resume == "" && len(s.target.All(st.url)) == 0
 }
 
 // with is what a proxy has once it was sent resources.

@@ -41,6 +41,8 @@ type session struct {
 	kept     map[string]bool    // listeners that a target lacks and does not remove, of which that is said
 	assigned time.Time
 	halted   atomic.Bool           // the proxy refused a part of the target
+	tried    bool                  // nothing of what it was given is to be tried any more
+	trying   bool                  // the target is the trial of what it was given; see trial.go
 	between  bool                  // it has taken a part of a target, for users to meet, and not all of one since
 	served   bool                  // the target was reported as served
 	serves   atomic.Pointer[Event] // says that the proxy has accepted the target; nil before
@@ -48,6 +50,8 @@ type session struct {
 	listless *time.Timer           // runs while the proxy is yet to ask for listeners
 	silent   bool                  // it has had the time to ask for listeners, and has not
 	troubled atomic.Bool           // what it refused it could not take, for trouble of its own
+	fresh    bool                  // it came without any configuration
+	spelling snapshot.Spelling     // the last that something was sent in
 	types    map[string]*typeState
 
 	nonce    int64        // of the last response
@@ -89,6 +93,10 @@ type typeState struct {
 	lacks map[string]time.Time
 	// told are the names that the client asked for and was told do not exist.
 	told map[string]bool
+	// presumed are those that the proxy refused, and takes for what it has; stuck is one of
+	// them that can't be sent otherwise. See spelling.go.
+	presumed map[string]bool
+	stuck    *stuck
 	// answered says that something was sent.
 	answered bool
 }
@@ -164,13 +172,22 @@ func (s *session) assign(t Target) {
 	defer s.mu.Unlock()
 	target := t.Snapshot
 	s.licence = t.licence()
-	if target == nil || s.target == nil || target.ID != s.target.ID {
+	if target == nil || s.given == nil || s.target == nil || target.ID != s.given.ID {
+		s.tried, s.trying = false, false
 		s.served, s.assigned = false, time.Now()
 		s.serves.Store(nil)
 		s.halted.Store(false)
 	}
-	s.given, s.target = target, s.own(target)
+	s.given = target
+	s.aim()
 	s.advance()
+}
+
+// aim has the proxy go to what it was given, if it has nothing to try of that first.
+func (s *session) aim() {
+	if !s.trying {
+		s.target = s.own(s.given)
+	}
 }
 
 // own is the snapshot with listeners where this proxy has them.

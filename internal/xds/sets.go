@@ -76,7 +76,9 @@ func (m *sets) socketsOf(url string) *recent[fleet.Sockets] {
 
 // ownPlace is whether a listener's version is that of its place, too. A shadow is elsewhere
 // on each proxy, and stays there, or its version names the port: see recallBinds.
-func ownPlace(listener string) bool { return !strings.HasPrefix(listener, snapshot.ShadowPrefix) }
+func ownPlace(listener string) bool {
+	return !strings.HasPrefix(listener, snapshot.ShadowPrefix) || snapshot.InTrial(listener)
+}
 
 // Remember says that proxies may be on this snapshot that the server did not send it to:
 // after a restart.

@@ -45,7 +45,7 @@ func (s *session) claimVersions(url string, versions map[string]string) {
 	}
 	slot := -1
 	for _, name := range slices.Sorted(maps.Keys(versions)) {
-		if strings.HasPrefix(name, snapshot.ShadowPrefix) {
+		if strings.HasPrefix(name, snapshot.ShadowPrefix) && !snapshot.InTrial(name) {
 			_, slot = snapshot.SlotOf(versions[name])
 		}
 	}
@@ -98,7 +98,7 @@ func (s *session) claim(slot int) {
 // moved has everything made anew that depends on the slot. Called with the session and the
 // proxy locked.
 func (s *session) moved() {
-	s.target = s.own(s.given)
+	s.aim()
 	s.proxy.voices.wake()
 }
 

@@ -148,7 +148,7 @@ func (s *session) message(p *push, nonce string) proto.Message {
 	if s.sotw {
 		m := &discoveryv3.DiscoveryResponse{TypeUrl: p.url, VersionInfo: s.versioned(p), Nonce: nonce}
 		for _, r := range p.add {
-			m.Resources = append(m.Resources, r.Wire.GetResource())
+			m.Resources = append(m.Resources, s.wire(p, r).GetResource())
 		}
 		return m
 	}
@@ -156,7 +156,7 @@ func (s *session) message(p *push, nonce string) proto.Message {
 		TypeUrl: p.url, SystemVersionInfo: p.revision, Nonce: nonce, RemovedResources: slices.Concat(p.remove, p.absent),
 	}
 	for _, r := range p.add {
-		m.Resources = append(m.Resources, r.Wire)
+		m.Resources = append(m.Resources, s.wire(p, r))
 	}
 	return m
 }

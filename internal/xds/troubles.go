@@ -19,26 +19,47 @@ import (
 //	cannot bind '10.99.99.99:18000': Cannot assign requested address
 //	cannot bind '/nonexistent/dir/sock': No such file or directory
 //	ListenSocket: Setting socket options failed                (transparent, mark, device: without the permission, or the device)
+//	failed to open netns file /var/run/netns/x: No such file or directory
 //	unable to open file '/nonexistent/a.log': No such file or directory
 //	unable to read file: /certs/ca.pem
-//	Invalid path: /nonexistent/ca.pem                          (CA, CRL)
+//	unable to add filesystem watch for file /nonexistent/: No such file or directory   (watched_directory)
+//	unable to parse proto descriptor from file `/nonexistent/a.pb`
+//	paths must refer to an existing path in the system: '/nonexistent/r.yaml' does not exist   (path_config_source)
+//	file /nonexistent/body does not exist             (of a direct response; too large: "file /body size is 9000 bytes")
+//	Invalid path: /nonexistent/ca.pem                 (CA, CRL, Lua, JWKS, and most else)
+//	Unable to open Maxmind database file /nonexistent/city.mmdb. Error …
+//	Failed to load dynamic module: libx.so not found in any search path: …
+//	Environment variable doesn't exist: NAME
 //	Failed to load incomplete certificate from /nonexistent/cert.pem: certificate chain not set
 //	Failed to load incomplete private key from path: /nonexistent/key.pem
 //	Failed to load certificate chain from /certs/half-written.pem
+//	Failed to load pkcs12 from /certs/half-written.p12
 //	Failed to load trusted CA certificates from /certs/half-written.pem
 //	Failed to load private key from /certs/key.pem, Cause: … KEY_VALUES_MISMATCH   (a pair that is being renewed)
 //
-// A missing or unreadable file, and an environment variable that is not set, say the
-// same with an empty path. What was sent along is named "<inline>": that is the
-// revision's fault. The certificate of a listener that is not valid yet by the proxy's
-// clock, or not any more, is no refusal: Envoy takes it, and only clients notice.
+// A missing or unreadable file, and an environment variable that is not set, say some of
+// these with an empty path. A path may be relative. What was sent along is named "<inline>":
+// that is the revision's fault, and so is a file of /dev, /proc or /sys, which Envoy reads on
+// no host. The certificate of a listener that is not valid yet by the proxy's clock, or not
+// any more, is no refusal: Envoy takes it, and only clients notice.
 var troubleWords = regexp.MustCompile(`cannot bind '[^']*': ` +
 	`|ListenSocket: Setting socket options failed` +
-	`|unable to open file '/` +
-	`|unable to read file: /` +
-	`|Invalid path: /` +
-	`|Failed to load incomplete (?:certificate from|private key from path:) (?:/|:|\n|$)` +
-	`|Failed to load (?:certificate chain|private key|trusted CA certificates) from /`)
+	`|failed to open netns file ` +
+	`|unable to open file '` +
+	`|unable to read file: ` +
+	`|unable to add filesystem watch for file ` +
+	"|unable to parse proto descriptor from file `" +
+	`|paths must refer to an existing path in the system: '` +
+	`|\bfile \S+ (?:does not exist|size is )` +
+	`|Invalid path: [^\s<]` +
+	`|Unable to open Maxmind database file ` +
+	`|not found in any search path: ` +
+	`|Environment variable doesn't exist: ` +
+	`|Failed to load incomplete (?:certificate from|private key from path:) (?:[^\s<]|\n|$)` +
+	`|Failed to load (?:certificate chain|private key|pkcs12|trusted CA certificates) from (?:[^\s<]|\n|$)`)
+
+// forbiddenPath is how Envoy says that it does not read a file, wherever it may be.
+var forbiddenPath = regexp.MustCompile(`Invalid path: /(?:dev|proc|sys)/`)
 
 // isTrouble reports whether a refusal is the proxy's own trouble. Where it refused several
 // resources, each of them must be: one that is bad is evidence, whatever the others met.
@@ -47,7 +68,8 @@ func isTrouble(typeURL string, versions map[string]string, message string) bool 
 	if fleet.KindOf(typeURL).Severally {
 		refused = max(1, len(named(versions, message)))
 	}
-	return len(troubleWords.FindAllStringIndex(message, -1)) >= refused
+	words := len(troubleWords.FindAllStringIndex(message, -1)) - len(forbiddenPath.FindAllStringIndex(message, -1))
+	return words >= refused
 }
 
 // Retry sends the proxies with a node id once more what they could not take.
@@ -64,6 +86,9 @@ func (s *Server) Retry(nodeID string) {
 func (s *session) retry() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.stuckWith() {
+		return
+	}
 	s.halted.Store(false)
 	s.advance()
 }

@@ -118,7 +118,7 @@ func (s *session) verdict(url, nonce string, detail *rpcstatus.Status) {
 		s.proxy.accepts(v)
 	} else {
 		s.server.counts.rejected.Add(1)
-		v.Message = truncate(detail.GetMessage())
+		v.Message = truncate(p.spelling.Plain(detail.GetMessage()))
 		s.refused(st, p, v)
 	}
 }
@@ -135,7 +135,7 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 	}
 	trouble := isTrouble(st.url, versions, v.Message)
 	s.proxy.refuses(&refusal{Verdict: *v, trouble: trouble, url: st.url, versions: versions})
-	if trouble && s.evade(st, versions, v.Message, p) {
+	if trouble && s.evade(st, versions, v.Message, p) || !trouble && s.untriable(st, versions, v.Message, p) {
 		return
 	}
 	s.troubled.Store(trouble)
@@ -144,6 +144,9 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 	}
 	s.between = s.between || p.met(st.acked) > 1 // it may have taken a part
 	st.doubt(versions, p)
+	if trouble {
+		st.presume(p, versions, v.Message)
+	}
 	s.halted.Store(s.target != nil && s.target.ID == p.revision)
 	s.tell(Event{Kind: Rejected, Revision: p.pair, Resource: v.Resource, Message: v.Message, Trouble: trouble, Whole: !s.between})
 }

@@ -29,6 +29,8 @@ type EnvoyConfig struct {
 	// Filter says with which status a Wasm filter denies a request with these headers,
 	// 0 where it lets it pass.
 	Filter func(plugin *wasmv3.PluginConfig, headers map[string]string) int
+	// Missing says which files its host lacks; nil: none.
+	Missing func(path string) bool
 	// Changed is called after whatever may change an answer. It may call Ask.
 	Changed func(*Envoy)
 }
@@ -47,7 +49,9 @@ type EnvoyConfig struct {
 //     another's) is refused by itself while the rest is taken; one that stays where it is
 //     keeps its sockets, bound or not, and so does one that comes before a removed one's
 //     are closed;
-//   - what has the same bytes is taken no notice of;
+//   - what has the same bytes is taken no notice of: nor is a secret or a filter that has those
+//     which it refused last, since a file of its host was missing; it is acknowledged;
+//   - when one of a type is refused, all that waits for one of that type goes on without;
 //   - what a second user asks for, and was subscribed to already, is not asked for again
 //     (delta), or with the same names again (state-of-the-world); two users with the same
 //     config source share what is there, two with different ones do not;

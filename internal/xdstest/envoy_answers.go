@@ -2,6 +2,7 @@ package xdstest
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/anypb"
@@ -10,6 +11,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	luav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -30,7 +32,7 @@ type SimAnswer struct {
 	Status      int               // of HTTP, 0 from a TCP proxy
 	Headers     map[string]string // that its routes add
 	Endpoint    string            // that the request was sent to, "" for none
-	Certificate string            // the chain that it showed
+	Certificate string            // the chain that it showed, or its file
 }
 
 // A simChain is what a connection meets.
@@ -121,7 +123,11 @@ func (e *Envoy) certificate(tls *tlsv3.DownstreamTlsContext) string {
 		if v := e.valueOf(resource.SecretType, sds[0].GetName(), sds[0].GetSdsConfig()); v == nil || v.UnmarshalTo(&secret) != nil {
 			return ""
 		}
-		return secret.GetTlsCertificate().GetCertificateChain().GetInlineString()
+		chain := secret.GetTlsCertificate().GetCertificateChain()
+		if file := chain.GetFilename(); file != "" {
+			return path.Clean(file)
+		}
+		return chain.GetInlineString()
 	}
 	if inline := common.GetTlsCertificates(); len(inline) > 0 {
 		return inline[0].GetCertificateChain().GetInlineString()
@@ -184,7 +190,7 @@ func (e *Envoy) filters(hcm *hcmv3.HttpConnectionManager, headers map[string]str
 		switch packed := config.GetTypedConfig(); {
 		case packed.MessageIs(&rbacv3.RBAC{}):
 			return 403
-		case packed.MessageIs(&mutationv3.HeaderMutation{}):
+		case packed.MessageIs(&mutationv3.HeaderMutation{}), packed.MessageIs(&luav3.Lua{}):
 			continue
 		case !packed.MessageIs(wasm) || packed.UnmarshalTo(wasm) != nil:
 			return 500

@@ -3,6 +3,7 @@ package xdstest
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -28,6 +29,8 @@ type sourceKey struct {
 type source struct {
 	users int
 	value *anypb.Any // nil until it came
+	heard uint64     // of a secret or filter: the hash of what it was sent last
+	given bool       // something of its type was refused: it is not waited for any more
 	scopes
 	hosts
 }
@@ -151,6 +154,7 @@ func (e *Envoy) missing(keys []sourceKey) string {
 			if out = append(out, e.scopesWait(s)...); len(out) == 0 {
 				s.ready = true
 			}
+		case s != nil && s.value == nil && s.given:
 		case s == nil || s.value == nil:
 			out = append(out, kindOf(key.url)+" "+key.name)
 		case s.byVHDS && !s.hosted:
@@ -164,13 +168,14 @@ func kindOf(url string) string { return url[strings.LastIndex(url, ".")+1:] }
 
 // takeSources takes routes, filters or secrets.
 func (e *Envoy) takeSources(r *response) error {
+	var refusal error
 	for _, one := range r.resources {
 		for key, s := range e.sources {
-			if key.url == r.url && key.name == one.name {
-				s.value = one.packed
-				if key.url == resource.RouteType {
-					e.takeRoute(s)
-				}
+			if key.url != r.url || key.name != one.name || refusal != nil {
+				continue
+			}
+			if refusal = e.takeSource(key, s, one.packed); refusal != nil {
+				e.goOnWithout(r.url)
 			}
 		}
 	}
@@ -179,5 +184,44 @@ func (e *Envoy) takeSources(r *response) error {
 	}
 	e.clustersChanged()
 	e.listenersChanged()
+	return refusal
+}
+
+// takeSource takes one, if its files are there.
+func (e *Envoy) takeSource(key sourceKey, s *source, packed *anypb.Any) error {
+	if key.url != resource.RouteType {
+		heard := sum(packed)
+		if s.heard == heard {
+			return nil
+		}
+		s.heard = heard
+	}
+	if path := e.missingFile(packed); path != "" {
+		return fmt.Errorf("Invalid path: %s", path) //nolint:staticcheck // Envoy's own words
+	}
+	s.value = packed
+	if key.url == resource.RouteType {
+		e.takeRoute(s)
+	}
 	return nil
+}
+
+// goOnWithout has what waits for any of a type go on as if it had come.
+func (e *Envoy) goOnWithout(url string) {
+	for key, s := range e.sources {
+		s.given = s.given || key.url == url
+	}
+}
+
+// missingFile is a file that something names and its host lacks, "" for none.
+func (e *Envoy) missingFile(packed *anypb.Any) (missing string) {
+	if e.config.Missing == nil {
+		return ""
+	}
+	walk(packed.ProtoReflect(), func(m proto.Message) {
+		if file, ok := m.(*corev3.DataSource); ok && file.GetFilename() != "" && e.config.Missing(path.Clean(file.GetFilename())) {
+			missing = file.GetFilename()
+		}
+	})
+	return missing
 }
