@@ -105,7 +105,7 @@ func (s *session) additions(st *typeState) *push {
 			continue
 		}
 		if st.have[r.Name] != r.Version {
-			if st.isStuck(r) {
+			if st.isStuck(r) || st.later[r.Name] == r.Version {
 				continue
 			}
 			add = append(add, r)
@@ -255,7 +255,11 @@ func (s *session) unsaid(st *typeState, have map[string]string) bool {
 func (s *session) whole(st *typeState, have map[string]string) []*snapshot.Resource {
 	var all []*snapshot.Resource
 	for _, name := range slices.Sorted(maps.Keys(have)) {
-		if r := s.target.Get(st.url, name); r != nil && (r.Version == have[name] || st.held[name] == nil) {
+		r := s.target.Get(st.url, name)
+		if r != nil && st.held[name] == nil && st.later[name] == r.Version {
+			continue
+		}
+		if r != nil && (r.Version == have[name] || st.held[name] == nil) {
 			all = append(all, r)
 		} else if r := st.held[name]; r != nil {
 			all = append(all, r)

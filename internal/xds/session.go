@@ -97,6 +97,9 @@ type typeState struct {
 	// them that can't be sent otherwise. See spelling.go.
 	presumed map[string]bool
 	stuck    *stuck
+	// later are listeners that the proxy could not take for trouble of its own, while others
+	// are yet to come.
+	later map[string]string
 	// answered says that something was sent.
 	answered bool
 }
@@ -174,6 +177,7 @@ func (s *session) assign(t Target) {
 	s.licence = t.licence()
 	if target == nil || s.given == nil || s.target == nil || target.ID != s.given.ID {
 		s.tried, s.trying = false, false
+		s.notLater()
 		s.served, s.assigned = false, time.Now()
 		s.serves.Store(nil)
 		s.halted.Store(false)

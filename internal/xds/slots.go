@@ -125,7 +125,7 @@ func (s *session) evade(st *typeState, versions map[string]string, message strin
 
 // sibling says that another process of the node id has gone.
 func (s *session) sibling() {
-	if s.troubled.Load() && s.halted.Load() {
+	if s.troubled.Load() && s.serves.Load() == nil {
 		s.retry()
 	}
 }

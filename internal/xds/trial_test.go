@@ -74,15 +74,24 @@ func hostFleetWith(t *testing.T, parts ...string) *snapshot.Snapshot {
 type host struct {
 	*harness
 	*xdstest.Envoy
-	lacks atomic.Bool // what is in /h
+	lacks   atomic.Bool // what is in /h
+	busy    atomic.Bool // port 82 is in use
+	changed chan struct{}
 }
 
 func newHost(t *testing.T, sotw bool) *host {
 	t.Helper()
-	h := &host{harness: serve(t, Limits{})}
+	h := &host{harness: serve(t, Limits{}), changed: make(chan struct{}, 1)}
 	h.lacks.Store(true)
 	h.Envoy = xdstest.NewEnvoy(xdstest.EnvoyConfig{
 		Node: xdstest.Node("a", "edge", nil), SotW: sotw,
+		Busy: func(address string) bool { return h.busy.Load() && strings.HasSuffix(address, ":82") },
+		Changed: func(*xdstest.Envoy) {
+			select {
+			case h.changed <- struct{}{}:
+			default:
+			}
+		},
 		Missing: func(path string) bool { return h.lacks.Load() && strings.HasPrefix(path, "/h/") },
 	})
 	ctx, cancel := context.WithCancel(h.ctx)

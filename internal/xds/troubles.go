@@ -1,9 +1,14 @@
 package xds
 
 import (
+	"maps"
 	"regexp"
+	"slices"
+
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // A trouble is a refusal for which nothing that was sent is to blame, but the host of
@@ -90,5 +95,32 @@ func (s *session) retry() {
 		return
 	}
 	s.halted.Store(false)
+	s.notLater()
 	s.advance()
+}
+
+// putOff leaves until Retry the listeners that a proxy could not take, where others are yet to
+// come, and reports whether that is so: what had to close for them to come would else stay
+// closed until then, though nothing is the matter with it.
+func (s *session) putOff(st *typeState, p *push, versions map[string]string, message string) bool {
+	if st.url != resource.ListenerType || s.target == nil || s.target.ID != p.revision {
+		return false
+	}
+	refused := named(versions, message)
+	more := slices.ContainsFunc(s.target.All(st.url), func(r *snapshot.Resource) bool {
+		return st.have[r.Name] != r.Version && st.later[r.Name] != r.Version
+	})
+	if len(refused) == 0 || !more {
+		return false
+	}
+	st.later = with(st.later, nil)
+	maps.Copy(st.later, refused)
+	return true
+}
+
+// notLater has sent again what was put off.
+func (s *session) notLater() {
+	if st := s.types[resource.ListenerType]; st != nil {
+		st.later = nil
+	}
 }

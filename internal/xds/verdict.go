@@ -139,6 +139,7 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 		return
 	}
 	s.troubled.Store(trouble)
+	goesOn := trouble && s.putOff(st, p, versions, v.Message)
 	if !trouble {
 		s.proxy.refuse(st.url, versions, v.Message)
 	}
@@ -147,7 +148,10 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 	if trouble {
 		st.presume(p, versions, v.Message)
 	}
-	s.halted.Store(s.target != nil && s.target.ID == p.revision)
+	s.halted.Store(!goesOn && s.target != nil && s.target.ID == p.revision)
+	if goesOn {
+		s.closed(st, p)
+	}
 	s.tell(Event{Kind: Rejected, Revision: p.pair, Resource: v.Resource, Message: v.Message, Trouble: trouble, Whole: !s.between})
 }
 

@@ -29,6 +29,8 @@ type EnvoyConfig struct {
 	// Filter says with which status a Wasm filter denies a request with these headers,
 	// 0 where it lets it pass.
 	Filter func(plugin *wasmv3.PluginConfig, headers map[string]string) int
+	// Busy says which addresses, "HOST:PORT", another process has; nil: none.
+	Busy func(address string) bool
 	// Missing says which files its host lacks; nil: none.
 	Missing func(path string) bool
 	// Changed is called after whatever may change an answer. It may call Ask.

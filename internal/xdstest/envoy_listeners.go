@@ -92,7 +92,7 @@ func (e *Envoy) takeListeners(r *response) error {
 	}
 	e.listenersChanged()
 	if len(refused) > 0 {
-		return fmt.Errorf("error adding/updating listener(s) %s", strings.Join(refused, ", "))
+		return fmt.Errorf("Error adding/updating listener(s) %s", strings.Join(refused, "\n")) //nolint:staticcheck // Envoy's own words
 	}
 	return nil
 }
@@ -120,6 +120,9 @@ func (e *Envoy) addListener(l *simListener) error {
 				}
 			}
 		}
+		if i := slices.IndexFunc(l.addresses, e.busy); i >= 0 && l.bound {
+			return fmt.Errorf("cannot bind '%s': Address already in use", l.addresses[i])
+		}
 		for closing := range e.closing {
 			if closing.sameSockets(l) {
 				l.bound = closing.bound
@@ -144,6 +147,8 @@ func (e *Envoy) addListener(l *simListener) error {
 	}
 	return nil
 }
+
+func (e *Envoy) busy(address string) bool { return e.config.Busy != nil && e.config.Busy(address) }
 
 // sameSockets is whether Envoy has a listener use the sockets of another.
 func (l *simListener) sameSockets(other *simListener) bool {
