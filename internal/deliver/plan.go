@@ -133,6 +133,7 @@ func probe(check snapshot.Check, e snapshot.Entry, address *corev3.Address, i in
 		Name: fmt.Sprintf("%s #%d (line %d: %s %s expects %s) by %s", check.Filter, i+1, check.Line, check.Method,
 			filepath.Clean(check.Path), check.StatusText(), e.Listener),
 		Address: address, Check: check.Check, HTTP2: e.HTTP2, Ready: check.Ready,
+		Seen: e.Shadow && len(check.Expect.Upstream.Headers) > 0,
 	}
 	if patience := check.Patience(); patience != probeTimeout {
 		p.Timeout = patience

@@ -89,7 +89,7 @@ func requestOf(c fleet.Check) message {
 
 // upstream is what the service answers to a request that the filter lets pass.
 func (v *vm) upstream(c fleet.Check) message {
-	body := []byte("waxwing preflight\n")
+	body := []byte(fleet.DefaultBody)
 	if c.Service.Body != nil {
 		body = []byte(*c.Service.Body)
 	}

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,10 @@ func (v *vm) compare(c fleet.Check, p *passage, took time.Duration) *Error {
 		if wrong := side.message.wrong(side.headers, side.body); wrong != "" {
 			return v.refused("%s: %s", side.noun, wrong)
 		}
+	}
+	if shown := p.passed[requestStream].headers.valuesOf(fleet.CheckHeader); len(c.Expect.Upstream.Headers) > 0 && c.Unasked(fleet.InShadow) == "" &&
+		!slices.Equal(shown, []string{c.Mark()}) {
+		return v.refused("the filter takes %s away, by which a proxy's shadow listener knows what the service is to see: say `where: [sandbox, live]`", fleet.CheckHeader)
 	}
 	if within := c.Expect.Within; within > 0 && took > within {
 		return v.refused("it takes %v, in simulated time, and is to take %v at most", took.Round(time.Millisecond), within)

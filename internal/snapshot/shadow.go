@@ -151,6 +151,10 @@ func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectio
 	shadow.CodecType = hcmv3.HttpConnectionManager_AUTO
 	var filters []string
 	shadow.HttpFilters, filters = s.chainBeside(hcm)
+	s.sees(shadow, filters)
+	if err := s.awaits(shadow, filters); err != nil {
+		return err
+	}
 	routes, err := s.routing(shadow, hcm)
 	if err != nil {
 		return err
@@ -227,6 +231,7 @@ func (s *Snapshot) answers() *routev3.RouteConfiguration {
 	}
 	host := &routev3.VirtualHost{Name: shadowRoutes, Domains: []string{"*"}}
 	var statuses []int
+	host.Routes = s.ownAnswers()
 	for _, c := range s.Meta.Checks {
 		if c.Upstream != 200 && !slices.Contains(statuses, c.Upstream) {
 			statuses = append(statuses, c.Upstream)
@@ -246,7 +251,9 @@ func (s *Snapshot) answers() *routev3.RouteConfiguration {
 		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
 		Action: direct(200),
 	})
-	return &routev3.RouteConfiguration{Name: shadowRoutes, VirtualHosts: []*routev3.VirtualHost{host}}
+	return &routev3.RouteConfiguration{
+		Name: shadowRoutes, VirtualHosts: []*routev3.VirtualHost{host}, MaxDirectResponseBodySizeBytes: s.largestAnswer(),
+	}
 }
 
 // filter adds a filter under its name in the shadow: the same bytes but for that.

@@ -101,6 +101,7 @@ func (s *Snapshot) castRoutes(routes *routev3.RouteConfiguration) *routev3.Route
 		IgnorePathParametersInPathMatching: routes.GetIgnorePathParametersInPathMatching(),
 		VhostHeader:                        routes.GetVhostHeader(),
 		TypedPerFilterConfig:               s.perFilter(routes.GetTypedPerFilterConfig()),
+		MaxDirectResponseBodySizeBytes:     s.largestAnswer(),
 	}
 	anyHost := false
 	for _, host := range routes.GetVirtualHosts() {
@@ -201,8 +202,8 @@ func (s *Snapshot) castRoute(r *routev3.Route) []*routev3.Route {
 		match.Headers = append(match.Headers, answer.GetMatch().GetHeaders()...)
 		out = append(out, &routev3.Route{
 			Name: r.GetName(), Match: match, Metadata: r.GetMetadata(), Action: answer.GetAction(),
-			ResponseHeadersToAdd: r.GetResponseHeadersToAdd(), ResponseHeadersToRemove: r.GetResponseHeadersToRemove(),
-			TypedPerFilterConfig: config,
+			ResponseHeadersToAdd:    slices.Concat(answer.GetResponseHeadersToAdd(), r.GetResponseHeadersToAdd()),
+			ResponseHeadersToRemove: r.GetResponseHeadersToRemove(), TypedPerFilterConfig: config,
 		})
 	}
 	return out

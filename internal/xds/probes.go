@@ -77,6 +77,7 @@ type Probe struct {
 	Check  fleet.Check
 	Extra  []fleet.Header // more headers than the check's
 	HTTP2  bool           // the listener understands nothing else
+	Seen   bool           // the listener looks at what the service would see
 	// Timeout is its own, that of the plan if it is 0. Ready is for how long after it was
 	// asked first a wrong answer does not count.
 	Timeout, Ready time.Duration
@@ -245,6 +246,9 @@ func aborts(p Probe) string {
 			return fmt.Sprintf("Envoy's health checks can't set the header %q", header.Name)
 		}
 	}
+	if p.Check.Bodyless() {
+		return "Envoy's health checks send no body with " + p.Check.Method
+	}
 	return fleet.Unasked(p.Address)
 }
 
@@ -268,6 +272,7 @@ func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
 	for _, r := range p.Check.Statuses() {
 		check.ExpectedStatuses = append(check.ExpectedStatuses, &typev3.Int64Range{Start: int64(r.From), End: int64(r.To) + 1})
 	}
+	bodies(check, p.Check)
 	for _, header := range slices.Concat(p.Check.Headers, p.Extra) {
 		check.RequestHeadersToAdd = append(check.RequestHeadersToAdd, &corev3.HeaderValueOption{
 			// In Envoy a value is a format, in which a percent sign begins a command.

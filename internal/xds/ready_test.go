@@ -80,3 +80,34 @@ func TestProbeOfItsOwn(t *testing.T) {
 		t.Errorf("it says %q", v.failed)
 	}
 }
+
+// A probe sends its body, and looks for what is in the answer's: what is wrong there is said.
+func TestProbeOfBodies(t *testing.T) {
+	p := plan("r1/shadow", "x", "y")
+	for i := range p.Probes {
+		p.Probes[i].Check.Method, p.Probes[i].Check.Body = "POST", "\xff\x01"
+		p.Probes[i].Check.Expect.Body.Contains = []fleet.Octets{"a", "", "b"}
+	}
+	p.Probes[1].Seen = true
+	q := newInquiry(p, 0, true)
+	s, err := q.specifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := s.GetClusterHealthChecks()[0].GetHealthChecks()[0].GetHttpHealthCheck()
+	if check.GetSend().GetText() != "ff01" || len(check.GetReceive()) != 2 || check.GetReceive()[1].GetText() != "62" || check.GetResponseBufferSize().GetValue() != maxLooked {
+		t.Errorf("it asks %v", check)
+	}
+	v := q.judge(reportOf(q, corev3.HealthStatus_UNHEALTHY, 200), time.Now())
+	if len(v.failed) != 2 || v.failed[0] != "x: UNHEALTHY (it was answered 200, and not with the body that is expected, now or once)" {
+		t.Errorf("it says %q", v.failed)
+	}
+	v = q.judge(reportOf(q, corev3.HealthStatus_UNHEALTHY, 491), time.Now())
+	if len(v.failed) != 2 || v.failed[1] != "y: UNHEALTHY (the service would not see what it is to see: it was answered 491)" {
+		t.Errorf("it says %q", v.failed)
+	}
+	p.Probes[0].Check.Method = "GET" // with which Envoy aborts
+	if _, err := newInquiry(p, 0, true).specifier(); err == nil {
+		t.Error("a body is sent by GET")
+	}
+}

@@ -201,6 +201,10 @@ func (q *inquiry) describe(e *healthv3.EndpointHealth, p Probe) string {
 		return fmt.Sprintf("TIMEOUT (no answer within %v)", q.timeout(p))
 	case status == 0:
 		return e.GetHealthStatus().String()
+	case p.Check.Expects(status) && len(p.Check.Holds()) > 0:
+		return fmt.Sprintf("%s (it was answered %d, and not with the body that is expected, now or once)", e.GetHealthStatus(), status)
+	case p.Seen && status == p.Check.Otherwise():
+		return fmt.Sprintf("%s (the service would not see what it is to see: it was answered %d)", e.GetHealthStatus(), status)
 	case p.Check.Expects(status):
 		return fmt.Sprintf("%s (once, and %d again now)", e.GetHealthStatus(), status)
 	default:
