@@ -30,7 +30,8 @@ var dependencies = map[string][]string{
 	"internal/extensions": {"envoy", "github.com/cncf/xds/go/", "google.golang.org/genproto/googleapis/"},
 	"internal/fleet":      {"envoy", "go.yaml.in/yaml/v3"},
 	"internal/module":     {},
-	"internal/preflight":  {"internal/fleet", "internal/module", "envoy", "github.com/tetratelabs/wazero", "go.yaml.in/yaml/v3"}, // fleet for its checks
+	// fleet for its checks; unix for the CPU time of a thread, which is what limits are of.
+	"internal/preflight": {"internal/fleet", "internal/module", "envoy", "github.com/tetratelabs/wazero", "go.yaml.in/yaml/v3", "golang.org/x/sys/unix"},
 	// Snapshots are compared for people, without what Envoy's API marks as sensitive.
 	"internal/snapshot": {
 		"internal/fleet", "internal/module", "envoy", "github.com/pmezard/go-difflib/difflib", "github.com/cncf/xds/go/udpa/annotations",

@@ -70,8 +70,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 // limits declares those of the sandbox.
 func (s *settings) limits(f *pflag.FlagSet) {
 	d := preflight.DefaultLimits
-	f.DurationVar(&s.Limits.Start, "preflight-start", d.Start, "how long a filter may take in the sandbox to start and be configured")
-	f.DurationVar(&s.Limits.Call, "preflight-call", d.Call, "how long each call of a filter may take in the sandbox")
+	f.DurationVar(&s.Limits.Start, "preflight-start", d.Start, "CPU time a filter may take in the sandbox to start and be configured")
+	f.DurationVar(&s.Limits.Call, "preflight-call", d.Call, "CPU time each call of a filter may take in the sandbox")
 	f.Int64Var(&s.Limits.Memory, "preflight-memory", d.Memory, "memory a filter may have in the sandbox, in bytes")
 }
 

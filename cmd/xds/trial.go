@@ -49,7 +49,8 @@ type tried struct {
 	Stage        preflight.Stage `json:"stage,omitempty"` // where it was refused
 	Error        string          `json:"error,omitempty"`
 	Milliseconds float64         `json:"milliseconds"`
-	Hostile      int             `json:"hostile"` // requests that nobody thought of
+	Unjudged     bool            `json:"unjudged,omitempty"` // by the sandbox
+	Hostile      int             `json:"hostile"`            // requests that nobody thought of
 	Warnings     []string        `json:"warnings,omitempty"`
 	Asked        []asked         `json:"asked"`
 	Routed       []asked         `json:"routed,omitempty"` // their routes switch the filter off
@@ -193,7 +194,7 @@ func (t *trial) try(ctx context.Context, r tried, p preflight.Plugin, at func(*p
 	report, err := t.maker.Try(ctx, p)
 	r.Milliseconds = float64(time.Since(began).Microseconds()) / 1000
 	r.Passed = err == nil
-	r.Hostile = report.Hostile
+	r.Hostile, r.Unjudged = report.Hostile, report.Unjudged
 	for _, w := range report.Warnings {
 		if err := keep(w, r.Fleet); err != nil {
 			return err
@@ -220,8 +221,11 @@ func (t *trial) table(w io.Writer) error {
 	fmt.Fprintln(table, "FLEET\tFILTER\tMODULE\tVERDICT\tTIME\tASKED")
 	for _, r := range t.Filters {
 		verdict := "passed"
-		if !r.Passed {
+		switch {
+		case !r.Passed:
 			verdict = "refused: " + string(r.Stage)
+		case r.Unjudged:
+			verdict = "not judged"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.0fms\t%s\n", orDash(r.Fleet), orDash(r.Filter),
 			filepath.Base(r.Module)+" ("+r.Digest[:12]+")", verdict, r.Milliseconds, r.asked())

@@ -130,7 +130,7 @@ func (m *Maker) tryAll(ctx context.Context, f *fleet.Fleet, modules map[string]*
 // PluginOf is a filter of a fleet file with its module, for the sandbox. Checks whose route
 // switches the filter off are for proxies only, which know of routes.
 func PluginOf(of *fleet.Fleet, f fleet.Filter, m *module.Module) preflight.Plugin {
-	p := preflight.Plugin{Name: f.Name, Config: f.Plugin, Module: m, Callouts: f.Callouts, Hostile: f.Hostile}
+	p := preflight.Plugin{Name: f.Name, Config: f.Plugin, Module: m, Callouts: f.Callouts, Hostile: f.Hostile, Limits: f.Preflight}
 	for _, c := range f.Checks {
 		if of.SwitchedOff(f, c) {
 			p.Routed = append(p.Routed, c)

@@ -50,6 +50,8 @@ type Filter struct {
 	Callouts []Callout
 	// Hostile says how the requests count that preflight asks besides.
 	Hostile Hostile
+	// Preflight is what it may take in the sandbox.
+	Preflight Preflight
 	// Shadow says that a candidate of the filter is proven in a shadow listener,
 	// beside the real one, before it is flipped.
 	Shadow bool

@@ -41,6 +41,7 @@ type filterDocument struct {
 	Callouts      []calloutDocument `yaml:"callouts"`
 	Ready         at[time.Duration] `yaml:"ready"`
 	Hostile       yaml.Node         `yaml:"hostile"`
+	Preflight     yaml.Node         `yaml:"preflight"`
 	Shadow        *bool             `yaml:"shadow"`
 }
 
@@ -170,6 +171,7 @@ func (p *parser) filters() {
 		f := p.filter(doc)
 		f.Checks, f.Hostile = p.checks(i, doc), p.hostile(&doc.Hostile)
 		f.Callouts = p.callouts(doc.Callouts, "filters", i)
+		f.Preflight = p.preflight(&doc.Preflight)
 		p.fleet.Filters = append(p.fleet.Filters, f)
 	}
 }

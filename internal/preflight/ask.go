@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
@@ -46,7 +45,7 @@ const readyTries = 20
 
 func (v *vm) askOnce(ctx context.Context, c fleet.Check) error {
 	v.log.reset()
-	v.stage, v.until = StageCheck, time.Now().Add(checkCalls*v.limits.Call)
+	v.stage, v.left = StageCheck, checkCalls*v.limits.Call
 	before, skipped := v.callouts, v.skipped
 	v.callouts = slices.Concat(c.Callouts, v.always)
 	defer func() { v.callouts = before }()

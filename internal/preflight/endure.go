@@ -12,8 +12,8 @@ import (
 
 // Bounds of what is asked without being told.
 const (
-	// hostilePatience is how long all of it may take: a filter that is too slow to be
-	// asked everything is not refused for that.
+	// hostilePatience is how long the filter may work for all of it: one that is too slow to
+	// be asked everything is not refused for that.
 	hostilePatience = 3 * time.Second
 	// maxWarnings is after how many failures that are no refusal the rest is left.
 	maxWarnings = 8
@@ -28,7 +28,7 @@ type ordeal struct {
 	log     *logbook
 	list    []exchange
 	report  *Report
-	ends    time.Time
+	left    time.Duration // of hostilePatience
 }
 
 // endure asks a filter the hostile requests, in a VM that has answered its checks. No
@@ -41,7 +41,7 @@ func (s *Sandbox) endure(ctx context.Context, v *vm, program *program, plugin se
 	}
 	o := &ordeal{
 		sandbox: s, program: program, plugin: plugin, tried: p, log: log, report: &report,
-		list: leaveOut(hostile(p.Checks), p.Hostile.Leave), ends: time.Now().Add(hostilePatience),
+		list: leaveOut(hostile(p.Checks), p.Hostile.Leave), left: hostilePatience,
 	}
 	for at := 0; at < len(o.list); {
 		failed, err := o.ask(ctx, v, at)
@@ -54,7 +54,7 @@ func (s *Sandbox) endure(ctx context.Context, v *vm, program *program, plugin se
 		if len(report.Warnings) >= maxWarnings || failed+1 >= len(o.list) {
 			return report, nil
 		}
-		fresh, err := start(ctx, program, plugin, s.limits, log, newStore())
+		fresh, err := start(ctx, program, plugin, v.limits, log, newStore())
 		if err != nil {
 			return report, err
 		}
@@ -71,12 +71,15 @@ func leaveOut(list []exchange, names []string) []exchange {
 // ask asks from a place of the list on, and returns where it failed.
 func (o *ordeal) ask(ctx context.Context, v *vm, from int) (failed int, err error) {
 	for i, x := range o.list[from:] {
-		if time.Now().After(o.ends) {
+		if o.left <= 0 {
 			o.report.Left = len(o.list) - from - i
 			return 0, nil
 		}
 		o.report.Hostile++
-		if _, err := v.endure(ctx, x); err != nil {
+		before := v.worked
+		_, err := v.endure(ctx, x)
+		o.left -= v.worked - before
+		if err != nil {
 			return from + i, err
 		}
 	}
@@ -89,6 +92,9 @@ func (o *ordeal) judge(ctx context.Context, failed int, err error) error {
 	refused := (*Error)(nil)
 	if !errors.As(err, &refused) {
 		return err
+	}
+	if refused.slow && o.program.engine == interpreted {
+		return refused // no verdict yet
 	}
 	refused.steps = o.list[failed : failed+1]
 	if o.fails(ctx, o.tried, refused.steps) == nil {
@@ -134,7 +140,7 @@ func (o *ordeal) fails(ctx context.Context, p Plugin, steps []exchange) error {
 
 // after looks at a VM that has had it all: what it keeps, and what it answers.
 func (o *ordeal) after(ctx context.Context, v *vm) error {
-	if err := v.grows(ctx, o.tried.Checks, o.ends); err != nil {
+	if err := v.grows(ctx, o.tried.Checks, v.worked+o.left); err != nil {
 		return o.judge(ctx, len(o.list)-1, err)
 	}
 	for _, c := range o.tried.Checks {
@@ -155,7 +161,7 @@ func (o *ordeal) after(ctx context.Context, v *vm) error {
 // and tells what the client got.
 func (v *vm) endure(ctx context.Context, x exchange) (got string, err error) {
 	v.log.reset()
-	v.stage, v.until = StageHostile, time.Now().Add(checkCalls*v.limits.Call)
+	v.stage, v.left = StageHostile, checkCalls*v.limits.Call
 	one := v.limits.Call
 	v.limits.Call *= checkCalls // so much may be asked at once that it is slow for a good reason
 	defer func() { v.limits.Call = one }()
@@ -216,7 +222,7 @@ const (
 	growthBytes    = 56 << 10
 )
 
-func (v *vm) grows(ctx context.Context, checks []fleet.Check, ends time.Time) error {
+func (v *vm) grows(ctx context.Context, checks []fleet.Check, ends time.Duration) error {
 	base := baseOf(checks)
 	x := base.with("long-header", "again and again", func(x *exchange) {
 		x.request.headers.add("x-hostile", string(make([]byte, growthBytes)))
@@ -230,7 +236,7 @@ func (v *vm) grows(ctx context.Context, checks []fleet.Check, ends time.Time) er
 			return err
 		}
 		sent += n * growthBytes
-		if time.Now().After(ends) || v.held() < before+uint64(sent)/2 {
+		if v.worked > ends || v.held() < before+uint64(sent)/2 {
 			return nil
 		}
 	}
@@ -239,9 +245,9 @@ func (v *vm) grows(ctx context.Context, checks []fleet.Check, ends time.Time) er
 	return e
 }
 
-func (v *vm) repeat(ctx context.Context, x exchange, n int, ends time.Time) error {
+func (v *vm) repeat(ctx context.Context, x exchange, n int, ends time.Duration) error {
 	for range n {
-		if time.Now().After(ends) {
+		if v.worked > ends {
 			return nil
 		}
 		if _, err := v.endure(ctx, x); err != nil {

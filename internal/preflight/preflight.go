@@ -28,32 +28,35 @@ var (
 // is cut short, does not speak Proxy-Wasm, or imports what Envoy does not offer.
 // It compiles the module, for wazero's interpreter, and runs nothing of it.
 func Inspect(ctx context.Context, m *module.Module) error {
-	_, err := compile(ctx, m.Bytes)
+	_, err := compile(ctx, m.Bytes, interpreted)
 	return err
 }
 
 const invalid = "not a valid WebAssembly module, or one that is cut short"
 
-// program is a module that could be compiled, and what it is compiled in. The
-// interpreter holds nothing but ordinary memory: let go of, it is collected.
+// program is a module that is ready to run, and what runs it. Both engines let go of what
+// they hold when it is collected.
 type program struct {
 	abi     string
+	engine  engine
 	runtime wazero.Runtime
 	code    wazero.CompiledModule
 }
 
-// compile inspects a module and compiles it.
-func compile(ctx context.Context, code []byte) (*program, error) {
+// compile inspects a module and makes it ready to run.
+func compile(ctx context.Context, code []byte, e engine) (*program, error) {
 	if err := header(code); err != nil {
+		return nil, err
+	}
+	if err := e.available(); err != nil {
 		return nil, err
 	}
 	code, err := bounded(code)
 	if err != nil {
 		return nil, err
 	}
-	p := &program{runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().
-		WithCoreFeatures(wasmFeatures).WithDebugInfoEnabled(false).WithCloseOnContextDone(true))}
-	if p.code, err = p.runtime.CompileModule(ctx, code); err != nil {
+	p := &program{engine: e, runtime: e.runtime(ctx)}
+	if p.code, err = p.runtime.CompileModule(e.workers(ctx), code); err != nil {
 		return nil, fmt.Errorf("%s: %w", invalid, err)
 	}
 	if p.abi, err = abiOf(p.code); err != nil {

@@ -9,12 +9,11 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/module"
 )
 
-// keepBytes is how much of modules, in bytes of their files, is kept compiled:
-// compiled, a module takes some twenty times that.
-const keepBytes = 8 << 20
+// keepBytes is how much memory modules may have that are kept ready to run.
+const keepBytes = 160 << 20
 
-// programs keeps modules compiled, the last used, so that a change of only the
-// configuration compiles nothing.
+// programs keeps modules ready to run, the last used, by digest: a change of only the
+// configuration makes nothing ready again.
 type programs struct {
 	mu   sync.Mutex
 	kept []*kept // the last used one last
@@ -22,34 +21,79 @@ type programs struct {
 
 type kept struct {
 	digest  string
+	engine  engine
 	size    int
 	done    chan struct{} // closed when program and err are there
 	program *program
 	err     error
 }
 
-// get compiles a module, unless that was done. When the context ends it returns
-// at once; the compiler can't be stopped, and what it makes is kept.
+// get makes a module ready to run: interpreted, or compiled where that was wanted of it
+// before.
 func (p *programs) get(ctx context.Context, m *module.Module) (*program, error) {
-	k := p.find(ctx, m)
+	if k := p.ready(m); k != nil {
+		return k.program, nil
+	}
+	return p.in(ctx, m, interpreted)
+}
+
+// ready finds a module that is compiled.
+func (p *programs) ready(m *module.Module) *kept {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k := p.use(m, compiled)
+	if k == nil {
+		return nil
+	}
 	select {
 	case <-k.done:
+		if k.err == nil {
+			return k
+		}
+	default:
+	}
+	return nil
+}
+
+// in makes a module ready in an engine, unless that was done. When the context ends it returns
+// at once; what is under way can't be stopped, and is kept.
+func (p *programs) in(ctx context.Context, m *module.Module, e engine) (*program, error) {
+	k := p.find(ctx, m, e)
+	select {
+	case <-k.done:
+		if k.err == nil && e == compiled {
+			p.forget(m, interpreted)
+		}
 		return k.program, k.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (p *programs) find(ctx context.Context, m *module.Module) *kept {
+// use finds what is kept, which then was used last.
+func (p *programs) use(m *module.Module, e engine) *kept {
+	i := slices.IndexFunc(p.kept, func(k *kept) bool { return k.digest == m.Digest && k.engine == e })
+	if i < 0 {
+		return nil
+	}
+	k := p.kept[i]
+	p.kept = append(slices.Delete(p.kept, i, i+1), k)
+	return k
+}
+
+func (p *programs) forget(m *module.Module, e engine) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.kept, func(k *kept) bool { return k.digest == m.Digest })
-	if i >= 0 {
-		k := p.kept[i]
-		p.kept = append(slices.Delete(p.kept, i, i+1), k)
+	p.kept = slices.DeleteFunc(p.kept, func(k *kept) bool { return k.digest == m.Digest && k.engine == e })
+}
+
+func (p *programs) find(ctx context.Context, m *module.Module, e engine) *kept {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if k := p.use(m, e); k != nil {
 		return k
 	}
-	k := &kept{digest: m.Digest, size: len(m.Bytes), done: make(chan struct{})}
+	k := &kept{digest: m.Digest, engine: e, size: len(m.Bytes) * e.grows(), done: make(chan struct{})}
 	p.kept = append(p.kept, k)
 	p.drop()
 	go func() {
@@ -60,7 +104,7 @@ func (p *programs) find(ctx context.Context, m *module.Module) *kept {
 			}
 		}()
 		ctx := context.WithoutCancel(ctx) // it outlives who asked first
-		if k.program, k.err = compile(ctx, m.Bytes); k.err == nil {
+		if k.program, k.err = compile(ctx, m.Bytes, e); k.err == nil {
 			k.err = offer(ctx, k.program)
 		}
 	}()

@@ -18,20 +18,24 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/module"
 )
 
-// Limits are what a filter may take in the sandbox. wazero's interpreter is many
-// times slower than a proxy's V8; the limits are for the interpreter.
+// Limits are what a filter may take in the sandbox. Times are of CPU time, where the system
+// tells it. A filter is compiled before it is refused for one of them.
 type Limits struct {
-	// Start is how long a VM may take to start and to be configured; 2 s if it is 0.
+	// Start is how long a VM may work to start and to be configured, for which it keeps a
+	// proxy's main thread; 30 s if it is 0.
 	Start time.Duration
-	// Call is how long one call may take, and a tenth of what a check may take; 100
-	// ms if it is 0.
+	// Call is how long one call may work, and a tenth of what a check may work; 1 s if it is 0.
 	Call time.Duration
 	// Memory is how many bytes a VM may have; 256 MiB if it is 0.
 	Memory int64
 }
 
 // DefaultLimits are those of the zero Limits.
-var DefaultLimits = Limits{Start: 2 * time.Second, Call: 100 * time.Millisecond, Memory: 256 << 20}
+var DefaultLimits = Limits{Start: 30 * time.Second, Call: time.Second, Memory: 256 << 20}
+
+// patience is what a filter may take in the interpreter, which most filters pass: then the
+// verdict is there sooner than a compiler would be done.
+var patience = Limits{Start: 2 * time.Second, Call: 100 * time.Millisecond}
 
 // A Plugin is a filter to be tried.
 type Plugin struct {
@@ -45,6 +49,8 @@ type Plugin struct {
 	Callouts []fleet.Callout
 	// Hostile says how what is asked without being told counts.
 	Hostile fleet.Hostile
+	// Limits are the filter's own, where they are not 0.
+	Limits fleet.Preflight
 	// Served reads the filter of this name that proxies run now, nil where there is none: what
 	// fails there in the same way is no refusal. It is called when something fails.
 	Served func() (Plugin, error)
@@ -55,11 +61,13 @@ type Report struct {
 	Hostile  int      // how many hostile requests were asked
 	Left     int      // how many were not, as the filter is too slow here
 	Warnings []*Error // failures that are no refusal
+	Unjudged bool     // it was not tried, or what was tried says nothing: the last warning says why
 }
 
 // A Sandbox tries filters. It can be used by several goroutines.
 type Sandbox struct {
 	limits   Limits
+	patience Limits // with the interpreter
 	lookup   func(string) (string, bool)
 	programs programs
 }
@@ -79,18 +87,14 @@ func New(limits Limits, lookup func(string) (string, bool)) *Sandbox {
 	if lookup == nil {
 		lookup = func(string) (string, bool) { return "", false }
 	}
-	return &Sandbox{limits: limits, lookup: lookup}
+	return &Sandbox{limits: limits, patience: patience, lookup: lookup}
 }
 
 // Try starts a filter as a proxy would and asks it its checks. It returns an
 // *Error that says why a proxy should not have it, or the context's error, at
 // once, when that ends.
 func (s *Sandbox) Try(ctx context.Context, p Plugin) (Report, error) {
-	report, err := s.try(ctx, p)
-	if e := (*Error)(nil); errors.As(err, &e) && e.slow {
-		// Once more: that the machine was busy is not the filter's fault.
-		report, err = s.try(ctx, p)
-	}
+	report, err := s.judge(ctx, p)
 	for _, w := range report.Warnings {
 		w.Filter = p.Name
 	}
@@ -104,7 +108,9 @@ func (s *Sandbox) Try(ctx context.Context, p Plugin) (Report, error) {
 	return report, nil
 }
 
-func (s *Sandbox) try(ctx context.Context, p Plugin) (Report, error) {
+// judge tries a filter interpreted, and compiled where that takes too long: what is slow in the
+// interpreter may not be in a proxy.
+func (s *Sandbox) judge(ctx context.Context, p Plugin) (Report, error) {
 	p.Checks = slices.DeleteFunc(slices.Clone(p.Checks), func(c fleet.Check) bool { return !c.In(fleet.InSandbox) })
 	program, err := s.programs.get(ctx, p.Module)
 	if ctx.Err() != nil {
@@ -113,6 +119,47 @@ func (s *Sandbox) try(ctx context.Context, p Plugin) (Report, error) {
 	if err != nil {
 		return Report{}, &Error{Stage: StageModule, Reason: err.Error()}
 	}
+	if p.Limits.Off {
+		return unjudged(StageStart, "`preflight: off`"), nil
+	}
+	report, err := s.try(ctx, p, program)
+	slow := (*Error)(nil)
+	if !errors.As(err, &slow) || !slow.slow || program.engine == compiled {
+		return report, err
+	}
+	program, err = s.programs.in(ctx, p.Module, compiled)
+	if ctx.Err() != nil {
+		return Report{}, ctx.Err()
+	}
+	if err != nil {
+		return unjudged(slow.Stage, fmt.Sprintf("it is too slow for the interpreter, and can't be compiled: %v", err)), nil
+	}
+	return s.try(ctx, p, program)
+}
+
+func unjudged(stage Stage, why string) Report {
+	return Report{Unjudged: true, Warnings: []*Error{{Stage: stage, Reason: "not judged here: " + why}}}
+}
+
+// limitsOf are those of a filter in an engine.
+func (s *Sandbox) limitsOf(p Plugin, e engine) Limits {
+	l := s.limits
+	if p.Limits.Start > 0 {
+		l.Start = p.Limits.Start
+	}
+	if p.Limits.Call > 0 {
+		l.Call = p.Limits.Call
+	}
+	if p.Limits.Memory > 0 {
+		l.Memory = p.Limits.Memory
+	}
+	if e == interpreted {
+		l.Start, l.Call = min(l.Start, s.patience.Start), min(l.Call, s.patience.Call)
+	}
+	return l
+}
+
+func (s *Sandbox) try(ctx context.Context, p Plugin, program *program) (Report, error) {
 	settings, err := read(p, s.lookup)
 	if err != nil {
 		return Report{}, &Error{Stage: StageConfigure, Reason: err.Error()}
@@ -127,12 +174,13 @@ func (s *Sandbox) try(ctx context.Context, p Plugin) (Report, error) {
 		orders[0] = slices.Concat(p.Checks, p.Checks)
 	}
 	shared, log := newStore(), newLogbook(secrets(p.Checks))
-	first, err := s.ask(ctx, program, settings, shared, log, orders[0])
+	limits := s.limitsOf(p, program.engine)
+	first, err := ask(ctx, program, settings, limits, shared, log, orders[0])
 	if err != nil {
 		return Report{}, err
 	}
 	first.close(ctx)
-	second, err := s.ask(ctx, program, settings, shared, log, orders[1])
+	second, err := ask(ctx, program, settings, limits, shared, log, orders[1])
 	if err != nil {
 		return Report{}, err
 	}
@@ -150,12 +198,12 @@ func (s *Sandbox) alone(ctx context.Context, p Plugin) (*vm, error) {
 	if err != nil {
 		return nil, &Error{Filter: p.Name, Stage: StageConfigure, Reason: err.Error()}
 	}
-	return start(ctx, program, plugin, s.limits, newLogbook(secrets(p.Checks)), newStore())
+	return start(ctx, program, plugin, s.limitsOf(p, program.engine), newLogbook(secrets(p.Checks)), newStore())
 }
 
 // ask starts a VM and asks it checks. It is returned as it is then.
-func (s *Sandbox) ask(ctx context.Context, p *program, plugin settings, shared *store, log *logbook, checks []fleet.Check) (*vm, error) {
-	v, err := start(ctx, p, plugin, s.limits, log, shared)
+func ask(ctx context.Context, p *program, plugin settings, limits Limits, shared *store, log *logbook, checks []fleet.Check) (*vm, error) {
+	v, err := start(ctx, p, plugin, limits, log, shared)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +239,7 @@ func (p Plugin) Key() (string, error) {
 	for i := range checks {
 		checks[i].Line = 0 // where it stands does not matter
 	}
-	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks, p.Callouts, p.Hostile})
+	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks, p.Callouts, p.Hostile, p.Limits})
 	if err != nil {
 		return "", fmt.Errorf("filter %q: %w", p.Name, err)
 	}

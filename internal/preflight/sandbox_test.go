@@ -210,7 +210,7 @@ func TestKept(t *testing.T) {
 	}
 	for size := range 4 {
 		// Not modules, but as large as ones of which three fit.
-		junk := module.New(make([]byte, keepBytes/3-size))
+		junk := module.New(make([]byte, keepBytes/interpreted.grows()/3-size))
 		if _, err := s.Try(t.Context(), Plugin{Module: junk}); err == nil {
 			t.Error("junk passes")
 		}
@@ -218,7 +218,7 @@ func TestKept(t *testing.T) {
 	if len(s.programs.kept) != 3 {
 		t.Errorf("%d are kept, want 3", len(s.programs.kept))
 	}
-	if _, err := s.Try(t.Context(), Plugin{Module: module.New(make([]byte, 2*keepBytes))}); err == nil || len(s.programs.kept) != 1 {
+	if _, err := s.Try(t.Context(), Plugin{Module: module.New(make([]byte, 2*keepBytes/interpreted.grows()))}); err == nil || len(s.programs.kept) != 1 {
 		t.Errorf("%d are kept with one that is too large", len(s.programs.kept))
 	}
 }

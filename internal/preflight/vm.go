@@ -32,9 +32,10 @@ type vm struct {
 	log       *logbook
 	stage     Stage
 	started   bool
-	began     time.Time // when it was started, in simulated time
-	until     time.Time // when the present stage has taken too long
-	broken    error     // a call into the module from within another failed
+	began     time.Time     // when it was started, in simulated time
+	left      time.Duration // how much longer the present stage may work
+	worked    time.Duration // in all
+	broken    error         // a call into the module from within another failed
 
 	current     uint32 // the context that is called
 	effective   uint32 // what the module has put in its place; 0: nothing
@@ -59,7 +60,7 @@ func start(ctx context.Context, p *program, s settings, limits Limits, log *logb
 	v := &vm{
 		settings: s, limits: limits, abi: p.abi, log: log, stage: StageStart, store: store,
 		memory:  memory{limit: uint64(limits.Memory), kept: store.bytes},
-		streams: map[uint32]*stream{}, next: rootContext + 1, until: time.Now().Add(limits.Start),
+		streams: map[uint32]*stream{}, next: rootContext + 1, left: limits.Start,
 		events: events{callouts: slices.Concat(s.always, s.tried)},
 	}
 	v.began = v.now()
@@ -90,11 +91,13 @@ func (v *vm) instantiate(ctx context.Context, p *program) error {
 	if err := v.fits(p); err != nil {
 		return err
 	}
-	limited, cancel := context.WithDeadline(context.WithValue(v.memory.with(ctx), vmKey{}, v), v.until)
-	defer cancel()
 	v.restricted = beforeStart
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions() // initialize calls them
-	module, err := p.runtime.InstantiateModule(limited, p.code, config)
+	var module api.Module
+	err := v.work(v.memory.with(ctx), v.left, func(ctx context.Context) (err error) {
+		module, err = p.runtime.InstantiateModule(ctx, p.code, config)
+		return err
+	})
 	if err != nil {
 		return v.failed(ctx, "", err)
 	}
@@ -182,7 +185,7 @@ func (v *vm) configure(ctx context.Context) error {
 // the answers to calls that it made.
 func (v *vm) settle(ctx context.Context) error {
 	v.started = true
-	v.until = time.Now().Add(checkCalls * v.limits.Call)
+	v.left = checkCalls * v.limits.Call
 	return v.advance(ctx, v.period+callout)
 }
 
@@ -202,13 +205,15 @@ func (v *vm) call(ctx context.Context, id uint32, name string, args ...uint64) (
 	}
 	v.current, v.effective = id, 0
 	defer func() { v.current, v.effective = vmContext, 0 }()
-	deadline := v.until
-	if t := time.Now().Add(v.limits.Call); v.started && t.Before(deadline) {
-		deadline = t
+	limit := v.left
+	if v.started {
+		limit = min(limit, v.limits.Call)
 	}
-	limited, cancel := context.WithDeadline(context.WithValue(ctx, vmKey{}, v), deadline)
-	defer cancel()
-	out, err := f.Call(limited, args...)
+	var out []uint64
+	err := v.work(ctx, limit, func(ctx context.Context) (err error) {
+		out, err = f.Call(ctx, args...)
+		return err
+	})
 	if err == nil {
 		err = v.broken
 	}
@@ -219,6 +224,14 @@ func (v *vm) call(ctx context.Context, id uint32, name string, args ...uint64) (
 		return 0, nil
 	}
 	return out[0], nil
+}
+
+// work has the module work, within a limit of CPU time.
+func (v *vm) work(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+	took, err := measured(context.WithValue(ctx, vmKey{}, v), limit, do)
+	v.left -= took
+	v.worked += took
+	return err
 }
 
 // failed says why a call failed.
@@ -234,11 +247,20 @@ func (v *vm) failed(ctx context.Context, name string, err error) error {
 		if v.started {
 			limit = v.limits.Call
 		}
-		e := v.refused("%s does not return within %v: a loop, or too much work", name, limit)
+		e := v.refused("%s does not return within %v: a loop, or too much work%s", name, limit, v.advice())
 		e.slow = true
 		return e
 	}
 	return v.refused("%s", trapped(name, err))
+}
+
+// advice says what allows more.
+func (v *vm) advice() string {
+	name := "start"
+	if v.started {
+		name = "call"
+	}
+	return " (`preflight: {" + name + ": …}` of the fleet file allows more)"
 }
 
 func (v *vm) tooMuchMemory() *Error {
