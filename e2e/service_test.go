@@ -71,6 +71,24 @@ func TestServiceIsDownBeforeAndAfter(t *testing.T) {
 	}
 }
 
+// A service that fails while a stage bakes, and for the proxies with the revision before as
+// well, rejects nothing: it is waited for.
+func TestServiceFailsInABake(t *testing.T) {
+	t.Parallel()
+	w, proxies := stagedWorld(t, 3, func(_ *world, o *fleetOptions) {
+		o.Rollout = "{stages: [{name: canary, proxies: 1, bake: 3s}, {name: all, percent: 100, bake: 0s}], prove: 200ms}"
+	})
+	save(t, w.module, gate(t, 2))
+	w.fleetIs("it bakes", func(f api.Fleet) bool { return f.WaitsFor != nil && f.WaitsFor.Kind == api.WaitBaking })
+	w.echo.Stop()
+	w.awaitsService(1)
+	w.startService()
+	w.fleetIs("it is served", func(f api.Fleet) bool { return f.Serving.Number == 2 })
+	for _, p := range proxies {
+		p.guards()
+	}
+}
+
 // What the filters answer by themselves is never put down to the service: a first revision
 // whose filter traps is rejected, by a check that no service answers, or by counters.
 func TestTrapIsNoLateService(t *testing.T) {

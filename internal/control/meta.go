@@ -66,6 +66,9 @@ func answers(s *fleetState, said []xds.Answer) []rollout.CheckAnswer {
 		if a.Check.Expects(a.Status) {
 			r.Want = a.Status // of several
 		}
+		if _, listener, ok := strings.Cut(a.Name, ") by "); ok && a.Key != "" {
+			r.Same = a.Key + " by " + listener
+		}
 		if serving := s.snapshots[s.rollout.Serving.ID]; serving != nil {
 			r.Old = slices.ContainsFunc(serving.Meta.Checks, func(c snapshot.Check) bool { return sameCheck(c.Check, a.Check) })
 		}

@@ -64,6 +64,9 @@ type CheckAnswer struct {
 	Passes bool
 	// Old says that what is served has the same check, and so wants the same.
 	Old bool
+	// Same is what it has in common with the same check of another revision, through the same
+	// listener; "" where that is not known.
+	Same string
 }
 
 // Events: what can happen to a fleet.

@@ -1,6 +1,9 @@
 package rollout
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // checks are requests with known answers, that the proxy asks itself.
 var checks = &source{name: "checks"}
@@ -14,7 +17,7 @@ func (s *step) probed(e Probed) {
 		s.watchedProbe(e)
 		return
 	}
-	if p == nil || r == nil || e.Of != r.Candidate.ID {
+	if s.testified(e) || p == nil || r == nil || e.Of != r.Candidate.ID {
 		return
 	}
 	inShadow := e.Probe == ProbeShadow && (p.phase == Proving || p.phase == Proven)
@@ -28,7 +31,11 @@ func (s *step) probed(e Probed) {
 	if !e.Passed && inLive && s.awaitService(e) {
 		return
 	}
-	if !e.Passed && (!inLive || !s.excused(e)) {
+	excused := !e.Passed && inLive && s.excused(e)
+	if !e.Passed && inLive && !excused && s.failsElsewhere(e) {
+		return
+	}
+	if !e.Passed && !excused {
 		where := map[bool]string{true: "in its shadow listener (no user's request met it)", false: "in its real listener"}[inShadow]
 		s.accuse(e.Node, charge{evidence: FailingChecks, reason: "a check fails " + where + ": " + e.Failed, facets: r.Plan.checkFacets(e.Checks)})
 		if inLive {
@@ -36,7 +43,7 @@ func (s *step) probed(e Probed) {
 		}
 		return
 	}
-	p.lastGood = s.now
+	p.lastGood, p.wrongAt = s.now, time.Time{}
 	switch {
 	case p.phase == Confirming, p.phase == AwaitingService:
 		s.enter(e.Node, Confirmed)

@@ -60,10 +60,11 @@ type proxy struct {
 	failures   int       // of the checks, in a row, while it is watched
 	failedAt   time.Time // the first of them
 	asked      int       // how often they were asked anew
+	wrongAt    time.Time // since when checks fail that are held against witnesses; zero: they do not
 }
 
 func (p *proxy) reset() {
-	p.phase, p.good, p.lastGood = Idle, time.Time{}, time.Time{}
+	p.phase, p.good, p.lastGood, p.wrongAt = Idle, time.Time{}, time.Time{}, time.Time{}
 }
 
 // ready is whether a stage can go on with the proxy.

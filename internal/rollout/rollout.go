@@ -155,6 +155,8 @@ type Rollout struct {
 	members   int                  // connected members
 	pool      *pool                // nil where all of the fleet is of the stage, and after a restart
 	compared  map[string]time.Time // what of which members is compared, since when; see undecided
+	witnesses map[string]*witness  // see witness.go
+	appointAt time.Time            // when others are looked for at the soonest
 	told      map[Kind]bool        // what is told once in a stage
 	toldWaits map[Wait]bool        // the hold-ups that are
 }
@@ -217,6 +219,10 @@ func (f *Fleet) Target(node string) Assignment {
 // watching adds the checks that a proxy is asked whose revision is watched.
 func (f *Fleet) watching(node string, a Assignment) Assignment {
 	p := f.proxies[node]
+	if p != nil && f.witness(node) && a.Live == f.Serving.ID {
+		a.Probe, a.Of, a.Again = ProbeLive, a.Live, p.asked
+		return a
+	}
 	if p != nil && p.health && a.Live != "" && a.Live == f.Serving.ID && f.asks(p) {
 		a.Probe, a.Of, a.Again = ProbeWatch, a.Live, p.asked
 	}

@@ -16,6 +16,8 @@ import (
 //   - Before the flip the candidate's checks are asked through the real listener as it is,
 //     while the shadow proves it. After the flip the same wrong answer as before is no
 //     evidence, if the answer wanted is the service's; see excused.
+//   - While other proxies have the revision before, they are asked its checks beside: what
+//     fails there as well, at the same time, is no evidence, and is waited for; see witness.go.
 //   - A first revision has nothing before it. What the shadow, where the service is
 //     replaced, has proven, and the real listener answers with a failure of the service, is
 //     waited for, for as long as it takes; see awaitService.
@@ -164,12 +166,18 @@ func (s *step) awaitService(e Probed) bool {
 		}
 		s.once(ServiceAwaited, e.Node, how+e.Failed)
 	}
-	if s.now.Sub(p.askedAt) >= askAgain {
-		p.askedAt = s.now
-		p.asked++
-		s.do(Assign{e.Node})
-	}
+	s.askAnew(e.Node)
 	return true
+}
+
+// askAnew has the checks asked anew of a proxy whose service is waited for.
+func (s *step) askAnew(node string) {
+	p := s.proxies[node]
+	if s.now.Sub(p.askedAt) >= askAgain {
+		p.askedAt, p.wrongAt = s.now, time.Time{}
+		p.asked++
+		s.do(Assign{node})
+	}
 }
 
 // tooLongDenied gives a first revision up whose service goes on answering a check 4xx. It is

@@ -167,6 +167,7 @@ func (s *step) waitFor() {
 		s.supersede(*next) // the disk does not take it
 		return
 	}
+	s.appoint()
 	for _, node := range s.due() {
 		s.waive(node)
 		p := s.proxies[node]

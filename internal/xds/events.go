@@ -59,6 +59,7 @@ type Event struct {
 // An Answer is what a probe was answered: 0 for nothing.
 type Answer struct {
 	Name   string
+	Key    string // see Probe.Key
 	Check  fleet.Check
 	Status int
 }

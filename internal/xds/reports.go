@@ -92,7 +92,7 @@ func (q *inquiry) before(p Probe, e *healthv3.EndpointHealth, now time.Time) []A
 
 // answered is what a probe was answered last. A timeout's status is that of an earlier answer.
 func (q *inquiry) answered(e *healthv3.EndpointHealth, p Probe) Answer {
-	a := Answer{Name: p.Name, Check: p.Check, Status: answer(e)}
+	a := Answer{Name: p.Name, Key: p.Key, Check: p.Check, Status: answer(e)}
 	if e.GetHealthStatus() == corev3.HealthStatus_TIMEOUT {
 		a.Status = 0
 	}
