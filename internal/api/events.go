@@ -65,6 +65,7 @@ const (
 	EventWaits             = rollout.Waits
 	EventUnproven          = rollout.Unproven
 	EventFailedBefore      = rollout.FailedBefore
+	EventBlipped           = rollout.Blipped
 	EventServiceAwaited    = rollout.ServiceAwaited
 	EventFlipped           = rollout.Flipped
 	EventBaking            = rollout.Baking

@@ -236,6 +236,7 @@ const (
 	Waits             Kind = "waits"              // something is waited for a while already
 	Unproven          Kind = "unproven"           // a proxy can't be asked the checks: its ACK must do
 	FailedBefore      Kind = "failed before"      // a check fails as it did before the candidate: it is no evidence
+	Blipped           Kind = "blip"               // a check failed for a moment: it is no evidence
 	ServiceAwaited    Kind = "awaiting service"   // a first revision waits for the service behind it
 	Flipped           Kind = "flipped"            // the stage's proxies have proven it: their real listeners get it
 	Baking            Kind = "baking"             // all of the stage have confirmed it

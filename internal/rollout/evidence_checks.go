@@ -32,17 +32,19 @@ func (s *step) probed(e Probed) {
 		return
 	}
 	excused := !e.Passed && inLive && s.excused(e)
-	if !e.Passed && inLive && !excused && s.failsElsewhere(e) {
+	if !e.Passed && inLive && !excused && (s.failsElsewhere(e) || s.asksAnew(e)) {
 		return
 	}
 	if !e.Passed && !excused {
+		around := inLive && s.othersFail(e.Node)
 		where := map[bool]string{true: "in its shadow listener (no user's request met it)", false: "in its real listener"}[inShadow]
 		s.accuse(e.Node, charge{evidence: FailingChecks, reason: "a check fails " + where + ": " + e.Failed, facets: r.Plan.checkFacets(e.Checks)})
 		if inLive {
-			s.blameService(r, e)
+			s.blameService(r, e, around)
 		}
 		return
 	}
+	s.blipOver(e)
 	p.lastGood, p.wrongAt = s.now, time.Time{}
 	switch {
 	case p.phase == Confirming, p.phase == AwaitingService:
@@ -76,7 +78,7 @@ func (s *step) watchedProbe(e Probed) {
 	s.do(Assign{e.Node})
 	c := charge{from: checks, evidence: FailingChecks, reason: "a check fails: " + e.Failed, facets: w.Plan.checkFacets(e.Checks)}
 	switch {
-	case p.failures < 2:
+	case p.failures < 2, e.Unsure && s.now.Sub(p.failedAt) < blip:
 		c.evidence, c.reason, c.open = Errors, "a check fails (it is asked anew): "+e.Failed, true
 	case e.Unsure && s.now.Sub(p.failedAt) < serviceGrace && !p.traffic.last.IsZero():
 		c.evidence, c.reason, c.open = Errors, "a check fails (its counters are to say whether it is the service): "+e.Failed, true

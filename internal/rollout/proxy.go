@@ -60,11 +60,14 @@ type proxy struct {
 	failures   int       // of the checks, in a row, while it is watched
 	failedAt   time.Time // the first of them
 	asked      int       // how often they were asked anew
+	blipAt     time.Time // since when checks fail that are asked anew; see blips.go
+	blips      int       // that were over when they were, and that no counter explains
 	wrongAt    time.Time // since when checks fail that are held against witnesses; zero: they do not
 }
 
 func (p *proxy) reset() {
 	p.phase, p.good, p.lastGood, p.wrongAt = Idle, time.Time{}, time.Time{}, time.Time{}
+	p.blipAt, p.blips = time.Time{}, 0
 }
 
 // ready is whether a stage can go on with the proxy.

@@ -207,11 +207,11 @@ func (s *step) awaited(node string, c Counters) {
 // have never held it may as well be a cluster of its own that leads nowhere, which may begin to.
 // Counters come later than the check: the revision is taken back at once, and they are heard
 // on it afterwards.
-func (s *step) blameService(r *Rollout, e Probed) {
+func (s *step) blameService(r *Rollout, e Probed, around bool) {
 	p := s.proxies[e.Node]
 	switch {
 	case p == nil || r.Move || !byService(e, true):
-	case p.traffic.serviceErrors > 0:
+	case p.traffic.serviceErrors > 0, around:
 		s.blameSurroundings(r)
 	default:
 		s.doubted = &doubt{revision: r.Candidate.ID, node: e.Node, until: s.now.Add(serviceGrace)}

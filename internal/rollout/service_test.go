@@ -176,6 +176,8 @@ func failsAfterFlip(before, held bool, told Counters) *Fleet {
 	report := failing(503, true)
 	report.Of = "two"
 	f.Step(report, now)
+	now = now.Add(blip)
+	f.Step(report, now) // asked anew
 	if !before {
 		now = now.Add(time.Second)
 		f.Step(Counted{Node: "a", Counters: told}, now)

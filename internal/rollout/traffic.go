@@ -96,6 +96,7 @@ func (s *step) counted(e Counted) {
 		return
 	}
 	s.hearOnDoubt(e.Node, c)
+	s.explainBlips(e.Node, c)
 	t := &p.traffic
 	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests), begun: c.Begun, active: c.Active, at: c.At, bytes: c.Bytes, median: c.Median, p99: c.P99}
 	w.redirects, w.denials = t.habit.users(c, w)

@@ -114,7 +114,7 @@ func (s *step) failsElsewhere(e Probed) bool {
 			hold = true
 		}
 	}
-	if !hold || s.now.Sub(p.wrongAt) >= comparing {
+	if !hold || p.flaky() || s.now.Sub(p.wrongAt) >= comparing {
 		return false
 	}
 	if p.phase == Confirmed {

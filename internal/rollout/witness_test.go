@@ -133,7 +133,7 @@ func TestWithoutWitnesses(t *testing.T) {
 			o.Step(Health{Node: node}, o.now)
 		}
 	}
-	o.pass(time.Second, fails(o, -1))
+	o.pass(blip+time.Second, fails(o, -1))
 	if len(o.Rejected) != 1 {
 		t.Errorf("none can be asked: it waits for %+v", o.HoldUp(o.now))
 	}
