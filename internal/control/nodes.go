@@ -224,7 +224,7 @@ func (c *Control) joined(n *nodeState) {
 	id := n.node.GetId()
 	health, _ := fleet.EvidenceOf(n.node)
 	s := c.fleet(n.fleet)
-	c.step(s, rollout.Joined{Node: id, Attributes: fleet.AttributesOf(n.node), Health: health, Fresh: n.fresh, Base: n.base.String()})
+	c.step(s, rollout.Joined{Node: id, Attributes: fleet.AttributesOf(n.node), Health: health, Fresh: n.fresh, Base: n.base.String(), Own: !n.fresh && n.base.ID == ""})
 	if c.delivery.HealthOpen(id) {
 		c.step(s, rollout.Health{Node: id, Open: true})
 	}

@@ -25,7 +25,7 @@ func (f *Fleet) Copy() Fleet {
 			Candidate: r.Candidate, Plan: r.Plan, Stage: r.Stage,
 			Members: maps.Clone(r.Members), Warmed: maps.Clone(r.Warmed), Flipped: maps.Clone(r.Flipped),
 			Released: r.Released, Approved: r.Approved, Paused: r.Paused, PausedAt: r.PausedAt, PausedBy: r.PausedBy,
-			Started: r.Started, StageAt: r.StageAt, Lost: r.Lost, Tries: r.Tries, Before: r.copyBefore(), Move: r.Move, Staged: r.Staged, Bases: maps.Clone(r.Bases),
+			Started: r.Started, StageAt: r.StageAt, Lost: r.Lost, Tries: r.Tries, Before: r.copyBefore(), Move: r.Move, Staged: r.Staged, Own: r.Own, Full: slices.Clone(r.Full), Bases: maps.Clone(r.Bases),
 			Took: maps.Clone(r.Took), Late: maps.Clone(r.Late),
 		}
 	}

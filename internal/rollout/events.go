@@ -99,6 +99,9 @@ type (
 		Health     bool
 		Fresh      bool
 		Base       string
+		// Own says that it came with a configuration of which nothing is known: another
+		// server's, say, or one that this server gave it before it lost its state.
+		Own bool
 	}
 	// Left says: a proxy of the fleet disconnected or, Moved, is another fleet's to
 	// decide about.

@@ -95,7 +95,7 @@ func (s *step) takes(node string) bool {
 // it has nothing to lose, and waits for no stage.
 func (s *step) bare(node string) bool {
 	p := s.proxies[node]
-	return s.Rollout.Staged && s.Serving.ID == "" && p != nil && p.base == ""
+	return s.Rollout.Staged && s.Serving.ID == "" && p != nil && p.base == "" && !p.own && s.Opened[node] == ""
 }
 
 // enlist makes a proxy one of the stage's.

@@ -57,6 +57,9 @@ func (s *step) opened(node, id string) {
 		s.Opened = map[string]string{}
 	}
 	s.Opened[node] = id
+	if p := s.proxies[node]; p != nil {
+		p.own = false // it has what is known
+	}
 }
 
 // wayBack is what a flipped proxy's shadow listener holds: what it would go back to or, where

@@ -48,7 +48,11 @@ func (p *pool) add(s *step, node string, by int) {
 	}
 	if by > 0 && matches && !member && !p.queued[node] {
 		p.queued[node] = true
-		heap.Push(&p.free, ranked{known.rank, node})
+		at := known.rank
+		if s.Opened[node] != "" {
+			at = 0 // it has been tried on this one: no other is harmed
+		}
+		heap.Push(&p.free, ranked{at, node})
 	}
 }
 

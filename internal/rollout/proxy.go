@@ -41,6 +41,7 @@ type proxy struct {
 	base       string // what it runs of another fleet, until it is of this one
 	rank       uint64 // its place in the order in which stages take proxies
 	expects    bool   // health discovery
+	own        bool   // it runs something of which nothing is known; see own.go
 	fresh      bool   // it joined without any configuration
 	unasked    string // why it can't be asked the checks, as it is no Envoy
 	health     bool   // its health stream is open
@@ -158,7 +159,11 @@ func (s *step) joined(e Joined) {
 		s.left(Left{Node: e.Node})
 	}
 	p := &proxy{attributes: e.Attributes, base: e.Base, rank: rank(e.Node), expects: e.Health, fresh: e.Fresh, since: s.now}
+	p.own = e.Own && s.mayBeOwn(e.Node)
 	s.recount(e.Node, func() { s.proxies[e.Node] = p })
+	if p.own {
+		s.ownJoined()
+	}
 	s.rebase(e.Node)
 	s.arrived(e.Node)
 	if e.Fresh {

@@ -132,6 +132,10 @@ type Rollout struct {
 	// Staged says of a first revision that it goes in stages, for the sake of proxies
 	// that run another fleet's.
 	Staged bool `json:"staged,omitempty"`
+	// Own says the same, for the sake of proxies with a configuration of their own, and Full
+	// are the stages of a first revision that goes to all at once; see own.go.
+	Own  bool    `json:"own,omitempty"`
+	Full []Stage `json:"full,omitempty"`
 	// Bases are what those members run that come from other fleets; see Joined.
 	Bases map[string]string `json:"bases,omitempty"`
 	// Took are those of them that have the candidate in their real listeners, and have
@@ -397,8 +401,13 @@ func (s *step) begin(e Offered, again *Rejection) {
 		reason = fmt.Sprintf("try %d: it was rejected only for what is around it", tries+1)
 	}
 	s.Last = max(s.Last, number)
-	s.Rollout = newRollout(Revision{ID: e.ID, Number: number}, s.staged(e.Plan, e.Staged), s.now)
-	s.Rollout.Staged, s.Rollout.Tries = e.Staged, tries
+	own := s.anyOwn()
+	r := newRollout(Revision{ID: e.ID, Number: number}, s.staged(e.Plan, e.Staged || own), s.now)
+	s.Rollout = r
+	r.Staged, r.Own, r.Tries = e.Staged || own, own, tries
+	if s.Serving.ID == "" && !r.Staged {
+		r.Full = e.Plan.Stages
+	}
 	s.rest = share{}
 	s.record(Entry{Kind: Started, Revision: s.Rollout.Candidate, By: e.By, Reason: reason})
 	s.startStage(0)

@@ -132,6 +132,9 @@ func denied(e Probed) bool {
 // first is whether a proxy has nothing that it could go back to.
 func (f *Fleet) first(node string) bool {
 	base := f.base(node)
+	if p := f.proxies[node]; p != nil && p.own {
+		return false
+	}
 	return base == "" || strings.HasPrefix(base, closedMark)
 }
 

@@ -267,8 +267,8 @@ func (s *step) waived(p *proxy) (next Phase, checks, waived bool) {
 func (s *step) turn() bool {
 	r := s.Rollout
 	switch {
-	case r.Move && s.isEmpty() && r.Stage < len(r.Plan.Stages)-1:
-		s.startStage(r.Stage + 1) // none that is to be moved is of it, and the others serve it already
+	case (r.Move || r.Own && r.members > 0) && s.isEmpty() && r.Stage < len(r.Plan.Stages)-1:
+		s.startStage(r.Stage + 1) // none that has something to lose is of it, and the others have it already
 		return true
 	case r.members == 0 || r.unproven > 0 || s.isEmpty():
 		return false

@@ -176,7 +176,7 @@ func (s *story) event(d *datadriven.TestData) Event {
 	case "store":
 		return Stored{arg}
 	case "join":
-		j := Joined{Node: arg, Attributes: map[string]string{"id": arg}, Health: !d.HasArg("no-health"), Fresh: d.HasArg("fresh")}
+		j := Joined{Node: arg, Attributes: map[string]string{"id": arg}, Health: !d.HasArg("no-health"), Fresh: d.HasArg("fresh"), Own: d.HasArg("own")}
 		if d.HasArg("track") {
 			var track string
 			d.ScanArgs(s.t, "track", &track)
