@@ -184,7 +184,7 @@ type finding struct{ certain, likely bool }
 func (x *sums) judge(rest, all sums, bursts, limit, usual, mayErr float64) finding {
 	shift := x.shift()
 	beyond := shift - rest.shift()
-	if shift*beyond <= 0 || min(math.Abs(shift), math.Abs(beyond)) <= limit+usual || x.movedFrom(all) || x.othersLeft(rest, bursts) {
+	if shift*beyond <= 0 || min(math.Abs(shift), math.Abs(beyond)) <= limit+usual || x.movedFrom(all) || x.othersLeft(rest) {
 		return finding{}
 	}
 	base := min(max(x.base()+rest.shift(), 0), 1)
@@ -220,23 +220,17 @@ func (x *sums) movedFrom(all sums) bool {
 }
 
 // othersLeft is whether the share is larger because others are asked less, and not because
-// more are answered so. Traffic may come and go for all. Where chance moves the numbers by as
-// much it can't be told, and is not taken for that.
-func (x *sums) othersLeft(rest sums, bursts float64) bool {
-	if x.beforeRate <= 0 || x.nowRate <= 0 {
-		return false
-	}
-	ratio, unsure := 1.0, 0.0 // and its relative variance
+// more are answered so. Traffic may come and go for all.
+func (x *sums) othersLeft(rest sums) bool {
+	ratio := 1.0
 	if rest.beforeRate > 0 && rest.nowRate > 0 {
-		ratio, unsure = rest.nowRate/rest.beforeRate, 1/rest.before+1/rest.now
+		ratio = rest.nowRate / rest.beforeRate
 	}
 	was, is, more := x.wasRate, x.ofRate, x.shift()*x.nowRate
 	if more < 0 { // those of other classes are more
 		was, is, more = x.beforeRate-x.wasRate, x.nowRate-x.ofRate, -more
 	}
-	was *= ratio
-	variance := is*x.nowRate/x.now + was*ratio*x.beforeRate/x.before + was*was*unsure // of Poisson's distribution
-	return is-was < more/2-2*math.Sqrt(bursts*variance)
+	return is-ratio*was < more/2
 }
 
 // dispersion is by how much more the shares of seconds differ than chance has them differ.

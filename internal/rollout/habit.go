@@ -131,7 +131,9 @@ func (s *step) practise(p *proxy, w window) {
 	if h.treated {
 		return
 	}
-	s.habits.all.add(w.at, t)
+	if whole, before, full := s.habits.all.add(w.at, t); full {
+		s.habits.noteAll(whole, before)
+	}
 	if full {
 		s.habits.note(s.now, whole, before)
 	}
@@ -190,6 +192,18 @@ func (h *habits) note(now time.Time, whole, before tally) {
 			beside = min(beside, math.Abs(swing-(c.share(meanwhile)-c.share(rest))))
 		}
 		h.swings[0].beside[c] = max(h.swings[0].beside[c], beside)
+	}
+}
+
+// noteAll takes in a block of the whole fleet: where each proxy is asked little, only all of them
+// together show that the service answers otherwise at times.
+func (h *habits) noteAll(whole, before tally) {
+	for c := range class(len(classes)) {
+		change := sums{}
+		change.add(c, before, whole)
+		if swing := math.Abs(change.shift()); swing > 3*math.Sqrt(change.variance()) {
+			h.swings[0].alone[c] = max(h.swings[0].alone[c], swing)
+		}
 	}
 }
 
