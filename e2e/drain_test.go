@@ -93,3 +93,39 @@ func TestClusterRenamed(t *testing.T) {
 		}
 	})
 }
+
+// Virtual hosts and scopes that a service gave go on being there for the connections that a
+// listener still drains which had its routes by them.
+func TestRoutesByServicesDrain(t *testing.T) {
+	t.Parallel()
+	const (
+		ads    = "{ads: {}, resource_api_version: V3}"
+		routes = `[{match: {prefix: /}, direct_response: {status: 200}}]`
+		table  = `virtual_hosts: [{name: all, domains: ["*"], routes: ` + routes + `}]`
+		inline = "\n                route_config: {" + table + "}"
+		vhds   = "\n                rds: {route_config_name: r, config_source: " + ads + "}"
+		hosts  = "\n  routes: [{name: r, vhds: {config_source: " + ads + "}}]\n  virtual_hosts: [{name: r/all, domains: [\"*\"], routes: " + routes + "}]"
+		srds   = `
+                scoped_routes:
+                  name: scopes
+                  rds_config_source: ` + ads + `
+                  scoped_rds: {scoped_rds_config_source: ` + ads + `}
+                  scope_key_builder: {fragments: [{header_value_extractor: {name: token, index: 0}}]}`
+		scopes = "\n  routes: [{name: r, " + table + "}]\n  scoped_routes: [{name: s, key: {fragments: [{string_key: \"32323\"}]}, route_configuration_name: r}]"
+	)
+	for name, by := range map[string]fleetOptions{"vhds": {Tail: vhds, Extra: hosts}, "srds": {Tail: srds, Extra: scopes}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			by.Rollout = prompt
+			w.begins(w.fleetYAML(by), gate(t, 1))
+			p := w.proxies(1)[0]
+			stop := keepers(p)
+			save(t, w.fleet, w.fleetYAML(fleetOptions{Tail: inline, Extra: "\n  clusters: []", Rollout: prompt}))
+			p.serves(w.revisionAfter(2))
+			save(t, w.fleet, w.fleetYAML(by))
+			p.serves(w.revisionAfter(3))
+			unharmed(t, stop)
+		})
+	}
+}

@@ -164,9 +164,7 @@ func (s *session) removals(st *typeState) *push {
 			gone = append(gone, name)
 		}
 	}
-	if st.url == resource.ClusterType {
-		gone = s.drained(st, gone)
-	}
+	gone = s.drained(st, gone)
 	var absent []string
 	if fleet.KindOf(st.url).Denied {
 		absent = s.absent(st)

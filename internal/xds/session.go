@@ -46,7 +46,6 @@ type session struct {
 	between  bool                  // it has taken a part of a target, for users to meet, and not all of one since
 	served   bool                  // the target was reported as served
 	serves   atomic.Pointer[Event] // says that the proxy has accepted the target; nil before
-	draining *time.Timer           // runs while clusters are to go that may be in use
 	listless *time.Timer           // runs while the proxy is yet to ask for listeners
 	silent   bool                  // it has had the time to ask for listeners, and has not
 	troubled atomic.Bool           // what it refused it could not take, for trouble of its own
@@ -89,8 +88,10 @@ type typeState struct {
 	resume string
 	// real is the version of the real listeners alone, which is a part of what it said.
 	real string
-	// lacks are the clusters that the target does not have, and since when.
-	lacks map[string]time.Time
+	// lacks is what the target does not have and connections may still need, and since when;
+	// draining runs until some of it is to go.
+	lacks    map[string]time.Time
+	draining *time.Timer
 	// told are the names that the client asked for and was told do not exist.
 	told map[string]bool
 	// presumed are those that the proxy refused, and takes for what it has; stuck is one of
@@ -150,7 +151,11 @@ func (s *session) identify(node *corev3.Node, url string, fresh bool) error {
 func (s *session) leave(why error) {
 	s.mu.Lock()
 	s.target, s.outgoing = nil, nil // nothing more goes out
-	for _, timer := range []*time.Timer{s.listless, s.draining} {
+	timers := []*time.Timer{s.listless}
+	for _, st := range s.types {
+		timers = append(timers, st.draining)
+	}
+	for _, timer := range timers {
 		if timer != nil {
 			timer.Stop()
 		}
