@@ -70,7 +70,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 			delete(c.nodes, id)
 			c.delivery.Left(id)
 		}
-	default:
+	case xds.Served, xds.Rejected, xds.HealthOpened, xds.HealthClosed, xds.Probed, xds.Counted:
 		if n != nil && n.fleet != "" {
 			c.hears(c.fleet(n.fleet), n, e)
 		}
@@ -134,7 +134,7 @@ func (c *Control) hears(s *fleetState, n *nodeState, e xds.Event) {
 		n.tick(e.Counters.At, e.Counters.Clock)
 		c.clock(s, n)
 		c.step(s, rollout.Counted{Node: id, Counters: c.counters(s, n, e.Counters)})
-	default: // that it came or went: proxyEvent's
+	case xds.Connected, xds.Disconnected: // proxyEvent's
 	}
 }
 

@@ -91,21 +91,19 @@ func (c *Control) differ(n *nodeState, was, is way) []moved {
 }
 
 func (c *Control) sayMoved(m moved, who string) {
-	switch m.kind {
-	case rollout.MovedIn:
-		if m.to == "" {
-			c.note(m.from, rollout.MovedOut, who+" to no fleet: "+m.reason)
-			return
-		}
-		c.note(m.from, rollout.MovedOut, fmt.Sprintf("%s to fleet %s: %s", who, m.to, m.reason))
-		c.note(m.to, rollout.MovedIn, fmt.Sprintf("%s from fleet %s: %s", who, m.from, m.reason))
-	case rollout.MoveEnded:
-		c.note(m.from, rollout.MoveEnded, fmt.Sprintf("%s not to fleet %s: %s", who, m.to, m.reason))
-		c.note(m.to, rollout.MoveEnded, fmt.Sprintf("%s of fleet %s stay there: %s", who, m.from, m.reason))
-	default:
-		c.note(m.from, m.kind, fmt.Sprintf("%s to fleet %s: %s", who, m.to, m.reason))
-		c.note(m.to, m.kind, fmt.Sprintf("%s from fleet %s: %s", who, m.from, m.reason))
+	if m.kind == rollout.MovedIn && m.to == "" {
+		c.note(m.from, rollout.MovedOut, who+" to no fleet: "+m.reason)
+		return
 	}
+	leaves, to, from := m.kind, "to", "from"
+	if m.kind == rollout.MovedIn {
+		leaves = rollout.MovedOut
+	}
+	if m.kind == rollout.MoveEnded {
+		to, from = "not to", "stays in its own,"
+	}
+	c.note(m.from, leaves, fmt.Sprintf("%s %s fleet %s: %s", who, to, m.to, m.reason))
+	c.note(m.to, m.kind, fmt.Sprintf("%s %s fleet %s: %s", who, from, m.from, m.reason))
 }
 
 // whyTo is why a proxy goes to a fleet.

@@ -73,7 +73,7 @@ var waysToMove = []struct {
 		w.Pass(time.Minute)
 		w.Save(map[string]string{"canaries.yaml": controltest.Gone})
 		w.Pass(3 * time.Minute)
-	}, "edge", "canaries", [2]string{"move ended", "not to fleet canaries: fleet canaries is retired"}, [2]string{"move ended", "stay there: fleet canaries is retired"}},
+	}, "edge", "canaries", [2]string{"move ended", "not to fleet canaries: fleet canaries is retired"}, [2]string{"move ended", "stays in its own, fleet edge: fleet canaries is retired"}},
 	{"a new file claims it, and claims another in the middle", func(_ *testing.T, w *controltest.World) {
 		saveFleet(w, "canaries", 3, "{cluster: edge, id: a}", strings.ReplaceAll(staged, "bake: 10s", "bake: 1h"))
 		w.Pass(time.Minute)
@@ -87,7 +87,7 @@ var waysToMove = []struct {
 			w.Proxies.Connect(controltest.Node("a", labels))
 			w.Pass(time.Minute)
 		}
-	}, "edge", "inner", [2]string{"move ended", "does not claim it any more"}, [2]string{"move ended", "1 proxy (a) of fleet edge stay there"}},
+	}, "edge", "inner", [2]string{"move ended", "does not claim it any more"}, [2]string{"move ended", "1 proxy (a) stays in its own, fleet edge"}},
 	{"what it is to have is rejected", func(_ *testing.T, w *controltest.World) {
 		w.Now(failsAll, "a")
 		saveFleet(w, "canaries", 3, "{cluster: edge, id: a}", staged)
