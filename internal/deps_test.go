@@ -45,6 +45,7 @@ var dependencies = map[string][]string{
 	"internal/api":         {"internal/rollout"},
 	"internal/api/apitest": {},
 	"internal/bootstrap":   {"internal/fleet"},
+	"internal/golden":      {"github.com/google/go-cmp/cmp"},
 	"internal/xds":         {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
 	"internal/deliver":     {"internal/fleet", "internal/snapshot", "internal/xds", "envoy"}, // fleet for what nodes say of themselves
 	// It takes the changes that watch tells.
@@ -62,7 +63,7 @@ var dependencies = map[string][]string{
 	"internal/xdstest":     {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},
 	"internal/rig":         {"internal/api", "internal/bootstrap", "internal/envoy", "internal/fleet", "internal/module", "internal/rig/process", "internal/snapshot"},
 	"internal/rig/process": {},
-	"internal/chains":      {"internal/api", "internal/bootstrap", "internal/envoy", "internal/rig", "internal/rig/process", "internal/xdstest", "go.yaml.in/yaml/v3"},
+	"internal/chains":      {"internal/api", "internal/bootstrap", "internal/envoy", "internal/golden", "internal/rig", "internal/rig/process", "internal/xdstest", "go.yaml.in/yaml/v3"},
 	"cmd/demo":             {"internal/api", "internal/envoy", "internal/rig/process"}, // so that it is built, and says so, before anything large is
 	"cmd/xds":              {"*"},
 	"wasm/primeauth":       {"go.yaml.in/yaml/v3"}, // the vectors, for tests

@@ -1,37 +1,23 @@
 package main
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-)
 
-var rewrite = flag.Bool("rewrite", false, "write docs/cli.md anew")
+	"github.com/waxwing-xds/waxwing/internal/golden"
+)
 
 // docs/cli.md is what the commands say of themselves: `go test ./cmd/xds -rewrite`
 // writes it.
 func TestCommandsAreDocumented(t *testing.T) {
-	var want strings.Builder
-	want.WriteString("# The commands of xds\n\nWritten by `go test ./cmd/xds -rewrite`, of what `xds help COMMAND` says.\n")
-	document(t, &want, (&app{getenv: func(string) string { return "" }}).root())
-	const file = root + "docs/cli.md"
-	if *rewrite {
-		if err := os.WriteFile(file, []byte(want.String()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want.String() {
-		t.Errorf("docs/cli.md is not what the commands say: go test ./cmd/xds -rewrite")
-	}
+	var said strings.Builder
+	said.WriteString("# The commands of xds\n\nWritten by `go test ./cmd/xds -rewrite`, of what `xds help COMMAND` says.\n")
+	document(t, &said, (&app{getenv: func(string) string { return "" }}).root())
+	golden.Compare(t, root+"docs/cli.md", said.String())
 }
 
 // document writes a command and those below it.

@@ -20,16 +20,6 @@ type Command struct {
 // A Verb is what is to be done.
 type Verb = rollout.Verb
 
-// What can be done to a fleet's rollout; see rollout.Verb.
-const (
-	VerbPause   = rollout.Pause
-	VerbResume  = rollout.Resume
-	VerbPromote = rollout.Promote
-	VerbAbort   = rollout.Abort
-	VerbUndo    = rollout.Undo
-	VerbRetry   = rollout.Retry
-)
-
 // What can be done to a fleet itself.
 const (
 	VerbRetire Verb = "retire" // it takes no more proxies

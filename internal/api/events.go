@@ -54,53 +54,6 @@ const (
 	EventMissed       EventKind = "missed"       // one who follows comes back after more than the server keeps
 )
 
-// Events of a rollout, which a fleet's history has too; see rollout.Kind.
-const (
-	EventUnchanged         = rollout.Unchanged
-	EventReplanned         = rollout.Replanned
-	EventAsked             = rollout.Asked
-	EventStarted           = rollout.Started
-	EventStageStarted      = rollout.StageStarted
-	EventEmpty             = rollout.Empty
-	EventWaits             = rollout.Waits
-	EventUnproven          = rollout.Unproven
-	EventFailedBefore      = rollout.FailedBefore
-	EventBlipped           = rollout.Blipped
-	EventServiceAwaited    = rollout.ServiceAwaited
-	EventFlipped           = rollout.Flipped
-	EventBaking            = rollout.Baking
-	EventAwaiting          = rollout.Awaiting
-	EventServing           = rollout.Serving
-	EventAbandoned         = rollout.Abandoned
-	EventRejected          = rollout.Rejected
-	EventRolledBack        = rollout.RolledBack
-	EventReplaced          = rollout.Replaced
-	EventStillRejected     = rollout.StillRejected
-	EventProxyRefusesGood  = rollout.ProxyRefusesGood
-	EventProxyInTrouble    = rollout.ProxyInTrouble
-	EventProxyOutOfTrouble = rollout.ProxyOutOfTrouble
-	EventRefusal           = rollout.Refusal
-	EventPaused            = rollout.Paused
-	EventResumed           = rollout.Resumed
-	EventPromoted          = rollout.Promoted
-	EventSkipped           = rollout.Skipped
-	EventAborted           = rollout.Aborted
-	EventUndone            = rollout.Undone
-	EventRetried           = rollout.Retried
-
-	EventDegraded   = rollout.DegradedNow
-	EventRecovered  = rollout.Recovered
-	EventTakenBack  = rollout.TakenBack
-	EventStays      = rollout.Stays
-	EventWatchEnded = rollout.WatchEnded
-
-	EventMoveStarted = rollout.MoveStarted
-	EventMovedIn     = rollout.MovedIn
-	EventMovedOut    = rollout.MovedOut
-	EventMoveRefused = rollout.MoveRefused
-	EventMoveEnded   = rollout.MoveEnded
-)
-
 // Events of a fleet and its file, which its history has too.
 const (
 	EventRenamed      EventKind = "renamed"       // the fleet, in its file

@@ -25,20 +25,6 @@ type Stage = rollout.Stage
 // A Phase is where a proxy is in a rollout.
 type Phase = rollout.Phase
 
-// The phases, in their order; see rollout.Phase.
-const (
-	PhaseIdle            = rollout.Idle
-	PhaseJoining         = rollout.Joining
-	PhaseWarming         = rollout.Warming
-	PhaseProving         = rollout.Proving
-	PhaseProven          = rollout.Proven
-	PhaseFlipping        = rollout.Flipping
-	PhaseConfirming      = rollout.Confirming
-	PhaseAwaitingService = rollout.AwaitingService
-	PhaseConfirmed       = rollout.Confirmed
-	PhaseInTrouble       = rollout.InTrouble
-)
-
 // Phases are all of a rollout's proxies, in the order in which they are shown.
 var Phases = rollout.Phases
 
@@ -49,28 +35,5 @@ type Wait = rollout.HoldUp
 // A WaitKind says what kind of thing is waited for.
 type WaitKind = rollout.Wait
 
-// What is waited for, those first that keep a rollout from any of the later ones; see
-// rollout.Wait.
-const (
-	WaitReading WaitKind = "reading" // what is on disk is tried in the sandbox
-
-	WaitPaused     = rollout.WaitPaused
-	WaitFile       = rollout.WaitFile
-	WaitNewer      = rollout.WaitNewer
-	WaitNoProxy    = rollout.WaitNoProxy
-	WaitEmpty      = rollout.WaitEmpty
-	WaitTrouble    = rollout.WaitTrouble
-	WaitAway       = rollout.WaitAway
-	WaitJoining    = rollout.WaitJoining
-	WaitWarming    = rollout.WaitWarming
-	WaitProving    = rollout.WaitProving
-	WaitFlipping   = rollout.WaitFlipping
-	WaitConfirming = rollout.WaitConfirming
-	WaitService    = rollout.WaitService
-	WaitBaking     = rollout.WaitBaking
-	WaitApproval   = rollout.WaitApproval
-	WaitComparing  = rollout.WaitComparing
-	WaitDisk       = rollout.WaitDisk
-	WaitAsking     = rollout.WaitAsking
-	WaitRetry      = rollout.WaitRetry
-)
+// WaitReading is before a rollout: what is on disk is tried in the sandbox.
+const WaitReading WaitKind = "reading"

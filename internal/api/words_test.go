@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/waxwing-xds/waxwing/internal/golden"
 )
 
 // The words that stand for things on the wire are in testdata/words.json, whichever package
@@ -29,7 +31,7 @@ func TestWords(t *testing.T) {
 			}
 		}
 	}
-	compare(t, "words", encode(t, words))
+	golden.Compare(t, "testdata/words.json", string(encode(t, words)))
 }
 
 // renamed is the type under which constants returns those that are another package's.

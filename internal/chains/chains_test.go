@@ -33,20 +33,25 @@ func TestMain(m *testing.M) {
 var keys = sync.OnceValues(NewKeys)
 
 // abstract is where nothing is: for simulated proxies, which open no port.
-func abstract(t *testing.T) Setting {
+func abstract(t *testing.T) (Setting, [2][]byte) {
 	t.Helper()
 	k, err := keys()
 	if err != nil {
 		t.Fatal(err)
 	}
+	modules, err := Modules(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := Example()
 	s.Content = k.Content
-	return s
+	return s, modules
 }
 
 // Every fleet and every change of the generator is a valid fleet file.
 func TestFleetsAreValid(t *testing.T) {
-	setting, made := abstract(t), map[string]int{}
+	setting, _ := abstract(t)
+	made := map[string]int{}
 	for s := range uint64(60) {
 		g := NewGenerator(s)
 		g.Delta = true
@@ -88,11 +93,7 @@ func TestSeed(t *testing.T) {
 // meanwhile no request is answered with what the change does not explain.
 func TestChains(t *testing.T) {
 	t.Parallel()
-	setting := abstract(t)
-	modules, err := Modules(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	setting, modules := abstract(t)
 	for i := range *count {
 		seed := *seed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -188,24 +188,37 @@ func renameListener(g *Generator, f *Fleet) bool {
 
 // handPortOn removes a listener and gives its address to another.
 func handPortOn(g *Generator, f *Fleet) bool {
-	if len(f.Listeners) < 2 {
-		return false
+	gone, ok := takeOut(g, &f.Listeners)
+	if ok {
+		f.Listeners[g.r.IntN(len(f.Listeners))].Port = gone.Port
 	}
-	i := g.r.IntN(len(f.Listeners))
-	port := f.Listeners[i].Port
-	f.Listeners = slices.Delete(f.Listeners, i, i+1)
-	f.Listeners[g.r.IntN(len(f.Listeners))].Port = port
-	return true
+	return ok
+}
+
+// takeOut removes one of several; the last one stays.
+func takeOut[T any](g *Generator, all *[]T) (gone T, ok bool) {
+	if len(*all) < 2 {
+		return gone, false
+	}
+	i := g.r.IntN(len(*all))
+	gone = (*all)[i]
+	*all = slices.Delete(*all, i, i+1)
+	return gone, true
 }
 
 // swapPorts gives two listeners each other's address.
 func swapPorts(g *Generator, f *Fleet) bool {
-	if len(f.Listeners) < 2 {
+	return swap(g, f.Listeners, func(l *Listener) *int { return &l.Port })
+}
+
+// swap gives two neighbours what the other has of something.
+func swap[T, V any](g *Generator, all []T, of func(*T) *V) bool {
+	if len(all) < 2 {
 		return false
 	}
-	i := g.r.IntN(len(f.Listeners) - 1)
-	a, b := &f.Listeners[i], &f.Listeners[i+1]
-	a.Port, b.Port = b.Port, a.Port
+	i := g.r.IntN(len(all) - 1)
+	a, b := of(&all[i]), of(&all[i+1])
+	*a, *b = *b, *a
 	return true
 }
 
@@ -263,16 +276,13 @@ func renameSecret(g *Generator, f *Fleet) bool {
 
 // removeCluster sends what went to a cluster to another.
 func removeCluster(g *Generator, f *Fleet) bool {
-	if len(f.Clusters) < 2 {
+	rest := slices.Clone(f.Clusters)
+	gone, ok := takeOut(g, &rest)
+	if !ok || slices.ContainsFunc(rest, func(c Cluster) bool { return c.Of == gone.Name }) {
 		return false
 	}
-	i := g.r.IntN(len(f.Clusters))
-	gone := f.Clusters[i].Name
-	if slices.ContainsFunc(f.Clusters, func(c Cluster) bool { return c.Of == gone }) {
-		return false
-	}
-	f.Clusters = slices.Delete(f.Clusters, i, i+1)
-	f.redirect(g, gone)
+	f.Clusters = rest
+	f.redirect(g, gone.Name)
 	return true
 }
 

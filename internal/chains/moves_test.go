@@ -254,11 +254,7 @@ func playMoves(t *testing.T, seed uint64, setting Setting, modules [2][]byte) (e
 // answer what that or the one before explains.
 func TestMoves(t *testing.T) {
 	t.Parallel()
-	setting := abstract(t)
-	modules, err := Modules(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	setting, modules := abstract(t)
 	for i := range max(1, *count/20) {
 		seed := *seed + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -384,24 +384,18 @@ func (c Cluster) assignment(name string, s Setting, host string) object {
 // String is the fleet on a few lines, for people.
 func (f Fleet) String() string {
 	var b strings.Builder
-	for _, l := range f.Listeners {
-		fmt.Fprintf(&b, "  listener %+v\n", l)
-	}
-	for _, c := range f.Clusters {
-		fmt.Fprintf(&b, "  cluster %+v\n", c)
-	}
-	for _, r := range f.Routes {
-		fmt.Fprintf(&b, "  routes %+v\n", r)
-	}
-	for _, s := range f.Scopes {
-		fmt.Fprintf(&b, "  scope %+v\n", s)
-	}
-	for _, s := range f.Secrets {
-		fmt.Fprintf(&b, "  secret %+v\n", s)
-	}
-	for _, filter := range f.Filters {
-		fmt.Fprintf(&b, "  filter %+v\n", filter)
-	}
-	fmt.Fprintf(&b, "  rollout %+v\n", f.Rollout)
+	lines(&b, "listener", f.Listeners)
+	lines(&b, "cluster", f.Clusters)
+	lines(&b, "routes", f.Routes)
+	lines(&b, "scope", f.Scopes)
+	lines(&b, "secret", f.Secrets)
+	lines(&b, "filter", f.Filters)
+	lines(&b, "rollout", []Rollout{f.Rollout})
 	return b.String()
+}
+
+func lines[T any](b *strings.Builder, what string, all []T) {
+	for _, one := range all {
+		fmt.Fprintf(b, "  %s %+v\n", what, one)
+	}
 }

@@ -63,13 +63,7 @@ func removeScope(g *Generator, f *Fleet) bool {
 
 // swapScopes gives two scopes each other's key.
 func swapScopes(g *Generator, f *Fleet) bool {
-	if len(f.Scopes) < 2 {
-		return false
-	}
-	i := g.r.IntN(len(f.Scopes) - 1)
-	a, b := &f.Scopes[i], &f.Scopes[i+1]
-	a.Key, b.Key = b.Key, a.Key
-	return true
+	return swap(g, f.Scopes, func(s *Scope) *string { return &s.Key })
 }
 
 // routesOf is the name of routes by RDS, sometimes of some that are there.

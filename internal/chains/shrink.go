@@ -86,27 +86,23 @@ func (s *shrinker) names() []string {
 	var out []string
 	for _, step := range s.Steps {
 		f := step.Fleet
-		for _, filter := range f.Filters {
-			out = append(out, filter.Name)
-		}
-		for _, l := range f.Listeners {
-			out = append(out, l.Name)
-		}
-		for _, s := range f.Scopes {
-			out = append(out, s.Name)
-		}
-		for _, r := range f.Routes {
-			out = append(out, r.Name)
-		}
-		for _, c := range f.Clusters {
-			out = append(out, c.Name)
-		}
-		for _, secret := range f.Secrets {
-			out = append(out, secret.Name)
-		}
+		out = append(out, names(f.Filters, func(x Filter) string { return x.Name })...)
+		out = append(out, names(f.Listeners, func(x Listener) string { return x.Name })...)
+		out = append(out, names(f.Scopes, func(x Scope) string { return x.Name })...)
+		out = append(out, names(f.Routes, func(x Routes) string { return x.Name })...)
+		out = append(out, names(f.Clusters, func(x Cluster) string { return x.Name })...)
+		out = append(out, names(f.Secrets, func(x Secret) string { return x.Name })...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+func names[T any](all []T, name func(T) string) []string {
+	out := make([]string, len(all))
+	for i, x := range all {
+		out[i] = name(x)
+	}
+	return out
 }
 
 func (f *Fleet) drop(name string) {

@@ -17,6 +17,7 @@ func TestShrink(t *testing.T) {
 		})
 	}
 	shrunk := 0
+	setting, _ := abstract(t)
 	for seed := range uint64(90) {
 		c := NewGenerator(seed).NewChain(seed, 8)
 		if !fails(c) {
@@ -31,7 +32,7 @@ func TestShrink(t *testing.T) {
 			t.Errorf("seed %d: it is left with\n%s", seed, small.text())
 		}
 		for i := range small.Steps {
-			if _, err := small.Steps[i].Fleet.Render(abstract(t)); err != nil {
+			if _, err := small.Steps[i].Fleet.Render(setting); err != nil {
 				t.Error(err)
 			}
 		}

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,9 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/waxwing-xds/waxwing/internal/api"
+	"github.com/waxwing-xds/waxwing/internal/golden"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -45,17 +43,10 @@ func midMove(t *testing.T) (*Control, string) {
 // What is saved in the middle of moves is read by later servers: proxies that come back
 // are on their way from where they were to where they were to go.
 func TestStateOfMovesGolden(t *testing.T) {
-	if *rewrite {
+	if golden.Rewrite() {
 		c, dir := midMove(t)
 		c.restarted(t, dir)
-		for _, folder := range []string{"fleets", "revisions"} {
-			if err := os.RemoveAll(filepath.Join(goldenMoves, folder)); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.CopyFS(filepath.Join(goldenMoves, folder), os.DirFS(filepath.Join(dir, folder))); err != nil {
-				t.Fatal(err)
-			}
-		}
+		replace(t, goldenMoves, dir)
 	}
 	c, dir := idleIn(t, copyOf(t, goldenMoves))
 	for _, s := range c.fleets {
@@ -65,15 +56,12 @@ func TestStateOfMovesGolden(t *testing.T) {
 	c.disk()
 	all := ""
 	for key := range map[string]bool{"edge": true, "inner": true, "third": true, "fourth": true} {
-		want, err := os.ReadFile(filepath.Join(goldenMoves, fleetFileName(key)))
+		got, err := os.ReadFile(filepath.Join(dir, fleetFileName(key)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := os.ReadFile(filepath.Join(dir, fleetFileName(key)))
-		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s is not written as it was (%v):\n%s", key, err, cmp.Diff(string(want), string(got)))
-		}
-		all += string(want)
+		golden.Compare(t, filepath.Join(goldenMoves, fleetFileName(key)), string(got))
+		all += string(got)
 	}
 	for _, field := range []string{"bases", "staged", "move", "matches", "guests", "moving_match", "declined_match", "unmoved"} {
 		if !strings.Contains(all, `"`+field+`":`) {

@@ -3,7 +3,6 @@ package control
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,12 +16,11 @@ import (
 
 	_ "github.com/waxwing-xds/waxwing/internal/extensions"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/golden"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write testdata/format-N of the format that is written now anew")
 
 // copyOf copies a state directory: what reads it may change it.
 func copyOf(t *testing.T, from string) string {
@@ -118,9 +116,9 @@ func (c *Control) goldenProxies(t *testing.T) {
 // What is written now is format N of testdata. A field that is added shows here:
 // with omitempty the file stays as it is; else it is a new format.
 func TestStateGolden(t *testing.T) {
-	golden := fmt.Sprintf("testdata/format-%d", snapshot.Format)
-	from := golden
-	if *rewrite {
+	format := fmt.Sprintf("testdata/format-%d", snapshot.Format)
+	from := format
+	if golden.Rewrite() {
 		from = "testdata/format-0"
 	}
 	c, dir := idleIn(t, copyOf(t, from))
@@ -131,27 +129,27 @@ func TestStateGolden(t *testing.T) {
 	}
 	s.dirty = true
 	c.disk()
-	if *rewrite {
-		for _, folder := range []string{"fleets", "revisions"} {
-			if err := os.RemoveAll(filepath.Join(golden, folder)); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.CopyFS(filepath.Join(golden, folder), os.DirFS(filepath.Join(dir, folder))); err != nil {
-				t.Fatal(err)
-			}
-		}
+	if golden.Rewrite() {
+		replace(t, format, dir)
 	}
 	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", goldenServing), revisionFile("edge", goldenCandidate)} {
-		want, err := os.ReadFile(filepath.Join(golden, name))
-		if err != nil {
-			t.Fatal(err)
-		}
 		got, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s is not written as in %s (`go test ./internal/control -rewrite` if it is meant):\n%s", name, golden, cmp.Diff(string(want), string(got)))
+		golden.Compare(t, filepath.Join(format, name), string(got))
+	}
+}
+
+// replace puts a state directory in the place of another.
+func replace(t *testing.T, to, from string) {
+	t.Helper()
+	for _, folder := range []string{"fleets", "revisions"} {
+		if err := os.RemoveAll(filepath.Join(to, folder)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.CopyFS(filepath.Join(to, folder), os.DirFS(filepath.Join(from, folder))); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -51,15 +51,34 @@ func (p *parser) httpFilters(filters []*hcmv3.HttpFilter, n *yaml.Node) {
 			continue // comes later, or is nothing
 		}
 		line, kind, last := lineOf(n, "http_filters", i), typeOf(f.GetTypedConfig()), i == len(filters)-1
-		switch {
-		case !last && endings[kind]:
-			p.add(line, "HTTP filter %q answers the request, so that it must be the last of the chain", f.GetName())
-		case last && endsNot(kind, httpFilterTypes):
-			p.add(line, "HTTP filter %q is the last of the chain, which must end in one that answers, like the router", f.GetName())
-		case last && endings[kind] && f.GetDisabled():
+		if wrong := httpChain.wrong(kind, last); wrong != "" {
+			p.add(line, "HTTP filter %q %s", f.GetName(), wrong)
+		} else if last && endings[kind] && f.GetDisabled() {
 			p.add(line, "HTTP filter %q is the last of the chain, and can't be disabled", f.GetName())
 		}
 	}
+}
+
+// A chainRule is how a chain of filters of some types must end, and what it is that ends
+// it.
+type chainRule struct{ types, ends, end string }
+
+var (
+	httpChain    = chainRule{httpFilterTypes, "answers the request", "answers, like the router"}
+	networkChain = chainRule{
+		networkFilterTypes, "takes the connection", "takes the connection, like the HTTP connection manager or the TCP proxy",
+	}
+)
+
+// wrong is what is wrong with a filter of a type where it is in its chain, "" for nothing.
+func (r chainRule) wrong(kind string, last bool) string {
+	switch {
+	case !last && endings[kind]:
+		return r.ends + ", so that it must be the last of the chain"
+	case last && endsNot(kind, r.types):
+		return "is the last of the chain, which must end in one that " + r.end
+	}
+	return ""
 }
 
 // upstreamFilters end in the codec.
@@ -78,12 +97,8 @@ func (p *parser) networkFilters(filters []*listenerv3.Filter, n *yaml.Node) {
 		if f.GetTypedConfig() == nil {
 			continue
 		}
-		line, kind, last := lineOf(n, "filters", i), typeOf(f.GetTypedConfig()), i == len(filters)-1
-		switch {
-		case !last && endings[kind]:
-			p.add(line, "network filter %q takes the connection, so that it must be the last of the chain", f.GetName())
-		case last && endsNot(kind, networkFilterTypes):
-			p.add(line, "network filter %q is the last of the chain, which must end in one that takes the connection, like the HTTP connection manager or the TCP proxy", f.GetName())
+		if wrong := networkChain.wrong(typeOf(f.GetTypedConfig()), i == len(filters)-1); wrong != "" {
+			p.add(lineOf(n, "filters", i), "network filter %q %s", f.GetName(), wrong)
 		}
 	}
 }

@@ -71,12 +71,18 @@ func (s *stream) headers(kind uint32) (m *headers, open bool) {
 // usable is ok where a function can go on with a header map and its other arguments, and
 // otherwise what is wrong first, in Envoy's order.
 func (c *call) usable(m *headers, readable bool) status {
+	return c.may(maxHeaderMap, readable, m != nil)
+}
+
+// may is that of a function whose first argument says which one is meant of the kinds up to
+// last: whether the others are readable, and the one meant is there.
+func (c *call) may(last uint32, readable, there bool) status {
 	switch {
-	case c.u32(0) > maxHeaderMap:
+	case c.u32(0) > last:
 		return badArgument
 	case !readable:
 		return invalidMemoryAccess
-	case m == nil:
+	case !there:
 		return badArgument
 	}
 	return ok
@@ -223,13 +229,10 @@ func (c *call) setBuffer() status {
 	data, readable := c.bytes(3)
 	from, length := uint64(c.u32(1)), uint64(c.u32(2))
 	p := c.body(c.u32(0))
+	if s := c.may(callData, readable, p != nil); s != ok {
+		return s
+	}
 	switch {
-	case c.u32(0) > callData:
-		return badArgument
-	case !readable:
-		return invalidMemoryAccess
-	case p == nil:
-		return badArgument
 	case !c.vm.memory.keep(len(data)):
 		return internalFailure
 	case from == 0 && length == 0:

@@ -35,20 +35,10 @@ match: {{.Match}}
 filters:
   - name: {{.Filter}}
     module: {file: {{.Module}}}
-    {{- if .Config}}
-    config: {{.Config}}
+    {{- range $field, $value := .Optional}}
+    {{- if $value}}
+    {{$field}}: {{$value}}
     {{- end}}
-    {{- if .Checks}}
-    checks: {{.Checks}}
-    {{- end}}
-    {{- if .Policy}}
-    failure_policy: {{.Policy}}
-    {{- end}}
-    {{- if .Hostile}}
-    hostile: {{.Hostile}}
-    {{- end}}
-    {{- if .NoShadow}}
-    shadow: false
     {{- end}}
     listeners: [ingress]
 {{- end}}
@@ -89,10 +79,20 @@ func (f Fleet) YAML() []byte {
 	if err := fleetTemplate.Execute(&text, struct {
 		Fleet
 		Host, Port, Listener string
-	}{f, host, port, Listener("ingress", "127.0.0.1:1", routes, "")}); err != nil {
+		Optional             map[string]string
+	}{f, host, port, Listener("ingress", "127.0.0.1:1", routes, ""), f.optional()}); err != nil {
 		panic(err) // the template and its values are here
 	}
 	return []byte(text.String())
+}
+
+// optional are the fields of the filter that not every fleet file has.
+func (f Fleet) optional() map[string]string {
+	fields := map[string]string{"config": f.Config, "checks": f.Checks, "failure_policy": f.Policy, "hostile": f.Hostile}
+	if f.NoShadow {
+		fields["shadow"] = "false"
+	}
+	return fields
 }
 
 // Listener is a listener of a fleet file, an HTTP connection manager. Its fields, and its

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,10 +19,9 @@ import (
 
 	_ "github.com/waxwing-xds/waxwing/internal/extensions"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/golden"
 	"github.com/waxwing-xds/waxwing/internal/module"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write testdata/*.golden anew")
 
 // Every fleet file of testdata, and what a proxy is given for it: testdata/*.golden. Of those
 // named shadow_… it is what it has beside its real listeners.
@@ -38,20 +36,7 @@ func TestGoldens(t *testing.T) {
 			if strings.HasPrefix(filepath.Base(file), "shadow_") {
 				snap = Compose(nil, snap, "")
 			}
-			got := render(t, snap)
-			golden := strings.TrimSuffix(file, ".yaml") + ".golden"
-			if *rewrite {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("not as in %s (-want +got); `go test ./internal/snapshot -rewrite` if it is meant:\n%s", golden, diff)
-			}
+			golden.Compare(t, strings.TrimSuffix(file, ".yaml")+".golden", render(t, snap))
 		})
 	}
 }

@@ -195,22 +195,21 @@ func (e *Envoy) apply(r *response) error {
 	if err := r.distinct(); err != nil {
 		return err
 	}
-	switch r.url {
-	case resource.ClusterType:
-		return e.takeClusters(r)
-	case resource.EndpointType:
-		return e.takeEndpoints(r)
-	case resource.ListenerType:
-		return e.takeListeners(r)
-	case resource.ScopedRouteType:
-		return e.takeScopes(r)
-	case resource.VirtualHostType:
-		return e.takeHosts(r)
-	case resource.RuntimeType:
-		return e.takeLayers(r)
-	default:
-		return e.takeSources(r)
+	take := takers[r.url]
+	if take == nil {
+		take = (*Envoy).takeSources
 	}
+	return take(e, r)
+}
+
+// takers are what takes resources that are more than sources of listeners.
+var takers = map[string]func(*Envoy, *response) error{
+	resource.ClusterType:     (*Envoy).takeClusters,
+	resource.EndpointType:    (*Envoy).takeEndpoints,
+	resource.ListenerType:    (*Envoy).takeListeners,
+	resource.ScopedRouteType: (*Envoy).takeScopes,
+	resource.VirtualHostType: (*Envoy).takeHosts,
+	resource.RuntimeType:     (*Envoy).takeLayers,
 }
 
 func (e *Envoy) notify() {

@@ -1,0 +1,34 @@
+// Package golden holds what is made against what the repository has of it, in files that a
+// person reads before they are committed: `go test PACKAGE -rewrite` writes them anew. It
+// is for tests.
+package golden
+
+import (
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the files anew that the tests compare with")
+
+// Rewrite is whether files are to be written anew.
+func Rewrite() bool { return *rewrite }
+
+// Compare says where a text differs from that of a file, or writes the file anew.
+func Compare(t *testing.T, path, got string) {
+	t.Helper()
+	if *rewrite {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("not as in %s (-want +got); `go test -rewrite` if it is meant:\n%s", path, diff)
+	}
+}
