@@ -39,6 +39,7 @@ var dependencies = map[string][]string{
 	},
 	"internal/rollout": {},
 	"internal/store":   {},
+	"internal/inbox":   {}, // what is built, and what came of writing, waits for the loop in the same way
 	// Whatever talks to a server is built with these, and without the server.
 	// What is said of a rollout, in a fleet's history and on the wire, has one home; it is
 	// rollout's, which imports nothing either.
@@ -49,21 +50,21 @@ var dependencies = map[string][]string{
 	"internal/xds":         {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
 	"internal/deliver":     {"internal/fleet", "internal/snapshot", "internal/xds", "envoy"}, // fleet for what nodes say of themselves
 	// It takes the changes that watch tells.
-	"internal/build": {"internal/fleet", "internal/module", "internal/preflight", "internal/snapshot", "internal/watch", "envoy"},
+	"internal/build": {"internal/fleet", "internal/inbox", "internal/module", "internal/preflight", "internal/snapshot", "internal/watch", "envoy"},
 	// It answers in the wire's types: one description of a fleet and its proxies, not two.
 	"internal/control": {
-		"internal/api", "internal/build", "internal/deliver", "internal/fleet", "internal/rollout", "internal/snapshot", "internal/xds", "envoy",
+		"internal/api", "internal/build", "internal/deliver", "internal/fleet", "internal/inbox", "internal/rollout", "internal/snapshot", "internal/xds", "envoy",
 	},
 	// The loop with nothing outside, for its own tests and the console's.
-	"internal/control/controltest": {"internal/api", "internal/build", "internal/control", "internal/fleet", "internal/module", "internal/snapshot", "internal/xds", "envoy"},
+	"internal/control/controltest": {"internal/api", "internal/build", "internal/control", "internal/fleet", "internal/inbox", "internal/module", "internal/rig", "internal/snapshot", "internal/xds", "envoy"},
 	// It shows the streams' figures, which the loop has no part in.
 	"internal/console": {"internal/api", "internal/control", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
 	"internal/envoy":   {"internal/rig/process"},
 	// What a StreamMetricsMessage is made of is a package of its own.
 	"internal/xdstest":     {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},
-	"internal/rig":         {"internal/api", "internal/bootstrap", "internal/envoy", "internal/fleet", "internal/module", "internal/rig/process", "internal/snapshot"},
+	"internal/rig":         {"internal/api", "internal/bootstrap", "internal/envoy", "internal/fleet", "internal/module", "internal/rig/process", "internal/snapshot", "envoy"}, // what its fleet files are made of
 	"internal/rig/process": {},
-	"internal/chains":      {"internal/api", "internal/bootstrap", "internal/envoy", "internal/golden", "internal/rig", "internal/rig/process", "internal/xdstest", "go.yaml.in/yaml/v3"},
+	"internal/chains":      {"internal/api", "internal/bootstrap", "internal/envoy", "internal/rig", "internal/rig/process", "internal/xdstest", "go.yaml.in/yaml/v3"},
 	"cmd/demo":             {"internal/api", "internal/envoy", "internal/rig/process"}, // so that it is built, and says so, before anything large is
 	"cmd/xds":              {"*"},
 	"wasm/primeauth":       {"go.yaml.in/yaml/v3"}, // the vectors, for tests
@@ -72,7 +73,7 @@ var dependencies = map[string][]string{
 }
 
 // testOnly are of tests and benchmarks only: nothing but those may import them.
-var testOnly = []string{"internal/api/apitest", "internal/chains", "internal/xdstest", "internal/envoy", "internal/rig", "internal/rig/process", "wasm/primeauth"}
+var testOnly = []string{"internal/api/apitest", "internal/chains", "internal/control/controltest", "internal/xdstest", "internal/envoy", "internal/golden", "internal/rig", "internal/rig/process", "wasm/primeauth"}
 
 var groups = map[string][]string{
 	"envoy": {controlPlane, "google.golang.org/protobuf/"},

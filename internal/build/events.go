@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/inbox"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -79,31 +80,13 @@ func (Saved) event()     {}
 func (Built) event()     {}
 func (Unchanged) event() {}
 
-// queue holds events until they are taken. Who puts one in waits for nobody.
+// queue holds events until they are taken, and counts what is asked for.
 type queue struct {
+	*inbox.Inbox[Event]
+
 	mu     sync.Mutex
-	events []Event
-	ready  chan struct{} // has a token while there are some
-	inHand int           // what is asked for and has no event yet
+	inHand int // what is asked for and has no event yet
 	closed bool
-}
-
-func (q *queue) put(e Event) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.events = append(q.events, e)
-	select {
-	case q.ready <- struct{}{}:
-	default:
-	}
-}
-
-func (q *queue) take() []Event {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	taken := q.events
-	q.events = nil
-	return taken
 }
 
 // expect counts something that is asked for, and has the queue's end wait for it; ok is
@@ -134,6 +117,7 @@ func (q *queue) close() {
 
 func (q *queue) waiting() bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.events)+q.inHand > 0
+	asked := q.inHand > 0
+	q.mu.Unlock()
+	return asked || q.Len() > 0 // in this order: an event is there before it is not in hand any more
 }

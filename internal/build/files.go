@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/waxwing-xds/waxwing/internal/inbox"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 )
 
@@ -45,7 +46,7 @@ type Files struct {
 // NewFiles makes what watches a fleet file, or a folder of them, and their modules.
 func NewFiles(root string, watcher Watcher, maker *Maker) *Files {
 	f := &Files{
-		root: root, watcher: watcher, maker: maker, queue: queue{ready: make(chan struct{}, 1)},
+		root: root, watcher: watcher, maker: maker, queue: queue{Inbox: inbox.New[Event]()},
 		files: map[string]*fleetFile{}, modules: map[string]*moduleFile{}, drafts: map[string]*draft{},
 	}
 	f.ctx, f.end = context.WithCancel(context.Background())
@@ -66,10 +67,10 @@ func (f *Files) stop() {
 }
 
 // Ready has a token while there are Events to take.
-func (f *Files) Ready() <-chan struct{} { return f.queue.ready }
+func (f *Files) Ready() <-chan struct{} { return f.queue.Ready() }
 
 // Events are those since the last call, in the order in which they came to pass.
-func (f *Files) Events() []Event { return f.queue.take() }
+func (f *Files) Events() []Event { return f.queue.Take() }
 
 // Unsettled reports whether there may be an event that is not there yet, or is not taken,
 // of something other than a build under way.
@@ -86,7 +87,7 @@ func (f *Files) Again(path, by string) {
 		defer f.mu.Unlock()
 		if file := f.files[path]; file != nil && file.content != nil {
 			file.by = by
-			f.queue.put(Saved{Files: []File{f.build(file)}})
+			f.queue.Put(Saved{Files: []File{f.build(file)}})
 		}
 	}()
 }
@@ -109,7 +110,7 @@ func (f *Files) takeSmall(change watch.Change) bool {
 		if file := f.files[change.Path]; file != nil {
 			e.Fleet = file.name
 		}
-		f.queue.put(e)
+		f.queue.Put(e)
 	case change.Draft:
 		f.draft(change)
 	default:
@@ -151,7 +152,7 @@ func (f *Files) save(changes []watch.Change) {
 			event.Files = append(event.Files, f.build(file))
 		}
 	}
-	f.queue.put(event)
+	f.queue.Put(event)
 }
 
 // order has what is gone come first, so that a fleet may go from one file to another.

@@ -11,12 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
-	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/echo/v3"
-	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/preflight"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 )
 
@@ -37,19 +35,7 @@ func gatedYAML(modules ...string) string {
 	for i, m := range modules {
 		filters = append(filters, fmt.Sprintf("  - {name: gate-%d, module: {file: %s}, listeners: [ingress]}\n", i, m))
 	}
-	return "fleet: edge\nfilters:\n" + strings.Join(filters, "") + `resources:
-  listeners:
-    - name: ingress
-      address: {socket_address: {address: 127.0.0.1, port_value: 1}}
-      filter_chains:
-        - filters:
-            - name: envoy.filters.network.http_connection_manager
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: in
-                route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200}}]}]}
-                http_filters: [{name: envoy.filters.http.router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
-`
+	return "fleet: edge\nfilters:\n" + strings.Join(filters, "") + "resources:\n  listeners:" + rig.Listener("ingress", "127.0.0.1:1", rig.Answers, "") + "\n"
 }
 
 // sandbox is one whose tries wait for the test, and end as it says.

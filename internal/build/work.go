@@ -51,7 +51,7 @@ func (f *Files) finished(file *fleetFile, attempt int, result Built) {
 		return
 	}
 	file.giveUp() // what is left of it
-	f.queue.put(result)
+	f.queue.Put(result)
 }
 
 // A draft is of a file that has changed, while it is not known yet whether it changes

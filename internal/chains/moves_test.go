@@ -244,7 +244,7 @@ func playMoves(t *testing.T, seed uint64, setting Setting, modules [2][]byte) (e
 	}
 	err = errors.Join(err, w.end())
 	if err != nil && testing.Verbose() {
-		t.Log(w.log.b.String())
+		t.Log(w.log.String())
 	}
 	return err
 }

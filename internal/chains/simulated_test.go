@@ -28,6 +28,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/control/controltest"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/store"
@@ -44,7 +45,7 @@ type simWorld struct {
 	root    string // the fleet file, or the folder of them
 	setting Setting
 	dir     string
-	log     *logBuffer
+	log     *controltest.Log
 	content map[string][]byte
 
 	mu       sync.Mutex
@@ -70,21 +71,9 @@ type simProxy struct {
 	fresh  bool // a new process: it may answer nothing yet
 }
 
-// logBuffer keeps the log of a chain, for one that fails.
-type logBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
 func newSimWorld(t *testing.T, setting Setting, modules [2][]byte, dir string) *simWorld {
 	t.Helper()
-	w := &simWorld{root: fleetFile, setting: setting, dir: dir, log: &logBuffer{}, content: map[string][]byte{}, certs: map[string]int{}}
+	w := &simWorld{root: fleetFile, setting: setting, dir: dir, log: &controltest.Log{}, content: map[string][]byte{}, certs: map[string]int{}}
 	for i, file := range setting.Modules {
 		w.content[file] = modules[i]
 	}
@@ -408,7 +397,7 @@ func play(t *testing.T, c Chain, setting Setting, modules [2][]byte) (err error)
 	}
 	err = errors.Join(err, w.end())
 	if err != nil && testing.Verbose() {
-		t.Log(w.log.b.String())
+		t.Log(w.log.String())
 	}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/deliver"
+	"github.com/waxwing-xds/waxwing/internal/inbox"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
@@ -44,9 +45,9 @@ type Control struct {
 
 	delivery Delivery
 
-	writing sync.WaitGroup // what is written to it, beside the loop
-	results results        // what came of that
-	ended   chan struct{}  // closed when the loop has ended
+	writing sync.WaitGroup       // what is written to it, beside the loop
+	results *inbox.Inbox[func()] // what came of that, for the loop to call
+	ended   chan struct{}        // closed when the loop has ended
 
 	// Owned by Run.
 	files    map[string]build.File  // fleet files on disk, by path
@@ -73,7 +74,7 @@ func New(c Config) (*Control, error) {
 	control := &Control{
 		Config: c, feed: newFeed(time.Now()),
 		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
-		results: results{ready: make(chan struct{}, 1)}, ended: make(chan struct{}),
+		results: inbox.New[func()](), ended: make(chan struct{}),
 		files: map[string]build.File{}, problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
 		more: make(chan struct{}, 1),
 		away: map[string]*nodeState{}, erasing: map[string]bool{}, began: time.Now(),
@@ -111,7 +112,7 @@ func (c *Control) Run(ctx context.Context) error {
 		select {
 		case <-c.Source.Ready():
 			c.sourceEvents(c.Source.Events())
-		case <-c.results.ready:
+		case <-c.results.Ready():
 			c.written()
 		case <-c.delivery.Ready():
 			c.proxyEvents(c.delivery.Events())

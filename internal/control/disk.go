@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"sync"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -18,35 +17,9 @@ import (
 // next, so that a slow disk gets fewer states and not a queue of them. What comes
 // of it reaches the loop as results.
 
-// results are what came of writing, as functions for the loop to call. Like the
-// streams' events they wait for nobody.
-type results struct {
-	mu    sync.Mutex
-	queue []func()
-	ready chan struct{} // holds a token while the queue is not empty
-}
-
-func (r *results) put(result func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.queue = append(r.queue, result)
-	select {
-	case r.ready <- struct{}{}:
-	default:
-	}
-}
-
-func (r *results) take() []func() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	taken := r.queue
-	r.queue = nil
-	return taken
-}
-
 // written takes what came of writing.
 func (c *Control) written() {
-	for _, result := range c.results.take() {
+	for _, result := range c.results.Take() {
 		result()
 	}
 }
@@ -85,7 +58,7 @@ func (c *Control) saveRevision(s *fleetState, snap *snapshot.Snapshot) {
 		if err == nil {
 			err = c.Store.Save(revisionFile(key, snap.ID), data)
 		}
-		c.results.put(func() { c.revisionWritten(s, snap.ID, err) })
+		c.results.Put(func() { c.revisionWritten(s, snap.ID, err) })
 	})
 }
 
@@ -138,7 +111,7 @@ func (c *Control) save(s *fleetState) {
 	job := c.job(s)
 	c.writing.Go(func() {
 		saveErr, removeErr := job.write(c)
-		c.results.put(func() { c.stateWritten(s, saveErr, removeErr) })
+		c.results.Put(func() { c.stateWritten(s, saveErr, removeErr) })
 	})
 }
 

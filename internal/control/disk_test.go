@@ -19,7 +19,7 @@ import (
 func (c *Control) disk() {
 	for {
 		c.writing.Wait()
-		results := c.results.take()
+		results := c.results.Take()
 		if len(results) == 0 {
 			return
 		}
@@ -63,7 +63,7 @@ func TestOneStateAtATime(t *testing.T) {
 		t.Fatalf("writing %v, dirty %v: the first is to be under way, and the rest to wait", s.writing, s.dirty)
 	}
 	c.writing.Wait()
-	if n := len(c.results.queue); n != 1 {
+	if n := c.results.Len(); n != 1 {
 		t.Errorf("%d states were written of 50 changes that no one waited for", n)
 	}
 	c.disk()

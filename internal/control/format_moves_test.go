@@ -1,10 +1,7 @@
 package control
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -54,15 +51,7 @@ func TestStateOfMovesGolden(t *testing.T) {
 		c.saveChanges(s)
 	}
 	c.disk()
-	all := ""
-	for key := range map[string]bool{"edge": true, "inner": true, "third": true, "fourth": true} {
-		got, err := os.ReadFile(filepath.Join(dir, fleetFileName(key)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden.Compare(t, filepath.Join(goldenMoves, fleetFileName(key)), string(got))
-		all += string(got)
-	}
+	all := golden.CompareFiles(t, goldenMoves, dir, fleetFileName("edge"), fleetFileName("inner"), fleetFileName("third"), fleetFileName("fourth"))
 	for _, field := range []string{"bases", "staged", "move", "matches", "guests", "moving_match", "declined_match", "unmoved"} {
 		if !strings.Contains(all, `"`+field+`":`) {
 			t.Errorf("the golden has no field %q", field)
@@ -102,18 +91,6 @@ func (c *Control) onTheirWay(t *testing.T) {
 // The fields of a state in the middle of moves are tagged, too.
 func TestSavedFieldsOfMovesAreTagged(t *testing.T) {
 	for _, key := range []string{"edge", "inner", "third", "fourth"} {
-		data, err := os.ReadFile(filepath.Join(goldenMoves, fleetFileName(key)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var state any
-		if err := json.Unmarshal(data, &state); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range names(state) {
-			if name != strings.ToLower(name) {
-				t.Errorf("a field is called %q", name)
-			}
-		}
+		mustBeTagged(t, goldenMoves, fleetFileName(key))
 	}
 }

@@ -132,13 +132,7 @@ func TestStateGolden(t *testing.T) {
 	if golden.Rewrite() {
 		replace(t, format, dir)
 	}
-	for _, name := range []string{fleetFileName("edge"), revisionFile("edge", goldenServing), revisionFile("edge", goldenCandidate)} {
-		got, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden.Compare(t, filepath.Join(format, name), string(got))
-	}
+	golden.CompareFiles(t, format, dir, fleetFileName("edge"), revisionFile("edge", goldenServing), revisionFile("edge", goldenCandidate))
 }
 
 // replace puts a state directory in the place of another.
@@ -221,26 +215,35 @@ func TestDamagedStateIsPutAside(t *testing.T) {
 // Each field that is saved has a name of its own: what it is called in Go may change.
 func TestSavedFieldsAreTagged(t *testing.T) {
 	for format := 1; format <= snapshot.Format; format++ {
-		data, err := os.ReadFile(fmt.Sprintf("testdata/format-%d/fleets/edge.json", format))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var state any
-		if err := json.Unmarshal(data, &state); err != nil {
-			t.Fatal(err)
-		}
-		meta, err := json.Marshal(goldenMeta)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var how any
-		if err := json.Unmarshal(meta, &how); err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range append(names(state), names(how)...) {
-			if name != strings.ToLower(name) && name != "SubZone" { // a label of the golden's
-				t.Errorf("a field is called %q", name)
-			}
+		mustBeTagged(t, fmt.Sprintf("testdata/format-%d", format), fleetFileName("edge"))
+	}
+	meta, err := json.Marshal(goldenMeta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustHaveTags(t, meta)
+}
+
+// mustBeTagged does so for a file of a state directory.
+func mustBeTagged(t *testing.T, dir, name string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustHaveTags(t, data)
+}
+
+// mustHaveTags finds fields whose names in JSON are those in Go.
+func mustHaveTags(t *testing.T, data []byte) {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal(data, &value); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names(value) {
+		if name != strings.ToLower(name) && name != "SubZone" { // a label of the golden's
+			t.Errorf("a field is called %q", name)
 		}
 	}
 }

@@ -10,11 +10,7 @@ import (
 // where its fleet has served others since and it was away meanwhile; and status says so.
 func TestKeptProxyKeepsWhatItRunsOverRestarts(t *testing.T) {
 	for _, away := range []bool{false, true} {
-		c, dir := idleIn(t, t.TempDir())
-		c.saves(t, 1, map[string]string{"edge.yaml": fileOfFleet("edge", "{cluster: edge}", 1)})
-		c.says(t, "a", `{}`, true)
-		c.says(t, "b", `{"tier": "inner"}`, true)
-		c.follow()
+		c, dir := oneFleet(t)
 		runs := c.fleets["edge"].serves()
 		c.saves(t, 1, map[string]string{"edge.yaml": fileOfFleet("edge", "{cluster: edge, labels: {tier: inner}}", 2)})
 		c.follow()
@@ -52,11 +48,7 @@ func TestKeptProxyKeepsWhatItRunsOverRestarts(t *testing.T) {
 
 // One that runs what is not known any more, but by its name, is sent nothing.
 func TestKeptProxyOfUnknownRevision(t *testing.T) {
-	c, dir := idleIn(t, t.TempDir())
-	c.saves(t, 1, map[string]string{"edge.yaml": fileOfFleet("edge", "{cluster: edge}", 1)})
-	c.says(t, "a", `{}`, true)
-	c.says(t, "b", `{"tier": "inner"}`, true)
-	c.follow()
+	c, dir := oneFleet(t)
 	runs := c.fleets["edge"].serves()
 	c.saves(t, 1, map[string]string{"edge.yaml": fileOfFleet("edge", "{cluster: edge, labels: {tier: inner}}", 2)})
 	c.follow()

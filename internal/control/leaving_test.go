@@ -7,15 +7,22 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
+// oneFleet is where fleet edge serves proxies a and b, of which b has a label.
+func oneFleet(t *testing.T) (*Control, string) {
+	t.Helper()
+	c, dir := idleIn(t, t.TempDir())
+	c.saves(t, 1, map[string]string{"edge.yaml": fileOfFleet("edge", "{cluster: edge}", 1)})
+	c.says(t, "a", `{}`, true)
+	c.says(t, "b", `{"tier": "inner"}`, true)
+	c.follow()
+	return c, dir
+}
+
 // A save that excludes proxies and has other content is not tried on those: they keep what
 // they run. If it is rejected they are the fleet's as before.
 func TestExcludedProxiesAreNoCanaries(t *testing.T) {
 	for _, rejected := range []bool{false, true} {
-		c, _ := idleIn(t, t.TempDir())
-		c.saves(t, 1, map[string]string{"edge.yaml": fileOfFleet("edge", "{cluster: edge}", 1)})
-		c.says(t, "a", `{}`, true)
-		c.says(t, "b", `{"tier": "inner"}`, true)
-		c.follow()
+		c, _ := oneFleet(t)
 		before := c.fleets["edge"].rollout.Serving.ID
 
 		c.saves(t, 1, map[string]string{"edge.yaml": fileOfFleet("edge", "{cluster: edge, labels: {tier: inner}}", 2)})

@@ -153,15 +153,22 @@ func TestMemberOfARolloutIsNotMoved(t *testing.T) {
 	c.mustBe(t, map[string]string{"a": "canaries"})
 }
 
+// oneRetired is twoFleets after one's file is gone.
+func oneRetired(t *testing.T, name string) (*Control, string) {
+	t.Helper()
+	c, dir := twoFleets(t)
+	c.Grace = time.Nanosecond
+	c.saves(t, 0, map[string]string{name + ".yaml": ""})
+	c.tick()
+	c.follow()
+	return c, dir
+}
+
 // A retired fleet whose file is there again, for other proxies, has none by the match that
 // it was retired with.
 func TestTakenUpWithAnotherMatch(t *testing.T) {
 	for _, port := range []int{2, 3} { // the same content, and another
-		c, _ := twoFleets(t)
-		c.Grace = time.Nanosecond
-		c.saves(t, 0, map[string]string{"inner.yaml": ""})
-		c.tick()
-		c.follow()
+		c, _ := oneRetired(t, "inner")
 		c.mustBe(t, map[string]string{"a": "edge", "b": "edge"})
 		c.saves(t, 1, map[string]string{"inner.yaml": fileOfFleet("inner", "{cluster: edge, labels: {tier: other}}", port)})
 		c.follow()
@@ -220,11 +227,7 @@ func TestFleetGoesToAnotherFile(t *testing.T) {
 // A fleet whose file is gone keeps its proxies until another's match claims them; and is
 // the old one when the file is there again.
 func TestRetired(t *testing.T) {
-	c, _ := twoFleets(t)
-	c.Grace = time.Nanosecond
-	c.saves(t, 0, map[string]string{"edge.yaml": ""})
-	c.tick()
-	c.follow()
+	c, _ := oneRetired(t, "edge")
 	c.mustBe(t, map[string]string{"a": "edge", "b": "inner"})
 	if !c.fleets["edge"].retired() {
 		t.Fatal("it is not retired")

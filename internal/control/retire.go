@@ -96,7 +96,7 @@ func (c *Control) erase(s *fleetState) {
 		for _, name := range names {
 			err = errors.Join(err, c.Store.Remove(revisionFolder(key)+"/"+name))
 		}
-		c.results.put(func() {
+		c.results.Put(func() {
 			delete(c.erasing, key)
 			if err != nil {
 				c.Log.Error("something of a forgotten fleet stays in the state directory", "fleet", s.name, "error", err)

@@ -36,7 +36,7 @@ func TestRestartInTheMiddle(t *testing.T) {
 				t.Errorf("%s has %+v after the restart, had %+v", id, got, want)
 			}
 		}
-		if !strings.Contains(w.Log(), "goes on with a rollout") {
+		if !strings.Contains(w.Logged(), "goes on with a rollout") {
 			t.Error("the log does not say so")
 		}
 		w.Pass(time.Minute)
@@ -109,7 +109,7 @@ func TestEndWithoutADisk(t *testing.T) {
 		w.Store.Fail(true)
 		save(w, 2, staged)
 		w.Stop()
-		if !strings.Contains(w.Log(), "the last state is not saved") {
+		if !strings.Contains(w.Logged(), "the last state is not saved") {
 			t.Error("nobody says so")
 		}
 	})
@@ -119,7 +119,7 @@ func TestEndWithoutADisk(t *testing.T) {
 		save(w, 2, staged)
 		began := time.Now()
 		w.Stop()
-		if !strings.Contains(w.Log(), "the disk takes nothing") || time.Since(began) != 10*time.Second {
+		if !strings.Contains(w.Logged(), "the disk takes nothing") || time.Since(began) != 10*time.Second {
 			t.Errorf("it ended after %s", time.Since(began))
 		}
 		release()
@@ -137,7 +137,7 @@ func TestDamagedRevision(t *testing.T) {
 		if aside := w.Store.Aside(); len(aside) != 1 || !strings.HasPrefix(aside[0], "revisions/edge/") {
 			t.Errorf("put aside are %v", aside)
 		}
-		if !strings.Contains(w.Log(), "can't be read: it goes on without") {
+		if !strings.Contains(w.Logged(), "can't be read: it goes on without") {
 			t.Error("the log does not say so")
 		}
 		w.Pass(time.Minute) // it is on disk, and tried as a first revision
@@ -165,7 +165,7 @@ func TestOldRevisions(t *testing.T) {
 		if f := w.Fleet("edge"); f.Serving.Number != 5 || len(f.Kept) != 2 {
 			t.Fatalf("%+v", f)
 		}
-		if names := w.Store.Names("revisions/"); len(names) != 5 || !strings.Contains(w.Log(), "old revisions stay in the state directory") {
+		if names := w.Store.Names("revisions/"); len(names) != 5 || !strings.Contains(w.Logged(), "old revisions stay in the state directory") {
 			t.Errorf("on disk are %v", names)
 		}
 		w.Store.Keep(false)

@@ -202,7 +202,7 @@ func TestChecksThatFail(t *testing.T) {
 						t.Errorf("%s has %+v", id, p.Served)
 					}
 				}
-				if !strings.Contains(w.Log(), "level=ERROR") {
+				if !strings.Contains(w.Logged(), "level=ERROR") {
 					t.Error("nobody is told")
 				}
 			})
@@ -319,7 +319,7 @@ func TestFirstRevisionIsRejected(t *testing.T) {
 			t.Errorf("a proxy is %+v", p)
 		}
 		w.Save(map[string]string{"edge.yaml": "fleet: ["})
-		if !strings.Contains(w.Log(), "nothing: no revision has been good yet") {
+		if !strings.Contains(w.Logged(), "nothing: no revision has been good yet") {
 			t.Error("it is not said that nothing runs")
 		}
 		w.Restart()

@@ -15,11 +15,7 @@ import (
 // innerRetired is where fleet inner is retired, since its file is gone, and edge has its proxy.
 func innerRetired(t *testing.T) (*Control, string) {
 	t.Helper()
-	c, dir := twoFleets(t)
-	c.Grace = time.Nanosecond
-	c.saves(t, 0, map[string]string{"inner.yaml": ""})
-	c.tick()
-	c.follow()
+	c, dir := oneRetired(t, "inner")
 	c.mustBe(t, map[string]string{"a": "edge", "b": "edge"})
 	c.Grace = time.Hour
 	return c, dir

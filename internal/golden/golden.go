@@ -6,6 +6,8 @@ package golden
 import (
 	"flag"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +17,22 @@ var rewrite = flag.Bool("rewrite", false, "write the files anew that the tests c
 
 // Rewrite is whether files are to be written anew.
 func Rewrite() bool { return *rewrite }
+
+// CompareFiles compares files of a folder with those of the same names in another, and
+// returns what they hold.
+func CompareFiles(t *testing.T, want, got string, names ...string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(got, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		Compare(t, filepath.Join(want, name), string(text))
+		all.Write(text)
+	}
+	return all.String()
+}
 
 // Compare says where a text differs from that of a file, or writes the file anew.
 func Compare(t *testing.T, path, got string) {

@@ -9,12 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
-
-	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
-
-	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 )
 
@@ -40,14 +34,7 @@ func primeauth(t testing.TB, config string) Plugin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packed, err := anypb.New(wrapperspb.String(config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Plugin{
-		Name: "prime-auth", Module: module.New(code), Config: &wasmv3.PluginConfig{Configuration: packed},
-		Checks: []fleet.Check{check(1, "32323", 200), check(2, "323232", 403)},
-	}
+	return checked(t, "prime-auth", code, config)
 }
 
 // Cut at many places, it is refused at each.

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/tools/txtar"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 
@@ -105,6 +107,19 @@ func plugin(t testing.TB, text string) Plugin {
 		p.Checks = append(p.Checks, check(7+i, "23571113", status))
 	}
 	return p
+}
+
+// checked is a filter with a configuration, and the demo's checks.
+func checked(t testing.TB, name string, code []byte, config string) Plugin {
+	t.Helper()
+	packed, err := anypb.New(wrapperspb.String(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Plugin{
+		Name: name, Module: module.New(code), Config: &wasmv3.PluginConfig{Configuration: packed},
+		Checks: []fleet.Check{check(1, "32323", 200), check(2, "323232", 403)},
+	}
 }
 
 func check(line int, token string, status int) fleet.Check {

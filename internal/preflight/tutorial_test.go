@@ -7,14 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
-
-	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
-
-	"github.com/waxwing-xds/waxwing/internal/fleet"
-	"github.com/waxwing-xds/waxwing/internal/module"
 )
 
 // The tutorial's filter answers its checks, and panics for a header with one byte that is
@@ -35,14 +27,7 @@ func TestTutorial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	packed, err := anypb.New(wrapperspb.String(""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := Plugin{
-		Name: "tutorial", Module: module.New(code), Config: &wasmv3.PluginConfig{Configuration: packed},
-		Checks: []fleet.Check{check(1, "32323", 200), check(2, "323232", 403)},
-	}
+	p := checked(t, "tutorial", code, "")
 	_, err = New(Limits{}, nil).Try(t.Context(), p)
 	e := (*Error)(nil)
 	if !errors.As(err, &e) || e.Stage != StageHostile {

@@ -5,6 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"text/template"
+
+	// What a Listener is made of.
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 )
 
 // A Fleet is what a fleet file with one listener, "ingress", and one filter says. What is
@@ -68,12 +73,11 @@ func (f Fleet) YAML() []byte {
 			*field = value
 		}
 	}
-	where := "direct_response: {status: 200}"
+	routes := Answers
 	if f.Service != "" {
-		where = "route: {cluster: " + f.Cluster + "}"
+		routes = everything("route: {cluster: " + f.Cluster + "}")
 	}
-	routes := cmp.Or(f.Tail, `
-                route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, `+where+`}]}]}`)
+	routes = cmp.Or(f.Tail, routes)
 	host, port, _ := strings.Cut(f.Service, ":")
 	var text strings.Builder
 	if err := fleetTemplate.Execute(&text, struct {
@@ -93,6 +97,15 @@ func (f Fleet) optional() map[string]string {
 		fields["shadow"] = "false"
 	}
 	return fields
+}
+
+// Answers has a Listener answer each request itself, 200.
+var Answers = everything("direct_response: {status: 200}")
+
+// everything are the routes of a listener that does the same with every request.
+func everything(what string) string {
+	return `
+                route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, ` + what + `}]}]}`
 }
 
 // Listener is a listener of a fleet file, an HTTP connection manager. Its fields, and its

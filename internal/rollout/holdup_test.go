@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -17,9 +18,7 @@ import (
 // for something else, or is over.
 func TestNothingWaitsInSilence(t *testing.T) {
 	met := map[Wait]int{}
-	for seed := range uint64(40) {
-		w := newWorld(t, seed)
-		w.labels = true
+	for w := range worlds(t, 40, func(w *world) { w.labels = true }) {
 		for range 400 {
 			w.happen()
 			w.holdUp(met)
@@ -169,6 +168,18 @@ func (w *world) changeMeta() {
 	}
 	plan.Checks = []string{fmt.Sprint("check", w.r.IntN(3))}
 	w.step(Offered{ID: id, Plan: plan, Changed: []string{"checks", "stages"}})
+}
+
+// worlds are n of them, each with a seed of its own, set up as how says.
+func worlds(t *testing.T, n uint64, how func(*world)) iter.Seq[*world] {
+	return func(yield func(*world) bool) {
+		for seed := range n {
+			w := newWorld(t, seed)
+			if how(w); !yield(w) {
+				return
+			}
+		}
+	}
 }
 
 func newWorld(t *testing.T, seed uint64) *world {

@@ -95,10 +95,16 @@ func (w *world) happen() {
 	}
 }
 
-func (w *world) offer() {
+// another is the id of a content that there was not before. A third of them are bad.
+func (w *world) another() string {
 	w.offered++
 	id := fmt.Sprint("r", w.offered)
 	w.bad[id] = w.r.IntN(3) == 0
+	return id
+}
+
+func (w *world) offer() {
+	id := w.another()
 	if w.r.IntN(5) == 0 && w.offered > 1 {
 		id = fmt.Sprint("r", 1+w.r.IntN(w.offered-1))
 	}

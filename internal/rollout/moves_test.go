@@ -96,9 +96,7 @@ func (m *migration) happens() {
 }
 
 func (m *migration) offers() {
-	m.offered++
-	id := fmt.Sprint("r", m.offered)
-	m.bad[id] = m.r.IntN(3) == 0
+	id := m.another()
 	plan := defaultPlan()
 	plan.Prove = 200 * time.Millisecond
 	plan.Stages = []Stage{

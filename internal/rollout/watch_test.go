@@ -48,9 +48,7 @@ func (w *world) breaks(node string) {
 // evidence over, nothing is degraded.
 func TestWatchInvariants(t *testing.T) {
 	seen := map[Kind]int{}
-	for seed := range uint64(100) {
-		w := newWorld(t, seed)
-		w.watches = true
+	for w := range worlds(t, 100, func(w *world) { w.watches = true }) {
 		for range 400 {
 			w.happen()
 			for _, node := range slices.Sorted(maps.Keys(w.proxies)) { // else nothing is ever served

@@ -19,8 +19,7 @@ import (
 )
 
 func TestDelivery(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
+	served(t, func(t *testing.T, h *harness, sotw bool) {
 		p := h.proxy("a", sotw, nil)
 		first := build(t, "echo", "module 1")
 		h.start(p, "a", first)
@@ -41,8 +40,7 @@ func TestDelivery(t *testing.T) {
 // A new Envoy asks for listeners only when it has heard of its clusters, or after
 // 15 s. State-of-the-world says when it comes back that it has; delta can't.
 func TestNoClusters(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
+	served(t, func(t *testing.T, h *harness, sotw bool) {
 		p := h.proxy("a", sotw, nil)
 		text, _, _ := strings.Cut(fleetYAML, "  clusters:")
 		target := buildOf(t, strings.Replace(text, "route: {cluster: %s}", "direct_response: {status: 200}", 1), "module")
@@ -111,8 +109,7 @@ func TestReconnectAfterRemoval(t *testing.T) {
 
 // A proxy that does not answer holds nobody up, and skips to the newest.
 func TestStalledProxy(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
+	served(t, func(t *testing.T, h *harness, sotw bool) {
 		release := make(chan struct{})
 		stalled := h.proxy("stalled", sotw, func(r xdstest.Response) error {
 			if r.TypeURL == resource.ExtensionConfigType {
@@ -159,16 +156,13 @@ func TestIdentity(t *testing.T) {
 		"other cluster": {[]*corev3.Node{{Id: "x", Cluster: "a"}, {Id: "x", Cluster: "b"}}, "can't become"},
 		"bad address":   {[]*corev3.Node{listening("x", "ingress", "not an address")}, "node metadata: listen.ingress"},
 	} {
-		stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(h.conn).DeltaAggregatedResources(h.ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		stream := h.deltaStream(t)
 		for _, node := range c.nodes {
 			if err := stream.Send(&discoveryv3.DeltaDiscoveryRequest{Node: node, TypeUrl: resource.ClusterType}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		_, err = stream.Recv()
+		_, err := stream.Recv()
 		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}

@@ -10,8 +10,7 @@ import (
 // A cluster that a target lacks stays for as long as listeners that named it drain; what is
 // served does not wait for that, and one that comes back is not taken away.
 func TestClusterStaysWhileListenersDrain(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
+	served(t, func(t *testing.T, h *harness, sotw bool) {
 		h.drain = time.Hour
 		p := h.proxy("a", sotw, nil)
 		h.start(p, "a", build(t, "one", "module"))

@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/rig"
@@ -35,12 +36,37 @@ func variants(t *testing.T, test func(t *testing.T, sotw bool)) {
 	t.Run("sotw", func(t *testing.T) { test(t, true) })
 }
 
+// served does so with a server.
+func served(t *testing.T, test func(t *testing.T, h *harness, sotw bool)) {
+	variants(t, func(t *testing.T, sotw bool) { test(t, serve(t, Limits{}), sotw) })
+}
+
 // harness is a server behind real gRPC, and what it said.
 type harness struct {
 	*Server
 	t    testing.TB
 	ctx  context.Context
 	conn *grpc.ClientConn
+}
+
+// deltaStream and sotwStream are streams on which a test says what it likes.
+func (h *harness) deltaStream(t *testing.T) discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient {
+	t.Helper()
+	return opened(t, h, discoveryv3.AggregatedDiscoveryServiceClient.DeltaAggregatedResources)
+}
+
+func (h *harness) sotwStream(t *testing.T) discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesClient {
+	t.Helper()
+	return opened(t, h, discoveryv3.AggregatedDiscoveryServiceClient.StreamAggregatedResources)
+}
+
+func opened[S any](t *testing.T, h *harness, open func(discoveryv3.AggregatedDiscoveryServiceClient, context.Context, ...grpc.CallOption) (S, error)) S {
+	t.Helper()
+	stream, err := open(discoveryv3.NewAggregatedDiscoveryServiceClient(h.conn), h.ctx, grpc.WaitForReady(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
 }
 
 func serve(t testing.TB, limits Limits) *harness {
@@ -187,18 +213,21 @@ var errBad = errors.New("Unable to create Wasm plugin auth")
 
 var errBusy = errors.New("Error adding/updating listener(s) ingress: cannot bind '0.0.0.0:80': Address already in use")
 
-const fleetYAML = `
-fleet: edge
-filters:
-  - name: auth
-    module: {file: auth.wasm}
-    listeners: [ingress]
+// ingress is a listener of a fleet file as far as its network filter.
+const ingress = `
 resources:
   listeners:
     - name: ingress
       address: {socket_address: {address: 0.0.0.0, port_value: 80}}
       filter_chains:
-        - filters:
+        - filters:`
+
+const fleetYAML = `
+fleet: edge
+filters:
+  - name: auth
+    module: {file: auth.wasm}
+    listeners: [ingress]` + ingress + `
             - name: hcm
               typed_config:
                 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager

@@ -34,13 +34,7 @@ func withKind(t *testing.T) *fleet.Kind {
 // fleetOfCalls has a listener that asks for one of that kind, which goes to a cluster.
 func fleetOfCalls(statPrefix, method string) string {
 	return `
-fleet: edge
-resources:
-  listeners:
-    - name: ingress
-      address: {socket_address: {address: 0.0.0.0, port_value: 80}}
-      filter_chains:
-        - filters:
+fleet: edge` + ingress + `
             - name: thrift
               typed_config:
                 "@type": type.googleapis.com/` + calls + `ThriftProxy

@@ -16,10 +16,7 @@ import (
 func TestProxyWithoutListeners(t *testing.T) {
 	h := serve(t, Limits{})
 	h.listless = 50 * time.Millisecond
-	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(h.conn).DeltaAggregatedResources(h.ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stream := h.deltaStream(t)
 	send := func(m *discoveryv3.DeltaDiscoveryRequest) {
 		t.Helper()
 		if err := stream.Send(m); err != nil {

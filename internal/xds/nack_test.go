@@ -40,8 +40,7 @@ func refuses(t *testing.T, sotw bool, good, bad *snapshot.Snapshot) (*harness, *
 }
 
 func TestRejected(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
+	served(t, func(t *testing.T, h *harness, sotw bool) {
 		good, bad := build(t, "echo", "module 1"), build(t, "echo", "module 2")
 		refused := 0
 		p := h.proxy("a", sotw, refusing(bad, &refused))
@@ -112,8 +111,7 @@ func TestRejectionHalts(t *testing.T) {
 // one of them is mended the other is sent with it, though its version is among
 // those that were refused; both as they were are not sent again.
 func TestRefusedTogether(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
+	served(t, func(t *testing.T, h *harness, sotw bool) {
 		good, bad, mended := twoClusters(t, "1s", "1s"), twoClusters(t, "2s", "2s"), twoClusters(t, "3s", "2s")
 		var refusing atomic.Bool
 		p := h.proxy("a", sotw, func(r xdstest.Response) error {
@@ -144,8 +142,7 @@ func TestRefusedTogether(t *testing.T) {
 // Of a response that it refuses an Envoy may have taken a part. What was in it is
 // sent again with the next target, be it unchanged: the proxy has not accepted it.
 func TestMendedAfterFirstRefusal(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
+	served(t, func(t *testing.T, h *harness, sotw bool) {
 		var refusing atomic.Bool
 		refusing.Store(true)
 		p := h.proxy("a", sotw, func(r xdstest.Response) error {
@@ -172,8 +169,7 @@ func TestMendedAfterFirstRefusal(t *testing.T) {
 
 // Going back from a revision with a cluster more does not send that one along.
 func TestRefusedClusterIsNotKept(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
+	served(t, func(t *testing.T, h *harness, sotw bool) {
 		p := h.proxy("a", sotw, func(r xdstest.Response) error {
 			if _, more := r.Resources["more"]; more {
 				return errBad

@@ -3,8 +3,6 @@ package xds
 import (
 	"testing"
 
-	"google.golang.org/grpc"
-
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
@@ -29,10 +27,7 @@ func TestNamedLaterThanTheVersion(t *testing.T) {
 	first.Close()
 	h.expect(Disconnected, "p")
 
-	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(h.conn).StreamAggregatedResources(h.ctx, grpc.WaitForReady(true))
-	if err != nil {
-		t.Fatal(err)
-	}
+	stream := h.sotwStream(t)
 	ask := func(names ...string) {
 		t.Helper()
 		if err := stream.Send(&discoveryv3.DiscoveryRequest{

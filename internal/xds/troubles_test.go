@@ -73,8 +73,7 @@ func TestTroubleOfOneDoesNotExcuseAnother(t *testing.T) {
 // What a proxy could not take for its own trouble is sent again when it is retried, and
 // not before, to the same process and the next; only then is the revision served.
 func TestTroubleIsRetried(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
+	served(t, func(t *testing.T, h *harness, sotw bool) {
 		target := build(t, "echo", "module 1")
 		var busy atomic.Bool
 		var asked atomic.Int32

@@ -48,8 +48,7 @@ func TestProxyOfTwoFleetsIsKnownAfterRestart(t *testing.T) {
 // Whoever decides about a proxy anew is told that it serves what it is to have, though
 // that is what it was to have before.
 func TestServedIsSaidAgain(t *testing.T) {
-	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
+	served(t, func(t *testing.T, h *harness, sotw bool) {
 		p := h.proxy("p", sotw, nil)
 		snap := listeners(t, "old:80")
 		h.start(p, "p", snap)
@@ -183,10 +182,7 @@ func TestWhatMayHaveBeenTakenStaysAfterRestart(t *testing.T) {
 func TestProxyThatHasNoListenersYetGetsClusters(t *testing.T) {
 	h := serve(t, Limits{})
 	h.listless = 50 * time.Millisecond
-	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(h.conn).StreamAggregatedResources(h.ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stream := h.sotwStream(t)
 	if err := stream.Send(&discoveryv3.DiscoveryRequest{
 		Node: xdstest.Node("p", "edge", nil), TypeUrl: resource.ClusterType, VersionInfo: "that of another server",
 	}); err != nil {

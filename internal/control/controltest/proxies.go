@@ -11,6 +11,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/inbox"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
@@ -19,8 +20,7 @@ import (
 // checks at once, unless a test says otherwise.
 type Proxies struct {
 	mu      sync.Mutex
-	ready   chan struct{}
-	events  []xds.Event
+	events  *inbox.Inbox[xds.Event]
 	proxies map[string]*Proxy // by node id
 }
 
@@ -50,7 +50,7 @@ var ErrTrouble = errors.New("cannot bind '0.0.0.0:80': Address already in use")
 
 // NewProxies are none.
 func NewProxies() *Proxies {
-	return &Proxies{ready: make(chan struct{}, 1), proxies: map[string]*Proxy{}}
+	return &Proxies{events: inbox.New[xds.Event](), proxies: map[string]*Proxy{}}
 }
 
 // Node is that of a proxy of the cluster "edge", with labels.
@@ -77,8 +77,8 @@ func (p *Proxies) Connect(node *corev3.Node) *Proxy {
 	}
 	one.node, one.connected, one.target, one.plan, one.halted = node, time.Now(), xds.Target{}, nil, false
 	one.since = one.connected
-	p.put(xds.Event{Kind: xds.Connected, Node: node, Fresh: one.has == snapshot.Pair{}})
-	p.put(xds.Event{Kind: xds.HealthOpened, Node: node})
+	p.events.Put(xds.Event{Kind: xds.Connected, Node: node, Fresh: one.has == snapshot.Pair{}})
+	p.events.Put(xds.Event{Kind: xds.HealthOpened, Node: node})
 	p.tick(one, one.since)
 	return one
 }
@@ -99,8 +99,8 @@ func (p *Proxies) Disconnect(id string) {
 	defer p.mu.Unlock()
 	one := p.proxies[id]
 	one.connected = time.Time{}
-	p.put(xds.Event{Kind: xds.HealthClosed, Node: one.node})
-	p.put(xds.Event{Kind: xds.Disconnected, Node: one.node})
+	p.events.Put(xds.Event{Kind: xds.HealthClosed, Node: one.node})
+	p.events.Put(xds.Event{Kind: xds.Disconnected, Node: one.node})
 }
 
 // tick has a connected proxy report each 100 ms, until it is connected anew or not.
@@ -128,20 +128,12 @@ func (p *Proxies) report(one *Proxy) {
 				}
 			}
 		}
-		p.put(e)
+		p.events.Put(e)
 	}
 	if one.Counts != nil {
 		counters := one.Counts()
 		counters.At = time.Now()
-		p.put(xds.Event{Kind: xds.Counted, Node: one.node, Counters: counters})
-	}
-}
-
-func (p *Proxies) put(e xds.Event) {
-	p.events = append(p.events, e)
-	select {
-	case p.ready <- struct{}{}:
-	default:
+		p.events.Put(xds.Event{Kind: xds.Counted, Node: one.node, Counters: counters})
 	}
 }
 
@@ -154,11 +146,11 @@ func (p *Proxies) answer(one *Proxy) {
 	}
 	one.halted = err != nil
 	if err != nil {
-		p.put(xds.Event{Kind: xds.Rejected, Node: one.node, Revision: has, Resource: "Listener ingress", Message: err.Error(), Trouble: errors.Is(err, ErrTrouble)})
+		p.events.Put(xds.Event{Kind: xds.Rejected, Node: one.node, Revision: has, Resource: "Listener ingress", Message: err.Error(), Trouble: errors.Is(err, ErrTrouble)})
 		return
 	}
 	one.has = has
-	p.put(xds.Event{Kind: xds.Served, Node: one.node, Revision: has})
+	p.events.Put(xds.Event{Kind: xds.Served, Node: one.node, Revision: has})
 }
 
 // connectedOne is a proxy that is connected, nil for none.
@@ -264,16 +256,10 @@ func (p *Proxies) Remember(*snapshot.Snapshot) {}
 func (p *Proxies) Count([]string) {}
 
 // Ready implements deliver.Streams.
-func (p *Proxies) Ready() <-chan struct{} { return p.ready }
+func (p *Proxies) Ready() <-chan struct{} { return p.events.Ready() }
 
 // Events implements deliver.Streams.
-func (p *Proxies) Events() []xds.Event {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	taken := p.events
-	p.events = nil
-	return taken
-}
+func (p *Proxies) Events() []xds.Event { return p.events.Take() }
 
 // nodes are those of the proxies that are connected, by their ids.
 func (p *Proxies) nodes() []*corev3.Node {

@@ -11,7 +11,9 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/inbox"
 	"github.com/waxwing-xds/waxwing/internal/module"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -22,8 +24,7 @@ const Gone = "(gone)"
 // nobody tries.
 type Source struct {
 	mu      sync.Mutex
-	ready   chan struct{}
-	events  []build.Event
+	events  *inbox.Inbox[build.Event]
 	files   map[string]string // their content, by path
 	names   map[string]string // their fleets, by path
 	refused error
@@ -35,7 +36,7 @@ type Source struct {
 
 // NewSource makes one that has no files.
 func NewSource() *Source {
-	return &Source{ready: make(chan struct{}, 1), files: map[string]string{}, names: map[string]string{}, serving: map[string]*snapshot.Snapshot{}}
+	return &Source{events: inbox.New[build.Event](), files: map[string]string{}, names: map[string]string{}, serving: map[string]*snapshot.Snapshot{}}
 }
 
 // Save has files saved together: fleet files, by their paths.
@@ -52,7 +53,7 @@ func (s *Source) Save(files map[string]string) {
 		built = append(built, result...)
 	}
 	slices.SortStableFunc(saved.Files, func(a, b build.File) int { return btoi(b.Gone) - btoi(a.Gone) })
-	s.put(saved)
+	s.events.Put(saved)
 	s.build(built)
 }
 
@@ -67,23 +68,28 @@ func btoi(b bool) int {
 func (s *Source) SaveAsItWas(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(build.Unchanged{Path: path, Fleet: s.names[path]})
+	s.events.Put(build.Unchanged{Path: path, Fleet: s.names[path]})
+}
+
+// set changes how it is from now on.
+func (s *Source) set(how func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	how()
 }
 
 // Refuse has nothing pass the sandbox from now on, for a reason, or everything, for nil.
 func (s *Source) Refuse(why error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refused = why
+	s.set(func() { s.refused = why })
 }
 
 // Warn has what passes from now on come with a warning, or without, for nil.
 func (s *Source) Warn(of error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.warned = nil; of != nil {
-		s.warned = []error{of}
-	}
+	s.set(func() {
+		if s.warned = nil; of != nil {
+			s.warned = []error{of}
+		}
+	})
 }
 
 // Serving implements control.Source.
@@ -158,43 +164,25 @@ func (s *Source) build(events []build.Event) {
 		return
 	}
 	for _, e := range events {
-		s.put(e)
-	}
-}
-
-func (s *Source) put(e build.Event) {
-	s.events = append(s.events, e)
-	select {
-	case s.ready <- struct{}{}:
-	default:
+		s.events.Put(e)
 	}
 }
 
 // Ready implements control.Source.
-func (s *Source) Ready() <-chan struct{} { return s.ready }
+func (s *Source) Ready() <-chan struct{} { return s.events.Ready() }
 
 // Events implements control.Source.
-func (s *Source) Events() []build.Event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	taken := s.events
-	s.events = nil
-	return taken
-}
+func (s *Source) Events() []build.Event { return s.events.Take() }
 
 // Unsettled implements control.Source.
-func (s *Source) Unsettled() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.events) > 0
-}
+func (s *Source) Unsettled() bool { return s.events.Len() > 0 }
 
 // Again implements control.Source.
 func (s *Source) Again(path, by string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	file, built := s.read(path, s.files[path])
-	s.put(build.Saved{Files: []build.File{file}})
+	s.events.Put(build.Saved{Files: []build.File{file}})
 	for i := range built {
 		b := built[i].(build.Built) //nolint:forcetypeassert // read makes nothing else
 		b.By = by
@@ -211,16 +199,6 @@ func YAML(name string, port int, more ...string) string {
 	return fmt.Sprintf(`fleet: %s
 filters: [{name: gate, module: {file: gate.wasm}, listeners: [ingress], checks: [{request: {headers: {token: secret}}, expect: {status: 200}}]}]
 resources:
-  listeners:
-    - name: ingress
-      address: {socket_address: {address: 0.0.0.0, port_value: %d}}
-      filter_chains:
-        - filters:
-            - name: envoy.filters.network.http_connection_manager
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: in
-                route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200}}]}]}
-                http_filters: [{name: envoy.filters.http.router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
-%s`, name, port, strings.Join(more, "\n"))
+  listeners:%s
+%s`, name, rig.Listener("ingress", fmt.Sprint("0.0.0.0:", port), rig.Answers, ""), strings.Join(more, "\n"))
 }

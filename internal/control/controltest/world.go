@@ -12,11 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	// What the listeners of YAML are made of.
-	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
-	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
-	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control"
 )
@@ -30,7 +25,7 @@ type World struct {
 	Config  control.Config // of the next start
 
 	t       *testing.T
-	log     *logBuffer
+	log     *Log
 	records []api.Event
 	stop    func() // ends the loop, and waits for it
 }
@@ -40,7 +35,7 @@ type World struct {
 func Run(t *testing.T, config func(*control.Config), story func(*testing.T, *World)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &World{t: t, Source: NewSource(), Store: NewStore(), Proxies: NewProxies(), log: &logBuffer{}}
+		w := &World{t: t, Source: NewSource(), Store: NewStore(), Proxies: NewProxies(), log: &Log{}}
 		w.Config = control.Config{Log: slog.New(slog.NewTextHandler(w.log, nil)), Source: w.Source, Store: w.Store, XDS: w.Proxies}
 		if config != nil {
 			config(&w.Config)
@@ -52,7 +47,7 @@ func Run(t *testing.T, config func(*control.Config), story func(*testing.T, *Wor
 				w.Proxies.Disconnect(node.GetId())
 			}
 			if t.Failed() {
-				t.Logf("the loop's log:\n%s", w.Log())
+				t.Logf("the loop's log:\n%s", w.Logged())
 			}
 		}()
 		story(t, w)
@@ -161,23 +156,23 @@ func (w *World) Status() api.Status {
 // Fleet is what the status says of one.
 func (w *World) Fleet(name string) api.Fleet {
 	w.t.Helper()
-	fleets := w.Status().Fleets
-	i := slices.IndexFunc(fleets, func(f api.Fleet) bool { return f.Fleet == name })
-	if i < 0 {
-		w.t.Fatalf("there is no fleet %s", name)
-	}
-	return fleets[i]
+	return named(w.t, "fleet", name, w.Status().Fleets, func(f api.Fleet) string { return f.Fleet })
 }
 
 // Node is what the status says of a proxy.
 func (w *World) Node(id string) api.Proxy {
 	w.t.Helper()
-	proxies := w.Status().Proxies
-	i := slices.IndexFunc(proxies, func(p api.Proxy) bool { return p.Node == id })
+	return named(w.t, "proxy", id, w.Status().Proxies, func(p api.Proxy) string { return p.Node })
+}
+
+// named finds what has a name, which there must be.
+func named[T any](t *testing.T, what, name string, all []T, nameOf func(T) string) T {
+	t.Helper()
+	i := slices.IndexFunc(all, func(one T) bool { return nameOf(one) == name })
 	if i < 0 {
-		w.t.Fatalf("there is no proxy %s", id)
+		t.Fatalf("there is no %s %s", what, name)
 	}
-	return proxies[i]
+	return all[i]
 }
 
 // Says are the messages of the records of a kind so far.
@@ -192,21 +187,24 @@ func (w *World) Says(kind api.EventKind) []string {
 	return out
 }
 
-// Log is what the loop has logged.
-func (w *World) Log() string { return w.log.String() }
+// Logged is what the loop has logged.
+func (w *World) Logged() string { return w.log.String() }
 
-type logBuffer struct {
+// A Log keeps what is logged, for a test to look at when it wants.
+type Log struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *logBuffer) Write(p []byte) (int, error) {
+// Write implements io.Writer.
+func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *logBuffer) String() string {
+// String is all of it.
+func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
