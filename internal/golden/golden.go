@@ -38,7 +38,7 @@ func CompareFiles(t *testing.T, want, got string, names ...string) string {
 func Compare(t *testing.T, path, got string) {
 	t.Helper()
 	if *rewrite {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil { //nolint:gosec // a test says which
 			t.Fatal(err)
 		}
 	}
