@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
 // A listener that is replaced, or taken away, drains: connections that are kept alive go on
@@ -32,7 +34,7 @@ func (s *session) outlives(url, name string) bool {
 		}
 		return true
 	case resource.ScopedRouteType:
-		return len(s.target.All(url)) == 0
+		return !slices.ContainsFunc(s.target.All(resource.ListenerType), func(r *snapshot.Resource) bool { return len(r.Asks(url)) > 0 })
 	}
 	return false
 }
