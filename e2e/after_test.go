@@ -65,7 +65,7 @@ func TestTrapsAfterTheLastStage(t *testing.T) {
 				w.startServer()
 			}
 			p.serves(w.servingRevision(1))
-			p.settlesDown()
+			p.isCountedAnew()
 			first, back, wrong := p.asksUntil(403, "432323") // which no crashed filter answers, nor one that lets all pass
 			degraded, undone := w.happened(api.EventDegraded, 2), w.happened(api.EventTakenBack, 2)
 			t.Logf("degraded %s, taken back %s and answered rightly %s after the first request; %d requests met it: %s",
@@ -81,9 +81,9 @@ func TestTrapsAfterTheLastStage(t *testing.T) {
 	}
 }
 
-// settlesDown waits for two flushes of the proxy's counters: what the rollout itself
+// isCountedAnew waits for two flushes of the proxy's counters: what the rollout itself
 // brought is in the first.
-func (p *proxy) settlesDown() {
+func (p *proxy) isCountedAnew() {
 	p.w.t.Helper()
 	var at time.Time
 	for range 3 {
@@ -111,7 +111,7 @@ func TestFirstRevisionThatOnlyTraps(t *testing.T) {
 			w := begun(t, fleetOptions{Rollout: noStages, Policy: policy, Hostile: "off"}, assemble(t, "traps"))
 			p := w.startProxy("edge-0")
 			p.serves(w.servingRevision(1))
-			p.settlesDown()
+			p.isCountedAnew()
 			begin := time.Now()
 			w.eventually("it is rejected", func() error {
 				if a, err := p.ask("token", "32323"); err == nil && a.Status == http.StatusOK {
@@ -144,12 +144,12 @@ func TestFirstRevisionThatTrapsAndFailsOpen(t *testing.T) {
 	w := begun(t, fleetOptions{Rollout: noStages, Policy: "FAIL_OPEN", Hostile: "off"}, assemble(t, "traps"))
 	p := w.startProxy("edge-0")
 	p.serves(w.servingRevision(1))
-	p.settlesDown()
+	p.isCountedAnew()
 	p.asksUntil(http.StatusOK, "32323")
 	w.happened(api.EventStays, 1)
 	for range 2 {
 		p.asksUntil(http.StatusOK, "32323")
-		p.settlesDown()
+		p.isCountedAnew()
 	}
 	if f, err := w.onlyFleet(); err != nil || f.Serving.Number != 1 || f.Degraded == nil || f.Degraded.Evidence != rollout.CrashedVMs {
 		t.Errorf("%+v, %v", f, err)
@@ -194,7 +194,7 @@ func TestServiceThatFailsWhileItIsWatched(t *testing.T) {
 	save(t, w.module, gate(t, 2))
 	p.runs("x-build", build(2))
 	w.happened(api.EventServing, 2)
-	p.settlesDown()
+	p.isCountedAnew()
 	began := time.Now()
 	fails.Store(true)
 	metric := func(want int) {
@@ -210,7 +210,7 @@ func TestServiceThatFailsWhileItIsWatched(t *testing.T) {
 	metric(1)
 	t.Logf("degraded %s after the service began to fail: %s", time.Since(began).Round(time.Millisecond), w.happened(api.EventDegraded, 2).Reason)
 	for range 2 { // the checks fail again and again, and it stays
-		p.settlesDown()
+		p.isCountedAnew()
 	}
 	if f, err := w.onlyFleet(); err != nil || f.Serving.Number != 2 || f.Degraded == nil {
 		t.Errorf("the service's failure was held against the revision: %+v, %v", f, err)

@@ -70,7 +70,7 @@ func run(ctx context.Context) error {
 		}
 		reportModules(modules)
 	}
-	if err := b.seedsWorst(ctx); err != nil {
+	if err := b.tutorialsWorst(ctx); err != nil {
 		return err
 	}
 	b.targets(modules)

@@ -42,7 +42,7 @@ func (s *side) requests() []request {
 		return []request{allowed}
 	case floorDenied:
 		return []request{denied}
-	case seed: // the worst case would take minutes
+	case tutorial: // the worst case would take minutes
 		return []request{allowed, denied}
 	default:
 		return []request{allowed, denied, worst}
@@ -169,11 +169,11 @@ func (l *lane) addedCPU(other *lane) float64 {
 	return paired(l, other, func(a, b sample) float64 { return a.cpu - b.cpu })
 }
 
-// seedsWorst asks the first filter once for its worst case, last of all: trial
+// tutorialsWorst asks the first filter once for its worst case, last of all: trial
 // division keeps the worker from anything else until it is done.
-func (b *bench) seedsWorst(ctx context.Context) error {
+func (b *bench) tutorialsWorst(ctx context.Context) error {
 	const patience = 20 * time.Second
-	s := b.lane(seed, allowed).side
+	s := b.lane(tutorial, allowed).side
 	p, err := b.start(ctx, 1, s)
 	if err != nil {
 		return err
@@ -190,11 +190,11 @@ func (b *bench) seedsWorst(ctx context.Context) error {
 	select {
 	case err := <-done:
 		if err != nil {
-			return fmt.Errorf("%s, the largest prime: %w", seed, err)
+			return fmt.Errorf("%s, the largest prime: %w", tutorial, err)
 		}
 		took = "about"
 	case <-time.After(patience):
 	}
-	fmt.Printf("\nThe seed filter's worst case, the largest prime below 2^64, takes it %s %.0f s, once; its worker answers no one meanwhile.\n", took, time.Since(begin).Seconds())
+	fmt.Printf("\nThe worst case of the tutorial's filter, the largest prime below 2^64, takes it %s %.0f s, once; its worker answers no one meanwhile.\n", took, time.Since(begin).Seconds())
 	return nil
 }

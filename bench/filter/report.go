@@ -80,7 +80,7 @@ func (b *bench) targets(modules []module) {
 		all = append(all, target{side.name + ", worst case by allowed, added time", b.lane(side.name, worst).added(base) / b.lane(side.name, allowed).added(base), 1.3, true})
 	}
 	for _, r := range []request{allowed, denied} {
-		all = append(all, target{what: rustFilter + ", " + r.name + ", of the seed filter's", figure: b.lane(rustFilter, r).of(b.lane(seed, r)), limit: 1.25})
+		all = append(all, target{what: rustFilter + ", " + r.name + ", of what the tutorial's filter does", figure: b.lane(rustFilter, r).of(b.lane(tutorial, r)), limit: 1.25})
 	}
 	acked := map[string]time.Duration{}
 	for _, m := range modules {

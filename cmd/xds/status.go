@@ -71,56 +71,13 @@ func printStatus(w io.Writer, s api.Status, now time.Time) error {
 func printProblems(w io.Writer, s api.Status, now time.Time) error {
 	var lines []string
 	for _, f := range s.Fleets {
-		if f.Problem != "" {
-			lines = append(lines, fmt.Sprintf("fleet %s: what is on disk can't be served:\n  %s", f.Fleet, strings.ReplaceAll(f.Problem, "\n", "\n  ")))
-		}
-		if d := f.Degraded; d != nil {
-			lines = append(lines, fmt.Sprintf("fleet %s: degraded %s", f.Fleet, degradedText(f, d)))
-		}
-		if f.Unsaved != "" {
-			lines = append(lines, fmt.Sprintf("fleet %s: its state is not on disk since %s, and a restart would go back to an older one; it is tried again: %s",
-				f.Fleet, f.UnsavedSince.Format(time.DateTime), f.Unsaved))
-		}
-		if d := f.Disk; d.State == api.DiskRejected || d.State == api.DiskAborted || d.State == api.DiskUndone {
-			lines = append(lines, fmt.Sprintf("fleet %s: on disk is not what is served: %s", f.Fleet, onDisk(d)))
-		}
-		if f.Asked != nil {
-			lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, f.Asked.Reason))
-		}
-		if f.WaitsFor != nil {
-			lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, f.WaitsFor.Text))
-		}
-		for _, notice := range f.Notices {
-			lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, notice))
-		}
-		for _, why := range f.Unproven {
-			lines = append(lines, fmt.Sprintf("fleet %s: not proven: %s", f.Fleet, why))
-		}
-		for _, r := range f.Rejected[max(0, len(f.Rejected)-3):] {
-			lines = append(lines, fmt.Sprintf("fleet %s: revision %s was %s%s at %s: %s",
-				f.Fleet, revision(r.Revision), cmp.Or(r.Kind, api.EventRejected), strings.TrimPrefix(byNode(r.Node), ","), r.At.Format(time.DateTime), r.Reason))
-		}
+		lines = append(lines, fleetProblems(f)...)
 	}
 	for _, file := range slices.Sorted(maps.Keys(s.Problems)) {
 		lines = append(lines, s.Problems[file])
 	}
 	for _, p := range s.Proxies {
-		if p.Trouble != "" {
-			lines = append(lines, fmt.Sprintf("%s has trouble of its own, since %s, and is tried again %s: %s",
-				p.Node, p.Since.Format(time.DateTime), nextTry(now, p.NextTry), p.Trouble))
-		} else if p.LastNACK != nil {
-			lines = append(lines, fmt.Sprintf("%s refused %s: %s", p.Node, p.LastNACK.Resource, p.LastNACK.Message))
-		}
-		if p.Clock != "" && !strings.Contains(p.Trouble, "its clock") {
-			lines = append(lines, fmt.Sprintf("%s: %s", p.Node, p.Clock))
-		}
-		if len(p.Missing) > 0 {
-			lines = append(lines, fmt.Sprintf("%s has no stream for %s: what it can't show is not waited for (see `xds bootstrap`)",
-				p.Node, strings.Join(p.Missing, " and ")))
-		}
-		if p.Streams > 1 {
-			lines = append(lines, fmt.Sprintf("the node id %s is shared by %d processes (or one has just come back): each is served, and a revision must hold on all of them", p.Node, p.Streams))
-		}
+		lines = append(lines, proxyProblems(p, now)...)
 	}
 	if len(lines) == 0 {
 		return nil
@@ -129,6 +86,59 @@ func printProblems(w io.Writer, s api.Status, now time.Time) error {
 		return fmt.Errorf("printing the status: %w", err)
 	}
 	return nil
+}
+
+func fleetProblems(f api.Fleet) (lines []string) {
+	if f.Problem != "" {
+		lines = append(lines, fmt.Sprintf("fleet %s: what is on disk can't be served:\n  %s", f.Fleet, strings.ReplaceAll(f.Problem, "\n", "\n  ")))
+	}
+	if d := f.Degraded; d != nil {
+		lines = append(lines, fmt.Sprintf("fleet %s: degraded %s", f.Fleet, degradedText(f, d)))
+	}
+	if f.Unsaved != "" {
+		lines = append(lines, fmt.Sprintf("fleet %s: its state is not on disk since %s, and a restart would go back to an older one; it is tried again: %s",
+			f.Fleet, f.UnsavedSince.Format(time.DateTime), f.Unsaved))
+	}
+	if d := f.Disk; d.State == api.DiskRejected || d.State == api.DiskAborted || d.State == api.DiskUndone {
+		lines = append(lines, fmt.Sprintf("fleet %s: on disk is not what is served: %s", f.Fleet, onDisk(d)))
+	}
+	if f.Asked != nil {
+		lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, f.Asked.Reason))
+	}
+	if f.WaitsFor != nil {
+		lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, f.WaitsFor.Text))
+	}
+	for _, notice := range f.Notices {
+		lines = append(lines, fmt.Sprintf("fleet %s: %s", f.Fleet, notice))
+	}
+	for _, why := range f.Unproven {
+		lines = append(lines, fmt.Sprintf("fleet %s: not proven: %s", f.Fleet, why))
+	}
+	for _, r := range f.Rejected[max(0, len(f.Rejected)-3):] {
+		lines = append(lines, fmt.Sprintf("fleet %s: revision %s was %s%s at %s: %s",
+			f.Fleet, revision(r.Revision), cmp.Or(r.Kind, api.EventRejected), strings.TrimPrefix(byNode(r.Node), ","), r.At.Format(time.DateTime), r.Reason))
+	}
+	return lines
+}
+
+func proxyProblems(p api.Proxy, now time.Time) (lines []string) {
+	if p.Trouble != "" {
+		lines = append(lines, fmt.Sprintf("%s has trouble of its own, since %s, and is tried again %s: %s",
+			p.Node, p.Since.Format(time.DateTime), nextTry(now, p.NextTry), p.Trouble))
+	} else if p.LastNACK != nil {
+		lines = append(lines, fmt.Sprintf("%s refused %s: %s", p.Node, p.LastNACK.Resource, p.LastNACK.Message))
+	}
+	if p.Clock != "" && !strings.Contains(p.Trouble, "its clock") {
+		lines = append(lines, fmt.Sprintf("%s: %s", p.Node, p.Clock))
+	}
+	if len(p.Missing) > 0 {
+		lines = append(lines, fmt.Sprintf("%s has no stream for %s: what it can't show is not waited for (see `xds bootstrap`)",
+			p.Node, strings.Join(p.Missing, " and ")))
+	}
+	if p.Streams > 1 {
+		lines = append(lines, fmt.Sprintf("the node id %s is shared by %d processes (or one has just come back): each is served, and a revision must hold on all of them", p.Node, p.Streams))
+	}
+	return lines
 }
 
 // degradedText is since when, by whom and why.

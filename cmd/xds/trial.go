@@ -41,19 +41,19 @@ type trial struct {
 
 // tried is one filter.
 type tried struct {
-	Fleet        string          `json:"fleet,omitempty"`
-	Filter       string          `json:"filter,omitempty"`
-	Module       string          `json:"module"`
-	Digest       string          `json:"digest"`
-	Passed       bool            `json:"passed"`
-	Stage        preflight.Stage `json:"stage,omitempty"` // where it was refused
-	Error        string          `json:"error,omitempty"`
-	Milliseconds float64         `json:"milliseconds"`
-	Unjudged     bool            `json:"unjudged,omitempty"` // by the sandbox
-	Hostile      int             `json:"hostile"`            // requests that nobody thought of
-	Warnings     []string        `json:"warnings,omitempty"`
-	Asked        []asked         `json:"asked"`
-	Routed       []asked         `json:"routed,omitempty"` // their routes switch the filter off
+	Fleet        string         `json:"fleet,omitempty"`
+	Filter       string         `json:"filter,omitempty"`
+	Module       string         `json:"module"`
+	Digest       string         `json:"digest"`
+	Passed       bool           `json:"passed"`
+	Step         preflight.Step `json:"step,omitempty"` // where it was refused
+	Error        string         `json:"error,omitempty"`
+	Milliseconds float64        `json:"milliseconds"`
+	Unjudged     bool           `json:"unjudged,omitempty"` // by the sandbox
+	Hostile      int            `json:"hostile"`            // requests that nobody thought of
+	Warnings     []string       `json:"warnings,omitempty"`
+	Asked        []asked        `json:"asked"`
+	Routed       []asked        `json:"routed,omitempty"` // their routes switch the filter off
 }
 
 // asked is a check, without its headers: they may be secrets.
@@ -207,7 +207,7 @@ func (t *trial) try(ctx context.Context, r tried, p preflight.Plugin, at func(*p
 			return err
 		}
 		placed := at(refused)
-		r.Stage, r.Error = refused.Stage, placed.Error()
+		r.Step, r.Error = refused.Step, placed.Error()
 		t.add(placed)
 	} else if err != nil {
 		return err
@@ -223,7 +223,7 @@ func (t *trial) table(w io.Writer) error {
 		verdict := "passed"
 		switch {
 		case !r.Passed:
-			verdict = "refused: " + string(r.Stage)
+			verdict = "refused: " + string(r.Step)
 		case r.Unjudged:
 			verdict = "not judged"
 		}

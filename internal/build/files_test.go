@@ -61,7 +61,7 @@ func TestWhatIsWrongHasItsLine(t *testing.T) {
 			t.Errorf("modules that are not there: %+v", f)
 		}
 		d.box.refuse = func(p preflight.Plugin) error {
-			return &preflight.Error{Filter: p.Name, Stage: preflight.StageStart, Reason: "it ends"}
+			return &preflight.Error{Filter: p.Name, Step: preflight.StepStart, Reason: "it ends"}
 		}
 		d.save(map[string]string{"a.wasm": "a", "b.wasm": "b"})
 		_, built := d.says()
@@ -209,7 +209,7 @@ func TestTriedAgain(t *testing.T) {
 		d.save(map[string]string{"fleet.yaml": gatedYAML("a.wasm", "b.wasm")})
 		d.box.refuse = func(p preflight.Plugin) error {
 			if p.Name == "gate-1" {
-				return &preflight.Error{Stage: preflight.StageStart, Reason: "the machine was busy"}
+				return &preflight.Error{Step: preflight.StepStart, Reason: "the machine was busy"}
 			}
 			return nil
 		}

@@ -30,7 +30,7 @@ type Inspect struct{}
 // Try looks at a filter's module.
 func (Inspect) Try(ctx context.Context, p preflight.Plugin) (preflight.Report, error) {
 	if err := preflight.Inspect(ctx, p.Module); err != nil {
-		return preflight.Report{}, &preflight.Error{Filter: p.Name, Stage: preflight.StageModule, Reason: err.Error()}
+		return preflight.Report{}, &preflight.Error{Filter: p.Name, Step: preflight.StepModule, Reason: err.Error()}
 	}
 	return preflight.Report{}, nil
 }

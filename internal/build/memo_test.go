@@ -127,7 +127,7 @@ func TestRefusalHasTheLineOfWhoAsked(t *testing.T) {
 		box := &sandbox{hold: make(chan struct{})}
 		m := NewMaker(box)
 		box.refuse = func(p preflight.Plugin) error {
-			return &preflight.Error{Stage: preflight.StageCheck, Line: p.Checks[1].Line, Reason: "no"}
+			return &preflight.Error{Step: preflight.StepCheck, Line: p.Checks[1].Line, Reason: "no"}
 		}
 		lines := make(chan int, 2)
 		for _, first := range []int{10, 70} {

@@ -28,7 +28,7 @@ func TestServedIsComparedWith(t *testing.T) {
 		d.save(map[string]string{"a.wasm": "first"})
 		_, built := d.says()
 		d.Serving("fleet.yaml", built[0].Snapshot)
-		d.box.report = preflight.Report{Warnings: []*preflight.Error{{Stage: preflight.StageCheck, Line: 0, Reason: "it traps too"}}}
+		d.box.report = preflight.Report{Warnings: []*preflight.Error{{Step: preflight.StepCheck, Line: 0, Reason: "it traps too"}}}
 		d.save(map[string]string{"a.wasm": "second"})
 		_, built = d.says()
 		if len(built) != 1 || built[0].Err != nil || len(built[0].Warnings) != 1 {

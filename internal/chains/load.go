@@ -130,8 +130,8 @@ func (l *load) count(changes int) Count {
 // the main thread has accepted a moment later.
 const rounds = 5
 
-// settled says what is not answered as the fleet says.
-func (l *load) settled(f *Fleet) error {
+// agrees says what is not answered as the fleet says.
+func (l *load) agrees(f *Fleet) error {
 	same := Transition{f, f}
 	for range rounds {
 		for place := 1; place <= Places; place++ {

@@ -125,8 +125,8 @@ func (w *movesWorld) look(p *simProxy) {
 	}
 }
 
-// settles waits until each proxy is of the fleet that is to have it, and serves it.
-func (w *movesWorld) settles(s site) (last error) {
+// agrees waits until each proxy is of the fleet that is to have it, and serves it.
+func (w *movesWorld) agrees(s site) (last error) {
 	for range 1800 {
 		if last = w.served(s); last == nil || strings.Contains(last.Error(), "rejected") {
 			return last
@@ -232,7 +232,7 @@ func playMoves(t *testing.T, seed uint64, setting Setting, modules [2][]byte) (e
 	before, what := now, "the first fleet"
 	for step := range 7 {
 		if err = w.save(before, now); err == nil {
-			err = w.settles(now)
+			err = w.agrees(now)
 		}
 		if err != nil {
 			err = fmt.Errorf("step %d (%s): %w", step, what, err)

@@ -255,7 +255,7 @@ func (r *Real) save(ctx context.Context, steps []Step, i int, kill time.Duration
 	if err := r.until(ctx, func() error { return r.serves(ctx, saved) }); err != nil {
 		return err
 	}
-	if err := r.until(ctx, func() error { return r.load.settled(after) }); err != nil { //nolint:contextcheck // as above
+	if err := r.until(ctx, func() error { return r.load.agrees(after) }); err != nil { //nolint:contextcheck // as above
 		return err
 	}
 	r.load.between(Transition{after, after})

@@ -245,8 +245,8 @@ func (w *simWorld) note(format string, args ...any) {
 	}
 }
 
-// settles waits until the fleet is served by every proxy.
-func (w *simWorld) settles(f *Fleet) error {
+// agrees waits until the fleet is served by every proxy.
+func (w *simWorld) agrees(f *Fleet) error {
 	var last error
 	for range 1800 { // of 100 ms, none of which costs anything
 		if last = w.serves(f); last == nil || strings.Contains(last.Error(), "rejected") {
@@ -415,7 +415,7 @@ func (w *simWorld) step(before, after *Fleet, noise *rand.Rand, noisy bool) erro
 			return err
 		}
 	}
-	if err := w.settles(after); err != nil {
+	if err := w.agrees(after); err != nil {
 		return err
 	}
 	w.between(after, after)

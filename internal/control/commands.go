@@ -37,11 +37,11 @@ type request struct {
 	reply   chan error
 }
 
-// savePatience is how long a command that is carried out waits for the disk.
-const savePatience = 3 * time.Second
+// storePatience is how long a command that is carried out waits for the disk.
+const storePatience = 3 * time.Second
 
 // Do has the loop carry a command out. The error says why it was not. It returns
-// when the state that has it is saved, so that a crash does not take it back; or
+// when the state that has it is stored, so that a crash does not take it back; or
 // when the disk takes it not at all, or not in time, which the status says.
 func (c *Control) Do(ctx context.Context, command api.Command) error {
 	r := request{command: command, reply: make(chan error, 1)}
@@ -59,7 +59,7 @@ func (c *Control) Do(ctx context.Context, command api.Command) error {
 	select {
 	case err := <-r.reply:
 		return err
-	case <-time.After(savePatience):
+	case <-time.After(storePatience):
 		return nil
 	}
 }
@@ -75,15 +75,15 @@ func (c *Control) take(r request) {
 		return
 	}
 	s, _ := c.fleetNamed(r.command.Fleet) // as carryOut has found it
-	whenSaved([]*fleetState{s}, func() { r.reply <- nil })
+	whenStored([]*fleetState{s}, func() { r.reply <- nil })
 }
 
-// whenSaved calls back when the states of fleets, as they are now, are on disk: what a
+// whenStored calls back when the states of fleets, as they are now, are on disk: what a
 // person was told is so after a crash, too. A disk that does not take one is not waited
 // for; the status says so.
-func whenSaved(fleets []*fleetState, tell func()) {
+func whenStored(fleets []*fleetState, tell func()) {
 	waits := 0
-	saved := func() {
+	stored := func() {
 		if waits--; waits == 0 {
 			tell()
 		}
@@ -93,10 +93,10 @@ func whenSaved(fleets []*fleetState, tell func()) {
 		case s.disk.reason != "":
 		case s.dirty:
 			waits++
-			s.unanswered = append(s.unanswered, saved)
+			s.unanswered = append(s.unanswered, stored)
 		case s.writing:
 			waits++
-			s.answering = append(s.answering, saved)
+			s.answering = append(s.answering, stored)
 		}
 	}
 	if waits == 0 {

@@ -41,7 +41,7 @@ type Control struct {
 	feed *feed
 
 	commands chan request
-	looks    chan func()
+	reads    chan func()
 
 	delivery Delivery
 
@@ -66,14 +66,14 @@ type Control struct {
 	more     chan struct{} // holds a token while there are some that a turn has left for the next
 	sorting  bool
 	depth    int  // steps within steps
-	later    bool // states are saved when all of a batch is taken
+	deferred bool // states are stored when all of a batch is taken
 }
 
 // New makes a loop and restores what an earlier one saved.
 func New(c Config) (*Control, error) {
 	control := &Control{
 		Config: c, feed: newFeed(time.Now()),
-		commands: make(chan request), looks: make(chan func()), timer: time.NewTimer(0),
+		commands: make(chan request), reads: make(chan func()), timer: time.NewTimer(0),
 		results: inbox.New[func()](), ended: make(chan struct{}),
 		files: map[string]build.File{}, problems: map[string]string{}, fleets: map[string]*fleetState{}, nodes: map[string]*nodeState{},
 		more: make(chan struct{}, 1),
@@ -121,8 +121,8 @@ func (c *Control) Run(ctx context.Context) error {
 		case <-c.more:
 		case r := <-c.commands:
 			c.take(r)
-		case look := <-c.looks:
-			look()
+		case read := <-c.reads:
+			read()
 		case <-ctx.Done():
 			return nil
 		}
@@ -162,20 +162,20 @@ func (c *Control) tick() {
 // does not take it in time.
 func (c *Control) Status(ctx context.Context, proxies int) (api.Status, error) {
 	var status api.Status
-	var saved <-chan struct{}
+	var stored <-chan struct{}
 	done := make(chan struct{})
-	if err := c.ask(ctx, "the status", func() { status, saved = c.show(proxies); close(done) }); err != nil {
+	if err := c.ask(ctx, "the status", func() { status, stored = c.show(proxies); close(done) }); err != nil {
 		return api.Status{}, err
 	}
 	<-done
-	patiently(saved)
+	patiently(stored)
 	return status, nil
 }
 
 // show copies the state for who asks; saved is closed when that is on disk.
-func (c *Control) show(proxies int) (status api.Status, saved <-chan struct{}) {
+func (c *Control) show(proxies int) (status api.Status, stored <-chan struct{}) {
 	done := make(chan struct{})
-	whenSaved(slices.Collect(maps.Values(c.fleets)), func() { close(done) })
+	whenStored(slices.Collect(maps.Values(c.fleets)), func() { close(done) })
 	return c.status(proxies), done
 }
 

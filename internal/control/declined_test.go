@@ -26,7 +26,7 @@ func (c *Control) restarted(t *testing.T, dir string) *Control {
 // diffOf asks for a difference, as the admin API does.
 func (c *Control) diffOf(t *testing.T, fleet string) api.Difference {
 	t.Helper()
-	go func() { (<-c.looks)() }()
+	go func() { (<-c.reads)() }()
 	d, err := c.Diff(t.Context(), fleet)
 	if err != nil {
 		t.Fatal(err)

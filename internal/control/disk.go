@@ -33,7 +33,7 @@ const saveDelay = 20 * time.Millisecond
 // saveRevision writes a revision that is being tried: proxies don't wait for the
 // disk. The state that names it is saved after it.
 func (c *Control) saveRevision(s *fleetState, snap *snapshot.Snapshot) {
-	underWay, known := s.saving[snap.ID]
+	underWay, known := s.storing[snap.ID]
 	switch {
 	case s.snapshots[snap.ID] == nil || underWay: // refused before; or on its way
 		return
@@ -43,7 +43,7 @@ func (c *Control) saveRevision(s *fleetState, snap *snapshot.Snapshot) {
 		c.step(s, rollout.Stored{ID: snap.ID})
 		return
 	}
-	s.saving[snap.ID] = true
+	s.storing[snap.ID] = true
 	delay := time.Duration(0)
 	if snap.SameCode(s.snapshots[s.rollout.Serving.ID]) {
 		delay = saveDelay
@@ -71,41 +71,41 @@ func (c *Control) revisionWritten(s *fleetState, id string, err error) {
 	again := s.rewrite[id]
 	delete(s.rewrite, id)
 	if snap := s.snapshots[id]; err == nil && again && snap != nil { // it has other checks since
-		delete(s.saving, id)
+		delete(s.storing, id)
 		c.saveRevision(s, snap)
 		return
 	}
 	if err != nil {
-		delete(s.saving, id)
+		delete(s.storing, id)
 		c.unsaved(s, err)
-		c.saveChanges(s)
+		c.storeChanges(s)
 		return
 	}
-	s.saving[id] = false
+	s.storing[id] = false
 	c.step(s, rollout.Stored{ID: id})
 }
 
-// batch takes several steps, and saves what they changed once.
+// batch takes several steps, and stores what they changed once.
 func (c *Control) batch(steps func()) {
-	c.later = true
+	c.deferred = true
 	steps()
-	c.later = false
+	c.deferred = false
 	for _, s := range c.fleets {
-		c.saveChanges(s)
+		c.storeChanges(s)
 	}
 }
 
-// saveChanges saves the state if it has changed. One that names a revision on its
+// storeChanges saves the state if it has changed. One that names a revision on its
 // way to the disk waits for that: without it a restart could not go on from there.
 // One that the disk did not take waits for its turn to be tried again.
-func (c *Control) saveChanges(s *fleetState) {
-	if s.dirty && !c.later && !s.writing && s.disk.retryAt.IsZero() && !s.saving[s.candidate().ID] {
-		c.save(s)
+func (c *Control) storeChanges(s *fleetState) {
+	if s.dirty && !c.deferred && !s.writing && s.disk.retryAt.IsZero() && !s.storing[s.candidate().ID] {
+		c.store(s)
 	}
 }
 
-// save has the state written, and then those revisions removed that it does not name.
-func (c *Control) save(s *fleetState) {
+// store has the state written, and then those revisions removed that it does not name.
+func (c *Control) store(s *fleetState) {
 	s.dirty, s.writing = false, true
 	s.answering, s.unanswered = s.unanswered, nil
 	job := c.job(s)
@@ -118,12 +118,12 @@ func (c *Control) save(s *fleetState) {
 // A stateJob is a state to be written, apart from the loop's own.
 type stateJob struct {
 	key    string // of the fleet
-	state  savedFleet
+	state  storedFleet
 	remove []string // IDs of revisions that it does not name
 }
 
 func (c *Control) job(s *fleetState) stateJob {
-	job := stateJob{key: s.key, state: savedFleet{
+	job := stateJob{key: s.key, state: storedFleet{
 		Format: snapshot.Format, Match: s.match, Moving: s.moving, Declined: s.declined, Matches: maps.Clone(s.matches),
 		Guests: map[string]time.Time{}, Runs: map[string]string{}, Rollout: s.rollout.Copy(),
 	}}
@@ -138,14 +138,14 @@ func (c *Control) job(s *fleetState) stateJob {
 		job.state.Name = s.name
 	}
 	s.removing = map[string]bool{}
-	for id, underWay := range s.saving {
+	for id, underWay := range s.storing {
 		if !underWay && !c.stays(s, id) {
-			delete(s.saving, id)
+			delete(s.storing, id)
 			s.removing[id] = true
 		}
 	}
 	for _, id := range s.leftover {
-		if _, known := s.saving[id]; !known {
+		if _, known := s.storing[id]; !known {
 			s.removing[id] = true
 		}
 	}
@@ -195,14 +195,14 @@ func (c *Control) stateWritten(s *fleetState, saveErr, removeErr error) {
 	}
 	c.savedAgain(s)
 	c.saveMissing(s)
-	c.saveChanges(s)
+	c.storeChanges(s)
 }
 
 // saveMissing writes revisions that are wanted and not on disk: one that came back
 // while it was removed, or that the disk did not take.
 func (c *Control) saveMissing(s *fleetState) {
 	for id, snap := range s.snapshots {
-		if _, known := s.saving[id]; !known && c.wanted(s, id) {
+		if _, known := s.storing[id]; !known && c.wanted(s, id) {
 			c.saveRevision(s, snap)
 		}
 	}
@@ -227,7 +227,7 @@ const (
 func (c *Control) unsaved(s *fleetState, err error) {
 	if s.disk.reason == "" {
 		s.disk.since, s.disk.wait = time.Now(), firstRetry
-		c.Log.Error("the state is not saved: a restart goes back to what was saved last; it is tried again", "fleet", s.name, "error", err)
+		c.Log.Error("the state is not stored: a restart goes back to what was stored last; it is tried again", "fleet", s.name, "error", err)
 		c.feed.put(api.Event{Kind: api.EventUnsaved, Fleet: s.name, Message: err.Error()})
 	}
 	s.disk.reason = err.Error()
@@ -239,7 +239,7 @@ func (c *Control) unsaved(s *fleetState, err error) {
 // savedAgain takes that back.
 func (c *Control) savedAgain(s *fleetState) {
 	if s.disk.reason != "" {
-		c.Log.Info("the state is saved again", "fleet", s.name, "after", time.Since(s.disk.since).Round(time.Millisecond))
+		c.Log.Info("the state is stored again", "fleet", s.name, "after", time.Since(s.disk.since).Round(time.Millisecond))
 		c.feed.put(api.Event{Kind: api.EventSaved, Fleet: s.name})
 	}
 	s.disk = diskTrouble{}
@@ -257,7 +257,7 @@ func (c *Control) retrySaving(s *fleetState) {
 	s.disk.retryAt = time.Time{}
 	s.dirty = true // savedAgain is for a state that is written
 	c.saveMissing(s)
-	c.saveChanges(s)
+	c.storeChanges(s)
 }
 
 // flushPatience is how long the server's end waits for the disk.
@@ -266,7 +266,7 @@ const flushPatience = 10 * time.Second
 // saveLast saves what is not saved when the loop ends.
 func (c *Control) saveLast() {
 	close(c.ended)
-	c.later = true // what comes of the last writes begins no states
+	c.deferred = true // what comes of the last writes begins no states
 	flushed := make(chan struct{}, 1)
 	patience := time.NewTimer(flushPatience)
 	defer patience.Stop()
@@ -279,7 +279,7 @@ func (c *Control) saveLast() {
 		case <-flushed:
 			c.written()
 		case <-patience.C:
-			c.Log.Error("the disk takes nothing: the last state is not saved")
+			c.Log.Error("the disk takes nothing: the last state is not stored")
 			return
 		}
 	}
@@ -288,7 +288,7 @@ func (c *Control) saveLast() {
 			continue
 		}
 		if err, _ := c.job(s).write(c); err != nil {
-			c.Log.Error("the last state is not saved: a restart goes back to what was saved last", "fleet", s.name, "error", err)
+			c.Log.Error("the last state is not stored: a restart goes back to what was saved last", "fleet", s.name, "error", err)
 		}
 	}
 }

@@ -83,7 +83,7 @@ func TestRevisionComesBackWhileItIsRemoved(t *testing.T) {
 	c.writing.Wait() // the second revision
 	c.written()      // begins the state that does not name the first
 	if s := c.fleets["edge"]; !s.removing[first] {
-		t.Fatalf("the first revision is not being removed: saving %v, removing %v", s.saving, s.removing)
+		t.Fatalf("the first revision is not being removed: saving %v, removing %v", s.storing, s.removing)
 	}
 	change(t, c, fleetYAML)
 	c.disk()
@@ -110,8 +110,8 @@ func TestDiskThatFailsAndHeals(t *testing.T) {
 	c.accept(0, 1)
 	c.disk()
 	status := c.status(0).Fleets[0]
-	if !strings.Contains(status.Unsaved, "saving") || status.UnsavedSince.IsZero() {
-		t.Errorf("the status does not say that nothing is saved: %+v", status)
+	if !strings.Contains(status.Unsaved, "storing") || status.UnsavedSince.IsZero() {
+		t.Errorf("the status does not say that nothing is stored: %+v", status)
 	}
 	if status.Serving.ID != "" {
 		t.Errorf("a revision is good that is not on disk")
@@ -163,7 +163,7 @@ func TestCommandIsAnsweredWhenSaved(t *testing.T) {
 	c.take(r)
 	select {
 	case err := <-r.reply:
-		t.Fatalf("answered before it is saved: %v", err)
+		t.Fatalf("answered before it is stored: %v", err)
 	default:
 	}
 	c.disk()
@@ -173,7 +173,7 @@ func TestCommandIsAnsweredWhenSaved(t *testing.T) {
 			t.Error(err)
 		}
 	default:
-		t.Error("it is saved, and not answered")
+		t.Error("it is stored, and not answered")
 	}
 	if data, err := c.Store.Load(fleetFileName("edge")); err != nil || !strings.Contains(string(data), `"paused": true`) {
 		t.Errorf("not in the state: %v", err)
@@ -190,17 +190,17 @@ func TestStatusIsToldWhenSaved(t *testing.T) {
 	change(t, c, fleetYAML)
 	c.disk()
 	c.step(c.fleets["edge"], rollout.Command{Verb: rollout.Abort, By: "ann"})
-	s, saved := c.show(0)
+	s, stored := c.show(0)
 	if len(s.Fleets[0].Rejected) != 1 {
 		t.Fatalf("it is not rejected: %+v", s.Fleets[0])
 	}
 	select {
-	case <-saved:
-		t.Fatal("it is told before it is saved")
+	case <-stored:
+		t.Fatal("it is told before it is stored")
 	default:
 	}
 	c.disk()
-	<-saved
+	<-stored
 	if data, err := c.Store.Load(fleetFileName("edge")); err != nil || !strings.Contains(string(data), "aborted by ann") {
 		t.Errorf("not in the state: %v", err)
 	}

@@ -37,7 +37,7 @@ type fleetState struct {
 	timings    api.Timings // of the newest change
 
 	// What is on disk: see disk.go.
-	saving   map[string]bool // IDs of revisions in the state directory: true while one is being written
+	storing  map[string]bool // IDs of revisions in the state directory: true while one is being written
 	rewrite  map[string]bool // those of them that are to be written again then
 	removing map[string]bool // IDs of revisions that are being removed from it
 	leftover []string        // IDs of revisions in it that are to be removed
@@ -56,7 +56,7 @@ func (c *Control) fleet(name string) *fleetState {
 	if s == nil {
 		s = &fleetState{
 			name: name, key: c.newKey(name), matches: map[string]fleet.Match{}, guests: map[string]guest{}, snapshots: map[string]*snapshot.Snapshot{},
-			saving: map[string]bool{}, rewrite: map[string]bool{},
+			storing: map[string]bool{}, rewrite: map[string]bool{},
 		}
 		s.rollout.Keep = c.KeepRevisions
 		c.fleets[name] = s
@@ -181,7 +181,7 @@ func (c *Control) rematch(s *fleetState, match fleet.Match) {
 		s.moving = &match
 		c.step(s, rollout.Unbarred{})
 	}
-	c.saveChanges(s)
+	c.storeChanges(s)
 }
 
 // planFor is the plan of a revision. Proxies that come from elsewhere have other code.
@@ -202,7 +202,7 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 	c.recall(s)
 	for _, effect := range effects {
 		switch e := effect.(type) {
-		case rollout.Save:
+		case rollout.Store:
 			s.dirty = true
 		case rollout.Retarget:
 			c.retarget(s)
@@ -242,7 +242,7 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 	}
 	c.takeUp(s)
 	c.unsorted = c.unsorted || before != s.candidate() || serving != s.rollout.Serving.ID
-	c.saveChanges(s) // once, and after the pushes: no proxy waits for the disk
+	c.storeChanges(s) // once, and after the pushes: no proxy waits for the disk
 	c.wake(s.rollout.Next(time.Now()))
 	if c.depth--; c.depth == 0 {
 		c.sort()

@@ -14,7 +14,7 @@ import (
 // goldenMoves is a state in the middle of moves, as this format has it.
 var goldenMoves = fmt.Sprintf("testdata/moves-%d", snapshot.Format)
 
-// midMove has all that is saved of moves: inner is to have a by its match and c by c's
+// midMove has all that is stored of moves: inner is to have a by its match and c by c's
 // labels, third d by its first revision, and e was not to go to fourth.
 func midMove(t *testing.T) (*Control, string) {
 	t.Helper()
@@ -37,7 +37,7 @@ func midMove(t *testing.T) (*Control, string) {
 	return c, dir
 }
 
-// What is saved in the middle of moves is read by later servers: proxies that come back
+// What is stored in the middle of moves is read by later servers: proxies that come back
 // are on their way from where they were to where they were to go.
 func TestStateOfMovesGolden(t *testing.T) {
 	if golden.Rewrite() {
@@ -48,7 +48,7 @@ func TestStateOfMovesGolden(t *testing.T) {
 	c, dir := idleIn(t, copyOf(t, goldenMoves))
 	for _, s := range c.fleets {
 		s.dirty = true
-		c.saveChanges(s)
+		c.storeChanges(s)
 	}
 	c.disk()
 	all := golden.CompareFiles(t, goldenMoves, dir, fleetFileName("edge"), fleetFileName("inner"), fleetFileName("third"), fleetFileName("fourth"))

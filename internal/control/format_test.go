@@ -124,7 +124,7 @@ func TestStateGolden(t *testing.T) {
 	c, dir := idleIn(t, copyOf(t, from))
 	s := c.fleets["edge"]
 	for id, snap := range s.snapshots { // as if they were new
-		delete(s.saving, id)
+		delete(s.storing, id)
 		c.saveRevision(s, snap)
 	}
 	s.dirty = true
@@ -212,7 +212,7 @@ func TestDamagedStateIsPutAside(t *testing.T) {
 	}
 }
 
-// Each field that is saved has a name of its own: what it is called in Go may change.
+// Each field that is stored has a name of its own: what it is called in Go may change.
 func TestSavedFieldsAreTagged(t *testing.T) {
 	for format := 1; format <= snapshot.Format; format++ {
 		mustBeTagged(t, fmt.Sprintf("testdata/format-%d", format), fleetFileName("edge"))

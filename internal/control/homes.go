@@ -159,7 +159,7 @@ func (c *Control) noteGuest(n *nodeState, claims map[string]claim) {
 			continue
 		}
 		s.dirty = true
-		c.saveChanges(s)
+		c.storeChanges(s)
 	}
 }
 

@@ -40,7 +40,7 @@ func TestKeptProxyKeepsWhatItRunsOverRestarts(t *testing.T) {
 		if now := c.fleets["edge"].rollout.Serving.ID; c.nodes["a"].target.Live != now {
 			t.Errorf("away: %t: it is to have %+v, and the fleet serves %s", away, c.nodes["a"].target, now)
 		}
-		if _, saved := c.fleets["edge"].saving[runs.ID]; saved {
+		if _, stored := c.fleets["edge"].storing[runs.ID]; stored {
 			t.Error("what it ran stays on disk")
 		}
 	}

@@ -18,13 +18,13 @@ func (c *Control) takeMeta(s *fleetState, snap *snapshot.Snapshot) (changed []st
 		if changed = snap.Changes(before); len(changed) == 0 {
 			return nil
 		}
-		if s.saving[snap.ID] {
+		if s.storing[snap.ID] {
 			s.rewrite[snap.ID] = true // when that is written
 		} else {
-			delete(s.saving, snap.ID)
+			delete(s.storing, snap.ID)
 		}
-	} else if !s.saving[snap.ID] {
-		delete(s.saving, snap.ID) // one that was served before, as it came then
+	} else if !s.storing[snap.ID] {
+		delete(s.storing, snap.ID) // one that was served before, as it came then
 	}
 	s.snapshots[snap.ID] = snap
 	c.countNamed()

@@ -111,8 +111,8 @@ func TestPagesOfAFleet(t *testing.T) {
 func TestAskingForProxies(t *testing.T) {
 	c := crowded(t, 3)
 	go func() {
-		for look := range c.looks {
-			look()
+		for read := range c.reads {
+			read()
 		}
 	}()
 	if page, err := c.Proxies(t.Context(), api.ProxyQuery{Limit: 2}); err != nil || len(page.Proxies) != 2 {
@@ -129,7 +129,7 @@ func TestAskingForProxies(t *testing.T) {
 	if _, err := c.History(t.Context(), ""); !errors.As(err, &noFleet) || err.Error() != "there is no fleet yet" {
 		t.Errorf("where there is no fleet: %v", err)
 	}
-	close(c.looks)
+	close(c.reads)
 }
 
 // Once the loop has ended, or where it takes too long, who asks is told so.

@@ -16,8 +16,8 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
-// savedFleet is what survives of a fleet. snapshot.Format says how it may change.
-type savedFleet struct {
+// storedFleet is what survives of a fleet. snapshot.Format says how it may change.
+type storedFleet struct {
 	Format int          `json:"format"`
 	Name   string       `json:"name,omitempty"` // "": that of its file
 	Match  fleet.Match  `json:"match"`          // in force
@@ -40,28 +40,28 @@ func revisionFolder(key string) string   { return "revisions/" + key }
 func revisionFile(key, id string) string { return revisionFolder(key) + "/" + id + ".pb" }
 
 // readFleet reads a fleet's state, of this format or an older one.
-func readFleet(data []byte) (savedFleet, error) {
+func readFleet(data []byte) (storedFleet, error) {
 	format, err := snapshot.FormatOf(data)
 	if err != nil {
-		return savedFleet{}, err
+		return storedFleet{}, err
 	}
-	var saved savedFleet
-	if err := json.Unmarshal(data, &saved); err != nil {
-		return savedFleet{}, err
+	var stored storedFleet
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return storedFleet{}, err
 	}
 	if format == 0 {
 		var old struct{ Match json.RawMessage }
 		if err := json.Unmarshal(data, &old); err != nil {
-			return savedFleet{}, err
+			return storedFleet{}, err
 		}
-		if saved.Match, err = snapshot.ReadMatch0(old.Match); err != nil {
-			return savedFleet{}, fmt.Errorf("match: %w", err)
+		if stored.Match, err = snapshot.ReadMatch0(old.Match); err != nil {
+			return storedFleet{}, fmt.Errorf("match: %w", err)
 		}
 	}
-	if r := saved.Rollout.Rollout; r != nil && (r.Stage < 0 || r.Stage >= len(r.Plan.Stages)) {
-		return savedFleet{}, fmt.Errorf("its rollout is in stage %d of %d", r.Stage+1, len(r.Plan.Stages))
+	if r := stored.Rollout.Rollout; r != nil && (r.Stage < 0 || r.Stage >= len(r.Plan.Stages)) {
+		return storedFleet{}, fmt.Errorf("its rollout is in stage %d of %d", r.Stage+1, len(r.Plan.Stages))
 	}
-	return saved, nil
+	return stored, nil
 }
 
 // restore reads what an earlier server saved: until what is on disk has been
@@ -152,19 +152,19 @@ func (c *Control) restoreFleet(key string) error {
 	if err != nil {
 		return err
 	}
-	saved, err := readFleet(data)
+	stored, err := readFleet(data)
 	if err != nil {
 		return c.damaged(fleetFileName(key), err)
 	}
-	name := cmp.Or(saved.Name, key)
+	name := cmp.Or(stored.Name, key)
 	s := c.fleet(name)
-	s.key, s.match, s.moving, s.declined, s.rollout = key, saved.Match, saved.Moving, saved.Declined, saved.Rollout
+	s.key, s.match, s.moving, s.declined, s.rollout = key, stored.Match, stored.Moving, stored.Declined, stored.Rollout
 	s.rollout.Keep = c.KeepRevisions
-	maps.Copy(s.matches, saved.Matches)
-	for id, since := range saved.Guests {
-		s.guests[id] = guest{since: since, runs: snapshot.ParseRef(saved.Runs[id])}
+	maps.Copy(s.matches, stored.Matches)
+	for id, since := range stored.Guests {
+		s.guests[id] = guest{since: since, runs: snapshot.ParseRef(stored.Runs[id])}
 	}
-	s.file, s.retirement = saved.File, saved.Retired
+	s.file, s.retirement = stored.File, stored.Retired
 	if s.retirement == nil || s.returning() {
 		s.gone = c.began // until its file is read
 		c.wake(s.gone.Add(c.Grace))
@@ -207,7 +207,7 @@ func (c *Control) restoreRevision(s *fleetState, id string) error {
 	if err != nil {
 		return c.damaged(revisionFile(s.key, id), err)
 	}
-	s.snapshots[id], s.saving[id] = snap, false
+	s.snapshots[id], s.storing[id] = snap, false
 	c.delivery.Remember(snap)
 	return nil
 }
@@ -235,7 +235,7 @@ func (c *Control) leftovers(s *fleetState) error {
 	names, err := c.Store.List(revisionFolder(s.key))
 	for _, name := range names {
 		id, isRevision := strings.CutSuffix(name, ".pb")
-		if _, known := s.saving[id]; isRevision && !known {
+		if _, known := s.storing[id]; isRevision && !known {
 			s.leftover = append(s.leftover, id)
 		}
 	}

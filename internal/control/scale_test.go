@@ -85,7 +85,7 @@ func BenchmarkSaving(b *testing.B) {
 			var inLoop time.Duration
 			for b.Loop() {
 				begin := time.Now()
-				c.save(s)
+				c.store(s)
 				inLoop += time.Since(begin)
 				c.disk()
 			}

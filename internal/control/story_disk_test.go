@@ -102,14 +102,14 @@ func TestDiskThatHangs(t *testing.T) {
 }
 
 // The server ends with a disk that takes nothing, or hangs: it says that the last state is
-// not saved, and ends all the same.
+// not stored, and ends all the same.
 func TestEndWithoutADisk(t *testing.T) {
 	controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
 		serves(t, w, "a")
 		w.Store.Fail(true)
 		save(w, 2, staged)
 		w.Stop()
-		if !strings.Contains(w.Logged(), "the last state is not saved") {
+		if !strings.Contains(w.Logged(), "the last state is not stored") {
 			t.Error("nobody says so")
 		}
 	})

@@ -41,7 +41,7 @@ func (c *Control) readUndo(ctx context.Context, command api.Command) (*snapshot.
 	}
 	var name, key string
 	var to rollout.Revision
-	err := c.look(ctx, command.Fleet, func(s *fleetState) {
+	err := c.read(ctx, command.Fleet, func(s *fleetState) {
 		var refusal string
 		if to, refusal = s.rollout.UndoTo(command.To); refusal != "" || s.snapshots[to.ID] != nil {
 			to = rollout.Revision{} // the loop says so; or has it
@@ -75,8 +75,8 @@ func (c *Control) bringBack(s *fleetState, command api.Command, read *snapshot.S
 		return fmt.Sprintf("revision %d is not read: try again", to.Number)
 	}
 	s.snapshots[to.ID] = read
-	if _, known := s.saving[to.ID]; !known {
-		s.saving[to.ID] = false
+	if _, known := s.storing[to.ID]; !known {
+		s.storing[to.ID] = false
 	}
 	return ""
 }
@@ -111,8 +111,8 @@ func (c *Control) restoreKept(s *fleetState) error {
 		return !there[id] || id == s.rollout.Previous.ID && s.snapshots[id] == nil
 	})
 	for _, r := range s.rollout.Kept() {
-		if _, known := s.saving[r.ID]; !known {
-			s.saving[r.ID] = false
+		if _, known := s.storing[r.ID]; !known {
+			s.storing[r.ID] = false
 		}
 	}
 	return err

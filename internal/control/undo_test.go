@@ -45,8 +45,8 @@ func answering(t *testing.T, c *Control, command api.Command) error {
 	go func() { done <- c.Do(t.Context(), command) }()
 	for {
 		select {
-		case look := <-c.looks:
-			look()
+		case read := <-c.reads:
+			read()
 		case r := <-c.commands:
 			c.take(r)
 			c.disk()

@@ -13,7 +13,7 @@ import (
 )
 
 // A Check is a request with a known answer. It is asked of a filter in the
-// preflight sandbox, and of every proxy through its listeners. It is saved with
+// preflight sandbox, and of every proxy through its listeners. It is stored with
 // the revision: see snapshot.Format.
 type Check struct {
 	Line int `json:"line"` // of the fleet file

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What a fleet file says of checks is saved with the revision: it is the same when it is read again.
+// What a fleet file says of checks is stored with the revision: it is the same when it is read again.
 func TestChecksAreSavedWhole(t *testing.T) {
 	text := string(Octets("text \xe9"))
 	c := Check{

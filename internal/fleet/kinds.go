@@ -22,9 +22,9 @@ type Kind struct {
 	// Section is where the fleet file has them: `resources: {listeners: […]}`. "" for
 	// what is made of something else.
 	Section string
-	// Stage is when a proxy is given it: what is referred to comes before what refers
-	// to it, and kinds of one stage go out side by side.
-	Stage int
+	// Turn is when a proxy is given it: what is referred to comes before what refers
+	// to it, and kinds of one turn go out side by side.
+	Turn int
 	// Unasked says that proxies have all there are, without naming them. What else
 	// they are given is what those make them ask for.
 	Unasked bool
@@ -89,47 +89,47 @@ const (
 	LapsesWhenTaken              // when the proxy has accepted that
 )
 
-// The stages. Envoy acknowledges clusters only when they are warm, and for that it
+// The turns. Envoy acknowledges clusters only when they are warm, and for that it
 // needs their endpoints and secrets; so may a listener need its routes. Filters come
 // before listeners because an Envoy that has rejected a filter rejects every listener
 // after it.
 // https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#eventual-consistency-considerations
 const (
-	stageClusters = iota
-	stageFilters
-	stageListeners
+	turnClusters = iota
+	turnFilters
+	turnListeners
 )
 
 // Kinds are the kinds of resources, in the order in which a proxy is given them.
 var Kinds = []*Kind{
 	{
-		Name: "cluster", Section: "clusters", Type: resource.ClusterType, Stage: stageClusters,
+		Name: "cluster", Section: "clusters", Type: resource.ClusterType, Turn: turnClusters,
 		Unasked: true, Removed: true, Whole: true, Severally: true, Awaited: true,
 		Message: &clusterv3.Cluster{}, NameField: "name",
 	},
 	{
 		// Of a changed cluster Envoy makes a new one, which waits for its endpoints to be sent
 		// again, 15 s by default.
-		Name: "endpoint", Section: "endpoints", Type: resource.EndpointType, Stage: stageClusters,
+		Name: "endpoint", Section: "endpoints", Type: resource.EndpointType, Turn: turnClusters,
 		Lapses:  LapsesWhenSent,
 		Message: &endpointv3.ClusterLoadAssignment{}, NameField: "cluster_name",
 		AskedBy: []AskedBy{{"envoy.config.cluster.v3.Cluster", "eds_cluster_config", "name"}},
 	},
 	{
-		Name: "secret", Section: "secrets", Type: resource.SecretType, Stage: stageClusters,
+		Name: "secret", Section: "secrets", Type: resource.SecretType, Turn: turnClusters,
 		Message: &tlsv3.Secret{}, NameField: "name", Denied: true, Secret: true, Presumes: true,
 		AskedBy: []AskedBy{{"envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig", "sds_config", "name"}},
 	},
 	{
 		// A proxy's bootstrap asks for it, as a layer of its layered_runtime, when it starts;
 		// and waits for it, so that one that the fleet does not have is empty.
-		Name: "runtime layer", Section: "runtime", Type: resource.RuntimeType, Stage: stageClusters,
+		Name: "runtime layer", Section: "runtime", Type: resource.RuntimeType, Turn: turnClusters,
 		Message: &runtimev3.Runtime{}, NameField: "name", Empty: true,
 	},
 	{
 		// Of the file's filters, and of what has no module and needs no proof: RBAC, filters
 		// of connections, of listeners, of UDP sessions.
-		Name: "filter", Section: "extension_configs", Type: resource.ExtensionConfigType, Stage: stageFilters,
+		Name: "filter", Section: "extension_configs", Type: resource.ExtensionConfigType, Turn: turnFilters,
 		Presumes: true,
 		Message:  &corev3.TypedExtensionConfig{}, NameField: "name",
 		AskedBy: []AskedBy{
@@ -142,12 +142,12 @@ var Kinds = []*Kind{
 		},
 	},
 	{
-		Name: "listener", Section: "listeners", Type: resource.ListenerType, Stage: stageListeners,
+		Name: "listener", Section: "listeners", Type: resource.ListenerType, Turn: turnListeners,
 		Unasked: true, Removed: true, Whole: true, Apart: true, Severally: true,
 		Message: &listenerv3.Listener{}, NameField: "name",
 	},
 	{
-		Name: "route", Section: "routes", Type: resource.RouteType, Stage: stageListeners,
+		Name: "route", Section: "routes", Type: resource.RouteType, Turn: turnListeners,
 		Message: &routev3.RouteConfiguration{}, NameField: "name",
 		AskedBy: []AskedBy{{hcm + "Rds", "config_source", "route_config_name"}},
 	},
@@ -155,13 +155,13 @@ var Kinds = []*Kind{
 		// Named ROUTE/NAME, by which a proxy knows whose they are. By delta only: an Envoy
 		// that speaks state-of-the-world refuses the route. It asks for all there are, once, and
 		// of those that came before their route it took no notice.
-		Name: "virtual host", Section: "virtual_hosts", Type: resource.VirtualHostType, Stage: stageListeners,
+		Name: "virtual host", Section: "virtual_hosts", Type: resource.VirtualHostType, Turn: turnListeners,
 		Removed: true, Awaited: true, Apart: true, Together: true, Lapses: LapsesWhenTaken,
 		Message: &routev3.VirtualHost{}, NameField: "name",
 		AskedBy: []AskedBy{{"envoy.config.route.v3.Vhds", "config_source", All}},
 	},
 	{
-		Name: "scoped route", Section: "scoped_routes", Type: resource.ScopedRouteType, Stage: stageListeners,
+		Name: "scoped route", Section: "scoped_routes", Type: resource.ScopedRouteType, Turn: turnListeners,
 		Removed: true, Whole: true, Awaited: true, Apart: true,
 		Message: &routev3.ScopedRouteConfiguration{}, NameField: "name",
 		AskedBy: []AskedBy{{hcm + "ScopedRds", "scoped_rds_config_source", All}},
@@ -189,11 +189,11 @@ func KindOf(typeURL string) *Kind {
 	return nil
 }
 
-// Stages ranges over the kinds by their stages: those of one go out side by side.
-func Stages(yield func([]*Kind) bool) {
+// Turns ranges over the kinds by their turns: those of one go out side by side.
+func Turns(yield func([]*Kind) bool) {
 	from := 0
 	for i := range Kinds {
-		if i+1 < len(Kinds) && Kinds[i+1].Stage == Kinds[i].Stage {
+		if i+1 < len(Kinds) && Kinds[i+1].Turn == Kinds[i].Turn {
 			continue
 		}
 		if !yield(Kinds[from : i+1]) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Rollout says how a new revision reaches the proxies of a fleet. It is saved
+// A Rollout says how a new revision reaches the proxies of a fleet. It is stored
 // with the revision, durations in nanoseconds: see snapshot.Format.
 type Rollout struct {
 	Stages []Stage `json:"stages"`

@@ -10,7 +10,7 @@ import (
 )
 
 // Shadow says which HTTP filters of the listeners, beside those of the fleet file, stand in
-// the shadow listeners, where something else than their type is to decide. It is saved with
+// the shadow listeners, where something else than their type is to decide. It is stored with
 // the revision.
 type Shadow struct {
 	Keep     []string `json:"keep,omitempty"`      // these do

@@ -45,7 +45,7 @@ const readyTries = 20
 
 func (v *vm) askOnce(ctx context.Context, c fleet.Check) error {
 	v.log.reset()
-	v.stage, v.left = StageCheck, checkCalls*v.limits.Call
+	v.step, v.left = StepCheck, checkCalls*v.limits.Call
 	before, skipped := v.callouts, v.skipped
 	v.callouts = slices.Concat(c.Callouts, v.always)
 	defer func() { v.callouts = before }()
@@ -137,7 +137,7 @@ func (v *vm) wait(ctx context.Context, s *stream, kind int, what string) error {
 		if !v.pending() {
 			return v.refused("it pauses %s for ever: nothing is under way that could resume it", what)
 		}
-		happened, err := v.step(ctx, patience)
+		happened, err := v.happen(ctx, patience)
 		if err != nil {
 			return err
 		}

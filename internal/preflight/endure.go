@@ -149,7 +149,7 @@ func (o *ordeal) after(ctx context.Context, v *vm) error {
 			if !errors.As(err, &e) {
 				return err
 			}
-			e.Stage, e.Line, e.Check = StageHostile, 0, ""
+			e.Step, e.Line, e.Check = StepHostile, 0, ""
 			e.Reason = fmt.Sprintf("after the hostile requests it answers %s %s otherwise: %s", c.Method, c.Path, e.Reason)
 			return o.judge(ctx, len(o.list)-1, e)
 		}
@@ -161,7 +161,7 @@ func (o *ordeal) after(ctx context.Context, v *vm) error {
 // and tells what the client got.
 func (v *vm) endure(ctx context.Context, x exchange) (got string, err error) {
 	v.log.reset()
-	v.stage, v.left = StageHostile, checkCalls*v.limits.Call
+	v.step, v.left = StepHostile, checkCalls*v.limits.Call
 	one := v.limits.Call
 	v.limits.Call *= checkCalls // so much may be asked at once that it is slow for a good reason
 	defer func() { v.limits.Call = one }()

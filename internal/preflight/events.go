@@ -13,7 +13,7 @@ const (
 	pauseLimit = 15 * time.Second
 	// callout is how long an HTTP call takes to fail.
 	callout = time.Millisecond
-	// maxSteps bounds the events of a stage, for a module that ticks each millisecond.
+	// maxSteps bounds the events of a step, for a module that ticks each millisecond.
 	maxSteps = 2000
 	// maxCalls bounds the HTTP calls that are under way.
 	maxCalls = 1000
@@ -55,15 +55,15 @@ func (v *vm) untilNext() time.Duration {
 func (v *vm) advance(ctx context.Context, d time.Duration) error {
 	v.steps = 0
 	for until := v.now().Add(d); v.pending(); {
-		if happened, err := v.step(ctx, until); err != nil || !happened {
+		if happened, err := v.happen(ctx, until); err != nil || !happened {
 			return err
 		}
 	}
 	return v.posted(ctx)
 }
 
-// step lets the next event happen, if that is by a time.
-func (v *vm) step(ctx context.Context, by time.Time) (happened bool, err error) {
+// happen lets the next event happen, if that is by a time.
+func (v *vm) happen(ctx context.Context, by time.Time) (happened bool, err error) {
 	due, next := v.tick, v.nextDue()
 	isCall := next >= 0 && (v.period == 0 || !v.calls[next].at.After(due))
 	if isCall {

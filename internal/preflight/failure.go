@@ -8,37 +8,37 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
-// A Stage is how far a filter came.
-type Stage string
+// A Step is how far a filter came.
+type Step string
 
-// The stages of a try, in their order.
+// The steps of a try, in their order.
 const (
-	StageModule    Stage = "module"    // is it a Proxy-Wasm module that Envoy can load?
-	StageStart     Stage = "start"     // does its VM start?
-	StageConfigure Stage = "configure" // does it take its configuration?
-	StageCheck     Stage = "check"     // does it answer as the fleet file says?
-	StageHostile   Stage = "hostile"   // does it stand what nobody thought of?
+	StepModule    Step = "module"    // is it a Proxy-Wasm module that Envoy can load?
+	StepStart     Step = "start"     // does its VM start?
+	StepConfigure Step = "configure" // does it take its configuration?
+	StepCheck     Step = "check"     // does it answer as the fleet file says?
+	StepHostile   Step = "hostile"   // does it stand what nobody thought of?
 )
 
 // An Error says why a filter is refused. It never holds a header's value.
 type Error struct {
 	Filter string
-	Stage  Stage
+	Step   Step
 	Reason string // in a sentence, without what follows
-	// Line is the check's line of the fleet file; 0 in the other stages.
+	// Line is the check's line of the fleet file; 0 in the other steps.
 	Line int
 	// Check is what was asked: "GET /private".
 	Check string
 	// Expected and Got are the answers, where Reason is that they differ.
 	Expected, Got string
-	// Log is what the module logged at this stage, shortened; values of the checks'
+	// Log is what the module logged at this step, shortened; values of the checks'
 	// headers are replaced.
 	Log []string
 
 	// Kept is the file that what was asked is kept in, where somebody has written its Replay.
 	Kept string
 
-	steps []exchange // the requests that did it, at StageHostile
+	steps []exchange // the requests that did it, at StepHostile
 
 	answered bool // the check was answered, and otherwise than expected
 	slow     bool // it ran out of time: that may be the machine's fault
@@ -55,7 +55,7 @@ func (e *Error) Error() string {
 	switch {
 	case e.Kept != "":
 		text += "; try it by hand: xds check --replay " + e.Kept
-	case e.Stage == StageHostile:
+	case e.Step == StepHostile:
 		text += "; `xds check` keeps the request in a file, to be tried by hand"
 	}
 	return text
@@ -92,9 +92,9 @@ func trapped(function string, err error) string {
 // the filter's module.
 func (e *Error) At(f *fleet.Fleet, filter fleet.Filter) *fleet.Error {
 	at := &fleet.Error{File: f.File, Line: e.Line, Msg: fmt.Sprintf("filter %q: %v", filter.Name, e)}
-	switch e.Stage {
-	case StageCheck:
-	case StageModule:
+	switch e.Step {
+	case StepCheck:
+	case StepModule:
 		at.Line, at.Msg = filter.ModuleLine, fmt.Sprintf("module %s: %v", filter.Module, e)
 	default:
 		at.Line = filter.ModuleLine

@@ -22,7 +22,7 @@ func FuzzTry(f *testing.F) {
 		s := New(limits, nil)
 		_, err := s.Try(t.Context(), Plugin{Module: module.New(code), Checks: []fleet.Check{check(1, "32323", 200)}})
 		if e := (*Error)(nil); err != nil && !errors.As(err, &e) {
-			t.Errorf("an error without a stage: %v", err)
+			t.Errorf("an error without a step: %v", err)
 		}
 		// Two tries of a start and a few calls, each at its limit, on a busy machine.
 		if took := time.Since(began); took > 20*time.Second {

@@ -40,7 +40,7 @@ func TestHostile(t *testing.T) {
 				return
 			}
 			e := (*Error)(nil)
-			if !errors.As(err, &e) || e.Stage != StageHostile || !strings.HasPrefix(e.Error(), want) {
+			if !errors.As(err, &e) || e.Step != StepHostile || !strings.HasPrefix(e.Error(), want) {
 				t.Fatalf("%v, want %s", err, want)
 			}
 			replays(t, s, p, e)

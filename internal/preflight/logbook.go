@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// How much of a module's log is kept at each stage: enough for the first words
+// How much of a module's log is kept at each step: enough for the first words
 // of a panic, not for all that it can write.
 const (
 	logLines  = 12
@@ -38,7 +38,7 @@ func newLogbook(values []string) *logbook {
 	return &logbook{secrets: strings.NewReplacer(pairs...)}
 }
 
-// reset begins a new stage.
+// reset begins a new step.
 func (l *logbook) reset() { l.lines, l.more = nil, 0; l.partial.Reset() }
 
 func (l *logbook) add(message string) {

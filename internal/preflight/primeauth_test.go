@@ -55,18 +55,18 @@ func TestPrimeauth(t *testing.T) {
 	for _, c := range []struct {
 		config string
 		change func(*Plugin)
-		stage  Stage
+		step   Step
 		line   int
 		want   string
 	}{
 		{config: "{}"},
 		{config: ""},
-		{config: `{"denied_status": 401}`, stage: StageCheck, line: 2, want: "expected status 403, got 401"},
-		{config: `{"header": "x-token"}`, stage: StageCheck, line: 1, want: "expected status 200, got 403"},
-		{config: `{"heder": "x-token"}`, stage: StageConfigure, want: "it logged: primeauth: plugin configuration: heder: unknown key"},
-		{config: "{", stage: StageConfigure, want: "not valid JSON"},
+		{config: `{"denied_status": 401}`, step: StepCheck, line: 2, want: "expected status 403, got 401"},
+		{config: `{"header": "x-token"}`, step: StepCheck, line: 1, want: "expected status 200, got 403"},
+		{config: `{"heder": "x-token"}`, step: StepConfigure, want: "it logged: primeauth: plugin configuration: heder: unknown key"},
+		{config: "{", step: StepConfigure, want: "not valid JSON"},
 		{config: "{}", change: func(p *Plugin) { p.Checks[0].Headers = append(p.Checks[0].Headers, p.Checks[1].Headers...) },
-			stage: StageCheck, line: 1, want: "got 403"}, // two tokens
+			step: StepCheck, line: 1, want: "got 403"}, // two tokens
 		{config: `{"response_header": "x-filter"}`, change: func(p *Plugin) { p.Checks[0].Upstream, p.Checks[0].Status = 404, 404 }},
 		{config: `{"allow_paths": ["/health"]}`, change: func(p *Plugin) { p.Checks[1].Path, p.Checks[1].Status = "/health?x=1", 200 }},
 	} {
@@ -80,8 +80,8 @@ func TestPrimeauth(t *testing.T) {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", c.config, err)
 		case c.want == "":
-		case !errors.As(err, &e) || e.Stage != c.stage || e.Line != c.line || !strings.Contains(e.Error(), c.want):
-			t.Errorf("%s: %v, want %s at %s, line %d", c.config, err, c.want, c.stage, c.line)
+		case !errors.As(err, &e) || e.Step != c.step || e.Line != c.line || !strings.Contains(e.Error(), c.want):
+			t.Errorf("%s: %v, want %s at %s, line %d", c.config, err, c.want, c.step, c.line)
 		}
 	}
 	if len(s.programs.kept) != 1 {

@@ -78,8 +78,8 @@ func (o *octets) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// Replay is what the filter failed at StageHostile: one request, or, where that does not
-// fail by itself, with those before it; nil at other stages.
+// Replay is what the filter failed at StepHostile: one request, or, where that does not
+// fail by itself, with those before it; nil at other steps.
 func (e *Error) Replay() *Replay {
 	if len(e.steps) == 0 {
 		return nil

@@ -117,10 +117,10 @@ func (s *Sandbox) judge(ctx context.Context, p Plugin) (Report, error) {
 		return Report{}, ctx.Err()
 	}
 	if err != nil {
-		return Report{}, &Error{Stage: StageModule, Reason: err.Error()}
+		return Report{}, &Error{Step: StepModule, Reason: err.Error()}
 	}
 	if p.Limits.Off {
-		return unjudged(StageStart, "`preflight: off`"), nil
+		return unjudged(StepStart, "`preflight: off`"), nil
 	}
 	report, err := s.try(ctx, p, program)
 	slow := (*Error)(nil)
@@ -132,13 +132,13 @@ func (s *Sandbox) judge(ctx context.Context, p Plugin) (Report, error) {
 		return Report{}, ctx.Err()
 	}
 	if err != nil {
-		return unjudged(slow.Stage, fmt.Sprintf("it is too slow for the interpreter, and can't be compiled: %v", err)), nil
+		return unjudged(slow.Step, fmt.Sprintf("it is too slow for the interpreter, and can't be compiled: %v", err)), nil
 	}
 	return s.try(ctx, p, program)
 }
 
-func unjudged(stage Stage, why string) Report {
-	return Report{Unjudged: true, Warnings: []*Error{{Stage: stage, Reason: "not judged here: " + why}}}
+func unjudged(step Step, why string) Report {
+	return Report{Unjudged: true, Warnings: []*Error{{Step: step, Reason: "not judged here: " + why}}}
 }
 
 // limitsOf are those of a filter in an engine.
@@ -162,7 +162,7 @@ func (s *Sandbox) limitsOf(p Plugin, e engine) Limits {
 func (s *Sandbox) try(ctx context.Context, p Plugin, program *program) (Report, error) {
 	settings, err := read(p, s.lookup)
 	if err != nil {
-		return Report{}, &Error{Stage: StageConfigure, Reason: err.Error()}
+		return Report{}, &Error{Step: StepConfigure, Reason: err.Error()}
 	}
 	// A VM of their own for the checks in either order: what one request leaves
 	// behind must not change the answer to another. Two also when there is nothing
@@ -192,11 +192,11 @@ func (s *Sandbox) try(ctx context.Context, p Plugin, program *program) (Report, 
 func (s *Sandbox) alone(ctx context.Context, p Plugin) (*vm, error) {
 	program, err := s.programs.get(ctx, p.Module)
 	if err != nil {
-		return nil, &Error{Filter: p.Name, Stage: StageModule, Reason: err.Error()}
+		return nil, &Error{Filter: p.Name, Step: StepModule, Reason: err.Error()}
 	}
 	plugin, err := read(p, s.lookup)
 	if err != nil {
-		return nil, &Error{Filter: p.Name, Stage: StageConfigure, Reason: err.Error()}
+		return nil, &Error{Filter: p.Name, Step: StepConfigure, Reason: err.Error()}
 	}
 	return start(ctx, program, plugin, s.limitsOf(p, program.engine), newLogbook(secrets(p.Checks)), newStore())
 }

@@ -163,10 +163,10 @@ func TestRefused(t *testing.T) {
 			if !errors.As(err, &e) {
 				t.Fatalf("%v, want %s", err, directive(text, "want"))
 			}
-			if got, want := string(e.Stage)+": "+e.Error(), directive(text, "want"); got != want {
+			if got, want := string(e.Step)+": "+e.Error(), directive(text, "want"); got != want {
 				t.Errorf("it is refused for\n%s, want\n%s", got, want)
 			}
-			if e.Filter != "tested" || (e.Stage == StageCheck) != (e.Line >= 7) {
+			if e.Filter != "tested" || (e.Step == StepCheck) != (e.Line >= 7) {
 				t.Errorf("filter %q, line %d", e.Filter, e.Line)
 			}
 		})

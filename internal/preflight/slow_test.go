@@ -49,7 +49,7 @@ func TestLimits(t *testing.T) {
 	p.Limits = fleet.Preflight{Start: 200 * time.Millisecond}
 	_, err := s.Try(t.Context(), p)
 	e := (*Error)(nil)
-	if !errors.As(err, &e) || e.Stage != StageConfigure || !strings.Contains(e.Reason, "within 200ms: a loop, or too much work (`preflight: {start: …}`") {
+	if !errors.As(err, &e) || e.Step != StepConfigure || !strings.Contains(e.Reason, "within 200ms: a loop, or too much work (`preflight: {start: …}`") {
 		t.Errorf("%v", err)
 	}
 	p = plugin(t, `(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (drop (memory.grow (i32.const 4096))) (i32.const 1))`)

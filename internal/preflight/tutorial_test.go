@@ -30,7 +30,7 @@ func TestTutorial(t *testing.T) {
 	p := checked(t, "tutorial", code, "")
 	_, err = New(Limits{}, nil).Try(t.Context(), p)
 	e := (*Error)(nil)
-	if !errors.As(err, &e) || e.Stage != StageHostile {
+	if !errors.As(err, &e) || e.Step != StepHostile {
 		t.Fatalf("%v, want a refusal for a hostile request", err)
 	}
 	for _, want := range []string{"hostile request not-utf8 (in header x-hostile): proxy_on_request_headers traps: unreachable", "panicked at", "Utf8Error"} {

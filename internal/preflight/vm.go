@@ -30,10 +30,10 @@ type vm struct {
 	malloc    api.Function
 	memory    memory
 	log       *logbook
-	stage     Stage
+	step      Step
 	started   bool
 	began     time.Time     // when it was started, in simulated time
-	left      time.Duration // how much longer the present stage may work
+	left      time.Duration // how much longer the present step may work
 	worked    time.Duration // in all
 	broken    error         // a call into the module from within another failed
 
@@ -58,7 +58,7 @@ func vmOf(ctx context.Context) *vm { return ctx.Value(vmKey{}).(*vm) }
 func start(ctx context.Context, p *program, s settings, limits Limits, log *logbook, store *store) (*vm, error) {
 	log.reset()
 	v := &vm{
-		settings: s, limits: limits, abi: p.abi, log: log, stage: StageStart, store: store,
+		settings: s, limits: limits, abi: p.abi, log: log, step: StepStart, store: store,
 		memory:  memory{limit: uint64(limits.Memory), kept: store.bytes},
 		streams: map[uint32]*stream{}, next: rootContext + 1, left: limits.Start,
 		events: events{callouts: slices.Concat(s.always, s.tried)},
@@ -69,7 +69,7 @@ func start(ctx context.Context, p *program, s settings, limits Limits, log *logb
 		func() error { return v.initialize(ctx) },
 		func() error { return v.begin(ctx) },
 		func() error { return v.configure(ctx) },
-		func() error { return v.settle(ctx) },
+		func() error { return v.catchUp(ctx) },
 	} {
 		if err := step(); err != nil {
 			v.close(ctx)
@@ -172,7 +172,7 @@ func (v *vm) takes(ctx context.Context, function string, configuration []byte, o
 
 // configure is ContextBase::onConfigure.
 func (v *vm) configure(ctx context.Context) error {
-	v.stage = StageConfigure
+	v.step = StepConfigure
 	if !v.has("proxy_on_configure") {
 		return nil
 	}
@@ -181,9 +181,9 @@ func (v *vm) configure(ctx context.Context) error {
 	return v.takes(ctx, "proxy_on_configure", v.configuration, "it refuses its configuration")
 }
 
-// settle lets happen what the module has asked for by then: its first tick, and
+// catchUp lets happen what the module has asked for by then: its first tick, and
 // the answers to calls that it made.
-func (v *vm) settle(ctx context.Context) error {
+func (v *vm) catchUp(ctx context.Context) error {
 	v.started = true
 	v.left = checkCalls * v.limits.Call
 	return v.advance(ctx, v.period+callout)
@@ -267,7 +267,7 @@ func (v *vm) tooMuchMemory() *Error {
 	return v.refused("it wants more than %d MiB of memory", v.memory.limit>>20)
 }
 
-// refused is an Error at the present stage, with what the module logged.
+// refused is an Error at the present step, with what the module logged.
 func (v *vm) refused(format string, args ...any) *Error {
-	return &Error{Stage: v.stage, Reason: fmt.Sprintf(format, args...), Log: v.log.all()}
+	return &Error{Step: v.step, Reason: fmt.Sprintf(format, args...), Log: v.log.all()}
 }

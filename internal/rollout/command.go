@@ -27,7 +27,7 @@ func (s *step) command(c Command) {
 	refusal := s.carryOut(c)
 	s.do(Answer{refusal})
 	if refusal == "" {
-		s.do(Save{})
+		s.do(Store{})
 	}
 }
 

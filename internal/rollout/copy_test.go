@@ -44,7 +44,7 @@ func fill(v reflect.Value) {
 	case reflect.Float64:
 		v.SetFloat(1)
 	default:
-		panic(fmt.Sprintf("a %s is saved: say here how it is filled", v.Type()))
+		panic(fmt.Sprintf("a %s is stored: say here how it is filled", v.Type()))
 	}
 }
 
@@ -74,7 +74,7 @@ func shared(path string, a, b reflect.Value) []string {
 	return nil
 }
 
-// A copy has all that is saved, and shares nothing that a later step writes to:
+// A copy has all that is stored, and shares nothing that a later step writes to:
 // another goroutine reads it meanwhile.
 func TestCopy(t *testing.T) {
 	var f Fleet

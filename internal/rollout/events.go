@@ -184,8 +184,8 @@ type Event interface{ event() }
 
 // Effects: what is to be done, in this order.
 type (
-	// Save says: what survives a restart has changed.
-	Save struct{}
+	// Store says: what survives a restart has changed.
+	Store struct{}
 	// Retarget says: the target may have changed for every proxy of the fleet.
 	Retarget struct{}
 	// Assign says: give one proxy its target.

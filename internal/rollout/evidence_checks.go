@@ -93,7 +93,7 @@ func (s *step) watchedPass(node string) {
 	p.failures = 0
 	if !w.Right {
 		w.Right = true
-		s.do(Save{})
+		s.do(Store{})
 	}
 	if p.symptom != nil && p.symptom.source == checks {
 		s.wellAgain(node)

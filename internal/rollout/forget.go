@@ -56,7 +56,7 @@ func (s *step) forgetMembers() {
 		delete(s.leftAs, node)
 	}
 	r.pool = nil
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // forgetRefusals drops those of proxies that are away, when there are too many.

@@ -17,7 +17,7 @@ type habit struct {
 	treated bool  // that flip was its own
 	looks   uint32
 	found   time.Time           // since when it answers otherwise; zero: it does not
-	owed    [len(classes)]int32 // see settle
+	owed    [len(classes)]int32 // see makeUp
 }
 
 const (
@@ -66,12 +66,12 @@ func (c class) share(t tally) float64 { return float64(c.of(t)) / float64(max(t.
 // users are the answers to users among those that a report has.
 func (h *habit) users(c Counters, w window) (toRedirects, toDenials uint64) {
 	most := int64(w.requests - w.errors)
-	toRedirects = settle(&h.owed[redirects], c.Redirects, most)
-	return toRedirects, settle(&h.owed[denials], c.Denials, most-int64(toRedirects))
+	toRedirects = makeUp(&h.owed[redirects], c.Redirects, most)
+	return toRedirects, makeUp(&h.owed[denials], c.Denials, most-int64(toRedirects))
 }
 
-// settle makes up for what was taken off too early.
-func settle(owed *int32, n, most int64) uint64 {
+// makeUp makes up for what was taken off too early.
+func makeUp(owed *int32, n, most int64) uint64 {
 	n += int64(*owed)
 	*owed = int32(max(min(n, 0), -1000))
 	return uint64(max(0, min(n, most)))

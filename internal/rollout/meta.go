@@ -159,7 +159,7 @@ func (s *step) replan(e Offered) {
 	s.recruit()
 	s.sayEmpty()
 	s.do(Retarget{})
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // moveStage finds the stage of the new plan in which the rollout is: the one of the
@@ -237,5 +237,5 @@ func (s *step) takeServed(e Offered) {
 		s.Survey = &Survey{Since: s.now}
 	}
 	s.do(Retarget{})
-	s.do(Save{})
+	s.do(Store{})
 }

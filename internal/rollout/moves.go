@@ -142,7 +142,7 @@ func (s *step) disown(node string) {
 	if _, member := r.Members[node]; member {
 		r.drop(node)
 		r.pool = nil // it is counted anew
-		s.do(Save{})
+		s.do(Store{})
 	}
 	if r.Move && !s.anyArrival() && len(r.Bases) == 0 {
 		s.cancelMove("no proxy is to be moved any more")
@@ -187,7 +187,7 @@ func (s *step) cancelMove(reason string) {
 	s.end()
 	s.do(Retarget{})
 	s.record(Entry{Kind: MoveEnded, Revision: s.Serving, Stage: stage, Reason: reason})
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // endMove takes in the proxies that have proven what is served.
@@ -198,7 +198,7 @@ func (s *step) endMove() {
 	s.welcome(adopted)
 	s.trail(r, late)
 	s.do(Retarget{})
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // adopted are the members from other fleets that have taken the candidate and confirmed it,
@@ -263,7 +263,7 @@ func (s *step) bar(nodes []string, node, reason, by string) {
 	}
 	s.record(Entry{Kind: MoveRefused, Revision: revision, Stage: stage, Node: node, By: by, Reason: fmt.Sprintf("%s (%s): %s", proxies(len(nodes)), few(nodes), reason)})
 	s.do(NotAdopted{Nodes: nodes, Reason: reason})
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // Barred is why a proxy is not moved to the fleet: it could not take what it was to have.
@@ -281,7 +281,7 @@ func (s *step) unbar(node string) {
 		s.Unmoved = nil
 	}
 	delete(s.Unmoved, node)
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // turnAway says that members from other fleets stay what they were.

@@ -73,7 +73,7 @@ func (p *pool) fill(s *step) (enlisted []string) {
 		enlisted = append(enlisted, node)
 	}
 	if len(enlisted) > 0 {
-		s.do(Save{})
+		s.do(Store{})
 	}
 	slices.Sort(enlisted)
 	return enlisted

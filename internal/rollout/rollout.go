@@ -245,15 +245,9 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		s.offered(e)
 	case Unfit:
 		s.record(Entry{Kind: Refusal, Reason: e.Reason})
-		s.do(Save{})
+		s.do(Store{})
 	case Stored:
-		if r := f.Rollout; r != nil && e.ID == r.Candidate.ID {
-			r.stored = true
-			if next := r.next; next != nil {
-				s.advance()
-				s.offered(*next)
-			}
-		}
+		s.stored(e.ID)
 	case Joined:
 		s.joined(e)
 	case Left:
@@ -268,7 +262,7 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		s.setFileless(e)
 	case Noted:
 		s.record(e.Entry)
-		s.do(Save{})
+		s.do(Store{})
 	case Served:
 		s.served(e)
 	case Troubled:
@@ -298,6 +292,20 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		s.tellHoldUp()
 	}
 	return s.effects
+}
+
+// stored notes that a candidate would be known after a restart. What is to be tried in its
+// place has waited for that.
+func (s *step) stored(id string) {
+	r := s.Rollout
+	if r == nil || id != r.Candidate.ID {
+		return
+	}
+	r.stored = true
+	if next := r.next; next != nil {
+		s.advance()
+		s.offered(*next)
+	}
 }
 
 // step is one event being taken: the effects it has, in order.
@@ -360,7 +368,7 @@ func (s *step) giveUp(reason string) {
 	s.keepOpened(r, r.Candidate.ID)
 	s.end()
 	s.do(Retarget{})
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // consider begins a rollout, unless the revision is no news.
@@ -459,7 +467,7 @@ func (s *step) reject(kind Kind, node, reason, by string, facets ...string) {
 	s.do(Retarget{})
 	s.record(Entry{Kind: kind, Revision: rejected.Revision, Stage: stage, Node: node, Reason: reason, By: by})
 	s.turnAway(r, fmt.Sprintf("revision %d, which they were to have, was rejected: %s", rejected.Number, reason))
-	s.do(Save{})
+	s.do(Store{})
 	if len(s.returning) == 0 {
 		s.returning = nil
 	}
@@ -474,7 +482,7 @@ func (s *step) back(node string) {
 	if len(s.returning) == 0 {
 		s.record(Entry{Kind: RolledBack, Revision: s.returned, Reason: "every connected proxy is back on the last good revision"})
 		s.returning = nil
-		s.do(Save{})
+		s.do(Store{})
 	}
 }
 
@@ -498,5 +506,5 @@ func (s *step) promote() {
 	s.do(Retarget{})
 	s.record(Entry{Kind: Serving, Revision: s.Serving})
 	s.trail(r, late)
-	s.do(Save{})
+	s.do(Store{})
 }

@@ -22,7 +22,7 @@ func (Counted) event()   {}
 func (Command) event()   {}
 func (Tick) event()      {}
 
-func (Save) effect()       {}
+func (Store) effect()      {}
 func (Retarget) effect()   {}
 func (Assign) effect()     {}
 func (Again) effect()      {}

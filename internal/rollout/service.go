@@ -240,7 +240,7 @@ func (s *step) hearOnDoubt(node string, c Counters) {
 		s.doubted = nil
 	case c.ServiceErrors > 0 && c.Filtered == 0:
 		s.Rejected[i].Surroundings, s.doubted = true, nil
-		s.do(Save{})
+		s.do(Store{})
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *step) startStage(i int) {
 		Reason: fmt.Sprintf("stage %d of %d, %s", i+1, len(r.Plan.Stages), proxies(len(r.Members))),
 	})
 	s.sayEmpty()
-	s.do(Save{})
+	s.do(Store{})
 }
 
 func proxies(n int) string {
@@ -311,7 +311,7 @@ func (s *step) release() {
 	}
 	s.do(Retarget{})
 	s.record(Entry{Kind: Flipped, Revision: r.Candidate, Stage: r.stage().Name, Reason: proxies(flipped)})
-	s.do(Save{})
+	s.do(Store{})
 }
 
 func (s *step) flip(node string) {
@@ -345,7 +345,7 @@ func (s *step) flipProven() bool {
 		s.flip(node)
 		s.do(Assign{node})
 	}
-	s.do(Save{})
+	s.do(Store{})
 	return true
 }
 

@@ -319,8 +319,8 @@ func planOf(t *testing.T, d *datadriven.TestData) Plan {
 
 func describe(e Effect) string {
 	switch e := e.(type) {
-	case Save:
-		return "save"
+	case Store:
+		return "store"
 	case Retarget:
 		return "retarget all"
 	case Assign:

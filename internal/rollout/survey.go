@@ -67,7 +67,7 @@ func (s *step) survey() {
 	s.Survey = nil
 	s.record(Entry{Kind: Asked, Revision: s.Serving, Reason: v.outcome(silent)})
 	s.do(Retarget{})
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // AskedLast is what came of asking changed checks of the revision that is served, the

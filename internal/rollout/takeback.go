@@ -23,7 +23,7 @@ func (s *step) takeBack(node string, c charge) {
 	s.remember(Rejection{Revision: undone, Node: node, Reason: reason, At: s.now, Kind: TakenBack, By: c.facets})
 	s.goBack(back)
 	s.record(Entry{Kind: TakenBack, Revision: undone, Node: node, Reason: reason})
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // before is the newest revision before what is served that nothing was ever said
@@ -44,7 +44,7 @@ func (s *step) stays(node, reason string) {
 	}
 	s.Watch.Stays = true
 	s.record(Entry{Kind: Stays, Revision: s.Serving, Node: node, Reason: "there is no revision before it to go back to: " + reason})
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // goBack serves another revision, that of no ID for none. It was good: everyone gets

@@ -152,7 +152,7 @@ func (s *step) counted(e Counted) {
 func (s *step) answeredRightly(t *traffic) {
 	if w := s.Watch; w != nil && t.right && !w.Right {
 		w.Right = true
-		s.do(Save{})
+		s.do(Store{})
 	}
 }
 

@@ -157,7 +157,7 @@ func (s *step) rewatch(plan Plan, checks bool) {
 		w.Until = w.Since.Add(plan.Watch)
 	}
 	w.Plan, w.OtherChecks = plan, w.OtherChecks || checks
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // equal compares two plans without their stages.
@@ -190,7 +190,7 @@ func (s *step) suspect(node string, c charge) {
 	if d := w.Degraded; d == nil || d.Evidence == Errors && evidence != Errors {
 		w.Degraded = &Degraded{Since: s.now, Evidence: evidence, Node: node, Reason: reason}
 		s.record(Entry{Kind: DegradedNow, Revision: s.Serving, Node: node, Reason: string(evidence) + ": " + reason})
-		s.do(Save{})
+		s.do(Store{})
 	}
 	if !c.open && w.takesBack(evidence, s.now) && (s.Rollout == nil || s.Rollout.Move) {
 		s.takeBack(node, c)
@@ -224,7 +224,7 @@ func (s *step) recovered() {
 		if node := slices.Sorted(maps.Keys(s.symptoms))[0]; !s.symptoms[w.Degraded.Node] {
 			p := s.proxies[node]
 			w.Degraded = &Degraded{Since: w.Degraded.Since, Evidence: p.symptom.evidence, Node: node, Reason: p.symptom.reason}
-			s.do(Save{})
+			s.do(Store{})
 		}
 		return
 	}
@@ -234,7 +234,7 @@ func (s *step) recovered() {
 	after := s.now.Sub(w.Degraded.Since).Round(time.Second)
 	s.record(Entry{Kind: Recovered, Revision: s.Serving, Node: w.Degraded.Node, Reason: fmt.Sprintf("after %s: nothing speaks against it any more", after)})
 	w.Degraded = nil
-	s.do(Save{})
+	s.do(Store{})
 }
 
 // watchOn is what a tick is for while a fleet is watched: the end of the watch, when
@@ -248,7 +248,7 @@ func (s *step) watchOn() {
 		w.Until = time.Time{}
 		s.record(Entry{Kind: WatchEnded, Revision: s.Serving, Reason: "evidence against it is said from now on, and does not take it back"})
 		s.do(Retarget{})
-		s.do(Save{})
+		s.do(Store{})
 	}
 	s.recovered()
 }

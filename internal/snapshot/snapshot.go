@@ -61,7 +61,7 @@ type Snapshot struct {
 }
 
 // Meta is how a revision is to be rolled out and proven. Two that differ in it
-// only are the same revision. It is saved with the revision: see Format.
+// only are the same revision. It is stored with the revision: see Format.
 type Meta struct {
 	Rollout  fleet.Rollout `json:"rollout"`
 	Checks   []Check       `json:"checks,omitempty"`

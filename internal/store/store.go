@@ -60,11 +60,11 @@ func (d *Dir) Close() error { return d.lock.Close() }
 func (d *Dir) Save(name string, data []byte) (err error) {
 	path := filepath.Join(d.path, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("saving %s: %w", name, err)
+		return fmt.Errorf("storing %s: %w", name, err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), saving+"*")
 	if err != nil {
-		return fmt.Errorf("saving %s: %w", name, err)
+		return fmt.Errorf("storing %s: %w", name, err)
 	}
 	defer func() {
 		if err != nil {
@@ -76,10 +76,10 @@ func (d *Dir) Save(name string, data []byte) (err error) {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("saving %s: %w", name, err)
+		return fmt.Errorf("storing %s: %w", name, err)
 	}
 	if err = os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("saving %s: %w", name, err)
+		return fmt.Errorf("storing %s: %w", name, err)
 	}
 	return syncDir(filepath.Dir(path))
 }
@@ -88,10 +88,10 @@ func (d *Dir) Save(name string, data []byte) (err error) {
 func syncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("saving: %w", err)
+		return fmt.Errorf("storing: %w", err)
 	}
 	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return fmt.Errorf("saving: syncing %s: %w", path, err)
+		return fmt.Errorf("storing: syncing %s: %w", path, err)
 	}
 	return nil
 }

@@ -157,12 +157,12 @@ func (s *session) turn(st *typeState) {
 	defer s.mu.Unlock()
 	s.advance()
 	if !st.inFlight() {
-		s.settled(st)
+		s.giveBack(st)
 	}
 }
 
-// settled gives back what a push had of the budget, if anything.
-func (s *session) settled(st *typeState) {
+// giveBack gives back what a push had of the budget, if anything.
+func (s *session) giveBack(st *typeState) {
 	s.server.admission.release(st.ticket)
 	st.ticket = nil
 }

@@ -21,7 +21,7 @@ func withKind(t *testing.T) *fleet.Kind {
 	t.Helper()
 	filters := slices.IndexFunc(fleet.Kinds, func(k *fleet.Kind) bool { return k.Type == resource.ExtensionConfigType })
 	k := &fleet.Kind{
-		Name: "call", Section: "calls", Type: "type.googleapis.com/" + calls + "RouteConfiguration", Stage: fleet.Kinds[filters].Stage,
+		Name: "call", Section: "calls", Type: "type.googleapis.com/" + calls + "RouteConfiguration", Turn: fleet.Kinds[filters].Turn,
 		Message: &thriftv3.RouteConfiguration{}, NameField: "name",
 		AskedBy: []fleet.AskedBy{{Message: calls + "Trds", Source: "config_source", Name: "route_config_name"}},
 	}

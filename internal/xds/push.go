@@ -38,9 +38,9 @@ func (s *session) advance() {
 		return
 	}
 	s.tryFirst()
-	for stage := range fleet.Stages {
+	for turn := range fleet.Turns {
 		busy := false
-		for _, k := range stage {
+		for _, k := range turn {
 			if st := s.types[k.Type]; st != nil { // the proxy asks for it
 				busy = st.inFlight() || s.send(st, s.additions(st)) || busy
 			}

@@ -110,7 +110,7 @@ func (st *typeState) wants(name string) bool {
 func (s *session) open(st *typeState) {
 	if st.pending != nil {
 		st.pending = nil
-		s.settled(st)
+		s.giveBack(st)
 	}
 	st.open = true
 	s.advance()

@@ -165,7 +165,8 @@ func (s *Server) proxy(nodeID string) *proxy {
 	return s.proxies[nodeID]
 }
 
-func (s *Server) admit() bool {
+// acceptsStream is whether there is room for one stream more, which it counts then.
+func (s *Server) acceptsStream() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.limits.MaxStreams > 0 && s.streams >= s.limits.MaxStreams {

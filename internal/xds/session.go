@@ -162,7 +162,7 @@ func (s *session) leave(why error) {
 	}
 	writing := s.writing
 	for _, st := range s.types {
-		s.settled(st)
+		s.giveBack(st)
 	}
 	s.mu.Unlock()
 	if writing {

@@ -45,7 +45,7 @@ func receiver[R any](stream interface{ Recv() (R, error) }, take func(*session, 
 
 // serve runs one stream to its end, request by request.
 func (s *Server) serve(stream grpc.ServerStream, sotw bool, take func(*session) error) error {
-	if !s.admit() {
+	if !s.acceptsStream() {
 		s.counts.refusedStreams.Add(1)
 		return status.Errorf(codes.ResourceExhausted, "the server has its %d streams", s.limits.MaxStreams)
 	}

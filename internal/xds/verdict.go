@@ -100,7 +100,7 @@ func (s *session) verdict(url, nonce string, detail *rpcstatus.Status) {
 	}
 	p := st.awaited
 	st.awaited = nil
-	s.settled(st)
+	s.giveBack(st)
 	v := &Verdict{At: time.Now(), Resource: p.String()}
 	if s.server.log.Enabled(s.stream.Context(), slog.LevelDebug) {
 		s.server.log.Debug("answered", "node", s.node.GetId(), "revision", p.revision, "resources", v.Resource, "accepted", detail == nil)

@@ -16,7 +16,7 @@ func (s *session) stillWarming(st *typeState) (out []*snapshot.Resource) {
 	if clusters == nil || clusters.awaited == nil || clusters.awaited.of == nil || clusters.awaited.of == s.target {
 		return nil
 	}
-	if k := fleet.KindOf(st.url); k.Unasked || k.Stage != fleet.KindOf(resource.ClusterType).Stage {
+	if k := fleet.KindOf(st.url); k.Unasked || k.Turn != fleet.KindOf(resource.ClusterType).Turn {
 		return nil
 	}
 	for _, cluster := range clusters.awaited.add {

@@ -16,9 +16,9 @@ import (
 var ErrEnded = errors.New("the server is ending")
 
 // ask has the loop call a function.
-func (c *Control) ask(ctx context.Context, what string, look func()) error {
+func (c *Control) ask(ctx context.Context, what string, question func()) error {
 	select {
-	case c.looks <- look:
+	case c.reads <- question:
 		return nil
 	case <-c.ended:
 		return fmt.Errorf("asking for %s: %w", what, ErrEnded)
@@ -27,11 +27,11 @@ func (c *Control) ask(ctx context.Context, what string, look func()) error {
 	}
 }
 
-// look has the loop call a function that reads the state of a fleet; "" names the
+// read has the loop call a function that reads the state of a fleet; "" names the
 // only one.
-func (c *Control) look(ctx context.Context, fleet string, read func(*fleetState)) error {
-	done, saved := make(chan error, 1), make(chan struct{})
-	look := func() {
+func (c *Control) read(ctx context.Context, fleet string, read func(*fleetState)) error {
+	done, stored := make(chan error, 1), make(chan struct{})
+	question := func() {
 		s, err := c.fleetNamed(fleet)
 		if err != nil {
 			done <- err
@@ -39,29 +39,29 @@ func (c *Control) look(ctx context.Context, fleet string, read func(*fleetState)
 		}
 		read(s)
 		done <- nil
-		whenSaved([]*fleetState{s}, func() { close(saved) })
+		whenStored([]*fleetState{s}, func() { close(stored) })
 	}
-	if err := c.ask(ctx, "a fleet", look); err != nil {
+	if err := c.ask(ctx, "a fleet", question); err != nil {
 		return err
 	}
 	if err := <-done; err != nil {
 		return err
 	}
-	patiently(saved)
+	patiently(stored)
 	return nil
 }
 
 // patiently waits until what was read is on disk, or the disk has had its time.
-func patiently(saved <-chan struct{}) {
+func patiently(stored <-chan struct{}) {
 	select {
-	case <-saved:
-	case <-time.After(savePatience):
+	case <-stored:
+	case <-time.After(storePatience):
 	}
 }
 
 // History is what happened to a fleet, oldest first.
 func (c *Control) History(ctx context.Context, fleet string) (entries []rollout.Entry, err error) {
-	err = c.look(ctx, fleet, func(s *fleetState) { entries = slices.Clone(s.rollout.History) })
+	err = c.read(ctx, fleet, func(s *fleetState) { entries = slices.Clone(s.rollout.History) })
 	return entries, err
 }
 
@@ -69,7 +69,7 @@ func (c *Control) History(ctx context.Context, fleet string) (entries []rollout.
 func (c *Control) Diff(ctx context.Context, fleet string) (api.Difference, error) {
 	var d api.Difference
 	var serving, candidate *snapshot.Snapshot
-	err := c.look(ctx, fleet, func(s *fleetState) {
+	err := c.read(ctx, fleet, func(s *fleetState) {
 		d.Serving, d.Candidate = s.rollout.Serving, s.candidate()
 		if m := s.next(); m != nil {
 			d.Moves = c.preview([]supposed{{s.name, s.file, *m}})
