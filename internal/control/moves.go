@@ -82,7 +82,7 @@ func (c *Control) sort() {
 		}
 	}
 	c.sayKept()
-	c.sayMoves()
+	c.sayMoves(slices.Sorted(maps.Keys(c.nodes))...)
 }
 
 // maxMoves is how many proxies are moved in one turn of the loop. It costs it some 20 µs for

@@ -94,8 +94,8 @@ func (c *Control) connected(id string, e xds.Event) {
 	if s := c.fleets[n.fleet]; s != nil && n.base.ID != "" && s.rollout.Rollout == nil {
 		c.unsorted = true // a move is to begin
 	}
-	c.unsorted = c.unsorted || n.told != n.way()
 	c.sort()
+	c.sayMoves(id) // of this one alone: ten thousand may come at once
 }
 
 // freshStart forgets what was known of the process before.

@@ -56,10 +56,10 @@ type moved struct {
 	reason   string
 }
 
-// sayMoves tells the fleets of the proxies whose way is another than was told.
-func (c *Control) sayMoves() {
+// sayMoves tells the fleets of those proxies, by id, whose way is another than was told.
+func (c *Control) sayMoves(ids ...string) {
 	all := map[moved][]string{}
-	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
+	for _, id := range ids {
 		n := c.nodes[id]
 		if is := n.way(); n.placed && is != n.told {
 			for _, m := range c.differ(n, n.told, is) {
