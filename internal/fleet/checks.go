@@ -166,10 +166,7 @@ func (p *parser) where(n *yaml.Node) []Place {
 	if n = resolve(n); n.IsZero() {
 		return nil
 	}
-	items := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
-		items = n.Content
-	}
+	items := listed(n)
 	if len(items) == 0 {
 		p.add(n.Line, "checks: where is empty: the check would be asked nowhere")
 	}

@@ -21,13 +21,18 @@ var HostileKinds = []string{
 	"upstream-reset", "gone", "interleaved",
 }
 
+// isOff is whether a value is the word, for which YAML 1.1 has false.
+func isOff(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && (strings.EqualFold(n.Value, "off") || n.Value == "false")
+}
+
 // hostile reads a filter's `hostile`: off, warn, or a list of kinds to leave out.
 func (p *parser) hostile(n *yaml.Node) Hostile {
 	var h Hostile
 	switch n = resolve(n); {
 	case n.IsZero():
-	case n.Kind == yaml.ScalarNode && (strings.EqualFold(n.Value, "off") || n.Value == "false"):
-		h.Off = true // YAML 1.1 has `off` for false
+	case isOff(n):
+		h.Off = true
 	case n.Kind == yaml.ScalarNode && n.Value == "warn":
 		h.Warn = true
 	case n.Kind == yaml.SequenceNode:

@@ -5,7 +5,6 @@ import (
 	"math"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -32,8 +31,8 @@ func (p *parser) preflight(n *yaml.Node) Preflight {
 	var out Preflight
 	switch n = resolve(n); {
 	case n.IsZero():
-	case n.Kind == yaml.ScalarNode && (strings.EqualFold(n.Value, "off") || n.Value == "false"):
-		out.Off = true // YAML 1.1 has `off` for false
+	case isOff(n):
+		out.Off = true
 	case n.Kind == yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if err := out.set(n.Content[i].Value, resolve(n.Content[i+1]).Value); err != nil {

@@ -82,7 +82,7 @@ func (s *stream) readCode() {
 }
 
 // grpcStatus is the response's own, or what its HTTP status stands for:
-// Grpc::Common::getGrpcStatus. https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+// Grpc::Common::getGrpcStatus; see codeOf.
 func (s *stream) grpcStatus() any {
 	for _, h := range []headers{s.responseTrailers(), s.responseHeaders()} {
 		if text, there := h.get("grpc-status"); there {
@@ -93,10 +93,5 @@ func (s *stream) grpcStatus() any {
 	if s.code == 0 {
 		return nil
 	}
-	const unknown = 2
-	mapped := map[int64]int64{400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
-	if status, there := mapped[s.code]; there {
-		return status
-	}
-	return int64(unknown)
+	return int64(codeOf(int(s.code)))
 }

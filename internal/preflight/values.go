@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -148,19 +149,12 @@ func (h headers) pairs() []byte {
 // all joins the values of a name, nil where there is none: an attribute is all of them, and
 // proxy_get_header_map_value only the first.
 func (h headers) all(name string) *string {
-	name = canonical(name)
-	var out *string
-	for _, f := range h {
-		if f.name != name {
-			continue
-		}
-		text := f.value
-		if out != nil {
-			text = *out + "," + text
-		}
-		out = &text
+	values := h.valuesOf(name)
+	if values == nil {
+		return nil
 	}
-	return out
+	text := strings.Join(values, ",")
+	return &text
 }
 
 // distinct has each name once.

@@ -60,7 +60,7 @@ func (s *step) patience(e Probed) (time.Duration, bool) {
 	if byService(e, true) {
 		return blip, true
 	}
-	return 0, plan.Shadow && plan.ShadowChecks && len(e.Wrong) > 0 && !slices.ContainsFunc(e.Wrong, func(a CheckAnswer) bool {
+	return 0, plan.provenInShadow() && len(e.Wrong) > 0 && !slices.ContainsFunc(e.Wrong, func(a CheckAnswer) bool {
 		return !a.Passes || !absent(a.Status) && a.Status < http.StatusBadRequest
 	})
 }

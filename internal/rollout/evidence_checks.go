@@ -1,9 +1,6 @@
 package rollout
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // checks are requests with known answers, that the proxy asks itself.
 var checks = &source{name: "checks"}
@@ -68,7 +65,7 @@ func (s *step) watchedProbe(e Probed) {
 		s.watchedPass(e.Node)
 		return
 	}
-	if w.Plan.provenInShadow() && len(e.Wrong) > 0 && !slices.ContainsFunc(e.Wrong, func(a CheckAnswer) bool { return !limited(a) }) {
+	if w.Plan.provenInShadow() && onlyLimited(e) {
 		return
 	}
 	if p.failures++; p.failures == 1 {

@@ -84,7 +84,7 @@ func (s *step) excused(e Probed) bool {
 		return false
 	}
 	how := "it failed in the same way before: "
-	if !slices.ContainsFunc(e.Wrong, func(a CheckAnswer) bool { return !limited(a) }) {
+	if onlyLimited(e) {
 		how = "a rate limit refused to answer, and the shadow has proven it: "
 	}
 	s.once(FailedBefore, e.Node, "no evidence against it: "+how+e.Failed)
@@ -97,6 +97,11 @@ func (s *step) excused(e Probed) bool {
 // https://www.rfc-editor.org/rfc/rfc6585#section-4
 func limited(a CheckAnswer) bool {
 	return a.Status == http.StatusTooManyRequests && a.Want != http.StatusTooManyRequests
+}
+
+// onlyLimited is whether all that fails met one.
+func onlyLimited(e Probed) bool {
+	return len(e.Wrong) > 0 && !slices.ContainsFunc(e.Wrong, func(a CheckAnswer) bool { return !limited(a) })
 }
 
 // provenInShadow is whether proxies have answered the checks in their shadow listeners.
