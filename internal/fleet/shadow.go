@@ -34,8 +34,12 @@ func (p *parser) shadow() {
 
 // neighbours reports names under `shadow` that no listener has, or that are not its to say.
 func (p *parser) neighbours() {
+	said := slices.Concat(p.doc.Shadow.Keep, p.doc.Shadow.LeaveOut)
+	if len(said) == 0 {
+		return
+	}
 	names := p.filterNames()
-	for _, name := range slices.Concat(p.doc.Shadow.Keep, p.doc.Shadow.LeaveOut) {
+	for _, name := range said {
 		switch {
 		case slices.ContainsFunc(p.fleet.Filters, func(f Filter) bool { return f.Name == name.value }):
 			p.add(name.line, "shadow: %q is a filter of this file: `shadow: false` beside its name leaves it out", name.value)

@@ -11,14 +11,15 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 )
 
-// A Lookup are the resources of a type, by name.
-type Lookup func(typeURL string) iter.Seq2[string, proto.Message]
+// A Lookup finds the resources of a type with their names: all of them, or only the one of a
+// name, for which no other has to be read.
+type Lookup func(typeURL, only string) iter.Seq2[string, proto.Message]
 
-// Of are the resources of a fleet file.
-func (f *Fleet) Of(typeURL string) iter.Seq2[string, proto.Message] {
+// Of are the resources of a fleet file of a type, or the one of a name.
+func (f *Fleet) Of(typeURL, only string) iter.Seq2[string, proto.Message] {
 	return func(yield func(string, proto.Message) bool) {
 		for _, r := range f.Resources {
-			if r.Kind.Type == typeURL && !yield(r.Name, r.Message) {
+			if r.Kind.Type == typeURL && (only == "" || r.Name == only) && !yield(r.Name, r.Message) {
 				return
 			}
 		}
@@ -38,7 +39,7 @@ func (of Lookup) Table(hcm *hcmv3.HttpConnectionManager) *routev3.RouteConfigura
 func (of Lookup) Scopes(hcm *hcmv3.HttpConnectionManager) []*routev3.ScopedRouteConfiguration {
 	scopes := hcm.GetScopedRoutes().GetScopedRouteConfigurationsList().GetScopedRouteConfigurations()
 	if hcm.GetScopedRoutes().GetScopedRds() != nil {
-		for _, m := range of(resource.ScopedRouteType) {
+		for _, m := range of(resource.ScopedRouteType, "") {
 			if scope, ok := m.(*routev3.ScopedRouteConfiguration); ok {
 				scopes = append(scopes, scope)
 			}
@@ -58,8 +59,11 @@ func (of Lookup) Scopes(hcm *hcmv3.HttpConnectionManager) []*routev3.ScopedRoute
 }
 
 func (of Lookup) named(name string) *routev3.RouteConfiguration {
-	for has, m := range of(resource.RouteType) {
-		if table, ok := m.(*routev3.RouteConfiguration); ok && has == name {
+	if name == "" {
+		return nil
+	}
+	for _, m := range of(resource.RouteType, name) {
+		if table, ok := m.(*routev3.RouteConfiguration); ok {
 			return of.withHosts(table)
 		}
 	}
@@ -72,7 +76,7 @@ func (of Lookup) withHosts(table *routev3.RouteConfiguration) *routev3.RouteConf
 		return table
 	}
 	out := proto.CloneOf(table)
-	for name, m := range of(resource.VirtualHostType) {
+	for name, m := range of(resource.VirtualHostType, "") {
 		if host, ok := m.(*routev3.VirtualHost); ok && strings.HasPrefix(name, table.GetName()+"/") {
 			out.VirtualHosts = append(out.VirtualHosts, host)
 		}

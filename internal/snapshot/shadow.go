@@ -150,7 +150,9 @@ func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectio
 	shadow.StatPrefix, shadow.AccessLog, shadow.AccessLogOptions, shadow.Tracing = ShadowStatPrefix, nil, nil, nil
 	shadow.CodecType = hcmv3.HttpConnectionManager_AUTO
 	var filters []string
-	shadow.HttpFilters, filters = s.chainBeside(hcm)
+	if shadow.HttpFilters, filters = s.chainBeside(hcm); len(filters) == 0 {
+		return nil
+	}
 	s.sees(shadow, filters)
 	if err := s.awaits(shadow, filters); err != nil {
 		return err
@@ -160,7 +162,7 @@ func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectio
 		return err
 	}
 	key := strings.Join(append(filters, routes), "\x00")
-	if len(filters) == 0 || seen[key] {
+	if seen[key] {
 		return nil
 	}
 	name := ShadowPrefix + listener

@@ -53,10 +53,16 @@ func keyOf(m proto.Message) (string, error) {
 	return hashOf(text), nil
 }
 
-// contents are the resources of a type, read from what was marshalled here.
-func (s *Snapshot) contents(typeURL string) iter.Seq2[string, proto.Message] {
+// contents are the resources of a type, or the one of a name, read from what was marshalled here.
+func (s *Snapshot) contents(typeURL, only string) iter.Seq2[string, proto.Message] {
+	all := s.All(typeURL)
+	if r := s.Get(typeURL, only); r != nil {
+		all = []*Resource{r}
+	} else if only != "" {
+		all = nil
+	}
 	return func(yield func(string, proto.Message) bool) {
-		for _, r := range s.All(typeURL) {
+		for _, r := range all {
 			if m, err := r.Wire.GetResource().UnmarshalNew(); err == nil && !yield(r.Name, m) {
 				return
 			}
@@ -103,48 +109,49 @@ func (s *Snapshot) castRoutes(routes *routev3.RouteConfiguration) *routev3.Route
 		TypedPerFilterConfig:               s.perFilter(routes.GetTypedPerFilterConfig()),
 		MaxDirectResponseBodySizeBytes:     s.largestAnswer(),
 	}
-	anyHost := false
+	answers, anyHost := s.answers().GetVirtualHosts()[0], false
 	for _, host := range routes.GetVirtualHosts() {
 		anyHost = anyHost || slices.Contains(host.GetDomains(), "*")
-		out.VirtualHosts = append(out.VirtualHosts, s.castHost(host))
+		out.VirtualHosts = append(out.VirtualHosts, s.castHost(host, answers.GetRoutes()))
 	}
 	if !anyHost {
-		out.VirtualHosts = append(out.VirtualHosts, s.answers().GetVirtualHosts()...)
+		out.VirtualHosts = append(out.VirtualHosts, answers)
 	}
 	return out
 }
 
-func (s *Snapshot) castHost(host *routev3.VirtualHost) *routev3.VirtualHost {
+// castHost is a virtual host whose routes have the answers of the checks.
+func (s *Snapshot) castHost(host *routev3.VirtualHost, answers []*routev3.Route) *routev3.VirtualHost {
 	out := &routev3.VirtualHost{
 		Name: host.GetName(), Domains: host.GetDomains(), Metadata: host.GetMetadata(),
 		ResponseHeadersToAdd: host.GetResponseHeadersToAdd(), ResponseHeadersToRemove: host.GetResponseHeadersToRemove(),
 		TypedPerFilterConfig: s.perFilter(host.GetTypedPerFilterConfig()),
 	}
 	if host.GetMatcher() != nil {
-		out.Matcher = s.castMatcher(host.GetMatcher())
+		out.Matcher = s.castMatcher(host.GetMatcher(), answers)
 		return out
 	}
 	for _, r := range host.GetRoutes() {
-		out.Routes = append(out.Routes, s.castRoute(r)...)
+		out.Routes = append(out.Routes, s.castRoute(r, answers)...)
 	}
 	// What none matches: no filter sees a request that no route of a listener is for, of which
 	// the checks need not know.
-	out.Routes = append(out.Routes, s.answers().GetVirtualHosts()[0].GetRoutes()...)
+	out.Routes = append(out.Routes, answers...)
 	return out
 }
 
 // castMatcher is a tree of matches whose leaves are routes.
 // https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_components.proto#config-route-v3-virtualhost
-func (s *Snapshot) castMatcher(tree *xdsmatcherv3.Matcher) *xdsmatcherv3.Matcher {
+func (s *Snapshot) castMatcher(tree *xdsmatcherv3.Matcher, answers []*routev3.Route) *xdsmatcherv3.Matcher {
 	out := proto.CloneOf(tree)
 	eachAny(out.ProtoReflect(), func(leaf *anypb.Any) {
 		var routes []*routev3.Route
-		switch m := content(leaf).(type) {
+		switch m := fleet.Content(leaf).(type) {
 		case *routev3.Route:
-			routes = s.castRoute(m)
+			routes = s.castRoute(m, answers)
 		case *routev3.RouteList:
 			for _, r := range m.GetRoutes() {
-				routes = append(routes, s.castRoute(r)...)
+				routes = append(routes, s.castRoute(r, answers)...)
 			}
 		default:
 			return
@@ -155,14 +162,6 @@ func (s *Snapshot) castMatcher(tree *xdsmatcherv3.Matcher) *xdsmatcherv3.Matcher
 		}
 	})
 	return out
-}
-
-func content(packed *anypb.Any) proto.Message {
-	m, err := packed.UnmarshalNew()
-	if err != nil {
-		return nil
-	}
-	return m
 }
 
 // eachAny calls fn for each packed message below m.
@@ -191,13 +190,13 @@ func eachAny(m protoreflect.Message, fn func(*anypb.Any)) {
 }
 
 // castRoute is a route, once for each answer of the checks.
-func (s *Snapshot) castRoute(r *routev3.Route) []*routev3.Route {
+func (s *Snapshot) castRoute(r *routev3.Route, answers []*routev3.Route) []*routev3.Route {
+	config := s.perFilter(r.GetTypedPerFilterConfig())
+	if of := s.perFilter(perCluster(r)); len(of) > 0 {
+		config = merged(config, of)
+	}
 	var out []*routev3.Route
-	for _, answer := range s.answers().GetVirtualHosts()[0].GetRoutes() {
-		config := maps.Clone(s.perFilter(r.GetTypedPerFilterConfig()))
-		if of := s.perFilter(perCluster(r)); len(of) > 0 {
-			config = merged(config, of)
-		}
+	for _, answer := range answers {
 		match := proto.CloneOf(r.GetMatch())
 		match.Headers = append(match.Headers, answer.GetMatch().GetHeaders()...)
 		out = append(out, &routev3.Route{
