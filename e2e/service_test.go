@@ -50,6 +50,37 @@ func TestLateService(t *testing.T) {
 	}
 }
 
+// What is saved while a first revision waits for its service waits for it, too: it is neither
+// served, nor rejected for what was so before, and is served when the service is there.
+func TestSaveWhileTheServiceIsLate(t *testing.T) {
+	t.Parallel()
+	for _, shadow := range []bool{true, false} {
+		t.Run(map[bool]string{true: "proven in the shadow", false: "told by the counters"}[shadow], func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.echo.Stop()
+			w.begins(w.fleetYAML(fleetOptions{Checks: checks, NoShadow: !shadow, Rollout: `{stages: [{name: all, percent: 100, deadline: 20s}]}`}), gate(t, 1))
+			p := w.startProxy("edge-0")
+			stop := users([]*proxy{p}) // whose requests fail, which is no evidence
+			w.awaitsService(1)
+			save(t, w.module, gate(t, 2))
+			w.fleetIs("the second revision waits for the service, or is done with", func(f api.Fleet) bool {
+				return f.Candidate.Number == 2 && f.WaitsFor != nil && f.WaitsFor.Kind == api.WaitService || f.Serving.ID != "" || len(f.Rejected) > 0
+			})
+			stop()
+			f, err := w.onlyFleet()
+			if err != nil || f.Serving.ID != "" {
+				t.Fatalf("it is served while each request fails: %+v, %v", f, err)
+			}
+			w.noneRejected()
+			w.startService()
+			w.fleetIs("it is served", func(f api.Fleet) bool { return f.Serving.Number == 2 })
+			p.guards()
+			w.noneRejected()
+		})
+	}
+}
+
 // A service that is down before a revision and after it is no fault of the revision's: that
 // is served, and its history says what failed before.
 func TestServiceIsDownBeforeAndAfter(t *testing.T) {

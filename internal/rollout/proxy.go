@@ -64,11 +64,12 @@ type proxy struct {
 	blipAt     time.Time // since when checks fail that are asked anew; see blips.go
 	blips      int       // that were over when they were, and that no counter explains
 	wrongAt    time.Time // since when checks fail that are held against witnesses; zero: they do not
+	held       bool      // the checks have held in its real listener before the flip
 }
 
 func (p *proxy) reset() {
 	p.phase, p.good, p.lastGood, p.wrongAt = Idle, time.Time{}, time.Time{}, time.Time{}
-	p.blipAt, p.blips = time.Time{}, 0
+	p.blipAt, p.blips, p.held = time.Time{}, 0, false
 }
 
 // ready is whether a stage can go on with the proxy.

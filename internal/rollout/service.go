@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -48,6 +47,9 @@ func (s *step) noteBefore(e Probed) {
 		}
 	}
 	r := s.Rollout
+	if p := s.proxies[e.Node]; p != nil {
+		p.held = len(failing) == 0
+	}
 	switch {
 	case len(failing) == 0:
 		delete(r.Before, e.Node)
@@ -134,13 +136,14 @@ func denied(e Probed) bool {
 	return some
 }
 
-// first is whether a proxy has nothing that it could go back to.
+// first is whether a proxy has nothing proven that it could go back to: a first revision that
+// was given up for a newer one, and that the proxy keeps meanwhile, is none.
 func (f *Fleet) first(node string) bool {
-	base := f.base(node)
-	if p := f.proxies[node]; p != nil && p.own {
+	p := f.proxies[node]
+	if p != nil && (p.own || p.base != "") {
 		return false
 	}
-	return base == "" || strings.HasPrefix(base, closedMark)
+	return f.Serving.ID == ""
 }
 
 // awaitService is whether checks that fail through a real listener of a first revision
@@ -152,7 +155,7 @@ func (s *step) awaitService(e Probed) bool {
 	p, plan := s.proxies[e.Node], s.Rollout.Plan
 	inShadow := plan.provenInShadow()
 	denies := inShadow && denied(e)
-	if !s.first(e.Node) || !denies && !byService(e, true) {
+	if !s.first(e.Node) || p.held || !denies && !byService(e, true) {
 		return false
 	}
 	told := p.traffic.serviceErrors > 0 || p.phase == AwaitingService

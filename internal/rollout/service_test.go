@@ -116,6 +116,71 @@ func TestFirstRevisionWaitsForItsService(t *testing.T) {
 	}
 }
 
+// A revision that is saved while the first one waits for its service waits for it as well, with
+// a shadow and without: it is neither served, nor rejected for what was so before.
+func TestSaveWhileTheFirstRevisionWaits(t *testing.T) {
+	bare := defaultPlan()
+	bare.Shadow, bare.ShadowChecks = false, false
+	for name, plan := range map[string]Plan{"proven in the shadow": defaultPlan(), "told by the counters": bare} {
+		f := opened(plan)
+		now := epoch.Add(2 * time.Second)
+		waits := func(id string) {
+			t.Helper()
+			for range 30 {
+				now = now.Add(time.Second)
+				report := failing(503, true)
+				report.Of = id
+				f.Step(report, now)
+				f.Step(Counted{Node: "a", Counters: Counters{At: now, Requests: 100, Errors: 100, ServiceErrors: 110}}, now)
+				f.Step(Tick{}, now)
+			}
+			if h := f.HoldUp(now); h == nil || h.Kind != WaitService || len(f.Rejected) > 0 || f.Serving.ID != "" {
+				t.Fatalf("%s: %s waits for %+v, rejected: %+v, serving %q", name, id, h, f.Rejected, f.Serving.ID)
+			}
+		}
+		give := func() { a := f.Target("a"); f.Step(Served{Node: "a", Live: a.Live, Shadow: a.Shadow}, now) }
+		waits("one")
+		f.Step(Offered{ID: "two", Plan: plan}, now)
+		f.Step(Stored{ID: "two"}, now)
+		give()
+		for range 12 {
+			now = now.Add(100 * time.Millisecond)
+			f.Step(Probed{Node: "a", Of: "two", Probe: ProbeShadow, Passed: true, Before: []CheckAnswer{{Check: live, Status: 503, Want: 200}}}, now)
+		}
+		give()
+		waits("two")
+		f.Step(Probed{Node: "a", Of: "two", Probe: ProbeLive, Passed: true}, now)
+		if f.Serving.ID != "two" {
+			t.Errorf("%s: it serves %q", name, f.Serving.ID)
+		}
+	}
+}
+
+// What fails only since the revision is there is not the service's lateness, though nothing is
+// served yet: the checks have held with the one before.
+func TestSaveThatBreaksTheFirstRevision(t *testing.T) {
+	f := opened(defaultPlan())
+	now := epoch.Add(2 * time.Second)
+	give := func() { a := f.Target("a"); f.Step(Served{Node: "a", Live: a.Live, Shadow: a.Shadow}, now) }
+	f.Step(Offered{ID: "two", Plan: defaultPlan()}, now)
+	f.Step(Stored{ID: "two"}, now)
+	give()
+	for range 12 {
+		now = now.Add(100 * time.Millisecond)
+		f.Step(Probed{Node: "a", Of: "two", Probe: ProbeShadow, Passed: true, Before: []CheckAnswer{{Check: live, Status: 200, Want: 200}}}, now)
+	}
+	give()
+	report := failing(503, true)
+	report.Of = "two"
+	for range 3 {
+		now = now.Add(time.Second)
+		f.Step(report, now)
+	}
+	if len(f.Rejected) != 1 || f.Target("a").Live != closedMark+"two" {
+		t.Errorf("rejected: %+v, it is to have %+v", f.Rejected, f.Target("a"))
+	}
+}
+
 // What filters answer is not waited for: by a check that no service answers, by counters,
 // or where neither a shadow nor counters tell.
 func TestFirstRevisionDoesNotWaitForItsFilters(t *testing.T) {
