@@ -44,24 +44,30 @@ var (
 // header given more than once. Values are never part of an error: they may be secrets.
 func (p *parser) checkHeaders(n *yaml.Node, what string) []Header {
 	var out []Header
-	if n = resolve(n); n.IsZero() {
-		return nil
-	}
-	if n.Kind != yaml.MappingNode || !p.flatten(n) {
-		p.add(n.Line, "checks: %s are a mapping of names to values", what)
-		return nil
-	}
-	for i := 0; i < len(n.Content); i += 2 {
-		key, value := n.Content[i], resolve(n.Content[i+1])
-		name := strings.ToLower(key.Value)
+	p.eachNamed(n, what, "values", func(key, value *yaml.Node, name string) {
 		if !settable(name) {
 			p.add(key.Line, "checks: %q is not a header that can be set", key.Value)
 		}
 		for _, v := range listed(value) {
 			out = append(out, Header{Name: name, Value: p.headerValue(v, name)})
 		}
-	}
+	})
 	return out
+}
+
+// eachNamed calls fn for each header of a mapping of names to something, in its order, with
+// the name in lower case. There is nothing to call it for where there is no mapping.
+func (p *parser) eachNamed(n *yaml.Node, what, to string, fn func(key, value *yaml.Node, name string)) {
+	if n = resolve(n); n.IsZero() {
+		return
+	}
+	if n.Kind != yaml.MappingNode || !p.flatten(n) {
+		p.add(n.Line, "checks: %s are a mapping of names to %s", what, to)
+		return
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		fn(n.Content[i], resolve(n.Content[i+1]), strings.ToLower(n.Content[i].Value))
+	}
 }
 
 // listed are the values of a list, or the one that is none.

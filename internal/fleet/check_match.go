@@ -79,25 +79,16 @@ var pseudoHeaders = []string{":path", ":method", ":authority", ":scheme"}
 // request that the check sends; pseudo says that the headers are a request's.
 func (p *parser) headerMatches(n *yaml.Node, what string, sent []Header, pseudo bool) []HeaderMatch {
 	var out []HeaderMatch
-	if n = resolve(n); n.IsZero() {
-		return nil
-	}
-	if n.Kind != yaml.MappingNode || !p.flatten(n) {
-		p.add(n.Line, "checks: %s are a mapping of names to what they must be", what)
-		return nil
-	}
-	for i := 0; i < len(n.Content); i += 2 {
-		key, value := n.Content[i], resolve(n.Content[i+1])
-		name := strings.ToLower(key.Value)
+	p.eachNamed(n, what, "what they must be", func(key, value *yaml.Node, name string) {
 		if name == "host" && pseudo {
 			name = ":authority"
 		}
 		if !headerName.MatchString(name) && (!pseudo || !slices.Contains(pseudoHeaders, name)) {
 			p.add(key.Line, "checks: %s: %q is not a header", what, key.Value)
-			continue
+			return
 		}
 		out = append(out, p.headerMatch(value, what, name, sent, pseudo)...)
-	}
+	})
 	return out
 }
 

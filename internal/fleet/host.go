@@ -61,24 +61,34 @@ func Respell(m proto.Message, spell func(string) string) bool {
 		return anypb.MarshalFrom(packed, content, proto.MarshalOptions{Deterministic: true}) == nil
 	}
 	r.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case hostFields[field.FullName()]:
+		if hostFields[field.FullName()] {
 			r.Set(field, protoreflect.ValueOfString(spell(v.String())))
 			changed = true
+		}
+		return true
+	})
+	EachField(r, func(below protoreflect.Message) { changed = Respell(below.Interface(), spell) || changed })
+	return changed
+}
+
+// EachField calls fn for each message that a field of m holds: alone, in a list or in a map.
+// It goes no deeper; a message that is packed in an Any is the Any.
+func EachField(m protoreflect.Message, fn func(protoreflect.Message)) {
+	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
 		case field.IsMap() && field.MapValue().Message() != nil:
 			v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
-				changed = Respell(v.Message().Interface(), spell) || changed
+				fn(v.Message())
 				return true
 			})
 		case field.IsMap() || field.Message() == nil:
 		case field.IsList():
 			for i := range v.List().Len() {
-				changed = Respell(v.List().Get(i).Message().Interface(), spell) || changed
+				fn(v.List().Get(i).Message())
 			}
 		default:
-			changed = Respell(v.Message().Interface(), spell) || changed
+			fn(v.Message())
 		}
 		return true
 	})
-	return changed
 }

@@ -22,14 +22,7 @@ import (
 
 var propertyEnvoy = template.Must(template.New("").Parse(`
 node: {id: waxwing-preflight, cluster: waxwing-preflight}
-admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
-static_resources:
-  clusters:
-    - name: dead # nothing listens there
-      connect_timeout: 1s
-      load_assignment:
-        cluster_name: dead
-        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}}}]}]
+` + anEnvoy + `
     - name: service
       typed_extension_protocol_options:
         envoy.extensions.upstreams.http.v3.HttpProtocolOptions:

@@ -24,16 +24,21 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
-// staticEnvoy is an Envoy with listeners.
-var staticEnvoy = template.Must(template.New("").Parse(`
+// anEnvoy is what the Envoys of these tests have in common: an address for their admin pages,
+// and a cluster where nothing listens.
+const anEnvoy = `
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
 static_resources:
   clusters:
-    - name: dead # nothing listens there
+    - name: dead
       connect_timeout: 1s
       load_assignment:
         cluster_name: dead
         endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}}}]}]
+`
+
+// staticEnvoy is an Envoy with listeners.
+var staticEnvoy = template.Must(template.New("").Parse(anEnvoy + `
   listeners:
 {{- range .}}{{.}}{{end}}
 `))

@@ -223,16 +223,18 @@ func (w *world) check() {
 }
 
 // finish lets everything that is under way come to its end.
-func (w *world) finish() {
-	w.step(Command{Verb: Resume, By: "alice"})
+func (w *world) finish() { w.comesToAnEnd(w.step, w.serve, w.report, w.check) }
+
+func (w *world) comesToAnEnd(step func(Event), serve, report func(node string), check func()) {
+	step(Command{Verb: Resume, By: "alice"})
 	for range 4000 {
 		w.now = w.now.Add(tickEvery)
-		w.step(Tick{})
+		step(Tick{})
 		for node := range w.proxies {
-			w.serve(node)
-			w.report(node)
+			serve(node)
+			report(node)
 		}
-		w.check()
+		check()
 		if w.f.Rollout == nil {
 			return
 		}

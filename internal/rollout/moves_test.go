@@ -214,22 +214,7 @@ func (m *migration) holds() {
 }
 
 // ends lets everything that is under way come to its end.
-func (m *migration) ends() {
-	m.take(Command{Verb: Resume, By: "alice"})
-	for range 4000 {
-		m.now = m.now.Add(tickEvery)
-		m.take(Tick{})
-		for node := range m.proxies {
-			m.serves(node)
-			m.reports(node)
-		}
-		m.holds()
-		if m.f.Rollout == nil || len(m.proxies) == 0 {
-			return
-		}
-	}
-	m.t.Fatalf("seed %d: the rollout does not end: %+v", m.seed, m.f.Rollout)
-}
+func (m *migration) ends() { m.comesToAnEnd(m.take, m.serves, m.reports, m.holds) }
 
 // Nothing is no revision that is known to be good, also where nothing is served yet: a
 // proxy that has listeners of before would lose them by it.

@@ -170,23 +170,7 @@ func eachAny(m protoreflect.Message, fn func(*anypb.Any)) {
 		fn(packed)
 		return
 	}
-	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case field.IsMap() && field.MapValue().Message() != nil:
-			v.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
-				eachAny(v.Message(), fn)
-				return true
-			})
-		case field.IsMap() || field.Message() == nil:
-		case field.IsList():
-			for i := range v.List().Len() {
-				eachAny(v.List().Get(i).Message(), fn)
-			}
-		default:
-			eachAny(v.Message(), fn)
-		}
-		return true
-	})
+	fleet.EachField(m, func(below protoreflect.Message) { eachAny(below, fn) })
 }
 
 // castRoute is a route, once for each answer of the checks.
