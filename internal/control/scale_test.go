@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,31 @@ func (c *Control) accept(first, n int) {
 			events[i] = xds.Event{Kind: xds.Served, Node: events[i].Node, Revision: pairOf(a)}
 		}
 		c.proxyEvents(events)
+	}
+}
+
+// A proxy that joins a rollout has the loop look at itself, not at all that are there: what the
+// loop allocates for a hundred more does not grow with the fleet. (Allocations are counted and
+// not seconds, which are the machine's as well; the benchmark below has those.)
+func TestJoiningDoesNotGrowWithTheFleet(t *testing.T) {
+	const batch, many = 100, 4000
+	c := rolling(t)
+	joins := func(first int) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for i := range batch {
+			c.accept(first+i, 1)
+		}
+		runtime.ReadMemStats(&after)
+		return after.Mallocs - before.Mallocs
+	}
+	c.accept(1, batch)
+	few := joins(1 + batch)
+	for i := 1 + 2*batch; i <= many; i += batch {
+		c.accept(i, batch)
+	}
+	if among := joins(1 + many); among > 2*few {
+		t.Errorf("the loop allocates %d times for %d proxies that join %d others, %d times among the first %d", among, batch, many, few, 2*batch)
 	}
 }
 
