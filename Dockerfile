@@ -23,6 +23,8 @@ VOLUME /state
 USER 65532:65532
 # The admin API stays on the container's loopback, for the health check and
 # `docker exec`; only xDS is for others.
+# On an address that others reach the server wants certificates (XDS_TLS_CERT, …), or
+# XDS_INSECURE_PLAINTEXT=true.
 ENV XDS_LISTEN=0.0.0.0:17000 XDS_STATE=/state
 EXPOSE 17000
 HEALTHCHECK --interval=2s --timeout=5s --start-period=10s --retries=3 \

@@ -59,7 +59,9 @@ var dependencies = map[string][]string{
 	"internal/control/controltest": {"internal/api", "internal/build", "internal/control", "internal/fleet", "internal/inbox", "internal/module", "internal/rig", "internal/snapshot", "internal/xds", "envoy"},
 	// It shows the streams' figures, which the loop has no part in.
 	"internal/console": {"internal/api", "internal/control", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
-	"internal/envoy":   {"internal/rig/process"},
+	// It says in the wire's types how the port is guarded.
+	"internal/identity": {"internal/api"},
+	"internal/envoy":    {"internal/rig/process"},
 	// What a StreamMetricsMessage is made of is a package of its own.
 	"internal/xdstest":     {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},
 	"internal/rig":         {"internal/api", "internal/bootstrap", "internal/envoy", "internal/fleet", "internal/module", "internal/rig/process", "internal/snapshot", "envoy"}, // what its fleet files are made of

@@ -20,23 +20,24 @@ import (
 // settings is how the server runs. Each can be given as a flag, as XDS_… in the
 // environment or in xds.yaml, in that order of precedence.
 type settings struct {
-	Fleet           string
-	State           string
-	Listen          string
-	Admin           string
-	Settle          time.Duration
-	SettleMax       time.Duration
-	MaxStreams      int
-	MaxRequestBytes int
-	MaxUnmatched    int
-	PushBudgetBytes int
-	PushTimeout     time.Duration
-	RetireGrace     time.Duration
-	KeepRevisions   int
-	LogLevel        string
-	LogFormat       string
-	Preflight       toggle
-	Limits          preflight.Limits
+	Fleet             string
+	State             string
+	Listen            string
+	InsecurePlaintext bool
+	Admin             string
+	Settle            time.Duration
+	SettleMax         time.Duration
+	MaxStreams        int
+	MaxRequestBytes   int
+	MaxUnmatched      int
+	PushBudgetBytes   int
+	PushTimeout       time.Duration
+	RetireGrace       time.Duration
+	KeepRevisions     int
+	LogLevel          string
+	LogFormat         string
+	Preflight         toggle
+	Limits            preflight.Limits
 }
 
 const (
@@ -49,7 +50,8 @@ const (
 func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Fleet, "fleet", "fleet.yaml", "fleet file, or a folder of them (*.yaml, *.yml)")
 	f.StringVar(&s.State, "state", ".waxwing", "folder for what must survive a restart")
-	f.StringVar(&s.Listen, "listen", defaultListen, "address of the xDS server (gRPC) for the proxies")
+	f.StringVar(&s.Listen, "listen", defaultListen, "address of the xDS server (gRPC) for the proxies: HOST:PORT, or unix:PATH")
+	f.BoolVar(&s.InsecurePlaintext, "insecure-plaintext", false, "serve plain text on an address that other machines reach, since something else (a mesh, a tunnel) encrypts and authenticates")
 	f.StringVar(&s.Admin, "admin", defaultAdmin, "address of the admin API (HTTP); keep it local")
 	f.DurationVar(&s.Settle, "settle", 50*time.Millisecond, "how long a changed file must be left alone before it is taken")
 	f.DurationVar(&s.SettleMax, "settle-max", 2*time.Second, "how long after its first change a file is taken all the same")

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
 	"github.com/waxwing-xds/waxwing/internal/console"
 	"github.com/waxwing-xds/waxwing/internal/control"
@@ -127,6 +128,11 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
+	grpcListener, err := listenXDS(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer grpcListener.Close() //nolint:errcheck // gRPC has closed it, or nothing was served
 	watcher, err := watch.New(log, watch.Settings{Quiet: s.Settle, Max: s.SettleMax})
 	if err != nil {
 		return err
@@ -140,18 +146,16 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 		sandbox = preflight.New(s.Limits, os.LookupEnv)
 	}
 	files := build.NewFiles(s.Fleet, watcher, build.NewMaker(sandbox))
-	loop, err := control.New(control.Config{Log: log, Source: files, XDS: server, Store: dir, Grace: s.RetireGrace, KeepRevisions: s.KeepRevisions})
+	loop, err := control.New(control.Config{
+		Log: log, Source: files, XDS: server, Store: dir, Grace: s.RetireGrace, KeepRevisions: s.KeepRevisions,
+		Port: func() *api.Port { return port(s, grpcListener) },
+	})
 	if err != nil {
 		return err
 	}
-	var listen net.ListenConfig
-	grpcListener, err := listen.Listen(ctx, "tcp", s.Listen)
+	adminListener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Admin)
 	if err != nil {
-		return fmt.Errorf("the xDS server: %w", err)
-	}
-	adminListener, err := listen.Listen(ctx, "tcp", s.Admin)
-	if err != nil {
-		return errors.Join(fmt.Errorf("the admin API: %w", err), grpcListener.Close())
+		return fmt.Errorf("the admin API: %w", err)
 	}
 	log.Info("xds serves", "listen", grpcListener.Addr().String(), "admin", adminListener.Addr().String(),
 		"fleet", s.Fleet, "state", s.State)

@@ -69,7 +69,7 @@ func printStatus(w io.Writer, s api.Status, now time.Time) error {
 }
 
 func printProblems(w io.Writer, s api.Status, now time.Time) error {
-	var lines []string
+	lines := portProblems(s.Port)
 	for _, f := range s.Fleets {
 		lines = append(lines, fleetProblems(f)...)
 	}
@@ -86,6 +86,13 @@ func printProblems(w io.Writer, s api.Status, now time.Time) error {
 		return fmt.Errorf("printing the status: %w", err)
 	}
 	return nil
+}
+
+func portProblems(p *api.Port) []string {
+	if p == nil || p.Security != api.SecurityInsecure {
+		return nil
+	}
+	return []string{fmt.Sprintf("xDS port %s: plain text, and nobody proves who they are (--insecure-plaintext): something else must see to both", p.Address)}
 }
 
 func fleetProblems(f api.Fleet) (lines []string) {

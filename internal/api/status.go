@@ -16,6 +16,7 @@ type Status struct {
 	// Unsettled says that what is on disk is being read: there may be another fleet.
 	Unsettled bool   `json:"unsettled"`
 	Next      string `json:"next,omitempty"` // "": these are all the proxies
+	Port      *Port  `json:"port,omitempty"` // of xDS
 }
 
 // Fleet is one fleet.

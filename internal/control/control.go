@@ -30,6 +30,8 @@ type Config struct {
 	KeepRevisions int
 	// Grace is how long the file of a fleet may be gone before that is retired.
 	Grace time.Duration
+	// Port says how the xDS port is guarded, for the status; nil where nobody knows.
+	Port func() *api.Port
 }
 
 // DefaultGrace is what Config.Grace is where it is 0.

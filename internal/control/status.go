@@ -22,6 +22,9 @@ func (c *Control) status(proxies int) api.Status {
 		Fleets: []api.Fleet{}, Proxies: page.Proxies, Next: page.Next,
 		Problems: maps.Clone(c.problems), Unsettled: c.Source.Unsettled(),
 	}
+	if c.Port != nil {
+		out.Port = c.Port()
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		delete(out.Problems, name)
 		out.Fleets = append(out.Fleets, c.fleetStatus(c.fleets[name]))
