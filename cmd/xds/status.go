@@ -142,6 +142,9 @@ func proxyProblems(p api.Proxy, now time.Time) (lines []string) {
 		lines = append(lines, fmt.Sprintf("%s has no stream for %s: what it can't show is not waited for (see `xds bootstrap`)",
 			p.Node, strings.Join(p.Missing, " and ")))
 	}
+	if p.Twins != "" {
+		lines = append(lines, p.Twins)
+	}
 	if p.Streams > 1 {
 		lines = append(lines, fmt.Sprintf("the node id %s is shared by %d processes (or one has just come back): each is served, and a revision must hold on all of them", p.Node, p.Streams))
 	}

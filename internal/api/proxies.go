@@ -18,19 +18,21 @@ const (
 
 // Proxy is one connected proxy.
 type Proxy struct {
-	Node     string     `json:"node"`
-	Cluster  string     `json:"cluster,omitempty"`
-	Fleet    string     `json:"fleet"`              // whose revision it runs; "" when no fleet matches it
-	Arriving string     `json:"arriving,omitempty"` // the fleet that it is on its way to
-	Envoy    string     `json:"envoy"`              // version
-	Variant  string     `json:"variant"`            // of the protocol: delta or sotw
-	Streams  int        `json:"streams"`
-	State    ProxyState `json:"state"`
-	Since    time.Time  `json:"since"` // of the state
-	Served   Revision   `json:"served"`
-	Wanted   Revision   `json:"wanted"`
-	Shadow   Revision   `json:"shadow"`          // in its shadow listeners
-	Phase    Phase      `json:"phase,omitempty"` // in a rollout
+	Node     string `json:"node"`
+	Cluster  string `json:"cluster,omitempty"`
+	Fleet    string `json:"fleet"`              // whose revision it runs; "" when no fleet matches it
+	Arriving string `json:"arriving,omitempty"` // the fleet that it is on its way to
+	Envoy    string `json:"envoy"`              // version
+	Variant  string `json:"variant"`            // of the protocol: delta or sotw
+	Streams  int    `json:"streams"`
+	// Twins says that processes with other labels have its node id, too, and what each has.
+	Twins  string     `json:"twins,omitempty"`
+	State  ProxyState `json:"state"`
+	Since  time.Time  `json:"since"` // of the state
+	Served Revision   `json:"served"`
+	Wanted Revision   `json:"wanted"`
+	Shadow Revision   `json:"shadow"`          // in its shadow listeners
+	Phase  Phase      `json:"phase,omitempty"` // in a rollout
 	// Trouble is what keeps it from what it is to have, and is no fault of that; it is
 	// tried again at NextTry, the zero time while its answer is awaited.
 	Trouble string    `json:"trouble,omitempty"`

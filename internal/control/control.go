@@ -60,7 +60,8 @@ type Control struct {
 	wakeAt   time.Time              // zero: never
 	erasing  map[string]bool        // keys of forgotten fleets that are yet to be removed from the state directory
 	away     map[string]*nodeState  // proxies that left, by node id
-	before   map[string]claim       // in force when the server started, by the fleets' keys
+	twins    twins
+	before   map[string]claim // in force when the server started, by the fleets' keys
 	began    time.Time
 	unsorted bool          // which fleet a proxy is to be of may have changed
 	unplaced []string      // proxies that are yet to be looked at for that
@@ -92,6 +93,7 @@ func New(c Config) (*Control, error) {
 	if err := control.restore(); err != nil {
 		return nil, fmt.Errorf("restoring the last state: %w", err)
 	}
+	control.restoreTwins()
 	return control, nil
 }
 
@@ -145,6 +147,7 @@ func (c *Control) wake(at time.Time) {
 func (c *Control) tick() {
 	c.wakeAt = time.Time{}
 	c.retireGone()
+	c.storeTwins()
 	c.filesKnown()
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		s := c.fleets[name]

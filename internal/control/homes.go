@@ -98,6 +98,9 @@ func (c *Control) homeOf(n *nodeState) (home string, base snapshot.Ref) {
 		if g, is := s.guests[id]; is {
 			return name, g.runs
 		}
+		if s.rollout.Serving.ID == "" && s.rollout.Member(id) {
+			return name, snapshot.Ref{} // it may have the first revision already, which no match in force tells
+		}
 	}
 	if time.Since(c.began) < startAge {
 		if s := c.keyed(knownBy(c.before, n.node)); s != nil {

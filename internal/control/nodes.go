@@ -68,6 +68,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 			c.leave(n, false)
 			c.remember(n)
 			delete(c.nodes, id)
+			c.twinLeft(n)
 			c.delivery.Left(id)
 		}
 	case xds.Served, xds.Rejected, xds.HealthOpened, xds.HealthClosed, xds.Probed, xds.Counted:
@@ -82,6 +83,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 func (c *Control) connected(id string, e xds.Event) {
 	n := &nodeState{node: e.Node, fresh: e.Fresh, known: c.away[id] != nil || knownBy(c.before, e.Node) != ""}
 	c.nodes[id] = n
+	c.twinCame(n)
 	n.told = c.toldOf(id)
 	if e.Fresh {
 		c.freshStart(id)

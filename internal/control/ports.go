@@ -72,6 +72,11 @@ type Delivery interface {
 	// Remember makes known a revision that proxies may have from before a restart.
 	Remember(snap *snapshot.Snapshot)
 
+	// Twins are the node ids that processes with different labels share, and whose the plain
+	// name is; SetTwins takes what that was before a restart.
+	Twins() map[string]string
+	SetTwins(twins map[string]string)
+
 	// HealthOpen is whether a proxy can be asked checks.
 	HealthOpen(node string) bool
 

@@ -120,6 +120,7 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) api.Proxy {
 		Variant: p.Variant, Streams: p.Streams, State: api.ProxyWaiting, Since: n.since, Connected: p.Connected,
 		LastACK: (*api.Verdict)(p.LastACK), LastNACK: (*api.Verdict)(p.LastNACK), Counted: p.MetricsAt, Clock: n.clockText(),
 	}
+	out.Twins = c.twinsText(n)
 	if n.fleet != n.home {
 		out.Arriving = n.fleet
 	}

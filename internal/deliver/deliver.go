@@ -53,6 +53,8 @@ type Streams interface {
 	Events() []xds.Event
 	Count(names []string)
 	Remember(*snapshot.Snapshot)
+	Twins() map[string]string
+	SetTwins(map[string]string)
 
 	Assign(id string, target xds.Target)
 	Probe(id string, plan *xds.ProbePlan)

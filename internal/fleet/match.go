@@ -30,7 +30,7 @@ type Locality struct {
 func (m Match) Matches(node *corev3.Node) bool {
 	if m.ID != "" {
 		// The pattern was checked when the file was read.
-		if ok, err := path.Match(m.ID, node.GetId()); err != nil || !ok {
+		if ok, err := path.Match(m.ID, SaidID(node)); err != nil || !ok {
 			return false
 		}
 	}
@@ -83,7 +83,7 @@ func (m Match) Attributes() map[string]string {
 
 // AttributesOf are what Match looks at in a proxy.
 func AttributesOf(node *corev3.Node) map[string]string {
-	m := Match{ID: node.GetId(), Cluster: node.GetCluster(), Labels: map[string]string{}}
+	m := Match{ID: SaidID(node), Cluster: node.GetCluster(), Labels: map[string]string{}}
 	l := node.GetLocality()
 	m.Locality = Locality{Region: l.GetRegion(), Zone: l.GetZone(), SubZone: l.GetSubZone()}
 	for key, value := range node.GetMetadata().GetFields()[LabelsKey].GetStructValue().GetFields() {

@@ -23,6 +23,18 @@ const ListenKey = "listen"
 // server can do with the proxy: {"waxwing": {"shadow": "127.0.0.1:18900"}}.
 const WaxwingKey = "waxwing"
 
+// SaidIDKey is the key of the node metadata in which the server keeps the id that a proxy
+// says, where it knows the proxy by another: processes with other labels have that id, too.
+const SaidIDKey = "waxwing.node_id"
+
+// SaidID is the node id that a proxy says it has.
+func SaidID(node *corev3.Node) string {
+	if id := node.GetMetadata().GetFields()[SaidIDKey].GetStringValue(); id != "" {
+		return id
+	}
+	return node.GetId()
+}
+
 // ShadowAddress reads the address that a proxy asks for its shadow listeners; nil
 // where it asks for none, and has abstract Unix sockets.
 func ShadowAddress(node *corev3.Node) (*corev3.Address, error) {

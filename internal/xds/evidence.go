@@ -8,6 +8,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // voices are a proxy's health discovery and metrics streams, and what it is asked by them.
@@ -56,8 +58,8 @@ func identify(known, node *corev3.Node) (*corev3.Node, error) {
 	case known == nil:
 		slim(node)
 		return node, nil
-	case node != nil && node.GetId() != known.GetId():
-		return nil, status.Errorf(codes.InvalidArgument, "the stream of node %q can't become that of %q", known.GetId(), node.GetId())
+	case node != nil && node.GetId() != fleet.SaidID(known):
+		return nil, status.Errorf(codes.InvalidArgument, "the stream of node %q can't become that of %q", fleet.SaidID(known), node.GetId())
 	}
 	return known, nil
 }

@@ -92,7 +92,7 @@ func (h *healthStream) receive(ctx context.Context, reports chan<- *healthv3.End
 }
 
 func (s *Server) healthOpened(h *healthStream) {
-	h.proxy = s.proxyOf(h.node.GetId()) // locked
+	h.proxy = s.rowOf(h.node, false) // locked
 	defer h.proxy.mu.Unlock()
 	h.proxy.voices.health = append(h.proxy.voices.health, h)
 	// Without a plan it is sent an empty one: the probes of an earlier stream run on.

@@ -202,7 +202,7 @@ func (s *Server) metricsOpened(node *corev3.Node) *proxy {
 		s.log.Warn("this proxy's metrics are not counted: its node metadata does not say that they are the server's, as `xds bootstrap` prints it, so that they may be totals",
 			"node", node.GetId())
 	}
-	p := s.proxyOf(node.GetId()) // locked
+	p := s.rowOf(node, false) // locked
 	defer p.mu.Unlock()
 	p.voices.metrics++
 	return p

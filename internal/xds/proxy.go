@@ -13,7 +13,7 @@ import (
 
 // A proxy is what the server knows of a node id: its streams, of all kinds, what it is to
 // have and to be asked, and what it said. There is one for each id, with one lock; rows.go
-// says when it comes and goes.
+// says when it comes and goes, and twins.go when an id has several.
 type proxy struct {
 	server *Server
 	id     string
@@ -25,6 +25,7 @@ type proxy struct {
 	gone      bool          // off the server's table
 	place     *list.Element // in Server.absent, while only its refusals are remembered; the server's lock
 	software  string        // of the proxy that refused it: another may accept
+	labels    string        // a hash of what fleets go by in it; see twins.go
 	target    string        // the ID of what it is to have
 	told      snapshot.Pair // what all sessions were last told to serve
 	ack       *Verdict
@@ -53,7 +54,7 @@ type refusal struct {
 
 // join makes a session the one that speaks for its node.
 func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
-	p := s.proxyOf(node.GetId()) // locked
+	p := s.rowOf(node, fresh) // locked
 	defer p.mu.Unlock()
 	if software := softwareOf(node); p.software != software {
 		p.rejected = nil

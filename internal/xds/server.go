@@ -63,6 +63,7 @@ type Server struct {
 	connected int               // nodes that have a stream
 	proxies   map[string]*proxy // by node id
 	absent    list.List         // of proxies, those that left first in front
+	twins     map[string]string // see twins.go
 
 	names    atomic.Pointer[map[string]string] // see Count
 	strays   strays
@@ -76,9 +77,9 @@ func NewServer(log *slog.Logger, limits Limits) *Server {
 		log: log, limits: limits,
 		events:    events{ready: make(chan struct{}, 1)},
 		admission: admission{budget: limits.PushBudget, timeout: limits.PushTimeout},
-		proxies:   map[string]*proxy{},
-		listless:  listless,
-		drain:     drainTime,
+		proxies:   map[string]*proxy{}, twins: map[string]string{},
+		listless: listless,
+		drain:    drainTime,
 	}
 }
 

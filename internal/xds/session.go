@@ -140,8 +140,8 @@ func (s *session) identify(node *corev3.Node, url string, fresh bool) error {
 		return nil
 	case node == nil:
 		return nil
-	case node.GetId() != known.GetId() || node.GetCluster() != known.GetCluster():
-		return status.Errorf(codes.InvalidArgument, "the stream of node %q can't become that of %q", known.GetId(), node.GetId())
+	case node.GetId() != fleet.SaidID(known) || node.GetCluster() != known.GetCluster():
+		return status.Errorf(codes.InvalidArgument, "the stream of node %q can't become that of %q", fleet.SaidID(known), node.GetId())
 	}
 	slim(node)
 	return nil

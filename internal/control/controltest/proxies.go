@@ -22,6 +22,7 @@ type Proxies struct {
 	mu      sync.Mutex
 	events  *inbox.Inbox[xds.Event]
 	proxies map[string]*Proxy // by node id
+	twins   map[string]string
 }
 
 // A Proxy is one of them. Its functions are asked whenever it has to say something.
@@ -251,6 +252,12 @@ func (p *Proxies) Stats() xds.Stats { return xds.Stats{Streams: p.Connected()} }
 
 // Remember implements deliver.Streams.
 func (p *Proxies) Remember(*snapshot.Snapshot) {}
+
+// Twins implements deliver.Streams: a test's proxies have an id each.
+func (p *Proxies) Twins() map[string]string { return maps.Clone(p.twins) }
+
+// SetTwins implements deliver.Streams.
+func (p *Proxies) SetTwins(twins map[string]string) { p.twins = twins }
 
 // Count implements deliver.Streams: a test's proxies tell what Counts returns.
 func (p *Proxies) Count([]string) {}
