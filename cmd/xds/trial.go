@@ -33,8 +33,10 @@ type trial struct {
 	strict  bool              // what is not proven is wrong
 	checks  []fleet.Check     // of a module by itself
 
-	Filters []tried  `json:"filters"`
-	Errors  []string `json:"errors,omitempty"` // each with its file and line
+	Filters []tried `json:"filters"`
+	// Unproven is through which listeners proxies can't ask the checks, and why.
+	Unproven []string `json:"unproven,omitempty"`
+	Errors   []string `json:"errors,omitempty"` // each with its file and line
 	// Moves are the connected proxies of a running server that would change fleets.
 	Moves []api.Move `json:"moves,omitempty"`
 }
@@ -143,10 +145,15 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 	if len(t.wrong) > wrong {
 		return nil
 	}
-	if _, _, err := t.maker.Revision(ctx, content, modules, nil); err != nil { // no filter is tried again
+	made, _, err := t.maker.Revision(ctx, content, modules, nil) // no filter is tried again
+	if err != nil {
 		t.add(err)
+		return ctx.Err()
 	}
-	return ctx.Err()
+	for _, why := range made.UnaskedListeners() {
+		t.Unproven = append(t.Unproven, fmt.Sprintf("fleet %s, %s", f.Name, why))
+	}
+	return nil
 }
 
 // moduleOf reads the module of a filter of a fleet file.
@@ -245,6 +252,9 @@ func (t *trial) table(w io.Writer) error {
 		for _, warning := range r.Warnings {
 			fmt.Fprintln(w, "warning:", warning)
 		}
+	}
+	for _, why := range t.Unproven {
+		fmt.Fprintln(w, "the checks can't be asked through it:", why)
 	}
 	return nil
 }

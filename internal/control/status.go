@@ -2,14 +2,11 @@ package control
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
-	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -50,7 +47,7 @@ func (c *Control) fleetStatus(s *fleetState) api.Fleet {
 		}
 	}
 	if snap := s.snapshots[cmp.Or(out.Candidate.ID, out.Serving.ID)]; snap != nil {
-		out.Modules, out.Unproven = modulesOf(snap), unproven(snap)
+		out.Modules, out.Unproven = modulesOf(snap), snap.Unproven()
 	}
 	return out
 }
@@ -78,38 +75,6 @@ func modulesOf(snap *snapshot.Snapshot) []api.Module {
 	var out []api.Module
 	for _, m := range snap.Modules {
 		out = append(out, api.Module(m))
-	}
-	return out
-}
-
-// unproven says what of a revision no check can show, and why.
-func unproven(snap *snapshot.Snapshot) []string {
-	var out []string
-	shadowed := map[string]bool{}
-	for _, e := range snap.Entries() {
-		if e.Why != "" {
-			out = append(out, fmt.Sprintf("listener %s: %s", e.Listener, e.Why))
-		}
-		for _, filter := range e.Filters {
-			shadowed[filter] = shadowed[filter] || e.Shadow
-		}
-	}
-	for _, m := range snap.Modules {
-		if !shadowed[m.Filter] {
-			out = append(out, fmt.Sprintf("filter %s: it has no shadow listener (shadow: false, or none of its listeners is HTTP)", m.Filter))
-		}
-		if !slices.ContainsFunc(snap.Meta.Checks, func(c snapshot.Check) bool { return c.Filter == m.Filter }) {
-			out = append(out, fmt.Sprintf("filter %s: it has no checks: that proxies accept it, and their counters, must do", m.Filter))
-		}
-	}
-	for _, c := range snap.Meta.Checks {
-		for _, place := range []fleet.Place{fleet.InSandbox, fleet.InShadow, fleet.InLive} {
-			if why := c.Unasked(place); why != "" {
-				out = append(out, fmt.Sprintf("check %s: not asked in %s: %s", c.Name, place, why))
-			} else if lacks := c.Unproven(place); len(lacks) > 0 {
-				out = append(out, fmt.Sprintf("check %s: not looked at in %s: %s", c.Name, place, strings.Join(lacks, ", ")))
-			}
-		}
 	}
 	return out
 }

@@ -102,7 +102,9 @@ func beforehand(in place, of, live *snapshot.Snapshot) []xds.Probe {
 		if e.Shadow || e.Why != "" {
 			continue
 		}
-		now := slices.IndexFunc(live.Entries(), func(has snapshot.Entry) bool { return has.Listener == e.Listener && !has.Shadow && has.Why == "" })
+		now := slices.IndexFunc(live.Entries(), func(has snapshot.Entry) bool {
+			return has.Listener == e.Listener && has.Chain == e.Chain && !has.Shadow && has.Why == ""
+		})
 		for _, check := range of.Meta.Checks {
 			if !e.Has(check.Filter) || check.Unasked(fleet.InLive) != "" {
 				continue
@@ -112,7 +114,7 @@ func beforehand(in place, of, live *snapshot.Snapshot) []xds.Probe {
 			}
 			if address, err := in.address(live.Entries()[now]); err == nil {
 				p := probe(check, e, address, i-1)
-				p.Before = true
+				p.Before, p.HTTP2, p.Socket = true, live.Entries()[now].HTTP2, live.Entries()[now].Socket
 				out = append(out, p)
 			}
 		}
@@ -131,8 +133,8 @@ func placeOf(e snapshot.Entry) fleet.Place {
 func probe(check snapshot.Check, e snapshot.Entry, address *corev3.Address, i int) xds.Probe {
 	p := xds.Probe{
 		Name: fmt.Sprintf("%s #%d (line %d: %s %s expects %s) by %s", check.Filter, i+1, check.Line, check.Method,
-			filepath.Clean(check.Path), check.StatusText(), e.Listener),
-		Address: address, Check: check.Check, HTTP2: e.HTTP2, Ready: check.Ready,
+			filepath.Clean(check.Path), check.StatusText(), e.Way()),
+		Address: address, Check: check.Check, HTTP2: e.HTTP2, Socket: e.Socket, Ready: check.Ready,
 		Seen: e.Shadow && len(check.Expect.Upstream.Headers) > 0,
 	}
 	if patience := check.Patience(); patience != probeTimeout {

@@ -51,6 +51,10 @@ type Check struct {
 // logs and services to tell them by.
 const CheckHeader = "x-waxwing-check"
 
+// UserAgent is that of each request that a check is asked by, in the sandbox and by a proxy,
+// if the check has none.
+const UserAgent = "waxwing-check"
+
 // DefaultTimeout is how long a proxy waits for the answer to a check that says nothing of it.
 const DefaultTimeout = time.Second
 

@@ -139,7 +139,7 @@ func askProbe(t *testing.T, s scenario, address string, arrived <-chan struct{})
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	text := "GET " + s.path + " HTTP/1.1\r\nhost: waxwing.check\r\nuser-agent: waxwing-preflight\r\ntwice: 1\r\ntwice: 2\r\n"
+	text := "GET " + s.path + " HTTP/1.1\r\nhost: waxwing.check\r\nuser-agent: waxwing-check\r\ntwice: 1\r\ntwice: 2\r\n"
 	if s.name == "post" {
 		text = strings.Replace(text, "GET", "POST", 1) + "transfer-encoding: chunked\r\ntrailer: X-Hostile\r\n\r\n14\r\na body of some bytes\r\n0\r\nX-Hostile: a\r\n"
 	}
@@ -228,7 +228,7 @@ func inSandbox(t *testing.T, s scenario, properties []string) map[moment]*answer
 	defer v.close(t.Context())
 	x := exchange{
 		request: message{headers: headers{{":authority", "waxwing.check"}, {":path", s.path}, {":method", "GET"}, {":scheme", "http"},
-			{"user-agent", "waxwing-preflight"}, {"twice", "1"}, {"twice", "2"}}},
+			{"user-agent", "waxwing-check"}, {"twice", "1"}, {"twice", "2"}}},
 		response: streamed(headers{{":status", "200"}, {"content-type", "text/plain"}, {"content-length", "18"}, {"date", "Thu, 26 Nov 2026 15:59:10 GMT"}},
 			[]byte("waxwing preflight\n")),
 	}

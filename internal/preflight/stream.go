@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // stream is a request, and its response, on their way through the filter.
@@ -67,7 +69,7 @@ func (v *vm) newStream() *stream {
 func (s *stream) fill(h headers) headers {
 	out := slices.Clone(h)
 	for _, f := range []field{
-		{"user-agent", "waxwing-preflight"}, {"x-forwarded-proto", "http"},
+		{"user-agent", fleet.UserAgent}, {"x-forwarded-proto", "http"},
 		{"x-request-id", "00000000-0000-4000-8000-" + leftPad(strconv.Itoa(int(s.id)), 12)},
 	} {
 		if _, given := out.get(f.name); !given {

@@ -39,11 +39,16 @@ const (
 // An Entry is a way into a proxy, by which its filters can be asked something.
 type Entry struct {
 	Listener string
+	Chain    string          // its filter chain, where the listener has several
 	Filters  []string        // those of the fleet file in its chain
 	Address  *corev3.Address // of a real listener
 	Shadow   bool
-	HTTP2    bool   // it understands nothing else
-	Why      string // why it can't be asked; "" if it can
+	HTTP2    bool // it understands nothing else
+	// Socket is what a connection is made by to it; nil for a plain one.
+	Socket *corev3.TransportSocket
+	Why    string // why it can't be asked; "" if it can
+
+	more int // filter chains that can't be asked for the same reason
 }
 
 // Has reports whether a filter is in its chain.
@@ -84,35 +89,20 @@ func cast(s *Snapshot) (*shadows, error) {
 }
 
 // listener adds a shadow for each different HTTP filter chain of a listener that
-// has filters to be shadowed.
+// has filters to be shadowed, and the ways into the listener itself.
 func (out *shadows) listener(s *Snapshot, l *listenerv3.Listener, used map[string]bool) error {
-	real := Entry{Listener: l.GetName(), Address: l.GetAddress(), Why: fleet.UnaskedListener(l)}
 	seen := map[string]bool{}
 	for _, chain := range chainsOf(l) {
 		for _, f := range chain.GetFilters() {
-			hcm := hcmOf(f)
-			filters := s.filtersOf(hcm)
-			if len(filters) == 0 {
-				continue
-			}
-			for _, name := range filters {
-				if !slices.Contains(real.Filters, name) {
-					real.Filters = append(real.Filters, name)
-				}
-			}
 			// The shadow's own codec finds out by itself what it is spoken to.
-			real.HTTP2 = real.HTTP2 || hcm.GetCodecType() == hcmv3.HttpConnectionManager_HTTP2
-			if chain.GetTransportSocket() != nil && real.Why == "" {
-				real.Why = "its connections are encrypted (TLS): health discovery does not ask through them"
-			}
-			if err := out.chain(s, l.GetName(), hcm, seen, used); err != nil {
-				return err
+			if hcm := hcmOf(f); len(s.filtersOf(hcm)) > 0 {
+				if err := out.chain(s, l.GetName(), hcm, seen, used); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	if len(real.Filters) > 0 {
-		out.entries = append(out.entries, real)
-	}
+	out.entries = append(out.entries, s.ways(l)...)
 	return nil
 }
 

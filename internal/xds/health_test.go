@@ -2,6 +2,7 @@ package xds
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -224,9 +225,32 @@ func TestProbeHeaders(t *testing.T) {
 	h.expect(HealthOpened, "a")
 	var got []string
 	for _, o := range h.told(p, 1).GetClusterHealthChecks()[0].GetHealthChecks()[0].GetHttpHealthCheck().GetRequestHeadersToAdd() {
-		got = append(got, o.GetHeader().GetKey()+"="+o.GetHeader().GetValue())
+		replaces := o.GetAppendAction() == corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
+		got = append(got, fmt.Sprintf("%s=%s %v", o.GetHeader().GetKey(), o.GetHeader().GetValue(), replaces))
 	}
-	check(t, "headers", got, []string{"token=100%%REQ(x)%%", "token=7", "x-waxwing-upstream=404"})
+	check(t, "headers", got, []string{"token=100%%REQ(x)%% true", "token=7 false", "x-waxwing-upstream=404 true", "user-agent=waxwing-check true"})
+
+	pl.Probes[0].Check.Headers = []fleet.Header{{Name: "User-Agent", Value: "a/1"}}
+	if of := headers(pl.Probes[0]); len(of) != 2 || of[0].GetAppendAction() != corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD {
+		t.Errorf("a check's own user agent: %v", of)
+	}
+}
+
+// A listener that speaks something else than plain text is asked by a transport socket of its own.
+func TestProbeSocket(t *testing.T) {
+	h := serve(t, Limits{})
+	pl := plan("r1/live", "x", "y")
+	pl.Probes[0].Socket = &corev3.TransportSocket{Name: "envoy.transport_sockets.tls"}
+	h.Probe("a", pl)
+	p := h.health("a")
+	h.expect(HealthOpened, "a")
+	asked := h.told(p, 1).GetClusterHealthChecks()
+	if got := asked[0].GetTransportSocketMatches(); len(got) != 1 || got[0].GetTransportSocket().GetName() != "envoy.transport_sockets.tls" || len(got[0].GetMatch().GetFields()) > 0 {
+		t.Errorf("by TLS: %v", got)
+	}
+	if got := asked[1].GetTransportSocketMatches(); len(got) > 0 {
+		t.Errorf("in plain text: %v", got)
+	}
 }
 
 // What can't be asked fails at once, rather than never.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	healthv3 "github.com/envoyproxy/go-control-plane/envoy/service/health/v3"
@@ -77,7 +78,9 @@ type Probe struct {
 	Check  fleet.Check
 	Extra  []fleet.Header // more headers than the check's
 	HTTP2  bool           // the listener understands nothing else
-	Seen   bool           // the listener looks at what the service would see
+	// Socket is what its connections are made by: TLS, the PROXY protocol. nil for neither.
+	Socket *corev3.TransportSocket
+	Seen   bool // the listener looks at what the service would see
 	// Timeout is its own, that of the plan if it is 0. Ready is for how long after it was
 	// asked first a wrong answer does not count.
 	Timeout, Ready time.Duration
@@ -230,11 +233,15 @@ func (q *inquiry) clusterOf(i int, p Probe) (*healthv3.ClusterHealthCheck, error
 	if why := aborts(p); why != "" {
 		return nil, errors.New(why)
 	}
-	return &healthv3.ClusterHealthCheck{
+	out := &healthv3.ClusterHealthCheck{
 		ClusterName:       q.cluster(i),
 		HealthChecks:      []*corev3.HealthCheck{q.healthCheck(p)},
 		LocalityEndpoints: []*healthv3.LocalityEndpoints{{Endpoints: []*endpointv3.Endpoint{{Address: p.Address}}}},
-	}, nil
+	}
+	if p.Socket != nil { // without criteria it is that of every endpoint
+		out.TransportSocketMatches = []*clusterv3.Cluster_TransportSocketMatch{{Name: "waxwing", TransportSocket: p.Socket}}
+	}
+	return out, nil
 }
 
 // aborts says what of a probe Envoy 1.40.0 would not refuse but abort for: the exceptions
@@ -273,13 +280,7 @@ func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
 		check.ExpectedStatuses = append(check.ExpectedStatuses, &typev3.Int64Range{Start: int64(r.From), End: int64(r.To) + 1})
 	}
 	bodies(check, p.Check)
-	for _, header := range slices.Concat(p.Check.Headers, p.Extra) {
-		check.RequestHeadersToAdd = append(check.RequestHeadersToAdd, &corev3.HeaderValueOption{
-			// In Envoy a value is a format, in which a percent sign begins a command.
-			Header:       &corev3.HeaderValue{Key: header.Name, Value: strings.ReplaceAll(header.Value, "%", "%%")},
-			AppendAction: corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD,
-		})
-	}
+	check.RequestHeadersToAdd = headers(p)
 	return &corev3.HealthCheck{
 		Timeout: durationpb.New(q.timeout(p)),
 		// No cluster of a health check has traffic: of the intervals that one counts.
@@ -288,4 +289,30 @@ func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
 		ReuseConnection: wrapperspb.Bool(false),
 		HealthChecker:   &corev3.HealthCheck_HttpHealthCheck_{HttpHealthCheck: check},
 	}
+}
+
+// headers are those of a request, and none of Envoy's own: what it has itself, a user agent,
+// gives way to the check's, or to the one of all checks.
+func headers(p Probe) []*corev3.HeaderValueOption {
+	all := slices.Concat(p.Check.Headers, p.Extra)
+	given := map[string]bool{}
+	var out []*corev3.HeaderValueOption
+	add := func(name, value string) {
+		action := corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD
+		if key := strings.ToLower(name); !given[key] {
+			given[key], action = true, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
+		}
+		out = append(out, &corev3.HeaderValueOption{
+			// In Envoy a value is a format, in which a percent sign begins a command.
+			Header:       &corev3.HeaderValue{Key: name, Value: strings.ReplaceAll(value, "%", "%%")},
+			AppendAction: action,
+		})
+	}
+	for _, header := range all {
+		add(header.Name, header.Value)
+	}
+	if !given["user-agent"] {
+		add("user-agent", fleet.UserAgent)
+	}
+	return out
 }
