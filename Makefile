@@ -42,7 +42,7 @@ filter-go:
 	$(if $(filter-out allow deny crash,$(BREAK)),$(error BREAK is allow, deny or crash))
 	GOOS=wasip1 GOARCH=wasm $(GO) build $(if $(BREAK),-tags broken) -trimpath -buildvcs=false -buildmode=c-shared -ldflags="-s -w -buildid= -X main.version=$(VERSION) $(if $(BREAK),-X main.broken=$(BREAK))" -o $(WASM) ./wasm/primeauth/go
 filter-rust:
-	PRIMEAUTH_VERSION=$(VERSION) sh wasm/primeauth/build-rust.sh $(WASM)
+	PRIMEAUTH_VERSION=$(VERSION) SMALL=yes sh wasm/build-rust.sh $(WASM) wasm/primeauth/rust
 
 .PHONY: test
 test: build lint ## everything: builds, lints, unit tests and real Envoys, under the race detector

@@ -43,7 +43,7 @@ func buildSides(ctx context.Context, dir string) ([]*side, error) {
 		{floor, out("floor"), []string{"wat2wasm", "bench/filter/floor.wat", "-o", out("floor")}},
 		{floorDenied, out("floor_denied"), []string{"wat2wasm", "bench/filter/floor_denied.wat", "-o", out("floor_denied")}},
 		{floorAsking, out("floor_asking"), []string{"wat2wasm", "bench/filter/floor_asking.wat", "-o", out("floor_asking")}},
-		{tutorial, out("tutorial"), []string{"sh", "wasm/primeauth/build-rust.sh", out("tutorial"), "bench/filter/tutorial"}},
+		{tutorial, out("tutorial"), []string{"sh", "wasm/build-rust.sh", out("tutorial"), "bench/filter/tutorial"}},
 		{goFilter, out("go"), []string{"make", "filter", "FILTER=go", "WASM=" + out("go")}},
 		{rustFilter, out("rust"), []string{"make", "filter", "FILTER=rust", "WASM=" + out("rust")}},
 	} {

@@ -14,7 +14,7 @@ import (
 func TestTutorial(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "tutorial.wasm")
-	build := exec.Command("sh", "../../wasm/primeauth/build-rust.sh", out, "testdata/tutorial")
+	build := exec.Command("sh", "../../wasm/build-rust.sh", out, "testdata/tutorial")
 	target, err := filepath.Abs("../../wasm/primeauth/rust/target/tutorial")
 	if err != nil {
 		t.Fatal(err)

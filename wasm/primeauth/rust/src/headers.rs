@@ -3,8 +3,7 @@
 /// Walks a serialized header map in place: a count, the sizes of each name and
 /// value, then the names and values, each followed by a NUL
 /// (<https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>).
-///
-/// Not the SDK's own reader: that copies every name and value.
+/// Values are bytes: HTTP allows some that are no UTF-8 text.
 pub struct Headers<'a> {
     sizes: std::slice::ChunksExact<'a, u8>, // of a name and a value each
     data: &'a [u8],

@@ -9,6 +9,8 @@ pub mod contexts;
 pub mod decide;
 mod divisors;
 pub mod headers;
+#[cfg(target_arch = "wasm32")]
+mod host;
 mod json;
 #[cfg(target_arch = "wasm32")]
 mod memory;
