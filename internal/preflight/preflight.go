@@ -51,13 +51,16 @@ func compile(ctx context.Context, code []byte, e engine) (*program, error) {
 	if err := e.available(); err != nil {
 		return nil, err
 	}
-	code, err := bounded(code)
+	safe, err := bounded(code)
 	if err != nil {
 		return nil, err
 	}
 	p := &program{engine: e, runtime: e.runtime(ctx)}
-	if p.code, err = p.runtime.CompileModule(e.workers(ctx), code); err != nil {
+	if p.code, err = p.runtime.CompileModule(e.workers(ctx), safe); err != nil {
 		return nil, fmt.Errorf("%s: %w", invalid, err)
+	}
+	if err := misbuilt(code, p.code); err != nil {
+		return nil, err
 	}
 	if p.abi, err = abiOf(p.code); err != nil {
 		return nil, err
