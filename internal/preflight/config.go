@@ -28,6 +28,7 @@ type settings struct {
 	// always are what calls get where a check says nothing of them, and tried those of
 	// the checks, for calls that no check is under way for.
 	always, tried []fleet.Callout
+	notes         *notes // nil where nobody asks
 }
 
 // read takes a PluginConfig over. lookup finds what host_env_keys names.

@@ -51,6 +51,8 @@ type Plugin struct {
 	Hostile fleet.Hostile
 	// Limits are the filter's own, where they are not 0.
 	Limits fleet.Preflight
+	// All has each check asked, also after one has failed.
+	All bool
 	// Served reads the filter of this name that proxies run now, nil where there is none: what
 	// fails there in the same way is no refusal. It is called when something fails.
 	Served func() (Plugin, error)
@@ -58,10 +60,12 @@ type Plugin struct {
 
 // A Report is what a try found besides a refusal.
 type Report struct {
-	Hostile  int      // how many hostile requests were asked
-	Left     int      // how many were not, as the filter is too slow here
-	Warnings []*Error // failures that are no refusal
-	Unjudged bool     // it was not tried, or what was tried says nothing: the last warning says why
+	Hostile  int       // how many hostile requests were asked
+	Left     int       // how many were not, as the filter is too slow here
+	Warnings []*Error  // failures that are no refusal
+	Unjudged bool      // it was not tried, or what was tried says nothing: the last warning says why
+	Outcomes []Outcome // of the checks that were asked, also where the filter is refused
+	Coverage Coverage  // what they reached
 }
 
 // A Sandbox tries filters. It can be used by several goroutines.
@@ -159,11 +163,13 @@ func (s *Sandbox) limitsOf(p Plugin, e engine) Limits {
 	return l
 }
 
-func (s *Sandbox) try(ctx context.Context, p Plugin, program *program) (Report, error) {
+func (s *Sandbox) try(ctx context.Context, p Plugin, program *program) (report Report, err error) {
 	settings, err := read(p, s.lookup)
 	if err != nil {
 		return Report{}, &Error{Step: StepConfigure, Reason: err.Error()}
 	}
+	settings.notes = newNotes(program.code)
+	defer func() { report.Outcomes, report.Coverage = settings.notes.outcomes, settings.notes.coverage() }()
 	// A VM of their own for the checks in either order: what one request leaves
 	// behind must not change the answer to another. Two also when there is nothing
 	// to ask: on a proxy the filter must start in more than one.
@@ -177,6 +183,9 @@ func (s *Sandbox) try(ctx context.Context, p Plugin, program *program) (Report, 
 	limits := s.limitsOf(p, program.engine)
 	first, err := ask(ctx, program, settings, limits, shared, log, orders[0])
 	if err != nil {
+		if p.All {
+			err = s.askOthers(ctx, program, settings, limits, log, p.Checks, err)
+		}
 		return Report{}, err
 	}
 	first.close(ctx)
@@ -208,12 +217,36 @@ func ask(ctx context.Context, p *program, plugin settings, limits Limits, shared
 		return nil, err
 	}
 	for _, c := range checks {
-		if err := v.ask(ctx, c); err != nil {
+		began := time.Now()
+		err := v.ask(ctx, c)
+		v.notes.asked(c, time.Since(began), err)
+		if err != nil {
 			v.close(ctx)
 			return nil, err
 		}
 	}
 	return v, nil
+}
+
+// askOthers asks the checks behind one that has failed, each failure in a VM of its own, and
+// returns what the filter is refused for: the first failure.
+func (s *Sandbox) askOthers(ctx context.Context, p *program, plugin settings, limits Limits, log *logbook, checks []fleet.Check, first error) error {
+	for failed := first; ; {
+		e := (*Error)(nil)
+		if !errors.As(failed, &e) || e.Step != StepCheck {
+			return first // it does not even start
+		}
+		if e.slow && p.engine == interpreted {
+			return failed // no verdict yet
+		}
+		checks = checks[1+slices.IndexFunc(checks, func(c fleet.Check) bool { return c.Line == e.Line }):]
+		v, err := ask(ctx, p, plugin, limits, newStore(), log, checks)
+		if err == nil {
+			v.close(ctx)
+			return first
+		}
+		failed = err
+	}
 }
 
 // secrets are the values that must not be in a log.

@@ -121,6 +121,7 @@ func (c *call) sendLocalResponse() status {
 		return internalFailure
 	}
 	if s.local == nil {
+		c.vm.notes.replied(c.vm.step, int(c.u32(0)))
 		s.local = &localResponse{
 			status: c.u32(0), body: append([]byte(nil), body...), headers: unmarshal(extra), grpc: c.u32(7), details: details,
 		}

@@ -203,6 +203,7 @@ func (v *vm) call(ctx context.Context, id uint32, name string, args ...uint64) (
 	if f == nil {
 		return 0, nil
 	}
+	v.notes.called(v.step, name)
 	v.current, v.effective = id, 0
 	defer func() { v.current, v.effective = vmContext, 0 }()
 	limit := v.left
