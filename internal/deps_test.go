@@ -37,9 +37,10 @@ var dependencies = map[string][]string{
 		"internal/fleet", "internal/module", "envoy", "github.com/pmezard/go-difflib/difflib", "github.com/cncf/xds/go/udpa/annotations",
 		"github.com/cncf/xds/go/xds/type/matcher/v3", // the trees of matches that a virtual host may have
 	},
-	"internal/rollout": {},
-	"internal/store":   {},
-	"internal/inbox":   {}, // what is built, and what came of writing, waits for the loop in the same way
+	"internal/scaffold": {"wasm"}, // the script that builds a Rust filter
+	"internal/rollout":  {},
+	"internal/store":    {},
+	"internal/inbox":    {}, // what is built, and what came of writing, waits for the loop in the same way
 	// Whatever talks to a server is built with these, and without the server.
 	// What is said of a rollout, in a fleet's history and on the wire, has one home; it is
 	// rollout's, which imports nothing either.
@@ -69,6 +70,7 @@ var dependencies = map[string][]string{
 	"internal/chains":      {"internal/api", "internal/bootstrap", "internal/envoy", "internal/rig", "internal/rig/process", "internal/xdstest", "go.yaml.in/yaml/v3"},
 	"cmd/demo":             {"internal/api", "internal/envoy", "internal/rig/process"}, // so that it is built, and says so, before anything large is
 	"cmd/xds":              {"*"},
+	"wasm":                 {},
 	"wasm/primeauth":       {"go.yaml.in/yaml/v3"}, // the vectors, for tests
 	// The filter runs in proxies, not here.
 	"wasm/primeauth/go": {"github.com/proxy-wasm/proxy-wasm-go-sdk", "github.com/valyala/fastjson"},
@@ -136,7 +138,7 @@ func mayImport(allowed []string, path string) bool {
 		return true // the standard library
 	}
 	return slices.ContainsFunc(allowed, func(a string) bool {
-		if strings.HasPrefix(a, "internal/") {
+		if strings.HasPrefix(a, "internal/") || a == "wasm" {
 			return path == project+a
 		}
 		prefixes := groups[a]

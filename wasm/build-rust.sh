@@ -43,6 +43,11 @@ elif [ -d $debian/library ] && [ -x /usr/bin/cargo ] && command -v wasm-ld >/dev
 	std=$debian
 	set -- "$@" -Zbuild-std=std,panic_abort
 	[ -z "$small" ] || set -- "$@" -Zbuild-std-features=optimize_for_size
+	# A crate without dependencies needs no network: those of the standard library are beside it.
+	if [ -d $debian/library/vendor ] && needs=$(cargo metadata --offline --format-version 1 2>/dev/null) &&
+		! printf %s "$needs" | grep -q '"source":"'; then
+		set -- "$@" --offline --config 'source.crates-io.replace-with="beside"' --config "source.beside.directory=\"$debian/library/vendor\""
+	fi
 else
 	fail "a filter in Rust needs: rustup target add wasm32-unknown-unknown (or, on Debian: apt install rustc-web cargo-web rust-web-src lld)"
 fi

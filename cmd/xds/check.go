@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -20,6 +21,7 @@ import (
 type checking struct {
 	settings
 	config, pluginConfig, against, replay string
+	only, junit                           string
 	requests, statuses                    []string
 	strict, verbose                       bool
 	output                                output
@@ -39,7 +41,11 @@ Each filter is asked a fixed set of hostile requests besides: bytes that are not
 usual header, a body in pieces, a client that leaves, and so on. What one fails is kept in a
 file, hostile-FLEET-FILTER.yaml, for --replay.
 
-The exit status is 1 if anything is refused.`,
+Each check has a line, with its time, and what the checks reached of the filter: its callbacks,
+and the answers that it gives by itself (local replies). --run (or -run) asks only some
+checks, and nothing hostile; --junit writes what came of all for CI systems.
+
+The exit status is 1 if anything is refused, and if --run names no check.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return noArgs(cmd, args[1:])
@@ -79,6 +85,8 @@ func (c *checking) ownFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&c.statuses, "expect", nil, "the status that a --request is to be answered")
 	f.BoolVar(&c.strict, "strict", false, "for CI: a filter without checks is wrong too, and so is a warning")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "say of each check where it is asked: in the sandbox, through a proxy's shadow listener, and through its live ones")
+	f.StringVar(&c.only, "run", "", "ask only the checks whose name, or FILTER/NAME, matches this `regex`")
+	f.StringVar(&c.junit, "junit", "", "`file` to write the results to, as JUnit XML")
 	f.StringVar(&c.replay, "replay", "", "file of a hostile request that a filter failed: ask only that, and say what it answers")
 }
 
@@ -93,13 +101,26 @@ func (c *checking) run(ctx context.Context, path string, out io.Writer) error {
 	if err != nil {
 		return usageError{err}
 	}
+	only, err := selectionOf(c.only)
+	if err != nil {
+		return err
+	}
 	sandbox := preflight.New(c.Limits, os.LookupEnv)
-	t := trial{maker: build.NewMaker(sandbox), Filters: []tried{}, files: map[string]string{}, strict: c.strict, verbose: c.verbose, checks: checks}
+	t := trial{maker: build.NewMaker(sandbox), Filters: []tried{}, files: map[string]string{}, strict: c.strict, verbose: c.verbose, checks: checks, only: only}
 	if c.replay != "" {
 		return t.replayed(ctx, sandbox, c.replay, path, c.pluginConfig, out)
 	}
+	began := time.Now()
 	if err := t.all(ctx, path, c.pluginConfig); err != nil {
 		return err
+	}
+	if err := t.only.missed(); err != nil {
+		t.add(err)
+	}
+	if c.junit != "" {
+		if err := t.writeJUnit(c.junit, began); err != nil {
+			return errors.Join(append(t.wrong, err)...)
+		}
 	}
 	if c.against != "" {
 		if t.Moves, err = api.New(c.against).Moves(ctx, t.claims); err != nil {

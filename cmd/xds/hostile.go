@@ -49,13 +49,13 @@ func (t *trial) strictly(r *tried, report preflight.Report) {
 		where = fmt.Sprintf("fleet %s, filter %q", r.Fleet, r.Filter)
 	}
 	if len(r.Asked) == 0 {
-		t.add(fmt.Errorf("%s: it has no checks: nothing says what it is to answer (--strict)", where))
+		t.fails(fmt.Errorf("%s: it has no checks: nothing says what it is to answer (--strict)", where))
 	}
 	for _, w := range r.Warnings {
-		t.add(fmt.Errorf("%s (--strict)", w))
+		t.fails(fmt.Errorf("%s (--strict)", w))
 	}
 	if report.Left > 0 {
-		t.add(fmt.Errorf("%s: it is too slow here to be asked %d hostile requests (--strict)", where, report.Left))
+		t.fails(fmt.Errorf("%s: it is too slow here to be asked %d hostile requests (--strict)", where, report.Left))
 	}
 }
 

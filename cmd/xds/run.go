@@ -54,7 +54,7 @@ func run(args []string, getenv func(string) string, stdout, stderr io.Writer) in
 	defer stop()
 	a := &app{getenv: getenv, stdout: stdout, stderr: stderr, flush: func() {}}
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(goSpelling(args))
 	err := root.ExecuteContext(ctx)
 	defer func() { a.flush() }()
 	if err == nil {
@@ -102,7 +102,7 @@ names, and keeps every connected Envoy on the newest revision that works.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.serve(), a.check(), a.status(), a.rollout(), a.fleet(), a.diff(), a.bootstrap(), a.version())
+	root.AddCommand(a.serve(), a.check(), a.status(), a.rollout(), a.fleet(), a.diff(), a.bootstrap(), a.newFilter(), a.version())
 	return root
 }
 

@@ -32,6 +32,8 @@ type trial struct {
 	verbose bool              // each check is told of
 	strict  bool              // what is not proven is wrong
 	checks  []fleet.Check     // of a module by itself
+	only    selection         // of all checks
+	unread  []string          // what is wrong besides filters
 
 	Filters []tried `json:"filters"`
 	// Unproven is through which listeners proxies can't ask the checks, and why.
@@ -56,6 +58,8 @@ type tried struct {
 	Warnings     []string       `json:"warnings,omitempty"`
 	Asked        []asked        `json:"asked"`
 	Routed       []asked        `json:"routed,omitempty"` // their routes switch the filter off
+	// Coverage is what the checks reached, where the filter was started.
+	Coverage *preflight.Coverage `json:"coverage,omitempty"`
 }
 
 // asked is a check, without its headers: they may be secrets.
@@ -66,6 +70,10 @@ type asked struct {
 	Expect  int    `json:"expect"` // of several statuses the first
 	Status  string `json:"status"` // all that are expected: "4xx or 200"
 	Proof   string `json:"proof"`  // what of it is asked where
+	// Result is what came of it here, and Error why it failed or was skipped.
+	Result       result  `json:"result"`
+	Error        string  `json:"error,omitempty"`
+	Milliseconds float64 `json:"milliseconds,omitempty"`
 }
 
 // all tries what a path names. Its error is that it was interrupted; what is
@@ -84,7 +92,14 @@ func (t *trial) all(ctx context.Context, path, pluginConfig string) error {
 	return t.fleet(ctx, path)
 }
 
+// add notes what is wrong besides filters.
 func (t *trial) add(err error) {
+	t.unread = append(t.unread, err.Error())
+	t.fails(err)
+}
+
+// fails notes what is wrong.
+func (t *trial) fails(err error) {
 	t.wrong = append(t.wrong, err)
 	t.Errors = append(t.Errors, strings.Split(err.Error(), "\n")...)
 }
@@ -131,18 +146,21 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 	t.claims = append(t.claims, api.Claim{Fleet: f.Name, File: path, Match: matchOf(f.Match)})
 	modules, wrong := map[string]*module.Module{}, len(t.wrong)
 	for _, filter := range f.Filters {
-		m, err := moduleOf(path, filter)
-		if err != nil {
+		p := build.PluginOf(f, filter, nil)
+		if !t.only.choose(&p) {
+			continue
+		}
+		if p.Module, err = moduleOf(path, filter); err != nil {
 			t.add(err)
 			continue
 		}
-		modules[filter.Module] = m
-		err = t.try(ctx, tried{Fleet: f.Name, Filter: filter.Name, Module: filter.Module}, build.PluginOf(f, filter, m), func(e *preflight.Error) error { return e.At(f, filter) })
+		modules[filter.Module] = p.Module
+		err = t.try(ctx, tried{Fleet: f.Name, Filter: filter.Name, Module: filter.Module}, p, func(e *preflight.Error) error { return e.At(f, filter) })
 		if err != nil {
 			return err
 		}
 	}
-	if len(t.wrong) > wrong {
+	if len(t.wrong) > wrong || t.only.pattern != nil {
 		return nil
 	}
 	made, _, err := t.maker.Revision(ctx, content, modules, nil) // no filter is tried again
@@ -173,7 +191,7 @@ func (t *trial) module(ctx context.Context, path, pluginConfig string) error {
 		return nil
 	}
 	p, err := t.alone(code, pluginConfig)
-	if err != nil {
+	if err != nil || !t.only.choose(&p) {
 		return err
 	}
 	return t.try(ctx, tried{Module: path}, p, func(e *preflight.Error) error { return fmt.Errorf("%s: %w", path, e) })
@@ -190,18 +208,16 @@ func (t *trial) alone(code []byte, pluginConfig string) (preflight.Plugin, error
 
 // try tries one filter, and keeps what came of it. at says where an error is.
 func (t *trial) try(ctx context.Context, r tried, p preflight.Plugin, at func(*preflight.Error) error) error {
-	r.Digest, r.Asked = p.Module.Digest, []asked{}
-	for _, c := range p.Checks {
-		r.Asked = append(r.Asked, asked{Name: c.Name, Line: c.Line, Request: c.Asks(), Expect: c.Status, Status: c.StatusText(), Proof: c.Proof()})
-	}
-	for _, c := range p.Routed {
-		r.Routed = append(r.Routed, asked{Line: c.Line, Request: c.Method + " " + c.Path, Expect: c.Status})
-	}
+	r.Digest, p.All = p.Module.Digest, true
 	began := time.Now()
 	report, err := t.maker.Try(ctx, p)
-	r.Milliseconds = float64(time.Since(began).Microseconds()) / 1000
+	r.Milliseconds = milliseconds(time.Since(began))
 	r.Passed = err == nil
 	r.Hostile, r.Unjudged = report.Hostile, report.Unjudged
+	r.Asked, r.Routed = resultsOf(p, report), routedOf(p)
+	if report.Coverage.Callbacks != nil {
+		r.Coverage = &report.Coverage
+	}
 	for _, w := range report.Warnings {
 		if err := keep(w, r.Fleet); err != nil {
 			return err
@@ -213,14 +229,26 @@ func (t *trial) try(ctx context.Context, r tried, p preflight.Plugin, at func(*p
 		if err := keep(refused, r.Fleet); err != nil {
 			return err
 		}
-		placed := at(refused)
-		r.Step, r.Error = refused.Step, placed.Error()
-		t.add(placed)
+		r.Step, r.Error = refused.Step, at(refused).Error()
+		t.refuses(refused, report, at)
 	} else if err != nil {
 		return err
 	}
 	t.Filters = append(t.Filters, r)
 	return nil
+}
+
+// refuses notes why a filter is refused: of checks each that fails.
+func (t *trial) refuses(refused *preflight.Error, report preflight.Report, at func(*preflight.Error) error) {
+	if refused.Step != preflight.StepCheck {
+		t.fails(at(refused))
+		return
+	}
+	for _, o := range report.Outcomes {
+		if o.Err != nil {
+			t.fails(at(o.Err))
+		}
+	}
 }
 
 func (t *trial) table(w io.Writer) error {
@@ -243,12 +271,8 @@ func (t *trial) table(w io.Writer) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	t.results(w)
 	for _, r := range t.Filters {
-		for _, a := range r.Asked {
-			if t.verbose {
-				fmt.Fprintf(w, "%s %s (line %d: %s expects %s): %s\n", r.Filter, a.Name, a.Line, a.Request, a.Status, a.Proof)
-			}
-		}
 		for _, warning := range r.Warnings {
 			fmt.Fprintln(w, "warning:", warning)
 		}

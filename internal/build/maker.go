@@ -76,15 +76,27 @@ func (m *Maker) Try(ctx context.Context, p preflight.Plugin) (preflight.Report, 
 	report, err := once(ctx, &m.memo, shelf{kind: passed}, key, func(ctx context.Context) (preflight.Report, error) {
 		return m.sandbox.Try(ctx, counted)
 	})
+	report.Outcomes = slices.Clone(report.Outcomes)
+	for i, o := range report.Outcomes {
+		report.Outcomes[i].Line, report.Outcomes[i].Err = p.Checks[o.Line-1].Line, inFile(o.Err, p.Checks)
+	}
 	if refused := (*preflight.Error)(nil); errors.As(err, &refused) && refused.Line > 0 {
-		here := *refused
-		here.Line = p.Checks[refused.Line-1].Line
-		return report, &here
+		return report, inFile(refused, p.Checks)
 	}
 	if len(report.Warnings) > 0 {
 		m.memo.forget(shelf{kind: passed}, key) // another may be served when it comes again
 	}
 	return report, err
+}
+
+// inFile is an error about a check that was counted, at its line of the file.
+func inFile(e *preflight.Error, checks []fleet.Check) *preflight.Error {
+	if e == nil {
+		return nil
+	}
+	here := *e
+	here.Line = checks[e.Line-1].Line
+	return &here
 }
 
 // Revision makes a revision of a fleet file and its modules, which it has by path, if its

@@ -22,8 +22,8 @@ type Outcome struct {
 
 // Coverage is what of a filter its start and its checks have reached.
 type Coverage struct {
-	// Callbacks are the proxy_on_… that the module exports, by name; one that a request
-	// or a call of the filter ends in is reached by that.
+	// Callbacks are the proxy_on_… that the module exports and that an HTTP filter is called by,
+	// in the order of their names.
 	Callbacks []Callback `json:"callbacks"`
 	// Replies are the statuses that the filter has answered requests with by itself.
 	Replies []Reply `json:"replies"`
@@ -52,10 +52,17 @@ type notes struct {
 	outcomes []Outcome
 }
 
+// beyondRequests are exports that no request has called: memory is asked for in the middle of
+// calls, and the others are of network filters.
+var beyondRequests = []string{
+	"proxy_on_memory_allocate", "proxy_on_new_connection", "proxy_on_downstream_data", "proxy_on_upstream_data",
+	"proxy_on_downstream_connection_close", "proxy_on_upstream_connection_close",
+}
+
 func newNotes(m wazero.CompiledModule) *notes {
 	n := &notes{exported: map[string]bool{}, replies: map[int]*Reply{}}
 	for name := range m.ExportedFunctions() {
-		if strings.HasPrefix(name, "proxy_on_") && name != "proxy_on_memory_allocate" {
+		if strings.HasPrefix(name, "proxy_on_") && !slices.Contains(beyondRequests, name) {
 			n.exported[name] = false
 		}
 	}

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"os"
 	"slices"
 	"testing"
 
@@ -16,26 +17,11 @@ func TestOutcomesAndCoverage(t *testing.T) {
   - {request: {headers: {x: "2"}}, expect: {status: 200}}
   - {request: {headers: {x: "1"}}, expect: {status: 403}}
   - {request: {headers: {x: "1"}}, expect: {status: 403}, where: [live]}`)
-	p := Plugin{Name: "tested", Config: filter.Plugin, Module: assemble(t, `
-(module
-  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
-  (import "env" "proxy_send_local_response" (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
-  (data (i32.const 64) "x")
-  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
-    (i32.store (i32.const 0) (i32.const 128)) (i32.store (i32.const 128) (i32.const 0))
-    (drop (call $get (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 0) (i32.const 4)))
-    (if (i32.eq (i32.load8_u (i32.load (i32.const 0))) (i32.const 0x32)) (then (unreachable)))
-    (if (i32.eq (i32.load8_u (i32.load (i32.const 0))) (i32.const 0x31)) (then
-      (drop (call $respond (i32.const 403) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1)))
-      (return (i32.const 1))))
-    (if (i32.eq (i32.load8_u (i32.load (i32.const 0))) (i32.const 0x61)) (then
-      (drop (call $respond (i32.const 429) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1)))
-      (return (i32.const 1))))
-    (i32.const 0))
-  (func (export "proxy_on_request_trailers") (param i32 i32) (result i32) (i32.const 0))
-  (memory (export "memory") 2)
-  (func (export "proxy_abi_version_0_2_1"))
-  (func (export "malloc") (param i32) (result i32) (i32.const 1024)))`), Checks: filter.Checks, All: true}
+	text, err := os.ReadFile("testdata/coverage.wat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Plugin{Name: "tested", Config: filter.Plugin, Module: assemble(t, string(text)), Checks: filter.Checks, All: true}
 	want := []bool{true, false, false, true}
 	report, err := New(Limits{}, nil).Try(t.Context(), p)
 	if e, ok := err.(*Error); !ok || e.Line != p.Checks[1].Line { //nolint:errorlint // Try's own

@@ -61,6 +61,13 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Answer is what was wrong with a check's answer, without what was asked.
+func (e *Error) Answer() string {
+	short := *e
+	short.Check = ""
+	return short.Error()
+}
+
 // stopped ends a call from within a host function, for what a module must not do.
 type stopped string
 

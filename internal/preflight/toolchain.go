@@ -12,7 +12,7 @@ import (
 const (
 	goSDK     = "github.com/proxy-wasm/proxy-wasm-go-sdk"
 	goVersion = "v0.0.0-20250212164326-ab4161dcf924" // it has no releases
-	buildGo   = "GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o filter.wasm ."
+	buildGo   = "GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o filter.wasm"
 	buildRust = "cargo build --release --lib --target wasm32-unknown-unknown"
 
 	// archivedSDK is for TinyGo: what it marks by //export, plain Go does not export.

@@ -27,7 +27,7 @@ func TestMisbuilt(t *testing.T) {
 	for _, name := range []string{"sdk", "plain", "archived"} {
 		write(t, filepath.Join(dir, name, "go.sum"), txtar.File{Data: sums})
 	}
-	const build = "GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o filter.wasm ."
+	const build = "GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o filter.wasm"
 	for _, c := range []struct {
 		folder, mode, os string
 		want             []string
