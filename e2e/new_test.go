@@ -72,9 +72,13 @@ func written(t *testing.T, command, cd string) *newFolder {
 
 // command is one of the README, for this server and this Envoy.
 func (f *newFolder) command(line string) *exec.Cmd {
+	envoy, err := filepath.Abs(envoyPath)
+	if err != nil {
+		f.t.Fatal(err)
+	}
 	words := strings.Fields(line)
 	cmd := exec.Command(words[0], slices.Concat(words[1:], []string{
-		"XDS=" + xdsPath, "ENVOY=" + envoyPath,
+		"XDS=" + xdsPath, "ENVOY=" + envoy,
 		fmt.Sprintf("BOOTSTRAP=--server %s --admin-address %s --listen ingress=%s", f.listen, f.number, f.address),
 	})...)
 	cmd.Dir = f.dir
