@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -111,6 +112,7 @@ func (st *typeState) bind(r *snapshot.Resource) {
 
 // rebind notes what a push changes of that.
 func (st *typeState) rebind(p *push) {
+	p.was = maps.Clone(st.sockets)
 	for name := range st.sockets {
 		if _, has := p.have[name]; !has || slices.Contains(p.remove, name) {
 			delete(st.sockets, name)

@@ -55,3 +55,40 @@ func (h *host) has(target *snapshot.Snapshot, names ...string) bool {
 	}
 	return true
 }
+
+// A listener is renamed at its address while the port of another is in use: whenever it is tried
+// again, the old and the new one are not named together, which an Envoy refuses for good.
+func TestRenamedBesideABusyPort(t *testing.T) {
+	for name, list := range map[string][]string{
+		"renamed":           {"c:80", "d:82"},
+		"handed on":         {"a:81", "b:80", "d:82"},
+		"renamed, and more": {"c:80", "d:82", "e:83"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			variants(t, func(t *testing.T, sotw bool) {
+				for tries := range 4 {
+					h := newHost(t, sotw)
+					before, after := listeners(t, "a:80", "b:81"), listeners(t, list...)
+					h.await(Connected)
+					h.Assign("a", before)
+					h.await(Served)
+					h.busy.Store(true)
+					h.Assign("a", after)
+					for try := range tries {
+						if e := h.await(Rejected); !e.Trouble || e.Revision != after.Pair {
+							t.Fatalf("try %d: %+v", try+1, e)
+						}
+						h.busy.Store(try+1 < tries)
+						h.Retry("a")
+					}
+					h.busy.Store(false)
+					h.Retry("a")
+					h.await(Served)
+					if there := h.Listeners(); len(there) != len(list) {
+						t.Errorf("after %d tries it has %v", tries, there)
+					}
+				}
+			})
+		})
+	}
+}

@@ -23,11 +23,12 @@ type push struct {
 	fleet    string             // whose the real listeners in it are
 	add      []*snapshot.Resource
 	remove   []string
-	absent   []string          // what it asks for and does not exist
-	closes   bool              // what it removes must have closed its sockets before the next is sent
-	have     map[string]string // what the proxy has been sent of this type after it
-	version  string            // of the whole type, for state-of-the-world
-	spelling snapshot.Spelling // in which files are named in it
+	absent   []string                 // what it asks for and does not exist
+	closes   bool                     // what it removes must have closed its sockets before the next is sent
+	have     map[string]string        // what the proxy has been sent of this type after it
+	was      map[string]fleet.Sockets // where listeners were before it
+	version  string                   // of the whole type, for state-of-the-world
+	spelling snapshot.Spelling        // in which files are named in it
 }
 
 // advance brings the proxy one step towards its target, if there is a step and
@@ -189,7 +190,7 @@ func (s *session) removals(st *typeState) *push {
 	if s.unsaid(st, p.have) {
 		return nil
 	}
-	p.version, p.add = versionOf(p.have), s.whole(st, p.have)
+	s.complement(st, p)
 	return p
 }
 
@@ -220,7 +221,7 @@ func (s *session) stateOfTheWorld(st *typeState, p *push) *push {
 		if s.unsaid(st, p.have) {
 			return nil
 		}
-		p.add = s.whole(st, p.have)
+		s.complement(st, p)
 	}
 	if st.resume != p.version && s.blind(st) {
 		return nil
@@ -246,6 +247,13 @@ func (s *session) unsaid(st *typeState, have map[string]string) bool {
 		}
 	}
 	return false
+}
+
+// complement makes a push the whole set: what is not in it the proxy does not have any more.
+func (s *session) complement(st *typeState, p *push) {
+	p.add = s.whole(st, p.have)
+	p.have = with(nil, p.add)
+	p.version = versionOf(p.have)
 }
 
 // whole are all listeners or clusters that a proxy has: those of the target, and old ones

@@ -114,7 +114,7 @@ func (s *session) evade(st *typeState, versions map[string]string, message strin
 	if len(refused) == 0 || !strings.Contains(message, "Address already in use") || s.slot >= maxSlots {
 		return false
 	}
-	st.doubt(versions, p)
+	st.doubt(versions, p, message)
 	s.proxy.mu.Lock()
 	defer s.proxy.mu.Unlock()
 	s.slot = s.proxy.freeSlot(s.slot + 1)

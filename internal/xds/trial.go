@@ -79,7 +79,7 @@ func (s *session) untriable(st *typeState, versions map[string]string, message s
 		return false
 	}
 	s.server.log.Info("a revision can't be tried aside", "node", s.node.GetId(), "revision", s.given.ID, "error", message)
-	st.doubt(versions, p)
+	st.doubt(versions, p, message)
 	s.trying = false
 	s.aim()
 	return true

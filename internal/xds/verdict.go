@@ -144,7 +144,7 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 		s.proxy.refuse(st.url, versions, v.Message)
 	}
 	s.between = s.between || p.met(st.acked) > 1 // it may have taken a part
-	st.doubt(versions, p)
+	st.doubt(versions, p, v.Message)
 	if trouble {
 		st.presume(p, versions, v.Message)
 	}
@@ -175,11 +175,16 @@ func (p *push) met(accepted map[string]string) int {
 // doubt forgets which versions a proxy has: of a response that it refuses an Envoy
 // may have taken a part. The names stay, since they may be there to be removed; with a
 // whole set goes along what it accepted before, what this one left out included.
-func (st *typeState) doubt(versions map[string]string, p *push) {
+func (st *typeState) doubt(versions map[string]string, p *push, message string) {
 	have, held := maps.Clone(st.have), maps.Clone(st.held)
 	for name := range versions {
 		have[name] = ""
 		delete(held, name)
+	}
+	for name := range p.was {
+		if _, there := p.have[name]; !there {
+			have[name] = ""
+		}
 	}
 	for name, before := range st.taken {
 		if _, there := p.have[name]; !there {
@@ -190,6 +195,20 @@ func (st *typeState) doubt(versions map[string]string, p *push) {
 		}
 	}
 	st.have, st.held = have, held
+	st.unbind(versions, p, message)
+}
+
+// unbind takes back what a push was to change of where listeners are, as far as it may not have:
+// what it took away may be there still, and what the proxy refuses is where it was.
+func (st *typeState) unbind(versions map[string]string, p *push, message string) {
+	for name := range blamed(versions, message) {
+		delete(st.sockets, name)
+	}
+	for name, was := range p.was {
+		if _, there := st.sockets[name]; !there {
+			st.sockets[name] = was
+		}
+	}
 }
 
 func (s *session) tell(e Event) {
