@@ -130,8 +130,12 @@ func fleetProblems(f api.Fleet) (lines []string) {
 
 func proxyProblems(p api.Proxy, now time.Time) (lines []string) {
 	if p.Trouble != "" {
-		lines = append(lines, fmt.Sprintf("%s has trouble of its own, since %s, and is tried again %s: %s",
-			p.Node, p.Since.Format(time.DateTime), nextTry(now, p.NextTry), p.Trouble))
+		part := ""
+		if p.Part.ID != "" {
+			part = fmt.Sprintf(", and has what it can take of revision %s meanwhile", revision(p.Part))
+		}
+		lines = append(lines, fmt.Sprintf("%s has trouble of its own, since %s, and is tried again %s%s: %s",
+			p.Node, p.Since.Format(time.DateTime), nextTry(now, p.NextTry), part, p.Trouble))
 	} else if p.LastNACK != nil {
 		lines = append(lines, fmt.Sprintf("%s refused %s: %s", p.Node, p.LastNACK.Resource, p.LastNACK.Message))
 	}

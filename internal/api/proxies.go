@@ -31,6 +31,7 @@ type Proxy struct {
 	Since  time.Time  `json:"since"` // of the state
 	Served Revision   `json:"served"`
 	Wanted Revision   `json:"wanted"`
+	Part   Revision   `json:"part,omitzero"`   // what it runs a part of, beside Served: it can't take the rest
 	Shadow Revision   `json:"shadow"`          // in its shadow listeners
 	Phase  Phase      `json:"phase,omitempty"` // in a rollout
 	// Trouble is what keeps it from what it is to have, and is no fault of that; it is

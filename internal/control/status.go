@@ -118,11 +118,17 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) api.Proxy {
 	if closed {
 		out.Served, out.Wanted = rollout.Revision{}, rollout.Revision{}
 	}
+	if part := s.rollout.PartOf(out.Node); part != "" {
+		out.Part = c.numbered(s, snapshot.ParseRef(part))
+	}
+	if s.rollout.PutBack(out.Node) {
+		out.Wanted = s.candidate()
+	}
 	switch {
 	case wanted == "" && n.target.Shadow == "":
-	case closed && served == wanted:
+	case closed && served == wanted && out.Trouble == "":
 		out.State = api.ProxyClosed
-	case n.clockTold && out.Trouble != "": // whatever it has accepted
+	case (n.clockTold || s.rollout.PutBack(out.Node)) && out.Trouble != "": // whatever it has accepted
 		out.State, out.Since = api.ProxyTrouble, troubledSince
 	case served == wanted && wanted != "" && accepted.Shadow == n.target.Shadow:
 		out.State = api.ProxyServing

@@ -22,6 +22,8 @@ type Order struct {
 	Has   snapshot.Pair
 	// Confirmed says that what goes into the real listeners is known to be good.
 	Confirmed bool
+	// Whole says that it is yet to be proven on the proxy: see xds.Target.
+	Whole bool
 	// Before is what the proxy may have, if it was here before.
 	Before []snapshot.Pair
 	Ask    Ask
@@ -98,7 +100,7 @@ func (d *Delivery) Left(node string) { d.Probe(node, nil) }
 // target is an order for the streams.
 func (d *Delivery) target(o Order) xds.Target {
 	t := xds.Target{
-		Snapshot: d.composer.compose(o.Fleet, o.Has), Fleet: o.Fleet, Home: o.Home, Confirmed: o.Confirmed,
+		Snapshot: d.composer.compose(o.Fleet, o.Has), Fleet: o.Fleet, Home: o.Home, Confirmed: o.Confirmed, Whole: o.Whole,
 	}
 	if _, closed := snapshot.IsClosed(o.Has.Live.ID); closed {
 		t.Confirmed = true // what it takes away was opened for a first revision that was rejected

@@ -165,7 +165,7 @@ type comparison struct {
 
 // compare holds a proxy that has a revision, and all that have it, against the others.
 func (s *step) compare(p *proxy, m measure, limits Limits) comparison {
-	old, report := s.others(p.accepted.Live)
+	old, report := s.others(p.runs())
 	lately := between(old, s.now.Add(-cohortSeconds*time.Second/2), s.now)
 	c := comparison{there: lately.requests > 0, told: lately.requests >= uint64(max(limits.MinRequests, 1)), until: s.now}
 	if !c.there {
@@ -182,7 +182,7 @@ func (s *step) compare(p *proxy, m measure, limits Limits) comparison {
 		// Too few to decide by may still show that it is not this revision alone.
 		c.told = c.told || now.requests > 0 && m.share(than.window) > 0 && m.share(now) <= m.share(than.window)+limits.Errors
 	}
-	c.reason = s.compareAll(p.accepted.Live, m, old, c.until, report, limits)
+	c.reason = s.compareAll(p.runs(), m, old, c.until, report, limits)
 	return c
 }
 

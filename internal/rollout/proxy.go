@@ -54,6 +54,7 @@ type proxy struct {
 	lastGood   time.Time
 	traffic    traffic
 	trouble    *trouble  // nil for none
+	part       string    // the ID of the revision of which it runs a part; see partial.go
 	askedAt    time.Time // when the checks were asked anew last, for its service
 	denied     bool      // it is the service's 4xx that is waited for
 	filtering  int       // reports in a row in which only filters have answered 5xx
@@ -250,7 +251,7 @@ func (s *step) served(e Served) {
 	if p.accepted.Shadow != "" && e.Shadow == "" {
 		p.traffic.mixed = true // the next report may have a crash in the shadow
 	}
-	p.accepted, p.unasked, p.whole = Assignment{Live: e.Live, Shadow: e.Shadow}, e.Unasked, false
+	p.accepted, p.unasked, p.whole, p.part = Assignment{Live: e.Live, Shadow: e.Shadow}, e.Unasked, false, ""
 	s.overTrouble(e.Node)
 	base := s.base(e.Node)
 	if e.Live == base {

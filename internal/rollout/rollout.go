@@ -213,7 +213,7 @@ func (f *Fleet) Target(node string) Assignment {
 		return f.watching(node, Assignment{Live: base})
 	}
 	a := Assignment{Live: base, Shadow: r.Candidate.ID}
-	if p.at() != Warming && p.health && r.Plan.ShadowChecks {
+	if p.at() != Warming && !f.PutBack(node) && p.health && r.Plan.ShadowChecks {
 		a.Probe, a.Of = ProbeShadow, r.Candidate.ID
 	}
 	return a

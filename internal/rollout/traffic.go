@@ -120,8 +120,8 @@ func (s *step) counted(e Counted) {
 		s.practise(p, w)
 		s.track(p, c, w.span)
 	}
-	if t.flipped && p.trouble != nil {
-		return // it can't take what it was flipped to
+	if t.flipped && p.trouble != nil && !s.countedInTrouble(e.Node, c, w) {
+		return
 	}
 	switch {
 	case mixed:

@@ -20,6 +20,8 @@ type trouble struct {
 	next      time.Time // when it is tried again; zero while its answer is awaited
 	delay     time.Duration
 	candidate bool // it came with the candidate of a rollout
+	back      bool // it was put back on what it ran before that, until it is tried again; see partial.go
+	heard     int  // reports of its counters since
 	clock     bool // it is its clock that is wrong; see clock.go
 }
 
@@ -72,6 +74,7 @@ func (s *step) inTrouble(e Troubled) {
 		t.delay = retryFirst
 	}
 	t.next = s.now.Add(t.delay)
+	s.putBack(e)
 	if t.reason == e.Reason {
 		return
 	}
@@ -144,8 +147,8 @@ func (s *step) outlast(node string, candidate Revision) {
 	case s.proxies[node].base != "": // it is to have what it has
 		s.proxies[node].trouble = nil
 		delete(s.troubled, node)
-	default:
-		t.phase, t.candidate, t.next = Idle, false, s.now.Add(t.delay)
+	default: // it is good: what it can take of it, it is given
+		t.phase, t.candidate, t.back, t.next = Idle, false, false, s.now.Add(t.delay)
 	}
 }
 
@@ -153,7 +156,7 @@ func (s *step) outlast(node string, candidate Revision) {
 // it was.
 func (s *step) overTrouble(node string) {
 	p := s.proxies[node]
-	if p.trouble == nil || p.trouble.clock || p.accepted.Live != s.Target(node).Live || p.accepted.Shadow != s.Target(node).Shadow {
+	if p.trouble == nil || p.trouble.clock || p.trouble.back || p.accepted.Live != s.Target(node).Live || p.accepted.Shadow != s.Target(node).Shadow {
 		return
 	}
 	away := s.now.Sub(p.trouble.since)
@@ -219,11 +222,12 @@ func (f *Fleet) troubledMembers() int {
 func (s *step) retryTroubled() {
 	for _, node := range slices.Sorted(maps.Keys(s.troubled)) {
 		t := s.proxies[node].trouble
-		if s.leaves(node) {
+		if s.leaves(node) || t.next.IsZero() || s.now.Before(t.next) || t.back && s.stopped() {
 			continue
 		}
-		if !t.next.IsZero() && !s.now.Before(t.next) {
-			t.next = time.Time{}
+		if t.next = (time.Time{}); t.back {
+			s.tryWhole(node)
+		} else {
 			s.do(Again{node})
 		}
 	}

@@ -170,7 +170,7 @@ func (p Plan) equal(other Plan) bool {
 // watched takes the counters of a proxy that serves what is watched. While it has
 // a candidate in its shadow, a crash may be that one's.
 func (s *step) watched(node string, p *proxy, c Counters) {
-	if s.Watch == nil || p.accepted.Live != s.Serving.ID || p.accepted.Shadow != "" {
+	if s.Watch == nil || p.runs() != s.Serving.ID || p.part == "" && p.accepted.Shadow != "" {
 		return
 	}
 	switch against := s.against(node, c, s.Watch.Plan); {

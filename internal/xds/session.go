@@ -41,6 +41,7 @@ type session struct {
 	kept     map[string]bool    // listeners that a target lacks and does not remove, of which that is said
 	assigned time.Time
 	halted   atomic.Bool           // the proxy refused a part of the target
+	reserved bool                  // the addresses of what it was given were tried
 	tried    bool                  // nothing of what it was given is to be tried any more
 	trying   bool                  // the target is the trial of what it was given; see trial.go
 	between  bool                  // it has taken a part of a target, for users to meet, and not all of one since
@@ -181,7 +182,7 @@ func (s *session) assign(t Target) {
 	target := t.Snapshot
 	s.licence = t.licence()
 	if target == nil || s.given == nil || s.target == nil || target.ID != s.given.ID {
-		s.tried, s.trying = false, false
+		s.reserved, s.tried, s.trying = false, false, false
 		s.notLater()
 		s.served, s.assigned = false, time.Now()
 		s.serves.Store(nil)

@@ -107,7 +107,7 @@ func (s *session) moved() {
 func (s *session) evade(st *typeState, versions map[string]string, message string, p *push) bool {
 	refused := named(versions, message)
 	for name := range refused {
-		if !strings.HasPrefix(name, snapshot.ShadowPrefix) {
+		if !strings.HasPrefix(name, snapshot.ShadowPrefix) || snapshot.InTrial(name) {
 			return false
 		}
 	}

@@ -3,12 +3,14 @@ package xds
 import (
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
-// tryFirst has a proxy that has something to lose try what of its target names something of
-// its host, before a listener or a cluster of its own needs that: see snapshot.Trial. Called
-// with the session locked.
+// tryFirst has a proxy try what of its target may meet trouble of its host, before anything that
+// its users meet is changed: the addresses of what is to be taken whole (see snapshot.Reserve)
+// and then, where it has something to lose, what names a file (see snapshot.Trial). Called with
+// the session locked.
 func (s *session) tryFirst() {
 	if s.tried || s.trying {
 		return
@@ -22,18 +24,41 @@ func (s *session) tryFirst() {
 			s.recognize(st)
 		}
 	}
+	for _, next := range []func(*typeState) (*snapshot.Snapshot, error){s.reservation, s.trial} {
+		trial, err := next(listeners)
+		if err != nil {
+			s.server.log.Error("a revision is not tried aside", "node", s.node.GetId(), "revision", s.target.ID, "error", err)
+		}
+		if trial != nil {
+			s.target, s.trying = trial, true
+			return
+		}
+	}
+}
+
+// reservation are the addresses that the target needs, the first time that it is asked.
+func (s *session) reservation(listeners *typeState) (*snapshot.Snapshot, error) {
+	if s.reserved || !s.licence.whole {
+		return nil, nil //nolint:nilnil // there is nothing to try
+	}
+	s.reserved = true
+	if served, _ := parts(resource.ListenerType, s.target); len(realOf(listeners.acked)) == 0 && len(served) < 2 {
+		return nil, nil //nolint:nilnil // what can't listen takes nothing else along
+	}
+	var taken []fleet.Bind
+	for _, sockets := range listeners.sockets {
+		taken = append(taken, sockets.Binds...)
+	}
+	return snapshot.Reserve(s.target, func(name string) string { return listeners.acked[name] }, taken)
+}
+
+// trial is what of the target names something of the host.
+func (s *session) trial(listeners *typeState) (*snapshot.Snapshot, error) {
 	s.tried = true
 	if len(realOf(listeners.acked)) == 0 {
-		return
+		return nil, nil //nolint:nilnil // it has nothing to lose
 	}
-	trial, err := snapshot.Trial(s.target, s.version)
-	if err != nil {
-		s.server.log.Error("a revision is not tried aside", "node", s.node.GetId(), "revision", s.target.ID, "error", err)
-		return
-	}
-	if trial != nil {
-		s.target, s.trying = trial, true
-	}
+	return snapshot.Trial(s.target, s.version)
 }
 
 // version is that in which the proxy has taken a resource which it asks for, "" for none.

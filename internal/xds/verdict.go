@@ -134,7 +134,8 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 		}
 	}
 	trouble := isTrouble(st.url, versions, v.Message)
-	s.proxy.refuses(&refusal{Verdict: *v, trouble: trouble, url: st.url, versions: versions})
+	plain := Verdict{At: v.At, Resource: snapshot.Plain(v.Resource), Message: snapshot.Plain(v.Message)}
+	s.proxy.refuses(&refusal{Verdict: plain, trouble: trouble, url: st.url, versions: versions})
 	if trouble && s.evade(st, versions, v.Message, p) || !trouble && s.untriable(st, versions, v.Message, p) {
 		return
 	}
@@ -152,7 +153,7 @@ func (s *session) refused(st *typeState, p *push, v *Verdict) {
 	if goesOn {
 		s.closed(st, p)
 	}
-	s.tell(Event{Kind: Rejected, Revision: p.pair, Resource: v.Resource, Message: v.Message, Trouble: trouble, Whole: !s.between})
+	s.tell(Event{Kind: Rejected, Revision: p.pair, Resource: plain.Resource, Message: plain.Message, Trouble: trouble, Whole: !s.between})
 }
 
 // met is how many resources that users' requests meet, which those of a shadow are not, a push

@@ -25,6 +25,8 @@ type Target struct {
 	// Confirmed says that the revision of the real listeners is known to be good: it is
 	// served, or other proxies have confirmed it, or it is the first of its fleet.
 	Confirmed bool
+	// Whole says that it is yet to be proven here: the proxy takes all of it, or keeps what it has.
+	Whole bool
 	// Before is what the proxy may have, if it was here before. One that speaks
 	// state-of-the-world only says under which version, of all of it.
 	Before []*snapshot.Snapshot
@@ -34,10 +36,11 @@ type Target struct {
 type licence struct {
 	fleet, home string
 	confirmed   bool
+	whole       bool
 	before      []*snapshot.Snapshot
 }
 
-func (t Target) licence() licence { return licence{t.Fleet, t.Home, t.Confirmed, t.Before} }
+func (t Target) licence() licence { return licence{t.Fleet, t.Home, t.Confirmed, t.Whole, t.Before} }
 
 // mayRemove is whether the target may have a listener go that it lacks.
 func (s *session) mayRemove(name string) bool {
