@@ -122,3 +122,61 @@ func TestRenamedWhileAPortIsInUse(t *testing.T) {
 		w.noneRejected()
 	})
 }
+
+// What can't be told beforehand, a file of the proxy's host that a listener names, is taken in
+// part for a moment at each try, and put back at once.
+func TestWhatIsTakenInPartIsPutBack(t *testing.T) {
+	t.Parallel()
+	variants(t, func(t *testing.T, sotw bool) {
+		w := newWorld(t)
+		w.Variant = sotw
+		o := fleetOptions{Rollout: staged, Checks: checks}
+		w.begins(w.fleetYAML(o), gate(t, 1))
+		p := w.proxies(1)[0]
+		before := p.stat("listener_manager.lds.update_rejected")
+		stop := users([]*proxy{p})
+		text := withSecond(w.fleetYAML(o), freeAddress(t))
+		text = strings.Replace(text, "stat_prefix: second", `stat_prefix: second
+                access_log:
+                  - name: file
+                    typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /nonexistent/a.log}`, 1)
+		_, port := w.service()
+		save(t, w.fleet, []byte(strings.ReplaceAll(text, "port_value: "+port, "port_value: 1")))
+		p.inTrouble("unable to open file")
+		p.triedAgain(before + 3)
+		p.is("it serves what it had", func(s api.Proxy) bool { return s.Served.Number == 1 && s.Part.ID == "" && s.Shadow.Number == 2 })
+		wrong := stop()
+		t.Logf("%d wrong answers in three tries", len(wrong))
+		if len(wrong) > 60 {
+			t.Errorf("%d wrong answers, the first: %s", len(wrong), wrong[0])
+		}
+	})
+}
+
+// A first revision of two listeners, one of which lets all in and the other has its port taken:
+// nobody is let in while that lasts.
+func TestFirstRevisionIsOpenedWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	variants(t, func(t *testing.T, sotw bool) {
+		w := newWorld(t)
+		w.Variant = sotw
+		o := fleetOptions{Rollout: staged, Checks: strings.ReplaceAll(checks, "request:", "where: [live], request:")}
+		second := freeAddress(t)
+		busy := occupy(t, second)
+		w.begins([]byte(withSecond(w.fleetYAML(o), second)), allowsAll(t))
+		p := w.startProxy("edge-0")
+		l := w.asking(func(int) error {
+			if a, err := p.askWith(rig.Briefly, "/", "token", "432323"); err == nil {
+				return fmt.Errorf("it was answered %d", a.Status)
+			}
+			return nil
+		})
+		p.inTrouble("Address already in use")
+		p.triedAgain(3)
+		if wrong := l.End().Wrong; len(wrong) > 0 {
+			t.Errorf("%d wrong answers, the first: %s", len(wrong), wrong[0])
+		}
+		busy.Close()
+		w.rejection(0)
+	})
+}

@@ -1,6 +1,10 @@
 package rollout
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // A revision that was rejected only for its surroundings is tried again by itself:
 // after a second, and after twice as long each time it was in vain, up to a minute; by
@@ -12,6 +16,47 @@ func (s *step) blameSurroundings(r *Rollout) {
 	if i := s.rejection(r.Candidate.ID); i >= 0 && !r.Move {
 		s.Rejected[i].Surroundings = true
 	}
+}
+
+// What such a revision meets may be there still, and users would meet it with it. So in a try
+// after the first one proxy alone is flipped until it has confirmed, and a check that fails
+// there for what may be the service's doing has it back at once: nobody waits for what may be
+// over in a moment, since it is tried again.
+
+// mayFlip are the members that are to flip now, of those that have proven the candidate.
+func (s *step) mayFlip() []string {
+	r := s.Rollout
+	nodes := slices.Sorted(maps.Keys(r.proven))
+	if len(nodes) == 0 || r.Tries == 0 || s.Serving.ID == "" {
+		return nodes
+	}
+	some := false
+	for node := range r.Flipped {
+		if p := s.proxies[node]; p != nil && p.trouble == nil {
+			if p.phase == Confirmed {
+				return nodes
+			}
+			some = true
+		}
+	}
+	if some {
+		return nil
+	}
+	return nodes[:1]
+}
+
+// hasty is whether a check that fails on the first proxy of a try after the first counts at once.
+func (s *step) hasty(e Probed) bool {
+	r := s.Rollout
+	if r.Tries == 0 || r.Move || s.first(e.Node) || s.proxies[e.Node].phase != Confirming || !byService(e, true) {
+		return false
+	}
+	for node, w := range r.witnesses {
+		if s.couldWitness(node) && w.agrees(e.Wrong, s.now) {
+			return false // it fails for all
+		}
+	}
+	return true
 }
 
 // retryAt is when the revision on disk is to be tried again; zero for never.

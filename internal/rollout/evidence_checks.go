@@ -29,7 +29,7 @@ func (s *step) probed(e Probed) {
 		return
 	}
 	excused := !e.Passed && inLive && s.excused(e)
-	if !e.Passed && inLive && !excused && (s.failsElsewhere(e) || s.asksAnew(e)) {
+	if !e.Passed && inLive && !excused && !s.hasty(e) && (s.failsElsewhere(e) || s.asksAnew(e)) {
 		return
 	}
 	if !e.Passed && !excused {

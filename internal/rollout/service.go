@@ -222,7 +222,7 @@ func (s *step) blameService(r *Rollout, e Probed, around bool) {
 	p := s.proxies[e.Node]
 	switch {
 	case p == nil || r.Move || !byService(e, true):
-	case p.traffic.serviceErrors > 0, around:
+	case p.traffic.serviceErrors > 0, around, r.Tries > 0:
 		s.blameSurroundings(r)
 	default:
 		s.doubted = &doubt{revision: r.Candidate.ID, node: e.Node, until: s.now.Add(serviceGrace)}

@@ -303,14 +303,13 @@ func (s *step) turn() bool {
 func (s *step) release() {
 	r := s.Rollout
 	r.Released = true
-	flipped := 0
 	s.freezeHabits()
-	for node := range r.proven {
+	flipping := s.mayFlip()
+	for _, node := range flipping {
 		s.flip(node)
-		flipped++
 	}
 	s.do(Retarget{})
-	s.record(Entry{Kind: Flipped, Revision: r.Candidate, Stage: r.stage().Name, Reason: proxies(flipped)})
+	s.record(Entry{Kind: Flipped, Revision: r.Candidate, Stage: r.stage().Name, Reason: proxies(len(flipping))})
 	s.do(Store{})
 }
 
@@ -337,11 +336,11 @@ func (s *step) hasFlipped(node string) {
 
 // flipProven flips proxies that came later than the rest of their stage.
 func (s *step) flipProven() bool {
-	r := s.Rollout
-	if len(r.proven) == 0 {
+	flipping := s.mayFlip()
+	if len(flipping) == 0 {
 		return false
 	}
-	for _, node := range slices.Sorted(maps.Keys(r.proven)) {
+	for _, node := range flipping {
 		s.flip(node)
 		s.do(Assign{node})
 	}
