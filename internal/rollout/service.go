@@ -69,7 +69,9 @@ func (s *step) noteBefore(e Probed) {
 //     filters were to let that request pass, too. Else it might be an answer of theirs, and
 //     the candidate not in force.
 //
-// A rate limit's refusal needs no before: see limited.
+// A check that was not answered at all before, and is not now, is none against filters that the
+// shadow has proven, whoever was to answer: something between the proxy and its listener is in
+// the way. A rate limit's refusal needs no before: see limited.
 func (s *step) excused(e Probed) bool {
 	before, proven := s.Rollout.Before[e.Node], s.Rollout.Plan.provenInShadow()
 	for _, a := range e.Wrong {
@@ -78,6 +80,9 @@ func (s *step) excused(e Probed) bool {
 		}
 		was, failed := before[a.Check]
 		same := was == a.Status || absent(was) && absent(a.Status)
+		if failed && proven && was == 0 && a.Status == 0 {
+			continue // nobody has answered it before, and the filters are proven: something is in the way
+		}
 		if !failed || !same || !a.Passes || !absent(a.Status) && !a.Old {
 			return false
 		}

@@ -29,6 +29,8 @@ func TestOnlyWhatFailedBeforeIsExcused(t *testing.T) {
 		{"the filters deny it now", 503, 403, 200, true, true, false},
 		{"the filters answer as before, and should not", 403, 403, 401, false, false, false},
 		{"the filters still let it pass", 200, 200, 403, false, false, false},
+		{"nobody can connect, before and after", 0, 0, 403, false, true, true},
+		{"nobody can connect any more", 403, 0, 403, false, true, false},
 		{"the filters fail where they should deny", 503, 503, 403, false, true, false},
 		{"the service fails otherwise than before", 503, 500, 200, true, true, false},
 	} {
