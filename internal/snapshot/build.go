@@ -37,10 +37,13 @@ func Build(f *fleet.Fleet, modules map[string]*module.Module) (*Snapshot, error)
 		}
 		b.resources = append(b.resources, r)
 	}
-	for _, r := range f.Resources {
+	resources, err := fleet.WithSecretNames(f.Resources)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range resources {
 		m := r.Message
 		if l, ok := m.(*listenerv3.Listener); ok {
-			var err error
 			if m, err = bind(l, f.Filters); err != nil {
 				return nil, err
 			}

@@ -65,7 +65,7 @@ func TestDiff(t *testing.T) {
 	text := strings.Join(lines, "\n")
 	for _, want := range []string{
 		"changed Listener ingress\n", `- "stat_prefix": "one"`, `+ "stat_prefix": "two"`,
-		"changed TypedExtensionConfig auth\n", `header\":\"other`, `"inline_string": "sha256:`, "changed Secret key\n",
+		"changed TypedExtensionConfig auth\n", `header\":\"other`, `"inline_string": "sha256:`, "changed Secret key@generic_secret\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the difference lacks %q:\n%s", want, text)

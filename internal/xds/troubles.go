@@ -43,7 +43,8 @@ import (
 //	Failed to load private key from /certs/key.pem, Cause: … KEY_VALUES_MISMATCH   (a pair that is being renewed)
 //
 // A missing or unreadable file, and an environment variable that is not set, say some of
-// these with an empty path. A path may be relative. What was sent along is named "<inline>":
+// these with an empty path; but so does a secret that is of another kind than is asked for, or
+// lacks a part: it is the host's only where what was refused names something there. A path may be relative. What was sent along is named "<inline>":
 // that is the revision's fault, and so is a file of /dev, /proc or /sys, which Envoy reads on
 // no host. The certificate of a listener that is not valid yet by the proxy's clock, or not
 // any more, is no refusal: Envoy takes it, and only clients notice.
@@ -66,14 +67,21 @@ var troubleWords = regexp.MustCompile(`cannot bind '[^']*': ` +
 // forbiddenPath is how Envoy says that it does not read a file, wherever it may be.
 var forbiddenPath = regexp.MustCompile(`Invalid path: /(?:dev|proc|sys)/`)
 
+// noPath is how Envoy says the same of what has no path.
+var noPath = regexp.MustCompile(`Failed to load (?:incomplete (?:certificate from|private key from path:)|(?:certificate chain|private key|pkcs12|trusted CA certificates) from) (?::|,|\n|$)`)
+
 // isTrouble reports whether a refusal is the proxy's own trouble. Where it refused several
 // resources, each of them must be: one that is bad is evidence, whatever the others met.
-func isTrouble(typeURL string, versions map[string]string, message string) bool {
+// namesHost says that one of them names something of the proxy's host.
+func isTrouble(typeURL string, versions map[string]string, message string, namesHost bool) bool {
 	refused := 1
 	if fleet.KindOf(typeURL).Severally {
 		refused = max(1, len(named(versions, message)))
 	}
 	words := len(troubleWords.FindAllStringIndex(message, -1)) - len(forbiddenPath.FindAllStringIndex(message, -1))
+	if !namesHost {
+		words -= len(noPath.FindAllStringIndex(message, -1))
+	}
 	return words >= refused
 }
 

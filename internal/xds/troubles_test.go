@@ -52,8 +52,28 @@ func TestTroubleIsToldFromEvidence(t *testing.T) {
 		"Didn't find a registered implementation for 'envoy.filters.http.nothing'":                                                               false,
 	} {
 		message := "Error adding/updating listener(s) a: " + words + "\n"
-		if got := isTrouble(resource.ListenerType, map[string]string{"a": "1", "b": "1"}, message); got != want {
+		if got := isTrouble(resource.ListenerType, map[string]string{"a": "1", "b": "1"}, message, true); got != want {
 			t.Errorf("%q is trouble: %v", words, got)
+		}
+	}
+}
+
+// Words with an empty path are the host's only where something of it is named: a secret of
+// another kind than is asked for says them, too.
+func TestEmptyPathsAreNoTroubleOfTheirOwn(t *testing.T) {
+	for words, want := range map[string]bool{
+		"Failed to load incomplete private key from path: ":                                   false,
+		"Failed to load incomplete certificate from : certificate chain not set":              false,
+		"Failed to load certificate chain from ":                                              false,
+		"Failed to load private key from , Cause: error:0b000074: KEY_VALUES_MISMATCH":        false,
+		"Failed to load trusted CA certificates from ":                                        false,
+		"Failed to load incomplete private key from path: /nonexistent/key.pem":               true,
+		"Failed to load private key from /certs/key.pem, Cause: error: KEY_VALUES_MISMATCH":   true,
+		"Environment variable doesn't exist: LUA":                                             true,
+		"Failed to load incomplete private key from path: \nFailed to load private key from ": false,
+	} {
+		if got := isTrouble(resource.SecretType, map[string]string{"a": "1"}, words, false); got != want {
+			t.Errorf("%q is trouble where no file is named: %v", words, got)
 		}
 	}
 }
@@ -64,7 +84,7 @@ func TestTroubleOfOneDoesNotExcuseAnother(t *testing.T) {
 	versions := map[string]string{"a": "1", "b": "1", "c": "1"}
 	for second, want := range map[string]bool{busy: true, "no filter chains specified": false} {
 		message := "Error adding/updating listener(s) a: " + busy + "\nb: " + second + "\n"
-		if got := isTrouble(resource.ListenerType, versions, message); got != want {
+		if got := isTrouble(resource.ListenerType, versions, message, true); got != want {
 			t.Errorf("%q: %v", second, got)
 		}
 	}

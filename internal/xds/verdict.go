@@ -127,13 +127,14 @@ func (s *session) verdict(url, nonce string, detail *rpcstatus.Status) {
 // pushing until there is another target or, where only its host is in the way, until
 // Retry.
 func (s *session) refused(st *typeState, p *push, v *Verdict) {
-	versions := map[string]string{}
+	versions, namesHost := map[string]string{}, false
 	for _, r := range p.add {
 		if st.acked[r.Name] != r.Version {
 			versions[r.Name] = r.Version
+			namesHost = namesHost || r.NamesHost()
 		}
 	}
-	trouble := isTrouble(st.url, versions, v.Message)
+	trouble := isTrouble(st.url, versions, v.Message, namesHost)
 	plain := Verdict{At: v.At, Resource: snapshot.Plain(v.Resource), Message: snapshot.Plain(v.Message)}
 	s.proxy.refuses(&refusal{Verdict: plain, trouble: trouble, url: st.url, versions: versions})
 	if trouble && s.evade(st, versions, v.Message, p) || !trouble && s.untriable(st, versions, v.Message, p) {
