@@ -119,7 +119,7 @@ func TestStreamOfItsOwn(t *testing.T) {
 func TestSecretOnDemand(t *testing.T) {
 	h := serve(t, Limits{})
 	c := h.client("a")
-	secret := strings.Replace(fleetYAML, "  clusters:\n", "  secrets: [{name: known, generic_secret: {secret: {inline_string: x}}}]\n  clusters:\n", 1)
+	secret := strings.Replace(fleetYAML, "  clusters:\n", "  secrets: [{name: known, tls_certificate: {certificate_chain: {filename: /chain.pem}, private_key: {filename: /key.pem}}}]\n  clusters:\n", 1)
 	h.Assign("a", buildOf(t, strings.ReplaceAll(secret, "%s", "echo"), "module"))
 	c.subscribe(resource.SecretType, "known", "unknown")
 	c.takes(resource.SecretType, []string{"known"}, nil)

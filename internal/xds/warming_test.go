@@ -47,8 +47,8 @@ func TestClustersOfAGivenUpTargetGetWhatTheyWaitFor(t *testing.T) {
 		h.Assign("p", withSecret(t, "next", "new"))
 		p.asks(resource.EndpointType, "old")
 		p.answers(resource.EndpointType, p.isSent(resource.EndpointType, "old"), "old")
-		p.asks(resource.SecretType, "old")
-		p.answers(resource.SecretType, p.isSent(resource.SecretType, "old"), "old")
+		p.asks(resource.SecretType, "old@validation_context")
+		p.answers(resource.SecretType, p.isSent(resource.SecretType, "old@validation_context"), "old@validation_context")
 		p.answers(resource.ClusterType, warms)
 
 		clusters := []string{"next"}
@@ -56,8 +56,8 @@ func TestClustersOfAGivenUpTargetGetWhatTheyWaitFor(t *testing.T) {
 			clusters = []string{"before", "next"} // the old one may be in use
 		}
 		warms = p.isSent(resource.ClusterType, clusters...)
-		p.asks(resource.SecretType, "old", "new")
-		p.answers(resource.SecretType, p.isSent(resource.SecretType, "new"), "old", "new")
+		p.asks(resource.SecretType, "old@validation_context", "new@validation_context")
+		p.answers(resource.SecretType, p.isSent(resource.SecretType, "new@validation_context"), "old@validation_context", "new@validation_context")
 		p.answers(resource.ClusterType, warms)
 	})
 }
