@@ -2,6 +2,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,11 @@ type Options struct {
 	// NoEvidence leaves out health discovery and the metrics sink: the server then
 	// has the proxy's word alone.
 	NoEvidence bool
-	Command    string // the command line that printed it, for its first line
+	// TLS is the folder of the proxy's certificate on its host, "" for plain text: tls.crt,
+	// tls.key, ca.crt and SecretFiles. TLSServerName is the name or IP address that the server's
+	// certificate must have, "" for the host of Server.
+	TLS, TLSServerName string
+	Command            string // the command line that printed it, for its first line
 }
 
 // Write writes the bootstrap, in YAML.
@@ -58,6 +63,10 @@ func Write(w io.Writer, o Options) error {
 			return fmt.Errorf("shadow listeners: %w", err)
 		}
 	}
+	if err := o.checkTLS(); err != nil {
+		return err
+	}
+	name := cmp.Or(o.TLSServerName, server.Host)
 	t, err := template.New("bootstrap").Funcs(template.FuncMap{"quote": quote}).Parse(text)
 	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
@@ -65,6 +74,7 @@ func Write(w io.Writer, o Options) error {
 	return t.Execute(w, map[string]any{
 		"O": o, "Server": server, "Admin": admin, "ServerCluster": fleet.ServerCluster,
 		"LabelsKey": fleet.LabelsKey, "ListenKey": fleet.ListenKey, "WaxwingKey": fleet.WaxwingKey,
+		"Name": name, "IsIP": net.ParseIP(name) != nil,
 		"APIType": map[bool]string{false: "DELTA_GRPC", true: "GRPC"}[o.SotW],
 	})
 }

@@ -10,7 +10,9 @@ import (
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/config/metrics/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
 	"encoding/json"
 
@@ -112,6 +114,65 @@ func TestWriteRefuses(t *testing.T) {
 	for _, word := range []string{"x", "=y"} {
 		if _, err := ParseLabels([]string{word}); err == nil {
 			t.Errorf("label %q is accepted", word)
+		}
+	}
+}
+
+// With TLS the server is reached by it, with certificates that are taken anew, and has to be
+// who it is said to be.
+func TestTLS(t *testing.T) {
+	for _, c := range []struct {
+		server, name, sni string
+		kind              tlsv3.SubjectAltNameMatcher_SanType
+		want              string
+	}{
+		{"xds.internal:17000", "", "xds.internal", tlsv3.SubjectAltNameMatcher_DNS, "xds.internal"},
+		{"10.0.0.1:17000", "", "", tlsv3.SubjectAltNameMatcher_IP_ADDRESS, "10.0.0.1"},
+		{"10.0.0.1:17000", "xds.internal", "xds.internal", tlsv3.SubjectAltNameMatcher_DNS, "xds.internal"},
+	} {
+		b := parse(t, Options{Cluster: "edge", Server: c.server, Admin: "b:2", TLS: "/etc/xds", TLSServerName: c.name})
+		var up tlsv3.UpstreamTlsContext
+		if err := b.GetStaticResources().GetClusters()[0].GetTransportSocket().GetTypedConfig().UnmarshalTo(&up); err != nil {
+			t.Fatal(err)
+		}
+		san := up.GetCommonTlsContext().GetCombinedValidationContext().GetDefaultValidationContext().GetMatchTypedSubjectAltNames()
+		if up.GetSni() != c.sni || len(san) != 1 || san[0].GetSanType() != c.kind || san[0].GetMatcher().GetExact() != c.want {
+			t.Errorf("%s, %q: SNI %q, names %v", c.server, c.name, up.GetSni(), san)
+		}
+		source := up.GetCommonTlsContext().GetTlsCertificateSdsSecretConfigs()[0].GetSdsConfig().GetPathConfigSource()
+		if source.GetPath() != "/etc/xds/certificate.yaml" || source.GetWatchedDirectory().GetPath() != "/etc/xds" {
+			t.Errorf("the certificate comes from %v", source)
+		}
+	}
+	if plain := parse(t, Options{Cluster: "edge", Server: "a:1", Admin: "b:2"}); plain.GetStaticResources().GetClusters()[0].GetTransportSocket() != nil {
+		t.Error("there is TLS unasked")
+	}
+}
+
+// The files of the folder are answers of SDS, with the names that the bootstrap asks for.
+func TestSecretFiles(t *testing.T) {
+	for _, name := range SecretFiles {
+		var tree map[string]any
+		if err := yaml.Unmarshal(Secret(name, "/etc/x ds"), &tree); err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer discoveryv3.DiscoveryResponse
+		if err := protojson.Unmarshal(text, &answer); err != nil {
+			t.Fatalf("%s: %v in\n%s", name, err, text)
+		}
+		var secret tlsv3.Secret
+		if err := answer.GetResources()[0].UnmarshalTo(&secret); err != nil {
+			t.Fatal(err)
+		}
+		if err := secret.ValidateAll(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if dir := secret.GetTlsCertificate().GetWatchedDirectory().GetPath() + secret.GetValidationContext().GetWatchedDirectory().GetPath(); dir != "/etc/x ds" {
+			t.Errorf("%s watches %q", name, dir)
 		}
 	}
 }
