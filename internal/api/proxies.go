@@ -39,7 +39,9 @@ type Proxy struct {
 	Trouble string    `json:"trouble,omitempty"`
 	NextTry time.Time `json:"next_try,omitzero"`
 	// Clock is what is wrong with its clock, by more than five minutes.
-	Clock     string    `json:"clock,omitempty"`
+	Clock string `json:"clock,omitempty"`
+	// Forbidden is a fleet that it would be of if its certificate let it; so it gets nothing.
+	Forbidden string    `json:"forbidden,omitempty"`
 	Missing   []string  `json:"missing,omitempty"` // evidence that it can't give
 	Modules   []Module  `json:"modules,omitempty"` // of what it serves
 	Connected time.Time `json:"connected"`

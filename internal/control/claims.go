@@ -112,7 +112,7 @@ func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		s := c.fleets[name]
 		m := match(s)
-		if m == nil || !m.Matches(node) {
+		if m == nil || !m.Matches(node) || !fleet.MayBeOf(node, name) {
 			continue
 		}
 		if _, barred := s.rollout.Barred(node.GetId()); barred && name != home {
@@ -159,7 +159,7 @@ func (c *Control) awaited(n *nodeState, claimant string) bool {
 		}
 	}
 	return slices.ContainsFunc(slices.Collect(maps.Values(c.files)), func(f build.File) bool {
-		if f.Match == nil || f.Match.Criteria() <= most || !f.Match.Matches(n.node) {
+		if f.Match == nil || f.Match.Criteria() <= most || !f.Match.Matches(n.node) || !fleet.MayBeOf(n.node, f.Fleet) {
 			return false
 		}
 		s := c.fleets[f.Fleet]

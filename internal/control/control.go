@@ -32,6 +32,8 @@ type Config struct {
 	Grace time.Duration
 	// Port says how the xDS port is guarded, for the status; nil where nobody knows.
 	Port func() *api.Port
+	// Forbidden is told of a proxy that would be of a fleet if its certificate let it; or nil.
+	Forbidden func(node, fleet string)
 }
 
 // DefaultGrace is what Config.Grace is where it is 0.

@@ -112,6 +112,7 @@ func (c *Control) homeOf(n *nodeState) (home string, base snapshot.Ref) {
 
 // A claim is what a match in force says of whose a proxy is that nothing else is known of.
 type claim struct {
+	fleet string // its name
 	match fleet.Match
 	rank  int // the claim with the highest has it
 }
@@ -125,9 +126,9 @@ func (c *Control) claimsInForce() map[string]claim {
 		switch {
 		case m == nil:
 		case s.retired():
-			out[s.key] = claim{*m, -1}
+			out[s.key] = claim{s.name, *m, -1}
 		default:
-			out[s.key] = claim{*m, m.Criteria()}
+			out[s.key] = claim{s.name, *m, m.Criteria()}
 		}
 	}
 	return out
@@ -138,7 +139,7 @@ func (c *Control) claimsInForce() map[string]claim {
 func knownBy(claims map[string]claim, node *corev3.Node) string {
 	best, most := "", -2
 	for _, key := range slices.Sorted(maps.Keys(claims)) {
-		if claim := claims[key]; claim.rank > most && claim.match.Matches(node) {
+		if claim := claims[key]; claim.rank > most && claim.match.Matches(node) && fleet.MayBeOf(node, claim.fleet) {
 			best, most = key, claim.rank
 		}
 	}

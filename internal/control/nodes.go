@@ -89,6 +89,9 @@ func (c *Control) connected(id string, e xds.Event) {
 		c.freshStart(id)
 	} else {
 		n.home, n.base = c.homeOf(n)
+		if !fleet.MayBeOf(n.node, n.home) { // with the certificate that it has now
+			n.home, n.base = "", snapshot.Ref{}
+		}
 	}
 	c.place(n)
 	c.feed.put(api.Event{Kind: api.EventConnected, Node: id, Fleet: n.home, Message: "Envoy " + xds.Version(e.Node)})
@@ -96,6 +99,7 @@ func (c *Control) connected(id string, e xds.Event) {
 	if s := c.fleets[n.fleet]; s != nil && n.base.ID != "" && s.rollout.Rollout == nil {
 		c.unsorted = true // a move is to begin
 	}
+	c.sayForbidden(n)
 	c.sort()
 	c.sayMoves(id) // of this one alone: ten thousand may come at once
 }

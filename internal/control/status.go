@@ -91,6 +91,7 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) api.Proxy {
 	}
 	s := c.fleets[n.fleet]
 	if s == nil {
+		out.Forbidden = c.forbidden(n)
 		if n.base.ID != "" {
 			out.State = api.ProxyKept
 			out.Wanted = c.numbered(nil, n.base)

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+
+	"google.golang.org/protobuf/types/known/structpb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 )
@@ -58,6 +61,40 @@ func EvidenceOf(node *corev3.Node) (health, metrics bool) {
 		metrics = metrics || v.GetStringValue() == "metrics"
 	}
 	return health, metrics
+}
+
+// Restrict notes which fleets a proxy may be of, by its certificate; nil for any. Whatever the
+// proxy itself said of that goes.
+func Restrict(node *corev3.Node, fleets []string) {
+	own := node.GetMetadata().GetFields()[WaxwingKey].GetStructValue()
+	delete(own.GetFields(), fleetsKey)
+	if fleets == nil {
+		return
+	}
+	if node.Metadata == nil {
+		node.Metadata = &structpb.Struct{}
+	}
+	if node.Metadata.Fields == nil {
+		node.Metadata.Fields = map[string]*structpb.Value{}
+	}
+	if own == nil || own.Fields == nil {
+		own = &structpb.Struct{Fields: map[string]*structpb.Value{}}
+		node.Metadata.Fields[WaxwingKey] = structpb.NewStructValue(own)
+	}
+	list := &structpb.ListValue{}
+	for _, name := range fleets {
+		list.Values = append(list.Values, structpb.NewStringValue(name))
+	}
+	own.Fields[fleetsKey] = structpb.NewListValue(list)
+}
+
+// fleetsKey is below WaxwingKey: the fleets that a proxy may be of.
+const fleetsKey = "fleets"
+
+// MayBeOf is whether a proxy may be of a fleet, as Restrict has noted.
+func MayBeOf(node *corev3.Node, fleet string) bool {
+	list, ok := node.GetMetadata().GetFields()[WaxwingKey].GetStructValue().GetFields()[fleetsKey]
+	return !ok || slices.ContainsFunc(list.GetListValue().GetValues(), func(v *structpb.Value) bool { return v.GetStringValue() == fleet })
 }
 
 // ListenAddresses reads the addresses that a proxy asks for its listeners, by name.
