@@ -1,9 +1,15 @@
 package api
 
+import "time"
+
 // Port is the xDS port, and how it is guarded.
 type Port struct {
 	Address  string   `json:"address"`
 	Security Security `json:"security"`
+	// Certificates are what is in use, that first which expires first.
+	Certificates []Certificate `json:"certificates,omitempty"`
+	// Refused is how often somebody was refused since the server started, by reason.
+	Refused map[string]int64 `json:"refused,omitempty"`
 }
 
 // A Security is how the xDS port knows who connects.
@@ -11,6 +17,20 @@ type Security string
 
 // What guards it.
 const (
-	SecurityLocal    Security = "local"              // plain text, to this machine alone: loopback or a Unix socket
-	SecurityInsecure Security = "insecure-plaintext" // plain text to anyone, as --insecure-plaintext asks for
+	SecurityMutualTLS Security = "mutual-tls"
+	SecurityLocal     Security = "local"              // plain text, to this machine alone: loopback or a Unix socket
+	SecurityInsecure  Security = "insecure-plaintext" // plain text to anyone, as --insecure-plaintext asks for
 )
+
+// A Certificate is one that is in use, or several in a row: then until the first of them expires.
+type Certificate struct {
+	Use       string    `json:"use"` // "server", or "client-ca": an authority of the proxies' certificates
+	File      string    `json:"file"`
+	Name      string    `json:"name"`
+	NotBefore time.Time `json:"not_before"`
+	NotAfter  time.Time `json:"not_after"`
+	Expiring  bool      `json:"expiring"` // in the last tenth of that time, or after it
+	// Problem is why what is in the file now is not in use, "" where it is.
+	Problem      string    `json:"problem,omitempty"`
+	ProblemSince time.Time `json:"problem_since,omitzero"`
+}

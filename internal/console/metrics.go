@@ -64,6 +64,10 @@ var (
 	descProblem  = desc("problem", "1 while what is on disk for a fleet can't be served.", "fleet")
 	descDegraded = desc("degraded", "1 while there is evidence against what a fleet serves.", "fleet")
 	descHeldUp   = desc("waiting_seconds", "For how long a change on its way to a fleet waits for what it waits for now.", "fleet", "kind")
+	descExpiry   = desc("tls_expiry_timestamp_seconds", "When the certificate of the xDS port expires that does first, of a use; Unix time.", "use")
+	descUnused   = desc("tls_unused", "1 while what is on disk for the xDS port can't be used, and what was there before goes on.", "use")
+	descBarred   = desc("identity_refused_total", "Connections and messages refused at the xDS port for who they are from.", "reason")
+	descPlain    = desc("insecure_plaintext", "1 if the xDS port speaks plain text by --insecure-plaintext.")
 	descUnsaved  = desc("unsaved", "1 while the state directory does not take a fleet's state.", "fleet")
 )
 
@@ -72,6 +76,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descStreams, descUnmatched, descEvents, descInFlight, descWaiting, descTimeouts, descPushes, descPushed,
 		descAnswers, descRefused, descKept, descLimit, descProxies, descRevision, descRejected, descProblem, descDegraded, descHeldUp, descUnsaved,
+		descExpiry, descUnused, descBarred, descPlain,
 	} {
 		out <- d
 	}
@@ -81,6 +86,25 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.streams(out)
 	c.fleets(out)
+	if c.status.Port != nil {
+		c.port(out, *c.status.Port)
+	}
+}
+
+// port has how the xDS port is guarded.
+func (c *collector) port(out chan<- prometheus.Metric, p api.Port) {
+	gauge(out, descPlain, is(p.Security == api.SecurityInsecure))
+	said := map[string]bool{}
+	for _, cert := range p.Certificates { // that first which expires first
+		if !said[cert.Use] {
+			said[cert.Use] = true
+			gauge(out, descExpiry, int(cert.NotAfter.Unix()), cert.Use)
+			gauge(out, descUnused, is(cert.Problem != ""), cert.Use)
+		}
+	}
+	for reason, count := range p.Refused {
+		counter(out, descBarred, count, reason)
+	}
 }
 
 func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, value int, labels ...string) {

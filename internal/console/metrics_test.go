@@ -38,12 +38,22 @@ func TestMetrics(t *testing.T) {
 			{Fleet: "edge", State: api.ProxyServing}, {Fleet: "edge", State: api.ProxyServing},
 			{Fleet: "edge", State: api.ProxyPushing}, {Fleet: "", State: api.ProxyWaiting},
 		},
+		Port: &api.Port{
+			Security: api.SecurityInsecure, Refused: map[string]int64{"expired": 22, "untrusted": 0},
+			Certificates: []api.Certificate{
+				{Use: "client-ca", NotAfter: time.Unix(23, 0)}, {Use: "server", NotAfter: time.Unix(24, 0), Problem: "no"},
+				{Use: "client-ca", NotAfter: time.Unix(25, 0)},
+			},
+		},
 	})
 	want := strings.Split(strings.TrimSpace(`
 waxwing_answers_total{verdict="accepted"} 13
 waxwing_answers_total{verdict="rejected"} 14
 waxwing_degraded{fleet="edge"} 1
 waxwing_events_waiting 7
+waxwing_identity_refused_total{reason="expired"} 22
+waxwing_identity_refused_total{reason="untrusted"} 0
+waxwing_insecure_plaintext 1
 waxwing_limit{limit="max-request-bytes"} 2
 waxwing_limit{limit="max-streams"} 1
 waxwing_limit{limit="max-unmatched"} 3
@@ -66,6 +76,10 @@ waxwing_rejected_revisions{fleet="edge"} 20
 waxwing_revision{fleet="edge",role="candidate"} 19
 waxwing_revision{fleet="edge",role="serving"} 18
 waxwing_streams 5
+waxwing_tls_expiry_timestamp_seconds{use="client-ca"} 23
+waxwing_tls_expiry_timestamp_seconds{use="server"} 24
+waxwing_tls_unused{use="client-ca"} 0
+waxwing_tls_unused{use="server"} 1
 waxwing_unmatched_proxies 6
 waxwing_unsaved{fleet="edge"} 1
 waxwing_waiting_seconds{fleet="edge",kind="baking"} 21`), "\n")

@@ -31,6 +31,9 @@ type flush struct {
 	times Times
 }
 
+// GetNode is the node that a flush is from, nil for that of the flush before.
+func (f *flush) GetNode() *corev3.Node { return f.node }
+
 var (
 	flushIdentifier = number(&metricsv3.StreamMetricsMessage{}, "identifier")
 	flushMetrics    = number(&metricsv3.StreamMetricsMessage{}, "envoy_metrics")

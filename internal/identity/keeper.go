@@ -1,0 +1,234 @@
+package identity
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/waxwing-xds/waxwing/internal/api"
+	"github.com/waxwing-xds/waxwing/internal/watch"
+)
+
+// Files are where the xDS port's certificates are, in PEM.
+type Files struct {
+	Cert     string // the server's, and what leads from it to an authority
+	Key      string
+	ClientCA string // the authorities of the proxies' certificates
+}
+
+// The uses of what a Keeper keeps, which are labels of metrics.
+const (
+	useServer   = "server"
+	useClientCA = "client-ca"
+)
+
+// A Keeper has what is in use of the files, and takes them anew when they change. What is
+// broken does not replace what works.
+type Keeper struct {
+	log        *slog.Logger
+	files      Files
+	minVersion uint16
+	now        func() time.Time
+
+	current atomic.Pointer[material]
+	changed chan struct{} // has a token when that was replaced
+
+	mu       sync.Mutex
+	texts    map[string][]byte // as they are on disk, by path
+	unread   map[string]error  // those that can't be read
+	problems map[string]*problem
+}
+
+// A problem is why what is on disk is not in use.
+type problem struct {
+	since time.Time
+	err   error
+}
+
+// material is what is in use. It is not written to once made.
+type material struct {
+	server *pair
+	client *bundle
+	config *tls.Config
+}
+
+// NewKeeper reads the files for the first time: what is broken then is an error.
+// minVersion is tls.VersionTLS13, or tls.VersionTLS12.
+func NewKeeper(log *slog.Logger, files Files, minVersion uint16, now func() time.Time) (*Keeper, error) {
+	k := &Keeper{
+		log: log, files: files, minVersion: minVersion, now: now, changed: make(chan struct{}, 1),
+		texts: map[string][]byte{}, unread: map[string]error{}, problems: map[string]*problem{},
+	}
+	for _, path := range []string{files.Cert, files.Key, files.ClientCA} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("TLS of the xDS port: %w", err)
+		}
+		k.texts[path] = text
+	}
+	server, err := k.readServer()
+	if err != nil {
+		return nil, fmt.Errorf("TLS of the xDS port: %s and %s: %w", files.Cert, files.Key, err)
+	}
+	client, err := k.readClientCA()
+	if err != nil {
+		return nil, fmt.Errorf("TLS of the xDS port: %s: %w", files.ClientCA, err)
+	}
+	k.use(server, client)
+	return k, nil
+}
+
+// Run takes the files anew when they change, until the context ends.
+func (k *Keeper) Run(ctx context.Context, settings watch.Settings) error {
+	w, err := watch.New(k.log, settings)
+	if err != nil {
+		return err
+	}
+	w.Watch([]string{k.files.Cert, k.files.Key, k.files.ClientCA})
+	return w.Run(ctx, k.take)
+}
+
+// take takes what has changed on disk.
+func (k *Keeper) take(changes []watch.Change) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range changes {
+		switch {
+		case c.Draft || c.Same:
+		case c.Err != nil:
+			k.unread[c.Path] = c.Err
+		default:
+			delete(k.unread, c.Path)
+			k.texts[c.Path] = c.Data
+		}
+	}
+	k.renew()
+}
+
+// again tries what was on disk too early once more.
+func (k *Keeper) again() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.problems {
+		if errors.Is(p.err, errNotYet) {
+			k.renew()
+			return
+		}
+	}
+}
+
+// renew replaces what is in use by what is on disk, each for itself, where that is good. Called
+// with the lock.
+func (k *Keeper) renew() {
+	now := k.current.Load()
+	server, err := k.readServer()
+	if !k.judge(useServer, k.files.Cert, err) || same(server.chain, now.server.chain) {
+		server = now.server
+	} else {
+		k.log.Info("the xDS port has a new certificate", "file", k.files.Cert, "of", nameOf(server.chain[0]), "until", ends(server.chain))
+	}
+	client, err := k.readClientCA()
+	if !k.judge(useClientCA, k.files.ClientCA, err) || same(client.roots, now.client.roots) {
+		client = now.client // who was verified by these still is
+	} else {
+		k.log.Info("the xDS port has new authorities for proxies' certificates", "file", k.files.ClientCA, "authorities", len(client.roots))
+	}
+	if server != now.server || client != now.client {
+		k.use(server, client)
+	}
+}
+
+// judge notes what is wrong with what is on disk for a use, and whether it is good. Called with
+// the lock.
+func (k *Keeper) judge(use, file string, err error) bool {
+	if err == nil {
+		delete(k.problems, use)
+		return true
+	}
+	if p := k.problems[use]; p == nil || p.err.Error() != err.Error() {
+		k.log.Error("what is on disk for the xDS port can't be used: what was there before goes on", "use", use, "file", file, "error", err)
+		k.problems[use] = &problem{k.now(), err}
+	}
+	return false
+}
+
+// use has what comes from now on served with these.
+func (k *Keeper) use(server *pair, client *bundle) {
+	m := &material{server: server, client: client}
+	m.config = &tls.Config{
+		MinVersion: k.minVersion, Certificates: []tls.Certificate{server.Certificate},
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: m.client.pool, Time: k.now,
+		// A session that is resumed would bring back who was verified by authorities of before.
+		SessionTicketsDisabled: true,
+		NextProtos:             []string{"h2"},
+	}
+	k.current.Store(m)
+	select {
+	case k.changed <- struct{}{}:
+	default:
+	}
+}
+
+// config is the TLS of the port: each connection gets what is in use when it comes.
+func (k *Keeper) config() *tls.Config {
+	return &tls.Config{
+		MinVersion: k.minVersion, NextProtos: []string{"h2"},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return k.current.Load().config, nil },
+	}
+}
+
+func (k *Keeper) readServer() (*pair, error) {
+	for _, path := range []string{k.files.Cert, k.files.Key} {
+		if err := k.unread[path]; err != nil {
+			return nil, err
+		}
+	}
+	return newPair(k.texts[k.files.Cert], k.texts[k.files.Key], k.now())
+}
+
+func (k *Keeper) readClientCA() (*bundle, error) {
+	if err := k.unread[k.files.ClientCA]; err != nil {
+		return nil, err
+	}
+	return newBundle(k.texts[k.files.ClientCA], k.now())
+}
+
+func same(a, b []*x509.Certificate) bool { return slices.EqualFunc(a, b, (*x509.Certificate).Equal) }
+
+// certificates says what is in use, and what is wrong with what is on disk.
+func (k *Keeper) certificates() []api.Certificate {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.current.Load()
+	out := []api.Certificate{k.describe(useServer, k.files.Cert, m.server.chain)}
+	for _, c := range m.client.roots {
+		out = append(out, k.describe(useClientCA, k.files.ClientCA, []*x509.Certificate{c}))
+	}
+	return out
+}
+
+// describe says what is in use for something, and until when: where it is several certificates,
+// until the first of them expires. Called with the lock.
+func (k *Keeper) describe(use, file string, chain []*x509.Certificate) api.Certificate {
+	c := api.Certificate{Use: use, File: file, Name: nameOf(chain[0]), NotBefore: chain[0].NotBefore, NotAfter: ends(chain)}
+	for _, link := range chain {
+		if link.NotAfter.Equal(c.NotAfter) {
+			c.NotBefore = link.NotBefore
+		}
+	}
+	if left := c.NotAfter.Sub(k.now()); left <= c.NotAfter.Sub(c.NotBefore)/10 {
+		c.Expiring = true
+	}
+	if p := k.problems[use]; p != nil {
+		c.Problem, c.ProblemSince = p.err.Error(), p.since
+	}
+	return c
+}
