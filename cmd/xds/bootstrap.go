@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,7 +35,13 @@ func (a *app) bootstrap() *cobra.Command {
 	f.BoolVar(&o.SotW, "sotw", false, "state-of-the-world instead of delta xDS")
 	f.StringVar(&o.Shadow, "shadow", "", "HOST:PORT of loopback for the proxy's shadow listeners, where it has no abstract Unix sockets: on anything but Linux")
 	f.BoolVar(&o.NoEvidence, "no-evidence", false, "without health discovery and metrics: the server then has no more than the proxy's ACK to go by")
+	f.StringVar(&o.TLS, "tls", "", "mutual TLS with the server: folder, on the proxy's host, of tls.crt, tls.key, ca.crt and what --tls-file prints, as xds certs makes it")
+	f.StringVar(&o.TLSServerName, "tls-server-name", "", "DNS name or IP address in the server's certificate, where it is not the host of --server")
+	file := f.String("tls-file", "", "print this file of the folder of --tls instead: "+strings.Join(bootstrap.SecretFiles, " or "))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if *file != "" {
+			return a.printSecret(*file, o.TLS)
+		}
 		if o.Labels, err = bootstrap.ParseLabels(labels); err != nil {
 			return usageError{err}
 		}
@@ -46,6 +55,18 @@ func (a *app) bootstrap() *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+// printSecret prints a file by which an Envoy takes what is in a folder of certificates.
+func (a *app) printSecret(name, dir string) error {
+	switch {
+	case dir == "":
+		return usageError{errors.New("--tls-file: --tls says for which folder")}
+	case !slices.Contains(bootstrap.SecretFiles, name):
+		return usageError{fmt.Errorf("--tls-file: %q is not one of %s", name, strings.Join(bootstrap.SecretFiles, ", "))}
+	}
+	_, err := a.stdout.Write(bootstrap.Secret(name, dir))
+	return err
 }
 
 // commandLine is what was asked for, to be asked again.

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/control"
+	"github.com/waxwing-xds/waxwing/internal/identity"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
@@ -24,6 +25,9 @@ type settings struct {
 	State             string
 	Listen            string
 	InsecurePlaintext bool
+	TLS               identity.Files
+	TLSMinVersion     string
+	Identity          identity.Rules
 	Admin             string
 	Settle            time.Duration
 	SettleMax         time.Duration
@@ -51,6 +55,11 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.Fleet, "fleet", "fleet.yaml", "fleet file, or a folder of them (*.yaml, *.yml)")
 	f.StringVar(&s.State, "state", ".waxwing", "folder for what must survive a restart")
 	f.StringVar(&s.Listen, "listen", defaultListen, "address of the xDS server (gRPC) for the proxies: HOST:PORT, or unix:PATH")
+	f.StringVar(&s.TLS.Cert, "tls-cert", "", "certificate of the xDS server, PEM file; with tls-key and client-ca it speaks mutual TLS")
+	f.StringVar(&s.TLS.Key, "tls-key", "", "its key, PEM file")
+	f.StringVar(&s.TLS.ClientCA, "client-ca", "", "authorities of the proxies' certificates, PEM file")
+	f.StringVar(&s.TLSMinVersion, "tls-min-version", "1.3", "TLS version that proxies must speak at least: 1.3 or 1.2")
+	f.Var(&s.Identity, "identity", "which certificate may claim which node ids and fleets; none: a node id that is a DNS name of it, or the end of its SPIFFE id")
 	f.BoolVar(&s.InsecurePlaintext, "insecure-plaintext", false, "serve plain text on an address that other machines reach, since something else (a mesh, a tunnel) encrypts and authenticates")
 	f.StringVar(&s.Admin, "admin", defaultAdmin, "address of the admin API (HTTP); keep it local")
 	f.DurationVar(&s.Settle, "settle", 50*time.Millisecond, "how long a changed file must be left alone before it is taken")
@@ -125,12 +134,33 @@ func load(flags *pflag.FlagSet, path string, getenv func(string) string) error {
 			source = envName(f.Name)
 		}
 		if v.IsSet(f.Name) {
-			if e := f.Value.Set(v.GetString(f.Name)); e != nil {
-				err = fmt.Errorf("%s: %q is not a %s", source, v.GetString(f.Name), f.Value.Type())
+			text := v.GetString(f.Name)
+			if list, ok := v.Get(f.Name).([]any); ok {
+				text = asYAML(list)
+			}
+			if e := f.Value.Set(text); e != nil {
+				err = fmt.Errorf("%s: %w", source, unreadable(f, text, e))
 			}
 		}
 	})
 	return err
+}
+
+// unreadable says what is wrong with a setting's value.
+func unreadable(f *pflag.Flag, text string, err error) error {
+	if f.Value.Type() == new(identity.Rules).Type() {
+		return err
+	}
+	return fmt.Errorf("%q is not a %s", text, f.Value.Type())
+}
+
+// asYAML is what a file has, as text again.
+func asYAML(value any) string {
+	text, err := yaml.Marshal(value)
+	if err != nil { // it was read from YAML
+		panic(err)
+	}
+	return string(text)
 }
 
 // envName is the variable of a setting: XDS_LOG_LEVEL for --log-level.
@@ -164,8 +194,12 @@ func checkFile(path string, flags *pflag.FlagSet) error {
 		if f == nil || flags.Lookup(key.Value) == nil {
 			return fmt.Errorf("%s:%d: there is no setting %q", path, key.Line, key.Value)
 		}
-		if value.Kind != yaml.ScalarNode || f.Value.Set(value.Value) != nil {
-			return fmt.Errorf("%s:%d: %s: %q is not a %s", path, value.Line, key.Value, value.Value, f.Value.Type())
+		text, kind := value.Value, yaml.ScalarNode
+		if f.Value.Type() == new(identity.Rules).Type() {
+			text, kind = asYAML(value), yaml.SequenceNode
+		}
+		if err := f.Value.Set(text); err != nil || value.Kind != kind {
+			return fmt.Errorf("%s:%d: %s: %w", path, value.Line, key.Value, unreadable(f, text, err))
 		}
 	}
 	return nil

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/identity"
@@ -20,7 +23,7 @@ func listenXDS(ctx context.Context, s settings) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the xDS server: %w", err)
 	}
-	if s.InsecurePlaintext {
+	if s.InsecurePlaintext || s.TLS != (identity.Files{}) {
 		return l, nil
 	}
 	if err := identity.CheckPlaintext(l.Addr()); err != nil {
@@ -54,10 +57,47 @@ func answered(ctx context.Context, path string) bool {
 	return c.Close() == nil
 }
 
+// guard makes what guards the xDS port by certificates, nil for plain text.
+func (s settings) guard(log *slog.Logger) (*identity.Guard, *identity.Keeper, error) {
+	if s.TLS == (identity.Files{}) {
+		if s.Identity.String() != new(identity.Rules).String() {
+			return nil, nil, errors.New("identity: rules are about certificates: give --tls-cert, --tls-key and --client-ca too")
+		}
+		return nil, nil, nil
+	}
+	version, err := s.tlsVersion()
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case s.InsecurePlaintext:
+		return nil, nil, errors.New("insecure-plaintext: there is TLS: leave one of them out")
+	case s.TLS.Cert == "" || s.TLS.Key == "" || s.TLS.ClientCA == "":
+		return nil, nil, errors.New("TLS of the xDS port needs all of --tls-cert, --tls-key and --client-ca: without the last it would serve anyone")
+	}
+	keeper, err := identity.NewKeeper(log, s.TLS, version, time.Now)
+	if err != nil {
+		return nil, nil, err
+	}
+	return identity.New(log, keeper, s.Identity), keeper, nil
+}
+
+func (s settings) tlsVersion() (uint16, error) {
+	switch s.TLSMinVersion {
+	case "1.3":
+		return tls.VersionTLS13, nil
+	case "1.2":
+		return tls.VersionTLS12, nil
+	}
+	return 0, fmt.Errorf("tls-min-version: %q is neither 1.3 nor 1.2", s.TLSMinVersion)
+}
+
 // port is what the status says of the xDS port.
-func port(s settings, l net.Listener) *api.Port {
+func port(s settings, l net.Listener, guard *identity.Guard) *api.Port {
 	p := &api.Port{Address: l.Addr().String(), Security: api.SecurityLocal}
-	if s.InsecurePlaintext {
+	switch {
+	case guard != nil:
+		guard.Port(p)
+	case s.InsecurePlaintext:
 		p.Security = api.SecurityInsecure
 	}
 	return p

@@ -102,7 +102,7 @@ names, and keeps every connected Envoy on the newest revision that works.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.serve(), a.check(), a.status(), a.rollout(), a.fleet(), a.diff(), a.bootstrap(), a.newFilter(), a.version())
+	root.AddCommand(a.serve(), a.check(), a.status(), a.rollout(), a.fleet(), a.diff(), a.bootstrap(), a.certs(), a.newFilter(), a.version())
 	return root
 }
 

@@ -133,7 +133,12 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 		return err
 	}
 	defer grpcListener.Close() //nolint:errcheck // gRPC has closed it, or nothing was served
-	watcher, err := watch.New(log, watch.Settings{Quiet: s.Settle, Max: s.SettleMax})
+	guard, keeper, err := s.guard(log)
+	if err != nil {
+		return err
+	}
+	settle := watch.Settings{Quiet: s.Settle, Max: s.SettleMax}
+	watcher, err := watch.New(log, settle)
 	if err != nil {
 		return err
 	}
@@ -148,7 +153,7 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 	files := build.NewFiles(s.Fleet, watcher, build.NewMaker(sandbox))
 	loop, err := control.New(control.Config{
 		Log: log, Source: files, XDS: server, Store: dir, Grace: s.RetireGrace, KeepRevisions: s.KeepRevisions,
-		Port: func() *api.Port { return port(s, grpcListener) },
+		Port: func() *api.Port { return port(s, grpcListener, guard) }, Forbidden: guard.Forbidden,
 	})
 	if err != nil {
 		return err
@@ -163,15 +168,21 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return files.Run(ctx) })
 	g.Go(func() error { return loop.Run(ctx) })
-	g.Go(func() error { return serveGRPC(ctx, server, grpcListener) })
+	options := server.Options()
+	if guard != nil {
+		options = append(options, guard.Options()...)
+		g.Go(func() error { return keeper.Run(ctx, settle) })
+		g.Go(func() error { return guard.Run(ctx) })
+	}
+	g.Go(func() error { return serveGRPC(ctx, server, options, grpcListener) })
 	g.Go(func() error { return serveHTTP(ctx, console.Handler(log, loop, server.Stats), adminListener) })
 	err = g.Wait()
 	log.Info("xds has stopped")
 	return err
 }
 
-func serveGRPC(ctx context.Context, server *xds.Server, l net.Listener) error {
-	g := grpc.NewServer(server.Options()...)
+func serveGRPC(ctx context.Context, server *xds.Server, options []grpc.ServerOption, l net.Listener) error {
+	g := grpc.NewServer(options...)
 	server.Register(g)
 	// Not gracefully: a proxy's stream never ends by itself, and proxies go on
 	// without a server, with what they have.

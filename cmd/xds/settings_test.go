@@ -15,6 +15,11 @@ var samples = map[string][3]string{
 	"fleet":              {"a.yaml", "b.yaml", "c.yaml"},
 	"state":              {"a", "b", "c"},
 	"listen":             {"a:1", "b:2", "c:3"},
+	"tls-cert":           {"a", "b", "c"},
+	"tls-key":            {"a", "b", "c"},
+	"client-ca":          {"a", "b", "c"},
+	"tls-min-version":    {"1.2", "1.2", "1.2"},
+	"identity":           {`[{"dns":"*","nodes":["{1}"]}]`, `[{"uri":"spiffe://a/*","nodes":["a-*"],"fleets":["edge"]}]`, `[{"cn":"c","nodes":["c"]}]`},
 	"insecure-plaintext": {"true", "true", "true"},
 	"admin":              {"a:1", "b:2", "c:3"},
 	"settle":             {"1ms", "2ms", "3ms"},
@@ -88,14 +93,17 @@ func TestPrecedence(t *testing.T) {
 func TestSettingsErrors(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "xds.yaml")
 	for content, want := range map[string]string{
-		"fleet: a\nflet: b\n":        ":2: there is no setting \"flet\"",
-		"config: x\n":                ":1: there is no setting \"config\"",
-		"# only\n\nsettle: soon\n":   ":3: settle: \"soon\" is not a duration",
-		"max-streams: [1]\n":         ":1: max-streams: \"\" is not a int",
-		"- fleet\n":                  ":1: settings are lines of `name: value`",
-		"fleet: [\n":                 "line 1",
-		"settle: 1ms\nsettle: 2ms\n": "already defined",
-		"preflight: true\n":          ":1: preflight: \"true\" is not a on|off",
+		"fleet: a\nflet: b\n":                        ":2: there is no setting \"flet\"",
+		"config: x\n":                                ":1: there is no setting \"config\"",
+		"# only\n\nsettle: soon\n":                   ":3: settle: \"soon\" is not a duration",
+		"max-streams: [1]\n":                         ":1: max-streams: \"\" is not a int",
+		"- fleet\n":                                  ":1: settings are lines of `name: value`",
+		"fleet: [\n":                                 "line 1",
+		"settle: 1ms\nsettle: 2ms\n":                 "already defined",
+		"# rules\nidentity:\n- {dns: a}\n":           ":3: identity: rule 1: it has no nodes",
+		"identity: [{dns: a, uri: b, nodes: [c]}]\n": ":1: identity: rule 1: it has more than one of uri, dns and cn",
+		"identity: [{dns: a, node: [c]}]\n":          ":1: identity: ",
+		"preflight: true\n":                          ":1: preflight: \"true\" is not a on|off",
 	} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -144,7 +152,7 @@ func TestSampleFile(t *testing.T) {
 	(&settings{}).flags(pflag.NewFlagSet("", pflag.ContinueOnError))
 	newFlags().VisitAll(func(f *pflag.Flag) {
 		if f.Name != "config" {
-			fmt.Fprintf(&want, "\n# %s\n%s: %s\n", f.Usage, f.Name, f.DefValue)
+			fmt.Fprintf(&want, "\n# %s\n%s\n", f.Usage, strings.TrimSpace(f.Name+": "+f.DefValue))
 		}
 	})
 	sample, err := os.ReadFile(root + "xds.yaml")

@@ -69,7 +69,7 @@ func printStatus(w io.Writer, s api.Status, now time.Time) error {
 }
 
 func printProblems(w io.Writer, s api.Status, now time.Time) error {
-	lines := portProblems(s.Port)
+	lines := portProblems(s.Port, now)
 	for _, f := range s.Fleets {
 		lines = append(lines, fleetProblems(f)...)
 	}
@@ -86,13 +86,6 @@ func printProblems(w io.Writer, s api.Status, now time.Time) error {
 		return fmt.Errorf("printing the status: %w", err)
 	}
 	return nil
-}
-
-func portProblems(p *api.Port) []string {
-	if p == nil || p.Security != api.SecurityInsecure {
-		return nil
-	}
-	return []string{fmt.Sprintf("xDS port %s: plain text, and nobody proves who they are (--insecure-plaintext): something else must see to both", p.Address)}
 }
 
 func fleetProblems(f api.Fleet) (lines []string) {
@@ -141,6 +134,9 @@ func proxyProblems(p api.Proxy, now time.Time) (lines []string) {
 	}
 	if p.Clock != "" && !strings.Contains(p.Trouble, "its clock") {
 		lines = append(lines, fmt.Sprintf("%s: %s", p.Node, p.Clock))
+	}
+	if p.Forbidden != "" {
+		lines = append(lines, fmt.Sprintf("%s gets nothing: fleet %s matches it, but its certificate does not let it be of that (see `identity` in xds.yaml)", p.Node, p.Forbidden))
 	}
 	if len(p.Missing) > 0 {
 		lines = append(lines, fmt.Sprintf("%s has no stream for %s: what it can't show is not waited for (see `xds bootstrap`)",
