@@ -39,7 +39,7 @@ To rotate the CA: --rotate ca, which has both trusted; when all have that,
 	f.IntVar(&o.Days, "days", 90, "how many days the certificates of server and proxies are good for")
 	f.StringSliceVar(&rotate, "rotate", nil, "make these anew, though they are good: ca, server, proxies")
 	f.BoolVar(&o.RetireCA, "retire-ca", false, "trust the newest CA alone; what another has issued is made anew")
-	f.BoolVar(&o.Group, "group", false, "let the folder's group read the keys of server and proxies")
+	f.BoolVar(&o.Group, "group", false, "let the folder's group read the keys of proxies, which run as another user")
 	cmd.RunE = func(*cobra.Command, []string) (err error) {
 		if o.Rotate, err = rotation(rotate); err != nil {
 			return usageError{err}

@@ -30,7 +30,7 @@ type Options struct {
 	// the last are trusted.
 	Rotate   Rotation
 	RetireCA bool
-	// Group has the keys readable for the folder's group, too.
+	// Group has proxies' keys readable for the folder's group, too.
 	Group bool
 	Now   time.Time
 }
@@ -77,14 +77,14 @@ func Make(o Options) (made []string, err error) {
 		}
 	}
 	m := &maker{Options: o}
-	if err := os.MkdirAll(o.Dir, m.dirMode()); err != nil {
+	if err := os.MkdirAll(o.Dir, m.proxies().dir); err != nil {
 		return nil, fmt.Errorf("the folder of certificates: %w", err)
 	}
 	if err := m.theCA(); err != nil {
 		return nil, fmt.Errorf("the CA in %s: %w", o.Dir, err)
 	}
 	request, other := m.serverRequest()
-	if err := m.certificate(ServerDir(o.Dir), "of the server", request, o.Rotate.Server || other); err != nil {
+	if err := m.certificate(ServerDir(o.Dir), "of the server", request, own, o.Rotate.Server || other); err != nil {
 		return m.made, err
 	}
 	nodes, err := m.nodes()
@@ -94,7 +94,7 @@ func Make(o Options) (made []string, err error) {
 	for _, node := range nodes {
 		r := Request{CommonName: node, DNS: []string{node}}
 		dir := ProxyDir(o.Dir, node)
-		if err := m.certificate(dir, "of "+node, r, o.Rotate.Proxies); err != nil {
+		if err := m.certificate(dir, "of "+node, r, m.proxies(), o.Rotate.Proxies); err != nil {
 			return m.made, err
 		}
 		if err := m.sds(dir); err != nil {
@@ -106,18 +106,17 @@ func Make(o Options) (made []string, err error) {
 
 var nodeName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 
-func (m *maker) dirMode() fs.FileMode {
-	if m.Group {
-		return 0o750
-	}
-	return 0o700
-}
+// A folder's modes: of itself, and of the key in it.
+type modes struct{ dir, key fs.FileMode }
 
-func (m *maker) keyMode() fs.FileMode {
+var own = modes{0o700, 0o600}
+
+// proxies are the modes of the proxies' folders, and of the one that these are in.
+func (m *maker) proxies() modes {
 	if m.Group {
-		return 0o640
+		return modes{0o750, 0o640}
 	}
-	return 0o600
+	return own
 }
 
 // serverRequest is for the server's certificate; other, that it is to have other names than now.
@@ -226,8 +225,8 @@ func (m *maker) newCA(key string) (err error) {
 }
 
 // certificate makes one in a folder where that is due, and the bundle beside it.
-func (m *maker) certificate(dir, whose string, r Request, anew bool) error {
-	if err := os.MkdirAll(dir, m.dirMode()); err != nil {
+func (m *maker) certificate(dir, whose string, r Request, mode modes, anew bool) error {
+	if err := os.MkdirAll(dir, mode.dir); err != nil {
 		return fmt.Errorf("the certificate %s: %w", whose, err)
 	}
 	files := map[string]file{CAFile: {m.bundle, 0o644}}
@@ -237,10 +236,10 @@ func (m *maker) certificate(dir, whose string, r Request, anew bool) error {
 		if err != nil {
 			return fmt.Errorf("the certificate %s: %w", whose, err)
 		}
-		files[CertFile], files[KeyFile] = file{p.Cert, 0o644}, file{p.Key, m.keyMode()}
+		files[CertFile], files[KeyFile] = file{p.Cert, 0o644}, file{p.Key, mode.key}
 		m.made = append(m.made, fmt.Sprintf("the certificate %s, good until %s", whose, r.Until.Format(time.DateTime)))
 	}
-	if err := swap(dir, files, m.dirMode()); err != nil {
+	if err := swap(dir, files, mode.dir); err != nil {
 		return fmt.Errorf("the certificate %s: %w", whose, err)
 	}
 	return nil

@@ -89,6 +89,19 @@ func TestMake(t *testing.T) {
 	}
 }
 
+// For proxies of another user of the folder's group their keys are readable, and no other.
+func TestGroup(t *testing.T) {
+	making(t, func(o *Options) { o.Group = true })
+	for path, want := range map[string]os.FileMode{
+		filepath.Join(ProxyDir(dirOf(t), "edge-0"), KeyFile): 0o640, ProxyDir(dirOf(t), "edge-0"): 0o750, ProxyDir(dirOf(t), ""): 0o750,
+		filepath.Join(ServerDir(dirOf(t)), KeyFile): 0o600, ServerDir(dirOf(t)): 0o700, filepath.Join(dirOf(t), caKeyFile): 0o600,
+	} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v, want %v", path, info.Mode().Perm(), err, want)
+		}
+	}
+}
+
 // A rotation of the CA leaves what it has issued good, until the CA before is given up.
 func TestRotate(t *testing.T) {
 	making(t, nil)

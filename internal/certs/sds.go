@@ -18,5 +18,5 @@ func (m *maker) sds(dir string) error {
 	for _, name := range bootstrap.SecretFiles {
 		files[name] = file{bootstrap.Secret(name, at), 0o644}
 	}
-	return swap(dir, files, m.dirMode())
+	return swap(dir, files, m.proxies().dir)
 }
