@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/rig/process"
 )
 
-// Where everything is. fleet.yaml and envoy-bootstrap/local.yaml name the first three.
+// Where everything is. fleet.yaml names the echo service.
 const (
 	xdsAddress   = "127.0.0.1:17000"
 	adminAddress = "127.0.0.1:17001"
@@ -26,9 +27,9 @@ const (
 	firstAdmin   = 19000 // of the proxies' admin interfaces
 	firstShadow  = 19500 // of their shadow listeners, where these need ports
 
-	workDir   = ".waxwing/demo"
-	toolsDir  = ".tools"
-	bootstrap = "envoy-bootstrap/local.yaml"
+	workDir  = ".waxwing/demo"
+	certsDir = ".waxwing/certs" // stays: the next demo has the same
+	toolsDir = ".tools"
 )
 
 func demo(ctx context.Context, proxies int) error {
@@ -51,12 +52,15 @@ func demo(ctx context.Context, proxies int) error {
 		return err
 	}
 	defer stopEcho()
+	if err := makeCerts(ctx, proxies); err != nil {
+		return err
+	}
 	server, err := startXDS()
 	if err != nil {
 		return err
 	}
 	defer server.Stop()
-	fleet, err := startEnvoys(binary, proxies)
+	fleet, err := startEnvoys(ctx, binary, proxies)
 	defer fleet.stop()
 	if err != nil {
 		return err
@@ -98,9 +102,24 @@ func startEcho() (stop func(), err error) {
 	return func() { _ = server.Close() }, nil // the process ends next
 }
 
+// makeCerts makes what is missing for mutual TLS between the proxies and xds.
+func makeCerts(ctx context.Context, proxies int) error {
+	args := []string{"certs", "--dir", certsDir}
+	for i := range proxies {
+		args = append(args, "--node", node(i))
+	}
+	if out, err := exec.CommandContext(ctx, "bin/xds", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("making certificates in %s: %w: %s", certsDir, err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+func node(i int) string { return fmt.Sprintf("edge-%d", i) }
+
 // startXDS runs the real server.
 func startXDS() (*process.Process, error) {
 	cmd := exec.Command("bin/xds", "serve", "--listen", xdsAddress, "--admin", adminAddress,
+		"--tls-cert", certsDir+"/server/tls.crt", "--tls-key", certsDir+"/server/tls.key", "--client-ca", certsDir+"/server/ca.crt",
 		"--fleet", "fleet.yaml", "--state", filepath.Join(workDir, "state"))
 	return process.Start(cmd, filepath.Join(workDir, "xds.log"))
 }
@@ -108,23 +127,18 @@ func startXDS() (*process.Process, error) {
 // envoys are the running proxies.
 type envoys []*envoy.Proxy
 
-func startEnvoys(binary string, n int) (envoys, error) {
-	path, err := filepath.Abs(bootstrap)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", bootstrap, err)
-	}
+func startEnvoys(ctx context.Context, binary string, n int) (envoys, error) {
 	dir, err := filepath.Abs(workDir)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", workDir, err)
 	}
 	var all envoys
 	for i := range n {
-		// One bootstrap for all; what differs on a shared host is laid over it.
-		p, err := envoy.Start(envoy.Options{
-			Path: binary, Bootstrap: path, NodeID: fmt.Sprintf("edge-%d", i), Dir: dir,
-			Overlay: fmt.Sprintf(`{node: {metadata: {listen: {ingress: "0.0.0.0:%d"}%s}},
-				admin: {address: {socket_address: {port_value: %d}}}}`, firstPort+i, shadow(i), firstAdmin+i),
-		})
+		bootstrap := filepath.Join(dir, node(i)+".yaml")
+		if err := writeBootstrap(ctx, bootstrap, i); err != nil {
+			return all, err
+		}
+		p, err := envoy.Start(envoy.Options{Path: binary, Bootstrap: bootstrap, NodeID: node(i), Dir: dir})
 		if err != nil {
 			return all, err
 		}
@@ -133,13 +147,30 @@ func startEnvoys(binary string, n int) (envoys, error) {
 	return all, nil
 }
 
-// shadow is where a proxy has its shadow listeners, on a system without abstract
-// Unix sockets: in place of what the bootstrap says under the same key.
-func shadow(i int) string {
-	if runtime.GOOS == "linux" {
-		return ""
+// writeBootstrap writes the bootstrap of a proxy that shares a host with others.
+func writeBootstrap(ctx context.Context, path string, i int) error {
+	tls, err := filepath.Abs(filepath.Join(certsDir, "proxies", node(i)))
+	if err != nil {
+		return fmt.Errorf("%s: %w", certsDir, err)
 	}
-	return fmt.Sprintf(`, waxwing: {evidence: [health, metrics], shadow: "127.0.0.1:%d"}`, firstShadow+i)
+	args := []string{
+		"bootstrap", "--node-id", node(i), "--server", xdsAddress, "--tls", tls,
+		"--listen", fmt.Sprintf("ingress=0.0.0.0:%d", firstPort+i), "--admin-address", fmt.Sprintf("127.0.0.1:%d", firstAdmin+i),
+	}
+	if runtime.GOOS != "linux" { // which alone has abstract Unix sockets
+		args = append(args, "--shadow", fmt.Sprintf("127.0.0.1:%d", firstShadow+i))
+	}
+	var problem bytes.Buffer
+	cmd := exec.CommandContext(ctx, "bin/xds", args...)
+	cmd.Stderr = &problem
+	text, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("the bootstrap of %s: %w: %s", node(i), err, bytes.TrimSpace(problem.Bytes()))
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return fmt.Errorf("the bootstrap of %s: %w", node(i), err)
+	}
+	return nil
 }
 
 func (all envoys) stop() {

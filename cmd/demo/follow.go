@@ -128,7 +128,8 @@ func countServing(ctx context.Context, c *api.Client) (serving int, problem stri
 
 func whatToTry(proxies int) string {
 	return fmt.Sprintf(`
-  The proxies listen on %d to %d; xds itself logs to %s/xds.log. Try:
+  The proxies listen on %d to %d; xds itself logs to %s/xds.log. They speak
+  mutual TLS with each other, by the certificates in %s. Try:
 
     curl -H 'token: 32323'  localhost:%d     → Welcome to WASM land
     curl -H 'token: 323232' localhost:%d     → 403 Access forbidden.
@@ -143,5 +144,5 @@ func whatToTry(proxies int) string {
 
   Ctrl-C ends it all.
 
-`, firstPort, firstPort+proxies-1, workDir, firstPort, firstPort)
+`, firstPort, firstPort+proxies-1, workDir, certsDir, firstPort, firstPort)
 }
