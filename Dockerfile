@@ -12,12 +12,13 @@ RUN go build ./internal/extensions
 COPY . .
 # There is no .git here to take them from.
 ARG VERSION COMMIT DATE
-RUN mkdir -p /out/state && go build -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE" -o /out/xds ./cmd/xds
+RUN mkdir -p /out/state /out/certs && go build -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE" -o /out/xds ./cmd/xds
 
 FROM scratch
 COPY --from=build /out/xds /xds
 # A new volume takes its owner from the folder that it is mounted on.
 COPY --from=build --chown=65532:65532 /out/state /state
+COPY --from=build --chown=65532:65532 /out/certs /certs
 VOLUME /state
 # By number: there is no /etc/passwd.
 USER 65532:65532
