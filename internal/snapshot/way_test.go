@@ -81,11 +81,11 @@ func TestWays(t *testing.T) {
 		{"plain", "filter_chains: [{" + filters + "}]", "ingress: plain"},
 		{"HTTP/2 only", "filter_chains: [{" + strings.Replace(filters, "HCM", "codec_type: HTTP2,", 1) + "}]", "ingress: plain h2"},
 		{"TLS", "filter_chains: [{" + tlsContext + "common_tls_context: {}}}, " + filters + "}]", "ingress: TLS http/1.1"},
-		{"TLS, HTTP/2 only", "filter_chains: [{" + tlsContext + "common_tls_context: {alpn_protocols: [h2]}}}, " + filters + "}]", "ingress: TLS h2 h2"},
+		{"TLS, HTTP/2 only", "filter_chains: [{" + tlsContext + "common_tls_context: {alpn_protocols: [h2]}}}, " + filters + "}]", "ingress: TLS h2, spoken"},
 		{"TLS by name", inspect + "filter_chains: [{filter_chain_match: {server_names: ['*.a.b', c.d]}, " + tlsContext + "common_tls_context: {}}}, " + filters + "}]", "ingress: TLS http/1.1 for waxwing.a.b"},
 		{"TLS by name that nobody looks at", "filter_chains: [{filter_chain_match: {server_names: [c.d]}, " + tlsContext + "common_tls_context: {}}}, " + filters + "}]", "ingress: not: no connection meets its filter chain, which is chosen by what is said in TLS"},
 		{"TLS that wants a name", "filter_chains: [{" + tlsContext + "require_sni: true, common_tls_context: {tls_params: {tls_minimum_protocol_version: TLSv1_3}}}}, " + filters + "}]", "ingress: TLS http/1.1 from TLSv1_3 for waxwing.check"},
-		{"TLS by protocol", inspect + "filter_chains: [{filter_chain_match: {application_protocols: [h2]}, " + tlsContext + "common_tls_context: {}}}, " + filters + "}]", "ingress: TLS h2 h2"},
+		{"TLS by protocol", inspect + "filter_chains: [{filter_chain_match: {application_protocols: [h2]}, " + tlsContext + "common_tls_context: {}}}, " + filters + "}]", "ingress: TLS h2, spoken"},
 		{"TLS or not", inspect + "filter_chains: [{filter_chain_match: {transport_protocol: tls}, " + tlsContext + "common_tls_context: {}}}, " + filters + "}, {" + strings.Replace(filters, "stat_prefix: a", "stat_prefix: b", 1) + "}]",
 			"ingress, filter chain #1: TLS http/1.1; ingress, filter chain #2: plain"},
 		{"a tap around TLS", "filter_chains: [{transport_socket: {name: tap, typed_config: {" + extension + "transport_sockets.tap.v3.Tap, " + tlsContext + "common_tls_context: {}}}}}, " + filters + "}]", "ingress: TLS http/1.1"},
@@ -138,7 +138,7 @@ func wayText(t *testing.T, e Entry) string {
 		params := tls.GetCommonTlsContext().GetTlsParams()
 		text += "TLS " + strings.Join(tls.GetCommonTlsContext().GetAlpnProtocols(), " ")
 		if e.HTTP2 {
-			text += " h2"
+			text += ", spoken"
 		}
 		if at := params.GetTlsMinimumProtocolVersion(); at != tlsv3.TlsParameters_TLS_AUTO {
 			text += " from " + at.String()
