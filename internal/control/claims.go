@@ -106,7 +106,9 @@ func (c *Control) inVain(s *fleetState) *fleet.Match {
 
 // best finds the fleet with the most criteria of those that match a proxy and can have
 // it. Of several such it is the one that has it already, else the first by name: a tie
-// never moves a proxy. A retired fleet has those that no other wants.
+// never moves a proxy. A retired fleet has those that no other wants; and so has one whose
+// revision on its way is not for the proxy: to hold it until that is served would have two
+// fleets that swap their proxies wait for each other.
 func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *fleet.Match) string {
 	best, most := "", -2
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
@@ -119,7 +121,7 @@ func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *
 			continue
 		}
 		criteria := m.Criteria()
-		if s.retired() && !s.returns(node, m, name == home) {
+		if s.retired() && !s.returns(node, m, name == home) || name == home && s.excludes(node) {
 			criteria = -1
 		}
 		if criteria > most || criteria == most && name == home {

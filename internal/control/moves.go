@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -156,13 +158,17 @@ func (c *Control) place(n *nodeState) {
 // leaving is whether the revision on its way in a proxy's fleet is not for it: it keeps what
 // it runs, and is nobody's canary of what it is to leave.
 func (c *Control) leaving(n *nodeState) bool {
-	s := c.fleets[n.home]
+	return c.fleets[n.home].excludes(n.node)
+}
+
+// excludes is whether a fleet has a revision on its way that is not for a proxy.
+func (s *fleetState) excludes(node *corev3.Node) bool {
 	r := s.rollout.Rollout
 	if r == nil || r.Move || s.rollout.Serving.ID == "" {
 		return false
 	}
 	match, known := s.matches[r.Candidate.ID]
-	return known && !match.Matches(n.node)
+	return known && !match.Matches(node)
 }
 
 // excluded are a fleet's own proxies that a match is not for.
