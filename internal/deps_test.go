@@ -61,7 +61,7 @@ var dependencies = map[string][]string{
 	// It shows the streams' figures, which the loop has no part in.
 	"internal/console": {"internal/api", "internal/control", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
 	// It says in the wire's types how the port is guarded.
-	"internal/identity": {"internal/api", "internal/fleet", "internal/watch", "envoy", "grpc", "go.yaml.in/yaml/v3"},
+	"internal/identity": {"internal/api", "internal/fleet", "internal/watch", "envoy", "grpc", "go.yaml.in/yaml/v3", "github.com/spiffe/go-spiffe/v2/"},
 	"internal/certs":    {"internal/bootstrap"}, // for how a proxy is told of its certificate
 	"internal/envoy":    {"internal/rig/process"},
 	// What a StreamMetricsMessage is made of is a package of its own.

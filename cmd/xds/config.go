@@ -26,6 +26,7 @@ type settings struct {
 	Listen            string
 	InsecurePlaintext bool
 	TLS               identity.Files
+	SPIFFESocket      string
 	TLSMinVersion     string
 	Identity          identity.Rules
 	Admin             string
@@ -58,6 +59,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.TLS.Cert, "tls-cert", "", "certificate of the xDS server, PEM file; with tls-key and client-ca it speaks mutual TLS")
 	f.StringVar(&s.TLS.Key, "tls-key", "", "its key, PEM file")
 	f.StringVar(&s.TLS.ClientCA, "client-ca", "", "authorities of the proxies' certificates, PEM file")
+	f.StringVar(&s.SPIFFESocket, "spiffe-socket", "", "address of the SPIFFE Workload API, unix:///PATH, for certificate, key and authorities in place of files")
 	f.StringVar(&s.TLSMinVersion, "tls-min-version", "1.3", "TLS version that proxies must speak at least: 1.3 or 1.2")
 	f.Var(&s.Identity, "identity", "which certificate may claim which node ids and fleets; none: a node id that is a DNS name of it, or the end of its SPIFFE id")
 	f.BoolVar(&s.InsecurePlaintext, "insecure-plaintext", false, "serve plain text on an address that other machines reach, since something else (a mesh, a tunnel) encrypts and authenticates")

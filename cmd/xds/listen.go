@@ -23,7 +23,7 @@ func listenXDS(ctx context.Context, s settings) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the xDS server: %w", err)
 	}
-	if s.InsecurePlaintext || s.TLS != (identity.Files{}) {
+	if s.InsecurePlaintext || s.secure() {
 		return l, nil
 	}
 	if err := identity.CheckPlaintext(l.Addr()); err != nil {
@@ -58,8 +58,8 @@ func answered(ctx context.Context, path string) bool {
 }
 
 // guard makes what guards the xDS port by certificates, nil for plain text.
-func (s settings) guard(log *slog.Logger) (*identity.Guard, *identity.Keeper, error) {
-	if s.TLS == (identity.Files{}) {
+func (s settings) guard(ctx context.Context, log *slog.Logger) (*identity.Guard, *identity.Keeper, error) {
+	if !s.secure() {
 		if s.Identity.String() != new(identity.Rules).String() {
 			return nil, nil, errors.New("identity: rules are about certificates: give --tls-cert, --tls-key and --client-ca too")
 		}
@@ -71,14 +71,26 @@ func (s settings) guard(log *slog.Logger) (*identity.Guard, *identity.Keeper, er
 		return nil, nil, err
 	case s.InsecurePlaintext:
 		return nil, nil, errors.New("insecure-plaintext: there is TLS: leave one of them out")
-	case s.TLS.Cert == "" || s.TLS.Key == "" || s.TLS.ClientCA == "":
+	case s.SPIFFESocket != "" && s.TLS != (identity.Files{}):
+		return nil, nil, errors.New("spiffe-socket: there are --tls-cert, --tls-key or --client-ca: leave one or the other out")
+	case s.SPIFFESocket == "" && (s.TLS.Cert == "" || s.TLS.Key == "" || s.TLS.ClientCA == ""):
 		return nil, nil, errors.New("TLS of the xDS port needs all of --tls-cert, --tls-key and --client-ca: without the last it would serve anyone")
 	}
-	keeper, err := identity.NewKeeper(log, s.TLS, version, time.Now)
+	keeper, err := s.keeper(ctx, log, version)
 	if err != nil {
 		return nil, nil, err
 	}
 	return identity.New(log, keeper, s.Identity), keeper, nil
+}
+
+// secure is whether there is to be TLS.
+func (s settings) secure() bool { return s.TLS != (identity.Files{}) || s.SPIFFESocket != "" }
+
+func (s settings) keeper(ctx context.Context, log *slog.Logger, version uint16) (*identity.Keeper, error) {
+	if s.SPIFFESocket != "" {
+		return identity.NewSPIFFE(ctx, log, s.SPIFFESocket, version, time.Now)
+	}
+	return identity.NewKeeper(log, s.TLS, version, time.Now)
 }
 
 func (s settings) tlsVersion() (uint16, error) {

@@ -133,7 +133,7 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 		return err
 	}
 	defer grpcListener.Close() //nolint:errcheck // gRPC has closed it, or nothing was served
-	guard, keeper, err := s.guard(log)
+	guard, keeper, err := s.guard(ctx, log)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ var samples = map[string][3]string{
 	"tls-cert":           {"a", "b", "c"},
 	"tls-key":            {"a", "b", "c"},
 	"client-ca":          {"a", "b", "c"},
+	"spiffe-socket":      {"unix:///a", "unix:///b", "unix:///c"},
 	"tls-min-version":    {"1.2", "1.2", "1.2"},
 	"identity":           {`[{"dns":"*","nodes":["{1}"]}]`, `[{"uri":"spiffe://a/*","nodes":["a-*"],"fleets":["edge"]}]`, `[{"cn":"c","nodes":["c"]}]`},
 	"insecure-plaintext": {"true", "true", "true"},

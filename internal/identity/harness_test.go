@@ -45,19 +45,34 @@ type port struct {
 // guarded serves, with certificates of the node ids, until the test ends.
 func guarded(t testing.TB, rules string, nodes ...string) *port {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	p := &port{Server: xds.NewServer(slog.New(slog.DiscardHandler), xds.Limits{}), t: t, ctx: ctx, dir: t.TempDir()}
+	p := &port{t: t, dir: t.TempDir()}
 	p.make(certs.Options{Nodes: nodes})
+	keeper, err := identity.NewKeeper(slog.New(slog.DiscardHandler), p.files(), tls.VersionTLS13, p.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.serve(rules, keeper)
+	return p
+}
+
+// guardedBy is the same with a keeper of its own.
+func guardedBy(t testing.TB, rules string, keeper *identity.Keeper) *port {
+	t.Helper()
+	p := &port{t: t}
+	p.serve(rules, keeper)
+	return p
+}
+
+func (p *port) serve(rules string, keeper *identity.Keeper) {
+	t := p.t
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	parsed, err := identity.ParseRules(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	keeper, err := identity.NewKeeper(log, p.files(), tls.VersionTLS13, p.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.guard = identity.New(log, keeper, parsed)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	p.Server, p.ctx, p.guard = xds.NewServer(log, xds.Limits{}), ctx, identity.New(log, keeper, parsed)
 	g := grpc.NewServer(append(p.Options(), p.guard.Options()...)...)
 	p.Register(g)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -78,7 +93,6 @@ func guarded(t testing.TB, rules string, nodes ...string) *port {
 			}
 		}
 	})
-	return p
 }
 
 func (p *port) now() time.Time { return time.Now().Add(time.Duration(p.ahead.Load())) }

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/spiffe/go-spiffe/v2/workloadapi"
+
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 )
@@ -37,6 +39,7 @@ type Keeper struct {
 	files      Files
 	minVersion uint16
 	now        func() time.Time
+	spiffe     *workloadapi.Client // in place of files, or nil
 
 	current atomic.Pointer[material]
 	changed chan struct{} // has a token when that was replaced
@@ -63,10 +66,7 @@ type material struct {
 // NewKeeper reads the files for the first time: what is broken then is an error.
 // minVersion is tls.VersionTLS13, or tls.VersionTLS12.
 func NewKeeper(log *slog.Logger, files Files, minVersion uint16, now func() time.Time) (*Keeper, error) {
-	k := &Keeper{
-		log: log, files: files, minVersion: minVersion, now: now, changed: make(chan struct{}, 1),
-		texts: map[string][]byte{}, unread: map[string]error{}, problems: map[string]*problem{},
-	}
+	k := newKeeper(log, files, minVersion, now)
 	for _, path := range []string{files.Cert, files.Key, files.ClientCA} {
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -86,8 +86,18 @@ func NewKeeper(log *slog.Logger, files Files, minVersion uint16, now func() time
 	return k, nil
 }
 
+func newKeeper(log *slog.Logger, files Files, minVersion uint16, now func() time.Time) *Keeper {
+	return &Keeper{
+		log: log, files: files, minVersion: minVersion, now: now, changed: make(chan struct{}, 1),
+		texts: map[string][]byte{}, unread: map[string]error{}, problems: map[string]*problem{},
+	}
+}
+
 // Run takes the files anew when they change, until the context ends.
 func (k *Keeper) Run(ctx context.Context, settings watch.Settings) error {
+	if k.spiffe != nil {
+		return k.follow(ctx)
+	}
 	w, err := watch.New(k.log, settings)
 	if err != nil {
 		return err
@@ -118,7 +128,7 @@ func (k *Keeper) again() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, p := range k.problems {
-		if errors.Is(p.err, errNotYet) {
+		if errors.Is(p.err, errNotYet) && k.spiffe == nil {
 			k.renew()
 			return
 		}
@@ -128,15 +138,21 @@ func (k *Keeper) again() {
 // renew replaces what is in use by what is on disk, each for itself, where that is good. Called
 // with the lock.
 func (k *Keeper) renew() {
+	server, serverErr := k.readServer()
+	client, clientErr := k.readClientCA()
+	k.replace(server, serverErr, client, clientErr)
+}
+
+// replace has what is good of a server's certificate and of authorities used from now on. Called
+// with the lock.
+func (k *Keeper) replace(server *pair, serverErr error, client *bundle, clientErr error) {
 	now := k.current.Load()
-	server, err := k.readServer()
-	if !k.judge(useServer, k.files.Cert, err) || same(server.chain, now.server.chain) {
+	if !k.judge(useServer, k.files.Cert, serverErr) || same(server.chain, now.server.chain) {
 		server = now.server
 	} else {
 		k.log.Info("the xDS port has a new certificate", "file", k.files.Cert, "of", nameOf(server.chain[0]), "until", ends(server.chain))
 	}
-	client, err := k.readClientCA()
-	if !k.judge(useClientCA, k.files.ClientCA, err) || same(client.roots, now.client.roots) {
+	if !k.judge(useClientCA, k.files.ClientCA, clientErr) || same(client.roots, now.client.roots) {
 		client = now.client // who was verified by these still is
 	} else {
 		k.log.Info("the xDS port has new authorities for proxies' certificates", "file", k.files.ClientCA, "authorities", len(client.roots))
@@ -154,7 +170,7 @@ func (k *Keeper) judge(use, file string, err error) bool {
 		return true
 	}
 	if p := k.problems[use]; p == nil || p.err.Error() != err.Error() {
-		k.log.Error("what is on disk for the xDS port can't be used: what was there before goes on", "use", use, "file", file, "error", err)
+		k.log.Error("what there is now for the xDS port can't be used: what was there before goes on", "use", use, "file", file, "error", err)
 		k.problems[use] = &problem{k.now(), err}
 	}
 	return false

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -20,7 +21,18 @@ import (
 // opened is a stream of a node with the certificate that is made for it now, which is served.
 func (p *port) opened(id string) (end func() error) {
 	p.t.Helper()
-	stream, message, err := services["delta"](p.ctx, p.as(id))
+	return p.openedBy(id, p.as(id))
+}
+
+// openedWith is the same with another certificate, where the server's is not looked at.
+func (p *port) openedWith(id string, c tls.Certificate) (end func() error) {
+	p.t.Helper()
+	return p.openedBy(id, p.dial(presenting(c)))
+}
+
+func (p *port) openedBy(id string, conn *grpc.ClientConn) (end func() error) {
+	p.t.Helper()
+	stream, message, err := services["delta"](p.ctx, conn)
 	if err == nil {
 		err = stream.SendMsg(message(node(id)))
 	}
