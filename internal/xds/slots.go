@@ -3,6 +3,7 @@ package xds
 import (
 	"context"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 
@@ -166,10 +167,14 @@ func (s *Server) SayAgain(nodeID string) {
 // peerOf is the address that a stream comes from, "" where it is not known. The streams of
 // one Envoy to one endpoint share a connection, and so tell which of them belong together.
 func peerOf(ctx context.Context) string {
-	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
-		return p.Addr.String()
+	p, ok := peer.FromContext(ctx)
+	if !ok || p.Addr == nil {
+		return ""
 	}
-	return ""
+	if _, unix := p.Addr.(*net.UnixAddr); unix {
+		return "" // all of its clients have the same: none
+	}
+	return p.Addr.String()
 }
 
 // slotOf is the slot of the process that a health discovery stream is of: of that with the
