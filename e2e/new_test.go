@@ -82,12 +82,13 @@ func (f *newFolder) command(line string) *exec.Cmd {
 		fmt.Sprintf("BOOTSTRAP=--server %s --admin-address %s --listen ingress=%s", f.listen, f.number, f.address),
 	})...)
 	cmd.Dir = f.dir
-	// Between runs the standard library is kept that Debian's Rust builds.
-	target, err := filepath.Abs("../wasm/primeauth/rust/target/new")
+	// Debian's Rust builds the standard library, which takes a minute or more: what becomes of
+	// it is shared with the tutorial's filter, which has the same profile, and kept between runs.
+	shared, err := filepath.Abs("../wasm/primeauth/rust/target/plain")
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "CARGO_TARGET_DIR="+target, "XDS_LISTEN="+f.listen, "XDS_ADMIN="+f.admin)
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "CARGO_TARGET_DIR="+filepath.Join(f.dir, "target"), "CARGO_BUILD_BUILD_DIR="+shared, "XDS_LISTEN="+f.listen, "XDS_ADMIN="+f.admin)
 	return cmd
 }
 
