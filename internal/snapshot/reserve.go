@@ -53,11 +53,11 @@ func reservation(r *Resource, taken []fleet.Bind) (*Resource, error) {
 		return nil, err
 	}
 	binds := real.GetBindToPort() == nil || real.GetBindToPort().GetValue()
-	if !binds || real.GetInternalListener() != nil || real.GetApiListener() != nil || real.GetUdpListenerConfig() != nil {
-		return nil, nil //nolint:nilnil // it has no port, or one of UDP, which needs a protocol
-	}
 	all := []*listenerv3.AdditionalAddress{{Address: real.GetAddress()}}
 	all = append(all, real.GetAdditionalAddresses()...)
+	if !binds || real.GetInternalListener() != nil || real.GetApiListener() != nil || slices.ContainsFunc(all, isUDP) {
+		return nil, nil //nolint:nilnil // it has no port, or one that takes packets, which no filter chain is for
+	}
 	free := slices.DeleteFunc(slices.Clone(all), func(a *listenerv3.AdditionalAddress) bool { return !isFree(a.GetAddress(), taken) })
 	alone := real.GetEnableReusePort() != nil && !real.GetEnableReusePort().GetValue()
 	if len(free) == 0 || alone && len(free) < len(all) { // it would have to close before the real one comes
@@ -83,6 +83,11 @@ func reservation(r *Resource, taken []fleet.Bind) (*Resource, error) {
 
 // Plain is what a proxy says of such a listener, as of the real one.
 func Plain(message string) string { return strings.ReplaceAll(message, reservePrefix, "") }
+
+// isUDP is of the address and not of udp_listener_config, which a listener for UDP need not have.
+func isUDP(a *listenerv3.AdditionalAddress) bool {
+	return a.GetAddress().GetSocketAddress().GetProtocol() == corev3.SocketAddress_UDP
+}
 
 func anyFree(binds, taken []fleet.Bind) bool {
 	return slices.ContainsFunc(binds, func(b fleet.Bind) bool { return !slices.ContainsFunc(taken, b.Collides) })
