@@ -238,6 +238,9 @@ func (f *Fleet) phases(h *HoldUp) string {
 		h.name(nodes)
 		if deadline := r.stage().Deadline; deadline > 0 && (w.phase != AwaitingService || f.anyDenied(nodes)) {
 			h.Until, h.Then = h.Since.Add(deadline), "the revision is rejected"
+			if f.allSilent(nodes) {
+				h.Then = "the stage goes on without what is not heard, within limits.troubled"
+			}
 			if w.phase == Joining {
 				h.Then = "the stage goes on without it"
 			}

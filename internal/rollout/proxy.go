@@ -50,6 +50,7 @@ type proxy struct {
 	whole      bool    // it has taken nothing of another since
 	phase      Phase
 	since      time.Time // of the phase
+	heard      time.Time // when anything was heard of it last
 	good       time.Time // of the first report in a row that the checks hold
 	lastGood   time.Time
 	traffic    traffic
@@ -160,7 +161,7 @@ func (s *step) joined(e Joined) {
 	if s.proxies[e.Node] != nil {
 		s.left(Left{Node: e.Node})
 	}
-	p := &proxy{attributes: e.Attributes, base: e.Base, rank: rank(e.Node), expects: e.Health, fresh: e.Fresh, since: s.now}
+	p := &proxy{attributes: e.Attributes, base: e.Base, rank: rank(e.Node), expects: e.Health, fresh: e.Fresh, since: s.now, heard: s.now}
 	p.own = e.Own && s.mayBeOwn(e.Node)
 	s.recount(e.Node, func() { s.proxies[e.Node] = p })
 	if p.own {

@@ -44,6 +44,8 @@ type Rejection struct {
 	// file on too many hosts: it is tried again by itself. Tries are those in vain.
 	Surroundings bool `json:"surroundings,omitempty"`
 	Tries        int  `json:"tries,omitempty"`
+	// Unheard are those for whose silence it was, and until one of them is heard.
+	Unheard *Unheard `json:"unheard,omitempty"`
 }
 
 // A Fleet is where a fleet is:
@@ -239,6 +241,7 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		f.proxies = map[string]*proxy{}
 	}
 	s := &step{Fleet: f}
+	s.hear(event)
 	switch e := event.(type) {
 	case Offered:
 		s.offered(e)

@@ -182,9 +182,9 @@ func (s *step) waitFor() {
 				s.bar([]string{node}, node, fmt.Sprintf("it has not taken what it is to run for %s", r.stage().Deadline), "")
 			}
 		case Warming, Proving, Flipping, Confirming:
-			s.reject(Rejected, node, fmt.Sprintf("it has been %s for %s: nothing was heard that lets it go on", p.phase, r.stage().Deadline), "",
-				s.lateFacets(p.phase)...)
-			return
+			if s.overdueIn(node); s.Rollout != r {
+				return
+			}
 		case AwaitingService:
 			if p.denied {
 				s.tooLongDenied(node)

@@ -20,6 +20,7 @@ type story struct {
 	f    *Fleet
 	now  time.Time
 	plan Plan
+	hung map[string]bool // proxies that are not heard
 }
 
 func defaultPlan() Plan {
@@ -50,6 +51,12 @@ func (s *story) tell(d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "plan":
 		s.plan = planOf(s.t, d)
+		return ""
+	case "hang", "wake":
+		if s.hung == nil {
+			s.hung = map[string]bool{}
+		}
+		s.hung[d.CmdArgs[0].Key] = d.Cmd == "hang"
 		return ""
 	case "restart":
 		return restart(s.t, s.f)
@@ -110,7 +117,7 @@ func (s *story) tell(d *datadriven.TestData) string {
 }
 
 // wait lets time pass, a tick each 200 ms; the checks of all proxies hold
-// meanwhile if it says so: "wait 3s passing".
+// meanwhile if it says so: "wait 3s passing"; with "reporting" they send their counters, too.
 func (s *story) wait(d *datadriven.TestData) string {
 	var out strings.Builder
 	length, err := time.ParseDuration(d.CmdArgs[0].Key)
@@ -122,8 +129,11 @@ func (s *story) wait(d *datadriven.TestData) string {
 		s.now = s.now.Add(tickEvery)
 		events := []Event{Tick{}}
 		for _, node := range s.nodes() {
-			if a := s.f.Target(node); passing && a.Probe != ProbeNone {
+			if a := s.f.Target(node); passing && a.Probe != ProbeNone && !s.hung[node] {
 				events = append(events, Probed{Node: node, Of: a.Of, Probe: a.Probe, Passed: true})
+			}
+			if d.HasArg("reporting") && !s.hung[node] && s.now.Sub(epoch)%time.Second == 0 {
+				events = append(events, Counted{Node: node, Counters: Counters{At: s.now}})
 			}
 		}
 		for _, e := range events {

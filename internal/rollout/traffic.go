@@ -41,16 +41,17 @@ type Named struct {
 type traffic struct {
 	before, after share
 	last          time.Time
-	flipped       bool   // to the candidate, or to what is served and watched
-	mixed         bool   // the next report is of the time before a flip, too
-	reports       int    // since the flip
-	hadVMs        bool   // as many as it should have had, before the flip or while it is watched
-	fewVMs        int    // reports in a row with too few
-	around        uint64 // requests that a filter answered 5xx in reports that are of the flip itself
-	right         bool   // a request was answered other than by 5xx since the flip
-	wrong         uint64 // those that a filter answered 5xx
-	serviceErrors uint64 // of the last two reports
-	olderErrors   uint64 // of the last one of them
+	every         time.Duration // between its last two reports; zero before it has made two
+	flipped       bool          // to the candidate, or to what is served and watched
+	mixed         bool          // the next report is of the time before a flip, too
+	reports       int           // since the flip
+	hadVMs        bool          // as many as it should have had, before the flip or while it is watched
+	fewVMs        int           // reports in a row with too few
+	around        uint64        // requests that a filter answered 5xx in reports that are of the flip itself
+	right         bool          // a request was answered other than by 5xx since the flip
+	wrong         uint64        // those that a filter answered 5xx
+	serviceErrors uint64        // of the last two reports
+	olderErrors   uint64        // of the last one of them
 	// serviceDenials and olderDenials are the same of the service's 4xx.
 	serviceDenials, olderDenials uint64
 	unended                      int64 // requests that began since the flip, less those that ended
@@ -102,6 +103,7 @@ func (s *step) counted(e Counted) {
 	w.redirects, w.denials = t.habit.users(c, w)
 	if !t.last.IsZero() {
 		w.span = c.At.Sub(t.last)
+		t.every = w.span
 	}
 	t.last = c.At
 	t.unended += int64(c.Begun) - int64(c.Requests)

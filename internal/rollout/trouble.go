@@ -23,6 +23,8 @@ type trouble struct {
 	back      bool // it was put back on what it ran before that, until it is tried again; see partial.go
 	heard     int  // reports of its counters since
 	clock     bool // it is its clock that is wrong; see clock.go
+	silent    bool // nothing is heard of it; see silent.go
+	before    bool // and was not before it had the candidate, either
 }
 
 const (
@@ -142,7 +144,7 @@ func (s *step) outlast(node string, candidate Revision) {
 	case t.candidate && candidate != s.Serving:
 		s.proxies[node].trouble = nil
 		delete(s.troubled, node)
-	case t.clock:
+	case t.clock, t.silent:
 		t.phase, t.candidate = Idle, false
 	case s.proxies[node].base != "": // it is to have what it has
 		s.proxies[node].trouble = nil
@@ -182,9 +184,21 @@ func (s *step) tooManyInTrouble(node string) {
 	of := r.members + troubled
 	limit := MayBeTroubled(r.Plan.Limits.Troubled, of)
 	if troubled > limit {
-		s.reject(Rejected, node, fmt.Sprintf("%d of the %d proxies that were given it can't take it, for trouble of their own (limit %d); the last: %s",
-			troubled, of, limit, s.proxies[node].trouble.reason), "", r.Plan.troubleFacet())
-		s.blameSurroundings(r)
+		reason := fmt.Sprintf("%d of the %d proxies that were given it can't take it, for trouble of their own (limit %d); the last: %s",
+			troubled, of, limit, s.proxies[node].trouble.reason)
+		doubtful := s.doubtful()
+		if troubled-len(doubtful) > limit {
+			doubtful = nil
+		}
+		if doubtful != nil {
+			reason += "; it is tried again when one of them is heard, or another is started"
+		}
+		s.reject(Rejected, node, reason, "", r.Plan.troubleFacet())
+		if doubtful == nil {
+			s.blameSurroundings(r)
+			return
+		}
+		s.blameSilence(r, &Unheard{Nodes: doubtful})
 	}
 }
 
