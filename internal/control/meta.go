@@ -62,7 +62,7 @@ func (c *Control) probed(s *fleetState, id string, e xds.Event) {
 func answers(s *fleetState, said []xds.Answer) []rollout.CheckAnswer {
 	var out []rollout.CheckAnswer
 	for _, a := range said {
-		r := rollout.CheckAnswer{Check: a.Name, Status: a.Status, Want: a.Check.Status, Passes: a.Check.Passes()}
+		r := rollout.CheckAnswer{Check: a.Name, Status: a.Status, Want: a.Check.Status, Passes: a.Check.Passes(), Again: a.Again}
 		if a.Check.Expects(a.Status) {
 			r.Want = a.Status // of several
 		}

@@ -16,7 +16,7 @@ import (
 // that crashes.
 //
 // A filter that fails now and then looks alike. That is forgiven a few times only, where no
-// counter says that it was the service.
+// counter says that it was the service, and no proxy with the revision before failed at the time.
 
 const (
 	// blip is how long a check is asked anew before its failure is evidence.
@@ -73,8 +73,10 @@ func (s *step) blipOver(e Probed) {
 		return
 	}
 	took := s.now.Sub(since).Round(10 * time.Millisecond)
+	if !s.othersFail(e.Node) {
+		p.blips++
+	}
 	p.blipAt = time.Time{}
-	p.blips++
 	s.once(Blipped, e.Node, fmt.Sprintf("no evidence against it: a check failed, and holds since it was asked anew, %s later", took))
 }
 

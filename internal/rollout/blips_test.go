@@ -97,3 +97,83 @@ func btoi(b bool) int {
 	}
 	return 0
 }
+
+// A service that fails for half a second of every two, for all proxies alike, rejects nothing. What
+// is reported is that a check failed once, and is answered as wanted again.
+func TestServiceThatFlapsForAllIsNoEvidence(t *testing.T) {
+	o := newOutage(t, "a", "b", "c")
+	flap := func(again bool) {
+		for end := o.now.Add(2 * time.Second); o.now.Before(end); {
+			o.now = o.now.Add(tickEvery)
+			o.Step(Tick{}, o.now)
+			down := end.Sub(o.now) < time.Second/2
+			for node := range o.proxies {
+				a := o.Target(node)
+				if a.Probe == ProbeNone {
+					continue
+				}
+				e := Probed{Node: node, Of: a.Of, Probe: a.Probe, Passed: !down, Unsure: true}
+				if down {
+					status := 503
+					if again {
+						status = 200
+					}
+					e.Failed, e.Wrong = live, []CheckAnswer{{Check: live, Status: status, Again: again, Want: 200, Passes: true, Old: true, Same: "k by ingress"}}
+				}
+				o.Step(e, o.now)
+			}
+		}
+	}
+	for i := range 30 {
+		if flap(i%2 == 0); len(o.Rejected) > 0 {
+			t.Fatalf("it is rejected: %+v", o.Rejected)
+		}
+	}
+	if o.pass(20*time.Second, nil); o.Serving.ID != "two" {
+		t.Errorf("it serves %v in the end, and waits for %+v", o.Serving, o.HoldUp(o.now))
+	}
+}
+
+// Nine errors of forty requests are no more than four of twenty-six, and twenty of forty are
+// more than none of forty.
+func TestFewErrorsAreHeldAgainstChance(t *testing.T) {
+	limits := defaultPlan().Limits
+	if !byChanceAlone(window{requests: 40, errors: 9}, limits, window{requests: 26, errors: 4}) {
+		t.Error("9 of 40 are evidence, beside 4 of 26")
+	}
+	if byChanceAlone(window{requests: 40, errors: 9}, limits, window{requests: 40}) {
+		t.Error("9 of 40 may be chance, where none was before")
+	}
+	if byChanceAlone(window{requests: 400, errors: 100}, limits, window{requests: 400, errors: 20}) {
+		t.Error("100 of 400 may be chance, where 20 were before")
+	}
+}
+
+// More errors than before are the revision's alone where the service did not fail before, and
+// what is around it, too, where it did.
+func TestMoreErrorsOfAServiceThatFailsAnyway(t *testing.T) {
+	for before, around := range map[uint64]bool{0: false, 20: true} {
+		f, now := &Fleet{}, epoch
+		f.Step(Joined{Node: "a", Health: true, Fresh: true}, now)
+		plan := defaultPlan()
+		plan.ShadowChecks, plan.LiveChecks = false, false
+		for _, id := range []string{"one", "two"} {
+			f.Step(Offered{ID: id, Plan: plan}, now)
+			f.Step(Stored{ID: id}, now)
+			for i := 0; i < 20 && (f.Serving.ID != id || i < 16); i++ {
+				a := f.Target("a")
+				f.Step(Served{Node: "a", Live: a.Live, Shadow: a.Shadow}, now)
+				now = now.Add(time.Second)
+				c := Counters{At: now, Requests: 200, Errors: before, ServiceErrors: before}
+				if id == "two" && f.Rollout != nil && f.Rollout.Flipped["a"] {
+					c.Errors, c.ServiceErrors = 120, 120
+				}
+				f.Step(Counted{Node: "a", Counters: c}, now)
+				f.Step(Tick{}, now)
+			}
+		}
+		if len(f.Rejected) != 1 || f.Rejected[0].Surroundings != around {
+			t.Errorf("with %d of 200 before: %+v", before, f.Rejected)
+		}
+	}
+}

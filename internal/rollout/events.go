@@ -62,6 +62,8 @@ type CheckAnswer struct {
 	Want   int
 	// Passes says that the answer wanted is the service's: the filters let the request pass.
 	Passes bool
+	// Again says that how it failed is not known, and that it is answered as wanted since.
+	Again bool
 	// Old says that what is served has the same check, and so wants the same.
 	Old bool
 	// Same is what it has in common with the same check of another revision, through the same

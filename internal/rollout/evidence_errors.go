@@ -31,12 +31,32 @@ func (s *step) moreThanBefore(t *traffic, limits Limits, until time.Time) string
 	usual := max(before.errorShare(limits.MinRequests), rest.errorShare(limits.MinRequests), s.sharesBefore().errorShare(limits.MinRequests))
 	for _, reports := range []int{1, len(t.after.windows)} {
 		now, _, _ := t.after.upTo(until, reports)
-		if got := now.errorShare(limits.MinRequests); got > usual+limits.Errors {
+		if got := now.errorShare(limits.MinRequests); got > usual+limits.Errors && !byChanceAlone(now, limits, before, rest, s.sharesBefore()) {
 			return fmt.Sprintf("%.1f%% of its last %d requests were answered 5xx; before it had the revision %.1f%%, elsewhere in the fleet %.1f%% (limit: %.1f%% more)",
 				100*got, now.requests, 100*before.errorShare(limits.MinRequests), 100*rest.errorShare(limits.MinRequests), 100*limits.Errors)
 		}
 	}
 	return ""
+}
+
+// byChanceAlone is whether a share of errors may be chance, where there were errors before, or
+// elsewhere: a few requests of a service that fails now and then show any share. Where there
+// were none, any are news.
+func byChanceAlone(now window, limits Limits, usual ...window) bool {
+	for _, w := range usual {
+		if w.errors > 0 && w.errorShare(limits.MinRequests) > 0 && byChance(now.errors, now.requests, w.errors, w.requests) > chance {
+			return true
+		}
+	}
+	return false
+}
+
+// failedAnyway is whether the service behind a proxy fails, and has failed as many as are evidence
+// before it had the revision, or elsewhere: what it is rejected for is around it, too.
+func (s *step) failedAnyway(node string, limits Limits) bool {
+	t := &s.proxies[node].traffic
+	before, rest := t.before.last(len(t.before.windows)), s.rest.last(len(s.rest.windows))
+	return t.serviceErrors > 0 && max(before.errorShare(limits.MinRequests), rest.errorShare(limits.MinRequests)) > limits.Errors
 }
 
 // sharesBefore are those of the fleet before it had what it serves, where there is no

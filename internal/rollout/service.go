@@ -79,11 +79,11 @@ func (s *step) excused(e Probed) bool {
 			continue
 		}
 		was, failed := before[a.Check]
-		same := was == a.Status || absent(was) && absent(a.Status)
+		same := was == a.Status || absent(was) && (absent(a.Status) || a.Again)
 		if failed && proven && was == 0 && a.Status == 0 {
 			continue // nobody has answered it before, and the filters are proven: something is in the way
 		}
-		if !failed || !same || !a.Passes || !absent(a.Status) && !a.Old {
+		if !failed || !same || !a.Passes || !a.Again && !absent(a.Status) && !a.Old {
 			return false
 		}
 	}
@@ -123,7 +123,7 @@ func absent(status int) bool {
 // counters show failures of it: then any 5xx may.
 func byService(e Probed, told bool) bool {
 	return len(e.Wrong) > 0 && !slices.ContainsFunc(e.Wrong, func(a CheckAnswer) bool {
-		return !a.Passes || !absent(a.Status) && (!told || a.Status < http.StatusInternalServerError)
+		return !a.Passes || !a.Again && !absent(a.Status) && (!told || a.Status < http.StatusInternalServerError)
 	})
 }
 

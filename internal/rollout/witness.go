@@ -129,7 +129,7 @@ func (w *witness) agrees(wrong []CheckAnswer, now time.Time) bool {
 		return false
 	}
 	for _, a := range wrong {
-		if !slices.ContainsFunc(w.wrong, func(b CheckAnswer) bool { return a.Same == b.Same && sameFailure(a.Status, b.Status) }) {
+		if !slices.ContainsFunc(w.wrong, func(b CheckAnswer) bool { return a.Same == b.Same && sameFailure(a, b) }) {
 			return false
 		}
 	}
@@ -137,10 +137,13 @@ func (w *witness) agrees(wrong []CheckAnswer, now time.Time) bool {
 }
 
 // sameFailure is whether two wrong answers may be of one cause: the same, or both such as a
-// service gives that fails, or its proxy for it.
-func sameFailure(a, b int) bool {
-	fails := func(status int) bool { return absent(status) || status >= http.StatusInternalServerError }
-	return a == b || fails(a) && fails(b)
+// service gives that fails, or its proxy for it. One of which nobody knows how it failed, and that
+// is over, may be one of these.
+func sameFailure(a, b CheckAnswer) bool {
+	fails := func(a CheckAnswer) bool {
+		return a.Again || absent(a.Status) || a.Status >= http.StatusInternalServerError
+	}
+	return a.Status == b.Status || fails(a) && fails(b)
 }
 
 func after(wrong []CheckAnswer) time.Duration {

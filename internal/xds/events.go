@@ -62,6 +62,8 @@ type Answer struct {
 	Key    string // see Probe.Key
 	Check  fleet.Check
 	Status int
+	// Again says that it was once answered wrongly, nobody knows how, and is answered as wanted.
+	Again bool
 }
 
 // ID is the id of the proxy's node.

@@ -112,7 +112,7 @@ func TestProbes(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	h.report(p, second, good, once)
-	if e := h.expect(Probed, "a"); e.Passed || !slices.Equal(e.Failed, []string{"y: UNHEALTHY (once, and 200 again now)"}) {
+	if e := h.expect(Probed, "a"); e.Passed || !slices.Equal(e.Failed, []string{"y: UNHEALTHY (once, and 200 again now)"}) || len(e.Wrong) != 1 || !e.Wrong[0].Again {
 		t.Errorf("%+v", e)
 	}
 

@@ -150,6 +150,7 @@ type inquiry struct {
 type progress struct {
 	passed     bool // it was reported healthy once
 	wrongSince int  // the report from which on its answers are wrong, 0 for none
+	wrong      int  // the last wrong answer; 0 for none
 }
 
 // nothing is a plan without probes.

@@ -58,8 +58,9 @@ func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) repor
 		case probeBad:
 			v.failed = append(v.failed, q.plan.Probes[i].Name+": "+q.describe(e, q.plan.Probes[i]))
 			v.keys = append(v.keys, q.plan.Probes[i].Key)
-			v.wrong = append(v.wrong, q.answered(e, q.plan.Probes[i]))
-			v.unsure = v.unsure && serviceMay(e)
+			a := q.wrongly(i, e)
+			v.wrong = append(v.wrong, a)
+			v.unsure = v.unsure && (serviceMay(e) || a.Again && a.Check.Passes() || a.Status >= http.StatusInternalServerError)
 		case probeLost:
 			v.again = true
 		case probeOpen:
@@ -99,6 +100,22 @@ func (q *inquiry) answered(e *healthv3.EndpointHealth, p Probe) Answer {
 	return a
 }
 
+// wrongly is what a probe was answered that has failed. One that has failed once stays so, as Envoy
+// counts it, when the answers that are reported are right again: what was wrong is then known
+// only where a report came in between. Of a body, or of what the service sees, no status tells.
+func (q *inquiry) wrongly(i int, e *healthv3.EndpointHealth) Answer {
+	p := q.plan.Probes[i]
+	a := q.answered(e, p)
+	switch seen := q.progress[i].wrong; {
+	case a.Status == 0 || !p.Check.Expects(a.Status) || len(p.Check.Holds()) > 0 || p.Seen:
+	case seen != 0:
+		a.Status = seen
+	default:
+		a.Again = true
+	}
+	return a
+}
+
 type probeState int
 
 const (
@@ -112,6 +129,9 @@ const (
 func (q *inquiry) probed(i int, e *healthv3.EndpointHealth, now time.Time) probeState {
 	health, p := e.GetHealthStatus(), &q.progress[i]
 	wrong := answer(e) != 0
+	if wrong && health != corev3.HealthStatus_HEALTHY && !q.plan.Probes[i].Check.Expects(answer(e)) {
+		p.wrong = answer(e)
+	}
 	if health == corev3.HealthStatus_HEALTHY || !wrong {
 		p.wrongSince = 0
 	} else if p.wrongSince == 0 {
