@@ -33,6 +33,7 @@ const (
 	WaitJoining    = rollout.WaitJoining
 	WaitWarming    = rollout.WaitWarming
 	WaitProving    = rollout.WaitProving
+	WaitBaseline   = rollout.WaitBaseline
 	WaitFlipping   = rollout.WaitFlipping
 	WaitConfirming = rollout.WaitConfirming
 	WaitService    = rollout.WaitService

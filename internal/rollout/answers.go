@@ -73,13 +73,24 @@ func (x *sums) share() float64 { return x.of / max(x.now, 1) }
 
 func (x *sums) base() float64 { return x.expected / max(x.now, 1) }
 
+// since is what there would be had all that was before changed as the others have. It is for a
+// time before that had an earlier revision, for then only the difference to the others counts.
+func (x sums) since(others sums) sums {
+	shift := others.shift()
+	within := func(part, all float64) float64 { return min(max(0, part+shift*all), all) }
+	x.was, x.expected, x.wasRate = within(x.was, x.before), within(x.expected, x.now), within(x.wasRate, x.beforeRate)
+	return x
+}
+
 func (x *sums) variance() float64 { return x.spread / max(x.now*x.now, 1) }
 
 // surroundings are what a proxy that was flipped is held against, at a moment.
 type surroundings struct {
 	at      time.Time
 	treated int                   // how many were flipped
-	rest    [len(classes)]sums    // those that were not
+	rest    [len(classes)]sums    // those that were not, or where they are too few, those of had
+	had     [len(classes)]sums    // those that were flipped in an earlier stage
+	hadOnly bool                  // rest is had
 	all     [len(classes)]sums    // everyone
 	pool    subject               // all that were flipped
 	swing   [len(classes)]float64 // how far one of the rest is from all of it, at most
@@ -87,6 +98,9 @@ type surroundings struct {
 	// scatter is how far one that was flipped answers less of a class, and more: of a fault of
 	// the revision all have more, or less, and of users who move some more and some less.
 	scatter [len(classes)][2]float64
+	// elsewhere and left are what is worked out once for all that are held against the others.
+	elsewhere map[traitReports]float64
+	left      *float64
 }
 
 // around looks at the fleet, at most once a second.
@@ -100,22 +114,35 @@ func (s *step) around(enough int) *surroundings {
 		a.pool.found, a.pool.looks = old.pool.found, old.pool.looks
 	}
 	*a.pool.looks++
-	for _, p := range s.proxies {
-		a.add(p)
+	for node, p := range s.proxies {
+		a.add(p, s.hasCandidate(node, p))
 	}
-	for c := range class(len(classes)) {
-		if a.rest[c].now < float64(enough) {
-			a.rest[c] = sums{} // too few to say what changes by itself
+	if a.rest[0].now < float64(enough) { // too few to say what changes by itself
+		a.rest, a.hadOnly = [len(classes)]sums{}, true
+		if s.Rollout != nil && s.Rollout.baseline.earlier == "" && a.had[0].now >= float64(enough) {
+			a.rest = a.had
 		}
 	}
-	for _, p := range s.proxies {
-		a.compareOthers(p)
+	for node, p := range s.proxies {
+		a.compareOthers(p, s.hasCandidate(node, p))
 	}
 	s.surroundings = a
 	return a
 }
 
-func (a *surroundings) add(p *proxy) {
+// isOther is whether a proxy is one of those that what was flipped is held against: one that does
+// not have the candidate, or, in a stage that leaves none of these, one that had it before the stage.
+func (s *step) isOther(a *surroundings, node string, p *proxy) bool {
+	return !p.traffic.habit.treated && (a.hadOnly || !s.hasCandidate(node, p))
+}
+
+// hasCandidate is whether a proxy was given the candidate, in this stage or before: it shows nothing
+// of what changes without it.
+func (s *step) hasCandidate(node string, p *proxy) bool {
+	return s.Rollout != nil && s.Rollout.Flipped[node] || p.traffic.habit.treated
+}
+
+func (a *surroundings) add(p *proxy, has bool) {
 	h := &p.traffic.habit
 	now := h.sum()
 	if h.treated {
@@ -137,8 +164,12 @@ func (a *surroundings) add(p *proxy) {
 		a.pool.add(h.own, now, &p.traffic)
 		return
 	}
+	rest := &a.rest
+	if has {
+		rest = &a.had
+	}
 	for c := range class(len(classes)) {
-		a.rest[c].add(c, h.own, now)
+		rest[c].add(c, h.own, now)
 	}
 }
 
@@ -146,7 +177,7 @@ func (a *surroundings) add(p *proxy) {
 const fewAnswers = 5
 
 // compareOthers notes how far the others are from one another: what was flipped may be as far.
-func (a *surroundings) compareOthers(p *proxy) {
+func (a *surroundings) compareOthers(p *proxy, has bool) {
 	h := &p.traffic.habit
 	now := h.sum()
 	if min(h.own.answers, now.answers) < fewAnswers || p.base != "" {
@@ -158,8 +189,9 @@ func (a *surroundings) compareOthers(p *proxy) {
 		far := one.shift() - a.rest[c].shift()
 		switch {
 		case math.Abs(far) < 3*math.Sqrt(one.variance()): // chance
-		case !h.treated:
+		case !has || a.hadOnly && !h.treated:
 			a.swing[c] = max(a.swing[c], math.Abs(far))
+		case !h.treated: // it was of a stage before
 		case far < 0:
 			a.scatter[c][0] = max(a.scatter[c][0], -far)
 		default:

@@ -90,6 +90,7 @@ func (s *step) promote() {
 	maps.DeleteFunc(s.refusing, func(node string, _ bool) bool { return s.proxies[node] == nil })
 	s.watch(r.Plan)
 	s.end()
+	s.habits.all = habit{} // what it answers otherwise is the revision's
 	if len(adopted) > 0 {
 		s.welcome(adopted)
 	}

@@ -71,10 +71,17 @@ func (s *step) holdAgainst(a *surroundings, x *subject, limits Limits) (reason s
 	mayErr := mistaken / float64(a.treated+1) / looks / (looks + 1)
 	for c := range class(len(classes)) {
 		alone := a.rest[c].now == 0
-		f := x.sums[c].judge(a.rest[c], a.all[c], x.bursts[c].factor(), limits.Answers, max(a.swing[c], a.other(c, x), s.habits.usual(c, alone)), mayErr)
+		one, rest, all := x.sums[c], a.rest[c], a.all[c]
+		if s.Rollout.baseline.earlier != "" {
+			if alone {
+				continue
+			}
+			one, rest, all = one.since(rest), rest.since(rest), all.since(rest)
+		}
+		f := one.judge(rest, all, x.bursts[c].factor(), limits.Answers, max(a.swing[c], a.other(c, x), s.habits.usual(c, alone)), mayErr)
 		open = open || f.likely
 		if f.certain && reason == "" {
-			reason = x.sums[c].say(c, a.rest[c], limits)
+			reason = x.sums[c].say(c, a.rest[c], limits, s.Rollout.baseline.earlier, a.hadOnly)
 		}
 	}
 	switch {
@@ -89,10 +96,17 @@ func (s *step) holdAgainst(a *surroundings, x *subject, limits Limits) (reason s
 }
 
 // say is a finding in words.
-func (x *sums) say(c class, rest sums, limits Limits) string {
+func (x *sums) say(c class, rest sums, limits Limits, earlier string, hadOnly bool) string {
 	out := fmt.Sprintf("%.1f%% of %.0f answers other than 5xx are %s, and before they had the revision %.1f%% on these proxies", 100*x.share(), x.now, classes[c].name, 100*x.base())
 	if rest.now > 0 {
-		out += fmt.Sprintf("; on the others they went from %.1f%% to %.1f%% at the same time", 100*rest.base(), 100*rest.share())
+		others := "on the others"
+		if hadOnly {
+			others = "on those that had it before the stage"
+		}
+		out += fmt.Sprintf("; %s they went from %.1f%% to %.1f%% at the same time", others, 100*rest.base(), 100*rest.share())
+	}
+	if earlier != "" {
+		out += ", and what is served was too new to compare with it alone: before is with the revision before it"
 	}
 	return fmt.Sprintf("%s (limit: %.1f%% more or fewer); %s", out, 100*limits.Answers, ifMeant)
 }

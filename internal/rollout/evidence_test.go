@@ -82,7 +82,7 @@ func flippedProxy(t *testing.T) judged {
 		p.traffic.before.add(window{requests: 100, begun: 100, median: 5, p99: 20, bytes: 500_000, span: time.Second})
 	}
 	p.traffic.habit.own = tally{answers: 3000, millis: 30000}
-	p.traffic.habit.treat()
+	p.traffic.habit.treat("old", "")
 	p.traffic.flip()
 	p.traffic.mixed, p.traffic.hadVMs, p.traffic.last = false, true, now
 	return judged{&step{Fleet: f}}

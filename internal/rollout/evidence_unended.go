@@ -55,17 +55,26 @@ func (t *traffic) pile() (n int) {
 
 func leftShare(w window) float64 { return float64(w.left()) / float64(max(w.begun, 1)) }
 
-// leftElsewhere is the share that is not answered on the proxies that are not of the stage.
+// leftElsewhere is the share that is not answered on the other proxies, looked at once a second.
 func (s *step) leftElsewhere() float64 {
+	a := s.around(s.Rollout.Plan.Limits.MinRequests)
+	if a.left != nil {
+		return *a.left
+	}
 	var sum window
-	for _, p := range s.proxies {
-		if t := &p.traffic; !t.habit.treated && t.flipped {
+	for node, p := range s.proxies {
+		t := &p.traffic
+		switch {
+		case !s.isOther(a, node, p):
+		case t.flipped:
 			sum.plus(t.after.last(piles))
-		} else if !t.habit.treated {
+		default:
 			sum.plus(t.before.last(piles))
 		}
 	}
-	return leftShare(sum)
+	left := leftShare(sum)
+	a.left = &left
+	return left
 }
 
 // stopped tells of requests that stopped being answered all at once, while some are in flight.

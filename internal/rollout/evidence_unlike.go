@@ -77,9 +77,9 @@ func (s *step) answersUnlike(node string, limits Limits) (reason string) {
 		return ""
 	}
 	open := false
-	for _, tr := range traits {
+	for i, tr := range traits {
 		n := 0
-		for n < apart && s.worseBy(tr, p, limits, n+1) {
+		for n < apart && s.worseBy(i, p, limits, n+1) {
 			n++
 		}
 		open = open || n >= 2
@@ -95,16 +95,31 @@ func (s *step) answersUnlike(node string, limits Limits) (reason string) {
 
 // worseBy is whether the last n reports are all worse than any before the flip, by the limit, and
 // by more than on any other proxy.
-func (s *step) worseBy(tr trait, p *proxy, limits Limits, n int) bool {
+func (s *step) worseBy(which int, p *proxy, limits Limits, n int) bool {
+	tr := traits[which]
 	now, _, ok := tr.extremes(&p.traffic.after, 0, n, limits)
 	_, before, known := tr.extremes(&p.traffic.before, 0, len(p.traffic.before.windows), limits)
 	limit := tr.limit(limits)
 	if limit == 0 || ok < n || known < apartBefore || now <= limit*before || !tr.counts(now, before) {
 		return false
 	}
-	elsewhere := 0.0 // by how much it is larger now there, at most
-	for _, other := range s.proxies {
-		if t := &other.traffic; !t.habit.treated && other.base == "" {
+	elsewhere := s.largerElsewhere(traitReports{which, n}, limits)
+	return elsewhere > 0 && now > limit*before*max(1, elsewhere)
+}
+
+// traitReports are one of the traits, and how many reports are looked at.
+type traitReports struct{ trait, n int }
+
+// largerElsewhere is by how much a trait is larger now on the other proxies, at most. Of
+// all that are slow at once, only the first in a second looks at the fleet.
+func (s *step) largerElsewhere(of traitReports, limits Limits) float64 {
+	a := s.around(limits.MinRequests)
+	if known, ok := a.elsewhere[of]; ok {
+		return known
+	}
+	tr, n, elsewhere := traits[of.trait], of.n, 0.0
+	for node, other := range s.proxies {
+		if t := &other.traffic; s.isOther(a, node, other) && other.base == "" {
 			reports := &t.before
 			if t.flipped {
 				reports = &t.after
@@ -116,7 +131,11 @@ func (s *step) worseBy(tr trait, p *proxy, limits Limits, n int) bool {
 			}
 		}
 	}
-	return elsewhere > 0 && now > limit*before*max(1, elsewhere)
+	if a.elsewhere == nil {
+		a.elsewhere = map[traitReports]float64{}
+	}
+	a.elsewhere[of] = elsewhere
+	return elsewhere
 }
 
 // extremes is the least and the most of those reports that have at least from newer ones, and fewer

@@ -13,8 +13,12 @@ type habit struct {
 	next    uint32
 	opened  int64 // when the newest began, in Unix nanoseconds; 0: it is yet to
 	open    tally
-	own     tally // before the last flip
-	treated bool  // that flip was its own
+	of      string // the revision that these are of
+	early   tally  // of the first seconds with it, when connections are yet to be drained
+	settles bool   // these are not over
+	own     tally  // before the last flip
+	ownOf   string // the revision that it had then
+	treated bool   // that flip was its own
 	looks   uint32
 	found   time.Time           // since when it answers otherwise; zero: it does not
 	owed    [len(classes)]int32 // see makeUp
@@ -77,8 +81,41 @@ func makeUp(owed *int32, n, most int64) uint64 {
 	return uint64(max(0, min(n, most)))
 }
 
-// sum is the half minute.
-func (h *habit) sum() (sum tally) {
+// settling is for how long after a flip answers are no measure of the revision: connections that
+// were open are answered by the listener before.
+const settling = 3 * time.Second
+
+// turn begins anew where a proxy has another revision.
+func (h *habit) turn(live string) {
+	if h.of == live {
+		return
+	}
+	h.settles = h.of != ""
+	h.of, h.early = live, tally{}
+	h.clear()
+}
+
+// settle takes a report of the first seconds, and says whether it was one.
+func (h *habit) settle(t tally) bool {
+	if !h.settles {
+		return false
+	}
+	h.early.plus(t)
+	h.settles = h.early.millis < uint32(settling.Milliseconds())
+	return true
+}
+
+func (h *habit) clear() { h.blocks, h.open, h.opened = [habitBlocks]tally{}, tally{}, 0 }
+
+// sum is the half minute, with the first seconds of a revision.
+func (h *habit) sum() tally {
+	sum := h.lately()
+	sum.plus(h.early)
+	return sum
+}
+
+// lately is the half minute without them.
+func (h *habit) lately() (sum tally) {
 	for _, b := range h.blocks {
 		sum.plus(b)
 	}
@@ -102,16 +139,29 @@ func (h *habit) add(at time.Time, t tally) (whole, before tally, full bool) {
 	return whole, before, true
 }
 
-// freeze makes what it answered lately that which was before.
-func (h *habit) freeze() {
-	h.own, h.treated, h.looks, h.found = h.sum(), false, 0, time.Time{}
-	h.blocks, h.open, h.opened = [habitBlocks]tally{}, tally{}, 0
+// freeze makes what it answered lately, with the revision that is live, that which was before. What
+// is known of that revision already is kept where that is short. If earlier is given, only what was
+// answered with that one is.
+func (h *habit) freeze(live, earlier string) {
+	h.turn(live)
+	lately := h.lately()
+	switch {
+	case earlier != "" && h.ownOf == earlier:
+	case earlier != "":
+		h.own = tally{}
+	case h.ownOf == live && h.own.answers > 0 && short(lately):
+		h.own.plus(lately)
+	default:
+		h.own, h.ownOf = lately, live
+	}
+	h.treated, h.looks, h.found, h.early = false, 0, time.Time{}, tally{}
+	h.clear()
 }
 
 // treat begins to hold it against that.
-func (h *habit) treat() {
+func (h *habit) treat(live, earlier string) {
 	if h.sum().answers > 0 { // it flips later than the others of its stage
-		h.freeze()
+		h.freeze(live, earlier)
 	}
 	h.treated = true
 }
@@ -119,7 +169,7 @@ func (h *habit) treat() {
 // freezeHabits has all proxies of the fleet remember how they answered before a flip.
 func (s *step) freezeHabits() {
 	for _, p := range s.proxies {
-		p.traffic.habit.freeze()
+		p.traffic.habit.freeze(p.accepted.Live, s.Rollout.baseline.earlier)
 	}
 	s.surroundings = nil
 }
@@ -127,6 +177,10 @@ func (s *step) freezeHabits() {
 // practise adds a report to a proxy's habit, and to the fleet's unless it is judged by it.
 func (s *step) practise(p *proxy, w window) {
 	h, t := &p.traffic.habit, w.tally()
+	h.turn(p.accepted.Live)
+	if h.settle(t) {
+		return
+	}
 	whole, before, full := h.add(w.at, t)
 	if h.treated {
 		return

@@ -38,6 +38,7 @@ const (
 	WaitJoining    Wait = "joining"           // proxies take the last good revision first
 	WaitWarming    Wait = "warming"           // proxies load the candidate in their shadow listeners
 	WaitProving    Wait = "proving"           // they answer the checks there
+	WaitBaseline   Wait = "baseline"          // too little is known of what users are answered by what is served
 	WaitFlipping   Wait = "flipping"          // their real listeners take it
 	WaitConfirming Wait = "confirming"        // they answer the checks there
 	WaitService    Wait = "awaiting service"  // the service behind the filters fails
@@ -119,6 +120,8 @@ func (f *Fleet) HoldUp(now time.Time) *HoldUp {
 		what, does = h.newer(r)
 	case r.members == 0 || f.isEmpty():
 		what, does = f.nobody(&h)
+	case r.awaitsBaseline():
+		what, does = h.baseline(r), "gives the revision up"
 	case r.waiting > 0:
 		what, does = f.phases(&h), "gives the revision up"
 	default:

@@ -160,6 +160,7 @@ type Rollout struct {
 	members   int                  // connected members
 	pool      *pool                // nil where all of the fleet is of the stage, and after a restart
 	compared  map[string]time.Time // what of which members is compared, since when; see undecided
+	baseline  baseline             // see baseline.go
 	witnesses map[string]*witness  // see witness.go
 	appointAt time.Time            // when others are looked for at the soonest
 	told      map[Kind]bool        // what is told once in a stage

@@ -16,8 +16,11 @@ type simulated struct {
 	kind    string
 	fault   fault
 	denied  float64 // the share of requests that are answered 4xx before; 0 for any
+	// soon says that it is saved 1.5 s after another change, which is harmless, is served.
+	soon bool
 
 	f         *Fleet
+	saved     string
 	now       time.Time
 	flush     time.Duration
 	users     []*user
@@ -248,14 +251,26 @@ func (s *simulated) run(plan Plan) (reason string, after time.Duration) {
 	for until := epoch.Add(70*time.Second + time.Duration(s.r.Int64N(int64(20*time.Second)))); s.now.Before(until); {
 		s.pass()
 	}
+	if s.soon {
+		s.save("harmless", plan)
+		if reason, after := s.goOn(); reason != "" {
+			return "harmless: " + reason, after
+		}
+		for until := s.now.Add(1500 * time.Millisecond); s.now.Before(until); {
+			s.pass()
+		}
+	}
 	s.saves(plan)
 	return s.goOn()
 }
 
 // saves has the change on disk.
-func (s *simulated) saves(plan Plan) {
-	s.f.Step(Offered{ID: "two", Plan: plan}, s.now)
-	s.f.Step(Stored{ID: "two"}, s.now)
+func (s *simulated) saves(plan Plan) { s.save("two", plan) }
+
+func (s *simulated) save(id string, plan Plan) {
+	s.saved = id
+	s.f.Step(Offered{ID: id, Plan: plan}, s.now)
+	s.f.Step(Stored{ID: id}, s.now)
 }
 
 // pass is a tenth of a second.
@@ -275,7 +290,7 @@ func (s *simulated) goOn() (reason string, after time.Duration) {
 		switch {
 		case len(s.f.Rejected) > 0:
 			return s.f.Rejected[0].Reason, s.now.Sub(begun)
-		case s.f.Serving.ID == "two":
+		case s.f.Serving.ID == s.saved:
 			return "", s.now.Sub(begun)
 		}
 	}

@@ -39,7 +39,7 @@ func (s *step) startStage(i int) {
 	r := s.Rollout
 	r.Stage, r.StageAt = i, s.now
 	r.Released, r.Approved, r.told, r.bakeSince, r.Lost = false, false, map[Kind]bool{}, time.Time{}, 0
-	r.loneAt, r.vacantAt, r.emptyAt, r.toldWaits = time.Time{}, time.Time{}, time.Time{}, nil
+	r.baseline, r.loneAt, r.vacantAt, r.emptyAt, r.toldWaits = baseline{}, time.Time{}, time.Time{}, time.Time{}, nil
 	s.recruit()
 	stage := r.stage()
 	s.record(Entry{
@@ -272,6 +272,8 @@ func (s *step) turn() bool {
 		return true
 	case r.members == 0 || r.unproven > 0 || s.isEmpty():
 		return false
+	case !r.Released && s.awaitsBaseline():
+		return false
 	case !r.Released:
 		s.release()
 		return true
@@ -319,7 +321,7 @@ func (s *step) flip(node string) {
 	s.enter(node, Flipping)
 	p := s.proxies[node]
 	p.traffic.flip()
-	p.traffic.habit.treat()
+	p.traffic.habit.treat(p.accepted.Live, s.Rollout.baseline.earlier)
 	// One that has it already is sent nothing, and says nothing: a first revision that was
 	// left for another one, and came back.
 	if a := s.Target(node); p.accepted.Live == a.Live && p.accepted.Shadow == a.Shadow {

@@ -261,6 +261,8 @@ func (s *story) counters(d *datadriven.TestData) Counters {
 			}
 		case "begun":
 			c.Begun, began = uint64(n), true
+		case "denials":
+			c.Denials = int64(n)
 		case "active":
 			c.Active = n
 		case "errors":
@@ -303,6 +305,8 @@ func planOf(t *testing.T, d *datadriven.TestData) Plan {
 				plan.Checks = append(plan.Checks, value)
 			case "errors":
 				plan.Limits.Errors, err = strconv.ParseFloat(value, 64)
+			case "answers":
+				plan.Limits.Answers, err = strconv.ParseFloat(value, 64)
 			case "deadline":
 				st.Deadline, err = time.ParseDuration(value)
 			case "no-checks":

@@ -41,6 +41,7 @@ type Named struct {
 type traffic struct {
 	before, after share
 	last          time.Time
+	asked         bool          // by users, in the time of the last report
 	every         time.Duration // between its last two reports; zero before it has made two
 	flipped       bool          // to the candidate, or to what is served and watched
 	mixed         bool          // the next report is of the time before a flip, too
@@ -76,7 +77,7 @@ func (t *traffic) flip() {
 func (t *traffic) unflip() {
 	if t.flipped {
 		t.named = nil
-		t.before, t.mixed, t.habit = share{}, true, habit{owed: t.habit.owed}
+		t.before, t.mixed, t.habit = share{}, true, habit{owed: t.habit.owed, own: t.habit.own, ownOf: t.habit.ownOf, of: t.habit.of}
 	}
 	t.flipped = false
 }
@@ -105,7 +106,7 @@ func (s *step) counted(e Counted) {
 		w.span = c.At.Sub(t.last)
 		t.every = w.span
 	}
-	t.last = c.At
+	t.last, t.asked = c.At, w.requests > 0
 	t.unended += int64(c.Begun) - int64(c.Requests)
 	t.serviceErrors, t.olderErrors = t.olderErrors+c.ServiceErrors, c.ServiceErrors
 	t.serviceDenials, t.olderDenials = t.olderDenials+c.ServiceDenials, c.ServiceDenials

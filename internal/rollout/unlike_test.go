@@ -61,6 +61,7 @@ func TestAnswersUnlikeBefore(t *testing.T) {
 				t.Errorf("found %q, want %q", found, c.found)
 			}
 			delete(j.proxies, "other")
+			j.surroundings = nil
 			if found := j.answersUnlike("p", c.limits); found != "" {
 				t.Errorf("with no other proxy to compare with: %s", found)
 			}
