@@ -135,16 +135,22 @@ func (v *vm) wait(ctx context.Context, s *stream, kind int, what string) error {
 	patience := v.now().Add(pauseLimit)
 	for !s.part(kind).resumed && s.local == nil && !s.reset {
 		if !v.pending() {
-			return v.refused("it pauses %s for ever: nothing is under way that could resume it", what)
+			return v.pauses("it pauses %s for ever: nothing is under way that could resume it", what)
 		}
 		happened, err := v.happen(ctx, patience)
 		if err != nil {
 			return err
 		}
 		if !happened {
-			return v.refused("it pauses %s, and does not resume it within %v", what, pauseLimit)
+			return v.pauses("it pauses %s, and does not resume it within %v", what, pauseLimit)
 		}
 	}
 	s.part(kind).resumed = false
 	return nil
+}
+
+func (v *vm) pauses(format string, args ...any) *Error {
+	e := v.refused(format, args...)
+	e.paused = true
+	return e
 }

@@ -41,6 +41,7 @@ type Error struct {
 	steps []exchange // the requests that did it, at StepHostile
 
 	answered bool // the check was answered, and otherwise than expected
+	paused   bool // nothing resumes the request: the VM is well
 	slow     bool // it ran out of time: that may be the machine's fault
 }
 

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,9 +86,6 @@ func leftPad(s string, width int) string { return strings.Repeat("0", max(0, wid
 func (s *stream) reply() message {
 	l := s.local
 	h, body := headers{{":status", strconv.Itoa(int(l.status))}}, l.body
-	if kind, _ := s.request.headers.get("content-type"); kind == "application/grpc" || strings.HasPrefix(kind, "application/grpc+") {
-		h, body = headers{{":status", "200"}, {"content-type", "application/grpc"}, {"grpc-status", strconv.Itoa(int(min(l.grpc, 16)))}}, nil
-	}
 	if len(body) > 0 {
 		h.add("content-length", strconv.Itoa(len(body)))
 		h.add("content-type", "text/plain")
@@ -99,12 +97,47 @@ func (s *stream) reply() message {
 		}
 		h.add(f.name, f.value)
 	}
+	if kind, _ := s.request.headers.get("content-type"); kind == "application/grpc" || strings.HasPrefix(kind, "application/grpc+") {
+		h, body = l.asGRPC(h), nil
+	}
 	if method, _ := s.request.headers.get(":method"); method == "HEAD" {
 		body = nil
 	}
 	m := whole(h, body)
 	m.from = origin{details: l.details, local: true}
 	return m
+}
+
+// asGRPC makes of an answer's headers those that a gRPC client gets. A status that gRPC does not
+// have, -1 where the filter gives none, is the one that the HTTP status stands for.
+func (l *localResponse) asGRPC(h headers) headers {
+	h.set(":status", "200")
+	h.set("content-type", "application/grpc")
+	h.remove("content-length")
+	code := int(l.grpc)
+	if l.grpc > 16 {
+		code = int(codeOf(int(l.status)))
+	}
+	if _, given := h.get("grpc-status"); !given {
+		h.add("grpc-status", strconv.Itoa(code))
+	}
+	if len(l.body) > 0 {
+		h.set("grpc-message", percentEncoded(l.body))
+	}
+	return h
+}
+
+// percentEncoded is Envoy's PercentEncoding::encode.
+func percentEncoded(text []byte) string {
+	var out strings.Builder
+	for _, b := range text {
+		if b < ' ' || b >= '~' || b == '%' {
+			fmt.Fprintf(&out, "%%%02X", b)
+			continue
+		}
+		out.WriteByte(b)
+	}
+	return out.String()
 }
 
 func (c *call) sendLocalResponse() status {
