@@ -138,6 +138,9 @@ func proxyProblems(p api.Proxy, now time.Time) (lines []string) {
 	if p.Forbidden != "" {
 		lines = append(lines, fmt.Sprintf("%s gets nothing: fleet %s matches it, but its certificate does not let it be of that (see `identity` in xds.yaml)", p.Node, p.Forbidden))
 	}
+	if p.Kept != "" {
+		lines = append(lines, fmt.Sprintf("%s: %s", p.Node, p.Kept))
+	}
 	if len(p.Missing) > 0 {
 		lines = append(lines, fmt.Sprintf("%s has no stream for %s: what it can't show is not waited for (see `xds bootstrap`)",
 			p.Node, strings.Join(p.Missing, " and ")))

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -23,7 +25,8 @@ server too. Its exit status:
   4  --timeout is over, and it is still on its way, or too many proxies are in trouble
   5  --timeout is over, and it waits for a person: it is paused, or to be approved
   6  no server answers (for as long as --timeout, or 30s)
-  7  no proxy of the fleet is connected (for as long as --timeout, or 15s)
+  7  no proxy of the fleet is connected (for as long as --timeout, or 15s), or the
+     fleet is retired, and takes none
   8  a newer save has taken its place`
 
 // How long is waited where there is no --timeout: a server may be restarted, and its
@@ -130,6 +133,10 @@ func (w *waiter) outcome(s api.Fleet, now time.Time) (outcome error, over bool) 
 		w.awaited = s.Disk.Content
 	}
 	switch {
+	case retired(s):
+		return exitError{exitNobody, fmt.Errorf("it is not served: %s", s.Disk.Why)}, true
+	case s.Disk.State == api.DiskNothing:
+		return fmt.Errorf("there is nothing to serve: %s", cmp.Or(s.Disk.Why, "fleet "+s.Fleet+" has no file")), true
 	case s.Disk.Content != w.awaited:
 		return exitError{exitReplaced, errors.New("a newer save has taken its place")}, true
 	case s.Disk.State == api.DiskServed && s.Troubled != nil && s.Troubled.TooMany:
@@ -140,11 +147,24 @@ func (w *waiter) outcome(s api.Fleet, now time.Time) (outcome error, over bool) 
 		return nil, !asking || *w.flags.timeout > 0 && now.Sub(w.began) >= *w.flags.timeout
 	case s.Disk.State == api.DiskServed || s.Disk.State == api.DiskTried:
 		if s.Proxies == 0 && w.out(now, w.nobody, proxyPatience) {
-			return exitError{exitNobody, fmt.Errorf("it is not served: no proxy of fleet %s is connected", s.Fleet)}, true
+			return exitError{exitNobody, fmt.Errorf("it is not served: no proxy of fleet %s is connected%s", s.Fleet, noticed(s))}, true
 		}
 		return w.timedOut(s, now)
 	}
 	return exitError{exitRejected, fmt.Errorf("it is not served: %s: %s", s.Disk.State, s.Disk.Why)}, true
+}
+
+// retired is whether a fleet takes no proxies any more, and nothing of a file is on its way.
+func retired(s api.Fleet) bool {
+	return s.Disk.State == api.DiskRetired || s.Disk.State == api.DiskNothing && s.Retired != nil
+}
+
+// noticed is what is known of why a fleet has no proxy.
+func noticed(s api.Fleet) string {
+	if len(s.Notices) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(s.Notices, "; ") + ")"
 }
 
 // timedOut says what is waited for still, when the time is over.
@@ -153,6 +173,9 @@ func (w *waiter) timedOut(s api.Fleet, now time.Time) (outcome error, over bool)
 		return nil, false
 	}
 	status, what := exitTimeout, "what is on disk is being read"
+	if s.Disk.State == api.DiskTried || s.Disk.State == api.DiskServed {
+		what = cmp.Or(s.Disk.Why, "it is "+string(s.Disk.State))
+	}
 	if s.Troubled != nil {
 		what = s.Troubled.Text
 	}

@@ -57,6 +57,16 @@ func TestWait(t *testing.T) {
 	asked := disk(api.DiskServed, "new", 1)
 	asked.WaitsFor = &api.Wait{Kind: api.WaitAsking}
 	asking := says(asked)
+	retired := disk(api.DiskRetired, "new", 1)
+	retired.Disk.Why = "fleet edge is retired since noon by ann"
+	gone := disk(api.DiskNothing, "", 1)
+	gone.Disk.Why, gone.Retired = "fleet edge is retired since noon, and its file edge.yaml is gone", &api.Retirement{}
+	fileless := disk(api.DiskNothing, "", 1)
+	fileless.Disk.Why = "its file edge.yaml is gone"
+	elsewhere := disk(api.DiskServed, "new", 0)
+	elsewhere.Notices = []string{"edge.yaml:2: no connected proxy matches it"}
+	matching := disk(api.DiskTried, "new", 1)
+	matching.Disk.Why = "its match is not in force yet"
 	unread := look{status: api.Status{Unsettled: true}}
 	for _, c := range []struct {
 		name    string
@@ -93,6 +103,17 @@ func TestWait(t *testing.T) {
 		{"served to nobody", 0, []look{says(disk(api.DiskServed, "new", 0))}, exitNobody, "no proxy", 16 * time.Second},
 		{"served to nobody, until one comes", 0, []look{says(disk(api.DiskServed, "new", 0)), says(disk(api.DiskServed, "new", 0)), served}, exitOK, "", time.Second},
 		{"replaced", 0, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), says(disk(api.DiskServed, "newer", 1))}, exitReplaced, "a newer save", time.Second},
+		{"retired", 0, []look{says(retired)}, exitNobody, "not served: fleet edge is retired since noon by ann", time.Second},
+		{"retired meanwhile", time.Minute, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), says(retired)}, exitNobody, "retired since noon by ann", time.Second},
+		{"retired, and without a file", time.Minute, []look{says(gone)}, exitNobody, "its file edge.yaml is gone", time.Second},
+		{"its file is removed", time.Minute, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), says(fileless)}, exitFailed, "its file edge.yaml is gone", time.Second},
+		{"served to nobody, and why", 0, []look{says(elsewhere)}, exitNobody, "edge.yaml:2: no connected proxy matches it", 16 * time.Second},
+		{"its match is not in force", 5 * time.Second, []look{says(matching)}, exitTimeout, "its match is not in force yet", 6 * time.Second},
+		{"all of a stage in trouble", 5 * time.Second, []look{held(api.WaitTrouble, 1)}, exitTimeout, "in trouble", 6 * time.Second},
+		{"its service is waited for", 5 * time.Second, []look{held(api.WaitService, 1)}, exitTimeout, "awaiting service", 6 * time.Second},
+		{"nobody of the stage", 5 * time.Second, []look{held(api.WaitEmpty, 1)}, exitTimeout, "empty stage", 6 * time.Second},
+		{"the disk takes nothing", 5 * time.Second, []look{held(api.WaitDisk, 1)}, exitTimeout, "disk", 6 * time.Second},
+		{"another fleet has its proxies", 5 * time.Second, []look{held(api.WaitElsewhere, 1)}, exitTimeout, "held elsewhere", 6 * time.Second},
 		{"no such fleet", 0, []look{{status: api.Status{}}}, exitFailed, "there is no fleet", time.Second},
 		{"a fleet that can't be read", 0, []look{{status: api.Status{Problems: map[string]string{"x.yaml": "x.yaml:3: no"}}}}, exitRejected, "x.yaml:3: no", time.Second},
 	} {

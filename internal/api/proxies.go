@@ -42,6 +42,9 @@ type Proxy struct {
 	Clock string `json:"clock,omitempty"`
 	// Forbidden is a fleet that it would be of if its certificate let it; so it gets nothing.
 	Forbidden string    `json:"forbidden,omitempty"`
+	// Kept says why it keeps what it runs, and what a person can do, where no fleet's match
+	// claims it.
+	Kept      string    `json:"kept,omitempty"`
 	Missing   []string  `json:"missing,omitempty"` // evidence that it can't give
 	Modules   []Module  `json:"modules,omitempty"` // of what it serves
 	Connected time.Time `json:"connected"`

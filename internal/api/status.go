@@ -120,4 +120,5 @@ const (
 	DiskRejected DiskState = "rejected" // there was evidence against it
 	DiskAborted  DiskState = "aborted"  // a person gave it up
 	DiskUndone   DiskState = "undone"   // a person went back from it
+	DiskRetired  DiskState = "retired"  // the fleet was retired with it, and takes no proxies
 )

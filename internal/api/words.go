@@ -43,6 +43,7 @@ const (
 	WaitDisk       = rollout.WaitDisk
 	WaitAsking     = rollout.WaitAsking
 	WaitRetry      = rollout.WaitRetry
+	WaitElsewhere  = rollout.WaitElsewhere
 
 	EventUnchanged         = rollout.Unchanged
 	EventReplanned         = rollout.Replanned

@@ -221,6 +221,11 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 			if move && s.moving != nil {
 				c.enforce(s, *s.moving, "the proxies that it brings have proven what is served")
 			}
+		case rollout.MoveAgain:
+			c.unsorted = true
+			if s.declined != nil && s.moving == nil {
+				s.dirty, s.moving, s.declined = true, &s.declined.Match, nil
+			}
 		case rollout.NotAdopted:
 			c.notMoved(s, e.Nodes, e.Reason)
 			c.unsorted = true

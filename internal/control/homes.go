@@ -110,6 +110,32 @@ func (c *Control) homeOf(n *nodeState) (home string, base snapshot.Ref) {
 	return "", snapshot.Ref{}
 }
 
+// ranBefore is what a proxy ran that has left, and which fleet's it was; "" where that is not
+// known for certain.
+func (c *Control) ranBefore(id string) (home string, base snapshot.Ref) {
+	if away := c.away[id]; away != nil && c.fleets[away.home] != nil {
+		return away.home, away.base
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
+		if g, is := c.fleets[name].guests[id]; is {
+			return name, g.runs
+		}
+	}
+	return "", snapshot.Ref{}
+}
+
+// isNobodys is whether a proxy that has just been started anew is kept by the fleet that it was
+// of, on what it ran: there is no other that serves something to it. The match of a revision
+// on its way in that fleet counts, too: what is not for a proxy is not given to it.
+func (c *Control) isNobodys(n *nodeState, home string) bool {
+	s := c.fleets[home]
+	if s == nil || s.rollout.Serving.ID == "" {
+		return false
+	}
+	to := c.fleets[c.claimant(n)]
+	return to == nil || to.rollout.Serving.ID == "" || to == s && s.excludes(n.node)
+}
+
 // A claim is what a match in force says of whose a proxy is that nothing else is known of.
 type claim struct {
 	fleet string // its name

@@ -95,15 +95,15 @@ func TestRejectedFirstRevisionClaimsNobodysProxy(t *testing.T) {
 		w.Proxies.Disconnect("b")
 		w.Proxies.Start(b)
 		w.Pass(time.Minute)
-		if p := w.Node("b"); p.Fleet != "inner" || p.State != api.ProxyWaiting {
-			t.Errorf("started anew, it is nobody else's: %+v", p)
+		if p := w.Node("b"); p.Fleet != "edge" || p.State != api.ProxyKept || p.Kept == "" {
+			t.Errorf("started anew, there is nothing better for it: %+v", p)
 		}
 		if err := w.Do(t.Context(), api.Command{Fleet: "inner", Verb: api.VerbRetire, By: "ann"}); err != nil {
 			t.Fatal(err)
 		}
 		w.Pass(time.Second)
-		if p := w.Node("b"); p.Fleet != "" || w.Fleet("inner").Proxies != 0 {
-			t.Errorf("inner is retired, and has it: %+v", p)
+		if p := w.Node("b"); p.Fleet != "edge" || p.State != api.ProxyKept || w.Fleet("inner").Proxies != 0 {
+			t.Errorf("inner is retired: %+v", p)
 		}
 		w.Save(map[string]string{"inner.yaml": controltest.Gone})
 		if err := w.Do(t.Context(), api.Command{Fleet: "inner", Verb: api.VerbForget, By: "ann"}); err != nil {

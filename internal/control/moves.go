@@ -392,7 +392,7 @@ func (c *Control) sayKept() {
 		n.saidKept = keeps
 	}
 	for _, home := range slices.Sorted(maps.Keys(kept)) {
-		c.note(home, api.EventKept, named(kept[home])+": no fleet's match claims them any more: they keep what they run")
+		c.note(home, api.EventKept, named(kept[home])+": no fleet's match claims them any more: they keep what they run, over their restarts and the server's; have a fleet's match claim them, or end them")
 	}
 	for _, home := range slices.Sorted(maps.Keys(leave)) {
 		c.note(home, api.EventKept, named(leave[home])+": the match of the revision on its way does not claim them: they keep what they run")

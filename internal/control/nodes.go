@@ -86,7 +86,11 @@ func (c *Control) connected(id string, e xds.Event) {
 	c.twinCame(n)
 	n.told = c.toldOf(id)
 	if e.Fresh {
+		home, base := c.ranBefore(id)
 		c.freshStart(id)
+		if fleet.MayBeOf(n.node, home) && c.isNobodys(n, home) {
+			n.home, n.base = home, base
+		}
 	} else {
 		n.home, n.base = c.homeOf(n)
 		if !fleet.MayBeOf(n.node, n.home) { // with the certificate that it has now

@@ -127,39 +127,97 @@ func (c *Control) notices(s *fleetState) []string {
 // movements are the proxies that are not where they are to be, and why.
 func (c *Control) movements(s *fleetState) []string {
 	var kept []string
-	held := map[string][]string{}
 	for id, n := range c.nodes {
-		switch {
-		case n.fleet == s.name: // as nearly all of them
-		case n.fleet == "" && n.home == s.name && n.base.ID != "":
+		if n.fleet == "" && n.home == s.name && n.base.ID != "" {
 			kept = append(kept, id)
-		case n.fleet != "" && c.claimant(n) == s.name:
-			held[n.fleet] = append(held[n.fleet], id)
 		}
 	}
 	slices.Sort(kept)
 	var out []string
+	held := c.held(s)
 	for _, from := range slices.Sorted(maps.Keys(held)) {
-		slices.Sort(held[from])
-		out = append(out, fmt.Sprintf("%s of fleet %s match it, and are moved when the rollout of that has ended", named(held[from]), from))
+		out = append(out, c.heldText(held[from], from))
 	}
 	if len(kept) > 0 {
-		out = append(out, named(kept)+": no fleet's match claims them any more: they keep what they run")
+		out = append(out, named(kept)+": no fleet's match claims them any more: they keep what they run, over their restarts and the server's; have a fleet's match claim them, or end them")
 	}
 	return append(out, c.refusedMoves(s)...)
 }
 
+// keptText says why a proxy keeps what it runs, and what ends that.
+func (c *Control) keptText(n *nodeState, runs rollout.Revision) string {
+	keeps := fmt.Sprintf("it keeps revision %s of fleet %s", short(runs), n.home)
+	if runs.Number == 0 {
+		keeps = fmt.Sprintf("it keeps revision %s of fleet %s", runs.ID[:min(8, len(runs.ID))], n.home)
+	}
+	if c.leaving(n) {
+		return fmt.Sprintf("the match of the revision on its way in fleet %s does not claim it: %s, and is that fleet's as before if the revision is given up", n.home, keeps)
+	}
+	if to := c.claimant(n); to != "" {
+		return fmt.Sprintf("fleet %s claims it, and is yet to take it: %s", to, keeps)
+	}
+	over := ", over its restarts and the server's"
+	if c.Revision(n.base) == nil {
+		over = ", which is not in the state directory any more: it has nothing if it is started anew"
+	}
+	return fmt.Sprintf("no fleet's match claims it: %s%s; have the `match` of a fleet claim it, or end it", keeps, over)
+}
+
+// held are the proxies that a fleet's match claims and the rollout of another has, by that one.
+func (c *Control) held(s *fleetState) map[string][]string {
+	held := map[string][]string{}
+	for id, n := range c.nodes {
+		if n.fleet != s.name && n.fleet != "" && c.claimant(n) == s.name {
+			held[n.fleet] = append(held[n.fleet], id)
+		}
+	}
+	for _, ids := range held {
+		slices.Sort(ids)
+	}
+	return held
+}
+
+// heldText says what that rollout waits for, and with what command a person ends it.
+func (c *Control) heldText(ids []string, from string) string {
+	text := fmt.Sprintf("%s of fleet %s match it, and are moved when the rollout of that has ended", named(ids), from)
+	if h := c.rolloutWaits(c.fleets[from], time.Now()); h != nil {
+		text += ": " + h.Text
+	}
+	return text
+}
+
+// heldElsewhere is what a fleet waits for whose proxies the rollout of another has; nil where
+// there are none.
+func (c *Control) heldElsewhere(s *fleetState) *rollout.HoldUp {
+	if len(c.fleets) < 2 || s.rollout.Rollout != nil {
+		return nil
+	}
+	held := c.held(s)
+	for _, from := range slices.Sorted(maps.Keys(held)) {
+		h := rollout.HoldUp{Kind: api.WaitElsewhere, Count: len(held[from]), Nodes: held[from][:min(3, len(held[from]))], Text: c.heldText(held[from], from)}
+		if of := c.rolloutWaits(c.fleets[from], time.Now()); of != nil {
+			h.Stage, h.Since, h.Do = of.Stage, of.Since, of.Do
+		}
+		return &h
+	}
+	return nil
+}
+
 func (c *Control) refusedMoves(s *fleetState) []string {
+	next := "again with `xds rollout retry --fleet " + s.name + "`"
+	if at := s.rollout.MoveRetryAt(); !at.IsZero() {
+		next = "tried again by itself " + again(at) + ", or now with `xds rollout retry --fleet " + s.name + "`"
+	}
 	why := map[rollout.Unmoved][]string{}
 	for _, id := range slices.Sorted(maps.Keys(s.rollout.Unmoved)) {
 		if u, barred := s.rollout.Barred(id); barred {
-			u.At = time.Time{}
+			u.At, u.Tries = time.Time{}, 0
 			why[u] = append(why[u], id)
 		}
 	}
 	var out []string
 	for u, ids := range why {
-		out = append(out, fmt.Sprintf("%s were not moved to it, and stay where they were: %s (again with `xds rollout retry --fleet %s`)", named(ids), u.Reason, s.name))
+		out = append(out, fmt.Sprintf("%s were not moved to it, and stay where they were: %s (%s)", named(ids), u.Reason, next))
 	}
 	slices.Sort(out)
 	return out

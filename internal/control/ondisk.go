@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -20,38 +21,71 @@ func (c *Control) diskStatus(s *fleetState) api.Disk {
 	switch {
 	case c.pending(s):
 		out.State, out.Why = api.DiskReading, "it is read, and tried in the sandbox"
+	case !there && s.retired():
+		out.Why = s.retiredText()
+	case !there && out.Why == "" && s.file != "":
+		out.Why = fmt.Sprintf("its file %s is gone", s.file)
 	case !there:
+	case s.retiredWith(f):
+		out.State, out.Why = api.DiskRetired, s.retiredText()+": save another content there, and it is taken up again when that is served"
 	case out.Why != "":
 		out.State = api.DiskRefused
 	default:
 		out.Revision = rollout.Revision{ID: s.onDisk, Number: s.number(s.onDisk)}
 		out.State, out.Why = s.cameOf(s.onDisk)
+		if out.State != api.DiskTried || out.Why != "" {
+			break
+		}
+		if h := c.heldElsewhere(s); h != nil {
+			out.Why = "its match is not in force yet: " + h.Text
+		}
 	}
 	return out
+}
+
+// retiredText says since when a fleet is retired, by whom, and of which file.
+func (s *fleetState) retiredText() string {
+	by := ""
+	if s.retirement.By != "" {
+		by = " by " + s.retirement.By
+	}
+	if s.retirement.Content == "" {
+		return fmt.Sprintf("fleet %s is retired since %s%s, and its file %s is gone: it takes no proxies", s.name, s.retirement.At.Format(time.DateTime), by, s.file)
+	}
+	return fmt.Sprintf("fleet %s is retired since %s%s, with what is in %s: it takes no proxies", s.name, s.retirement.At.Format(time.DateTime), by, s.file)
 }
 
 // waitsFor is what a change on its way waits for: its rollout, or before that to be
 // read and tried.
 func (c *Control) waitsFor(s *fleetState) *rollout.HoldUp {
 	now := time.Now()
-	if h := s.rollout.HoldUp(now); h != nil {
-		if disk := h.Kind == rollout.WaitDisk || h.Kind == rollout.WaitNewer; disk && s.disk.reason != "" {
-			h.Text += "; the disk is tried again by itself: " + s.disk.reason
-		}
-		if len(c.fleets) > 1 { // the commands are to do as they stand
-			h.Text = commandOf.ReplaceAllString(h.Text, "`$1 --fleet "+s.name+"`")
-			h.Do += " --fleet " + s.name
-		}
+	if h := c.rolloutWaits(s, now); h != nil {
 		return h
 	}
 	f, trying := c.trying(s)
 	if !trying {
-		return s.rollout.Between(now)
+		return cmp.Or(s.rollout.Between(now), c.heldElsewhere(s))
 	}
 	return &rollout.HoldUp{
 		Kind: api.WaitReading, Since: f.Trying,
 		Text: fmt.Sprintf("what is on disk is tried in the sandbox, for %s now; its filters have limits of time there", now.Sub(f.Trying).Round(100*time.Millisecond)),
 	}
+}
+
+// rolloutWaits is what a fleet's rollout waits for, nil where there is none.
+func (c *Control) rolloutWaits(s *fleetState, now time.Time) *rollout.HoldUp {
+	h := s.rollout.HoldUp(now)
+	if h == nil {
+		return nil
+	}
+	if disk := h.Kind == rollout.WaitDisk || h.Kind == rollout.WaitNewer; disk && s.disk.reason != "" {
+		h.Text += "; the disk is tried again by itself: " + s.disk.reason
+	}
+	if len(c.fleets) > 1 { // the commands are to do as they stand
+		h.Text = commandOf.ReplaceAllString(h.Text, "`$1 --fleet "+s.name+"`")
+		h.Do += " --fleet " + s.name
+	}
+	return h
 }
 
 // pending is whether what comes of what is on disk is not known yet.
@@ -77,7 +111,13 @@ func (s *fleetState) cameOf(id string) (state api.DiskState, why string) {
 	case id == f.Waiting():
 		return api.DiskTried, f.HoldUp(time.Now()).Text
 	case id == f.Serving.ID && s.declined != nil:
-		return api.DiskRejected, "its match is not in force: " + s.declined.Reason
+		why = "its match is not in force: " + s.declined.Reason
+		if !f.MoveRetryAt().IsZero() {
+			why += "; it is tried again by itself"
+		}
+		return api.DiskRejected, why
+	case id == f.Serving.ID && s.moving != nil:
+		return api.DiskTried, ""
 	case id == f.Serving.ID:
 		return api.DiskServed, ""
 	case i < 0:

@@ -95,6 +95,7 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) api.Proxy {
 		if n.base.ID != "" {
 			out.State = api.ProxyKept
 			out.Wanted = c.numbered(nil, n.base)
+			out.Kept = c.keptText(n, out.Wanted)
 			out.Served = out.Wanted
 		}
 		return out

@@ -13,7 +13,9 @@ import (
 
 // blameSurroundings says that it was what a rollout's revision was rejected for just now.
 func (s *step) blameSurroundings(r *Rollout) {
-	if i := s.rejection(r.Candidate.ID); i >= 0 && !r.Move {
+	if r.Move {
+		s.blameMove(r)
+	} else if i := s.rejection(r.Candidate.ID); i >= 0 {
 		s.Rejected[i].Surroundings = true
 	}
 }
@@ -48,7 +50,7 @@ func (s *step) mayFlip() []string {
 // hasty is whether a check that fails on the first proxy of a try after the first counts at once.
 func (s *step) hasty(e Probed) bool {
 	r := s.Rollout
-	if r.Tries == 0 || r.Move || s.first(e.Node) || s.proxies[e.Node].phase != Confirming || !byService(e, true) {
+	if r.Tries == 0 || s.first(e.Node) || s.proxies[e.Node].phase != Confirming || !byService(e, true) {
 		return false
 	}
 	for node, w := range r.witnesses {

@@ -9,6 +9,9 @@ import (
 const (
 	WaitAsking Wait = "asking"           // proxies answer the changed checks of what is served
 	WaitRetry  Wait = "to be tried anew" // a revision was rejected for its surroundings
+	// WaitElsewhere is for a rollout of another fleet, which has proxies that this one's match
+	// claims. The loop, which knows of both, says so.
+	WaitElsewhere Wait = "held elsewhere"
 )
 
 // Between is what a fleet waits for between two rollouts; nil for nothing.

@@ -207,6 +207,8 @@ type (
 		Nodes  []string
 		Reason string
 	}
+	// MoveAgain says: proxies that were not moved may come once more.
+	MoveAgain struct{}
 	// Answer says: why a command was not carried out; "" where it was.
 	Answer struct{ Refusal string }
 )

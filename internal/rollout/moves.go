@@ -20,6 +20,11 @@ type Unmoved struct {
 	Node     string    `json:"node,omitempty"` // the proxy whose evidence it was
 	Reason   string    `json:"reason"`
 	At       time.Time `json:"at"`
+	// Surroundings says that it was only for what is around it, as in Rejection: it is tried
+	// again by itself. Tries are those in vain; Again, that one more is due.
+	Surroundings bool `json:"surroundings,omitempty"`
+	Tries        int  `json:"tries,omitempty"`
+	Again        bool `json:"again,omitempty"`
 }
 
 // maxUnmoved is how many are remembered.
@@ -67,6 +72,7 @@ func (f *Fleet) Confirmed(id string) bool {
 func (s *step) beginMove(e Offered) {
 	s.Rollout = newRollout(s.Serving, e.Plan, s.now)
 	s.Rollout.Move, s.Rollout.stored = true, true
+	s.Rollout.Tries = s.triesOf(s.arrivals())
 	s.rest = share{}
 	arrivals := s.arrivals()
 	s.record(Entry{Kind: MoveStarted, Revision: s.Serving, By: e.By, Reason: fmt.Sprintf("%s from elsewhere: %s", proxies(len(arrivals)), few(arrivals))})
@@ -251,14 +257,14 @@ func (s *step) bar(nodes []string, node, reason, by string) {
 	if s.Unmoved == nil {
 		s.Unmoved = map[string]Unmoved{}
 	}
-	revision, stage := s.Serving, ""
+	revision, stage, tries := s.Serving, "", 0
 	if r := s.Rollout; r != nil {
-		revision, stage = r.Candidate, r.stage().Name
+		revision, stage, tries = r.Candidate, r.stage().Name, r.Tries
 	}
 	slices.Sort(nodes)
 	for _, one := range nodes {
-		if len(s.Unmoved) < maxUnmoved {
-			s.Unmoved[one] = Unmoved{Revision: revision, Node: node, Reason: reason, At: s.now}
+		if _, again := s.Unmoved[one]; again || len(s.Unmoved) < maxUnmoved {
+			s.Unmoved[one] = Unmoved{Revision: revision, Node: node, Reason: reason, At: s.now, Tries: tries}
 		}
 	}
 	s.record(Entry{Kind: MoveRefused, Revision: revision, Stage: stage, Node: node, By: by, Reason: fmt.Sprintf("%s (%s): %s", proxies(len(nodes)), few(nodes), reason)})
@@ -273,7 +279,7 @@ func (f *Fleet) Barred(node string) (Unmoved, bool) {
 	if r := f.Rollout; r != nil {
 		want = r.Candidate
 	}
-	return u, barred && u.Revision.ID == want.ID
+	return u, barred && !u.Again && u.Revision.ID == want.ID
 }
 
 func (s *step) unbar(node string) {

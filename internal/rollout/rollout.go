@@ -285,6 +285,7 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 	case Tick:
 		s.retryTroubled()
 		s.tryAgain(s.retryAt())
+		s.moveAgain()
 		s.waitFor()
 		s.watchOn()
 	}
@@ -294,6 +295,7 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 	if _, ok := event.(Tick); ok {
 		s.tellHoldUp()
 	}
+	s.storeRecord()
 	return s.effects
 }
 
@@ -314,7 +316,8 @@ func (s *step) stored(id string) {
 // step is one event being taken: the effects it has, in order.
 type step struct {
 	*Fleet
-	effects []Effect
+	effects  []Effect
+	recorded bool // something is in the history that was not
 }
 
 func (s *step) do(e Effect) { s.effects = append(s.effects, e) }
@@ -327,6 +330,14 @@ func (s *step) record(e Entry) {
 		s.History = slices.Clone(s.History[more:])
 	}
 	s.do(Tell{Entry: e})
+	s.recorded = true
+}
+
+// storeRecord has what is in the history survive a crash, also where nothing else has changed.
+func (s *step) storeRecord() {
+	if s.recorded && !slices.Contains(s.effects, Effect(Store{})) {
+		s.do(Store{})
+	}
 }
 
 // stage is the current one.

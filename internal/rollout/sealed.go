@@ -30,4 +30,5 @@ func (Offer) effect()      {}
 func (Tell) effect()       {}
 func (Adopted) effect()    {}
 func (NotAdopted) effect() {}
+func (MoveAgain) effect()  {}
 func (Answer) effect()     {}

@@ -226,9 +226,13 @@ func (s *step) awaited(node string, c Counters) {
 func (s *step) blameService(r *Rollout, e Probed, around bool) {
 	p := s.proxies[e.Node]
 	switch {
-	case p == nil || r.Move || !byService(e, true):
+	case p == nil || !byService(e, true):
 	case p.traffic.serviceErrors > 0, around, r.Tries > 0:
 		s.blameSurroundings(r)
+	case r.Move: // its counters are heard by the fleet that it is back in
+		if r.Plan.provenInShadow() && byService(e, false) {
+			s.blameSurroundings(r)
+		}
 	default:
 		s.doubted = &doubt{revision: r.Candidate.ID, node: e.Node, until: s.now.Add(serviceGrace)}
 	}

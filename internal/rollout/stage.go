@@ -18,7 +18,7 @@ func (f *Fleet) Next(now time.Time) time.Time {
 	if f.Rollout != nil || f.Survey != nil {
 		return now.Add(tickEvery)
 	}
-	return sooner(sooner(f.retryAt(), f.nextRetry()), f.Watch.next(now))
+	return sooner(sooner(sooner(f.retryAt(), f.MoveRetryAt()), f.nextRetry()), f.Watch.next(now))
 }
 
 // next is when a watch wants one.

@@ -347,6 +347,8 @@ func describe(e Effect) string {
 		return "of this fleet now: " + strings.Join(e.Nodes, " ")
 	case NotAdopted:
 		return "stay as they were: " + strings.Join(e.Nodes, " ")
+	case MoveAgain:
+		return "moves here are tried again"
 	case Answer:
 		return "answer: " + strconv.Quote(e.Refusal)
 	case Tell:
