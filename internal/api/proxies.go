@@ -41,7 +41,7 @@ type Proxy struct {
 	// Clock is what is wrong with its clock, by more than five minutes.
 	Clock string `json:"clock,omitempty"`
 	// Forbidden is a fleet that it would be of if its certificate let it; so it gets nothing.
-	Forbidden string    `json:"forbidden,omitempty"`
+	Forbidden string `json:"forbidden,omitempty"`
 	// Kept says why it keeps what it runs, and what a person can do, where no fleet's match
 	// claims it.
 	Kept      string    `json:"kept,omitempty"`

@@ -116,8 +116,8 @@ func (c *Control) ranBefore(id string) (home string, base snapshot.Ref) {
 	if away := c.away[id]; away != nil && c.fleets[away.home] != nil {
 		return away.home, away.base
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
-		if g, is := c.fleets[name].guests[id]; is {
+	for name, s := range c.fleets { // it is a guest of one at most
+		if g, is := s.guests[id]; is {
 			return name, g.runs
 		}
 	}

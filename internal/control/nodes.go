@@ -88,7 +88,7 @@ func (c *Control) connected(id string, e xds.Event) {
 	if e.Fresh {
 		home, base := c.ranBefore(id)
 		c.freshStart(id)
-		if fleet.MayBeOf(n.node, home) && c.isNobodys(n, home) {
+		if c.isNobodys(n, home) && fleet.MayBeOf(n.node, home) {
 			n.home, n.base = home, base
 		}
 	} else {
