@@ -8,6 +8,8 @@ import (
 )
 
 // byAgent lets requests pass whose user agent has as many bytes as "probe/1" or "waxwing-check".
+//
+//nolint:dupword // i32 i32 are two parameters
 const byAgent = `(module
   (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
   (import "env" "proxy_send_local_response" (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))

@@ -156,7 +156,7 @@ func (w *world) knock(config *tls.Config) error {
 	_, _ = conn.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")) // it may be cut off before
 	got, err := io.ReadAll(conn)
 	if len(got) > 0 || err == nil {
-		return fmt.Errorf("%d bytes came back, and then %v", len(got), err)
+		return fmt.Errorf("%d bytes came back, and then %w", len(got), err)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func swap(dir string, files map[string]file, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Chmod(next, mode); err != nil { //nolint:gosec // a folder is to be entered
+	if err := os.Chmod(next, mode); err != nil {
 		return err
 	}
 	for name, f := range all {

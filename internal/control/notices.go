@@ -193,14 +193,15 @@ func (c *Control) heldElsewhere(s *fleetState) *rollout.HoldUp {
 		return nil
 	}
 	held := c.held(s)
-	for _, from := range slices.Sorted(maps.Keys(held)) {
-		h := rollout.HoldUp{Kind: api.WaitElsewhere, Count: len(held[from]), Nodes: held[from][:min(3, len(held[from]))], Text: c.heldText(held[from], from)}
-		if of := c.rolloutWaits(c.fleets[from], time.Now()); of != nil {
-			h.Stage, h.Since, h.Do = of.Stage, of.Since, of.Do
-		}
-		return &h
+	if len(held) == 0 {
+		return nil
 	}
-	return nil
+	from := slices.Min(slices.Collect(maps.Keys(held))) // one after another
+	h := rollout.HoldUp{Kind: api.WaitElsewhere, Count: len(held[from]), Nodes: held[from][:min(3, len(held[from]))], Text: c.heldText(held[from], from)}
+	if of := c.rolloutWaits(c.fleets[from], time.Now()); of != nil {
+		h.Stage, h.Since, h.Do = of.Stage, of.Since, of.Do
+	}
+	return &h
 }
 
 func (c *Control) refusedMoves(s *fleetState) []string {

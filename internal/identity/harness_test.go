@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -66,7 +65,7 @@ func guardedBy(t testing.TB, rules string, keeper *identity.Keeper) *port {
 func (p *port) serve(rules string, keeper *identity.Keeper) {
 	t := p.t
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	parsed, err := identity.ParseRules(rules)
 	if err != nil {
 		t.Fatal(err)

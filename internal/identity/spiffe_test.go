@@ -57,9 +57,10 @@ func spoken(t *testing.T) (*agent, string) {
 	return a, "unix://" + path
 }
 
-// svid is an answer with a certificate of an id, and the authorities of its trust domain.
-func svid(t *testing.T, by *certs.Authority, id string, from time.Time, authorities ...*certs.Authority) *workload.X509SVIDResponse {
+// svid is an answer with a certificate of the server, and the authorities of its trust domain.
+func svid(t *testing.T, by *certs.Authority, from time.Time, authorities ...*certs.Authority) *workload.X509SVIDResponse {
 	t.Helper()
+	const id = "spiffe://example.org/xds"
 	u, err := url.Parse(id)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +110,7 @@ func TestSPIFFE(t *testing.T) {
 		authorities = append(authorities, authority)
 	}
 	one, two := authorities[0], authorities[1]
-	first := svid(t, one, "spiffe://example.org/xds", now.Add(-time.Minute), one)
+	first := svid(t, one, now.Add(-time.Minute), one)
 	go func() { a.answers <- first; a.answers <- first }() // to be fetched once, then to be watched
 	keeper, err := identity.NewSPIFFE(ctx, slog.New(slog.DiscardHandler), address, tls.VersionTLS13, time.Now)
 	if err != nil {
@@ -122,17 +123,17 @@ func TestSPIFFE(t *testing.T) {
 		t.Fatal("it is not let in")
 	}
 
-	a.answers <- svid(t, one, "spiffe://example.org/xds", now.Add(-time.Minute), one, two)
+	a.answers <- svid(t, one, now.Add(-time.Minute), one, two)
 	p.eventually("the new certificate is served", func() bool { return p.presented() != server })
 	p.openedWith("edge-2", client(t, two, "spiffe://example.org/edge-2"))
 	server = p.presented()
 
-	a.answers <- svid(t, one, "spiffe://example.org/xds", now.Add(-2*time.Hour), one) // it has expired
+	a.answers <- svid(t, one, now.Add(-2*time.Hour), one) // it has expired
 	p.eventually("it is said", func() bool { return strings.Contains(p.problem("server"), "has expired") })
 	if p.presented() != server {
 		t.Error("what has expired is served")
 	}
-	a.answers <- svid(t, two, "spiffe://example.org/xds", now.Add(-time.Minute), two)
+	a.answers <- svid(t, two, now.Add(-time.Minute), two)
 	p.eventually("who is of the authority that is gone is refused", func() bool { return p.refused(identity.Revoked) == 1 })
 	if uses := p.status().Certificates; len(uses) != 2 || slices.ContainsFunc(uses, func(c api.Certificate) bool { return c.Problem != "" || c.File != address }) {
 		t.Errorf("in use are %+v", uses)

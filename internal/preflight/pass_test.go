@@ -27,6 +27,8 @@ func valueOf(w Whole, name string) string {
 
 // A filter of the C++ SDK that gives no gRPC status, -1, answers a gRPC client by its HTTP status,
 // and its body is the message: what a real Envoy makes of config_denylist of service-extensions.
+//
+//nolint:dupword // i32 i32 are two parameters
 func TestLocalReplyToGRPC(t *testing.T) {
 	got := passed(t, `
 (import "env" "proxy_send_local_response" (func $respond (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))

@@ -177,7 +177,7 @@ func speaker(event Event) (node string, fresh bool) {
 		if e.Open {
 			return e.Node, false
 		}
-	default:
+	case Offered, Stored, Left, Fileless, Noted, Unfit, Unbarred, Withdrawn, Clock, Command, Tick: // of no proxy, or of none that speaks
 	}
 	return "", false
 }
