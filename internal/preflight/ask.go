@@ -46,7 +46,7 @@ const readyTries = 20
 func (v *vm) askOnce(ctx context.Context, c fleet.Check) error {
 	v.log.reset()
 	v.step, v.left = StepCheck, checkCalls*v.limits.Call
-	before, skipped := v.callouts, v.skipped
+	before, waited := v.callouts, v.waited
 	v.callouts = slices.Concat(c.Callouts, v.always)
 	defer func() { v.callouts = before }()
 	p := v.passage(requestOf(c), v.upstream(c))
@@ -56,7 +56,7 @@ func (v *vm) askOnce(ctx context.Context, c fleet.Check) error {
 			return v.about(c, err)
 		}
 	}
-	took := v.skipped - skipped
+	took := v.waited - waited
 	if err := p.finish(ctx); err != nil {
 		return v.about(c, err)
 	}

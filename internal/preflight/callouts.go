@@ -31,6 +31,7 @@ const (
 type due struct {
 	token   uint32
 	at      time.Time
+	waited  time.Duration // what will have been waited by then
 	reply   reply
 	deliver func(v *vm, ctx context.Context, d due) error
 }
@@ -57,7 +58,8 @@ func (v *vm) comes(ctx context.Context, i int) error {
 
 // soon has something come of a call after a delay.
 func (v *vm) soon(token uint32, delay time.Duration, r reply, deliver func(v *vm, ctx context.Context, d due) error) {
-	v.calls = append(v.calls, due{token, v.now().Add(max(delay, callout)), r, deliver})
+	delay = max(delay, callout)
+	v.calls = append(v.calls, due{token, v.now().Add(delay), v.waited + delay, r, deliver})
 }
 
 // found is the callout for a call, nil for none.

@@ -39,7 +39,7 @@ func (v *vm) compare(c fleet.Check, p *passage, took time.Duration) *Error {
 		return v.refused("the filter takes %s away, by which a proxy's shadow listener knows what the service is to see: say `where: [sandbox, live]`", fleet.CheckHeader)
 	}
 	if within := c.Expect.Within; within > 0 && took > within {
-		return v.refused("it takes %v, in simulated time, and is to take %v at most", took.Round(10*time.Millisecond), within)
+		return v.refused("it takes %v, in simulated time, and is to take %v at most", took.Round(time.Millisecond), within)
 	}
 	return nil
 }

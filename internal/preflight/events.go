@@ -22,9 +22,11 @@ const (
 // events is what is to happen in a VM by itself.
 type events struct {
 	skipped     time.Duration // of time
+	waited      time.Duration // in all waits, each for as long as it was to be: the same on any machine
 	steps       int
 	period      time.Duration          // of ticks; 0: none
 	tick        time.Time              // the next one
+	tickWaited  time.Duration          // what will have been waited by then
 	calls       []due                  // what is to come of calls, in their order
 	token       uint32                 // of the newest
 	answer      *reply                 // what is delivered of a call, while it is
@@ -64,10 +66,10 @@ func (v *vm) advance(ctx context.Context, d time.Duration) error {
 
 // happen lets the next event happen, if that is by a time.
 func (v *vm) happen(ctx context.Context, by time.Time) (happened bool, err error) {
-	due, next := v.tick, v.nextDue()
+	due, waited, next := v.tick, v.tickWaited, v.nextDue()
 	isCall := next >= 0 && (v.period == 0 || !v.calls[next].at.After(due))
 	if isCall {
-		due = v.calls[next].at
+		due, waited = v.calls[next].at, v.calls[next].waited
 	}
 	if v.steps++; due.After(by) || v.steps > maxSteps {
 		return false, nil
@@ -75,10 +77,11 @@ func (v *vm) happen(ctx context.Context, by time.Time) (happened bool, err error
 	if ahead := due.Sub(v.now()); ahead > 0 {
 		v.skipped += ahead
 	}
+	v.waited = max(v.waited, waited)
 	if isCall {
 		err = v.comes(ctx, next)
 	} else {
-		v.tick = v.now().Add(v.period)
+		v.ticksNext()
 		_, err = v.call(ctx, rootContext, "proxy_on_tick", rootContext)
 	}
 	if err != nil {
@@ -104,6 +107,8 @@ func (v *vm) posted(ctx context.Context) error {
 func (c *call) setTickPeriod() status {
 	v := c.vm
 	v.period = time.Duration(c.u32(0)) * time.Millisecond
-	v.tick = v.now().Add(v.period)
+	v.ticksNext()
 	return ok
 }
+
+func (v *vm) ticksNext() { v.tick, v.tickWaited = v.now().Add(v.period), v.waited+v.period }
