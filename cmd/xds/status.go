@@ -127,8 +127,8 @@ func proxyProblems(p api.Proxy, now time.Time) (lines []string) {
 		if p.Part.ID != "" {
 			part = fmt.Sprintf(", and has what it can take of revision %s meanwhile", revision(p.Part))
 		}
-		lines = append(lines, fmt.Sprintf("%s has trouble of its own, since %s, and is tried again %s%s: %s",
-			p.Node, p.Since.Format(time.DateTime), nextTry(now, p.NextTry), part, p.Trouble))
+		lines = append(lines, fmt.Sprintf("%s has trouble of its own, since %s%s: %s; %s",
+			p.Node, p.Since.Format(time.DateTime), part, p.Trouble, nextTry(now, p)))
 	} else if p.LastNACK != nil {
 		lines = append(lines, fmt.Sprintf("%s refused %s: %s", p.Node, p.LastNACK.Resource, p.LastNACK.Message))
 	}
@@ -138,8 +138,10 @@ func proxyProblems(p api.Proxy, now time.Time) (lines []string) {
 	if p.Forbidden != "" {
 		lines = append(lines, fmt.Sprintf("%s gets nothing: fleet %s matches it, but its certificate does not let it be of that (see `identity` in xds.yaml)", p.Node, p.Forbidden))
 	}
-	if p.Kept != "" {
-		lines = append(lines, fmt.Sprintf("%s: %s", p.Node, p.Kept))
+	for _, why := range []string{p.Kept, p.Waits} {
+		if why != "" {
+			lines = append(lines, fmt.Sprintf("%s: %s", p.Node, why))
+		}
 	}
 	if len(p.Missing) > 0 {
 		lines = append(lines, fmt.Sprintf("%s has no stream for %s: what it can't show is not waited for (see `xds bootstrap`)",
@@ -159,12 +161,12 @@ func degradedText(f api.Fleet, d *api.Degraded) string {
 	return fmt.Sprintf("since %s, by %s: revision %s: %s: %s", d.Since.Format(time.DateTime), d.Node, revision(f.Serving), d.Evidence, d.Reason)
 }
 
-// nextTry is when a proxy in trouble is sent again what it could not take.
-func nextTry(now, at time.Time) string {
-	if at.IsZero() {
-		return "now"
+// nextTry is when a proxy in trouble is sent again what it could not take, or what else ends that.
+func nextTry(now time.Time, p api.Proxy) string {
+	if p.NextTry.IsZero() {
+		return p.TroubleEnds
 	}
-	return "in " + max(0, at.Sub(now)).Round(time.Second).String()
+	return "it is tried again in " + max(0, p.NextTry.Sub(now)).Round(time.Second).String()
 }
 
 // stage is "1/2 canary", and what holds it up.

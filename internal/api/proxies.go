@@ -34,17 +34,21 @@ type Proxy struct {
 	Part   Revision   `json:"part,omitzero"`   // what it runs a part of, beside Served: it can't take the rest
 	Shadow Revision   `json:"shadow"`          // in its shadow listeners
 	Phase  Phase      `json:"phase,omitempty"` // in a rollout
-	// Trouble is what keeps it from what it is to have, and is no fault of that; it is
-	// tried again at NextTry, the zero time while its answer is awaited.
-	Trouble string    `json:"trouble,omitempty"`
-	NextTry time.Time `json:"next_try,omitzero"`
+	// Trouble is what keeps it from what it is to have, and is no fault of that. It is tried
+	// again at NextTry; where that is the zero time, TroubleEnds says what ends it.
+	Trouble     string    `json:"trouble,omitempty"`
+	NextTry     time.Time `json:"next_try,omitzero"`
+	TroubleEnds string    `json:"trouble_ends,omitempty"`
 	// Clock is what is wrong with its clock, by more than five minutes.
 	Clock string `json:"clock,omitempty"`
 	// Forbidden is a fleet that it would be of if its certificate let it; so it gets nothing.
 	Forbidden string `json:"forbidden,omitempty"`
 	// Kept says why it keeps what it runs, and what a person can do, where no fleet's match
 	// claims it.
-	Kept      string    `json:"kept,omitempty"`
+	Kept string `json:"kept,omitempty"`
+	// Waits says why there is nothing to give it, and what a person can do, where it is
+	// ProxyWaiting.
+	Waits     string    `json:"waits,omitempty"`
 	Missing   []string  `json:"missing,omitempty"` // evidence that it can't give
 	Modules   []Module  `json:"modules,omitempty"` // of what it serves
 	Connected time.Time `json:"connected"`

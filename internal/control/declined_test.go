@@ -173,7 +173,7 @@ func TestLastProxyLostByAnEdit(t *testing.T) {
 	said := false
 	for len(records) > 0 {
 		r := <-records
-		said = said || r.Kind == api.EventNotice && strings.Contains(r.Message, "inner.yaml:2: match: {cluster: nowhere}: no connected proxy matches it: by this edit it loses its last, 1 of them")
+		said = said || r.Kind == api.EventNotice && strings.Contains(r.Message, "inner.yaml:2: match: {cluster: nowhere}: no connected proxy matches it: by this edit the fleet loses all that it has, 1 proxy")
 	}
 	if !said {
 		t.Error("nobody says so at the save")

@@ -284,8 +284,25 @@ func (c *Control) beginMove(s *fleetState) {
 		plan := planOf(s.snapshots[s.rollout.Serving.ID], nil)
 		c.step(s, rollout.Offered{ID: s.rollout.Serving.ID, Plan: plan, Move: true})
 	case s.moving != nil && expected == 0:
-		c.enforce(s, *s.moving, "it moves no connected proxy")
+		c.enforce(s, *s.moving, c.movesNone())
 	}
+}
+
+// movesNone says that a match brings none of the proxies that are connected, and of those
+// that are not, after a restart say, what becomes.
+func (c *Control) movesNone() string {
+	const later = "one that connects later goes by it"
+	if n := len(c.nodes); n > 0 {
+		return fmt.Sprintf("of %s it moves none, and %s", connected(n), later)
+	}
+	return "no proxy is connected, and " + later
+}
+
+func connected(n int) string {
+	if n == 1 {
+		return "1 connected proxy"
+	}
+	return fmt.Sprintf("%d connected proxies", n)
 }
 
 // restage has a first revision that nobody waits for go to proxies of other fleets, if it

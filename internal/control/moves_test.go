@@ -143,7 +143,7 @@ func TestMemberOfARolloutIsNotMoved(t *testing.T) {
 	c.saves(t, 1, map[string]string{"canaries.yaml": fileOfFleet("canaries", "{cluster: edge, id: a}", 4)})
 	c.follow()
 	c.mustBe(t, map[string]string{"a": "edge"})
-	if text := fmt.Sprint(c.notices(c.fleets["canaries"])); !strings.Contains(text, "1 proxy (a) of fleet edge match it, and are moved when the rollout of that has ended") {
+	if text := fmt.Sprint(c.notices(c.fleets["canaries"])); !strings.Contains(text, "to be moved here when the rollout of fleet edge has ended, which has them: 1 proxy (a)") {
 		t.Errorf("nobody says why: %s", text)
 	}
 	if err := c.carryOut(api.Command{Fleet: "edge", Verb: rollout.Promote, By: "alice"}, nil); err != nil {

@@ -59,7 +59,7 @@ func (c *Control) sayAtSave(f build.File) {
 		c.sayNotice(s, text)
 	}
 	if why := c.lacksProxies(s); c.count(s.name) > 0 && why != "" {
-		c.sayNotice(s, fmt.Sprintf("%s:%d: match: %s: %s: by this edit it loses its last, %d of them", f.Path, f.MatchLine, *f.Match, why, c.count(s.name)))
+		c.sayNotice(s, fmt.Sprintf("%s:%d: match: %s: %s: by this edit the fleet loses all that it has, %s", f.Path, f.MatchLine, *f.Match, why, proxies(c.count(s.name))))
 	}
 }
 
@@ -163,6 +163,24 @@ func (c *Control) keptText(n *nodeState, runs rollout.Revision) string {
 	return fmt.Sprintf("no fleet's match claims it: %s%s; have the `match` of a fleet claim it, or end it", keeps, over)
 }
 
+// waitsText says why there is nothing to give a proxy, and what ends that.
+func (c *Control) waitsText(n *nodeState) string {
+	s := c.fleets[n.fleet]
+	switch {
+	case n.waits:
+		return "a file that is for it is tried in the sandbox, and it is given what comes of that"
+	case s == nil:
+		return "no fleet's match claims it, and it is given nothing; have the `match` of a fleet claim it"
+	case s.rollout.Rollout != nil:
+		return fmt.Sprintf("fleet %s serves nothing yet, and what it tries is yet to come to it", s.name)
+	}
+	if c.problems[s.name] != "" {
+		return fmt.Sprintf("fleet %s has nothing to give it: what is on disk can't be served", s.name)
+	}
+	state, why := s.cameOf(s.onDisk)
+	return strings.TrimSuffix(fmt.Sprintf("fleet %s has nothing to give it: what is on disk is %s: %s", s.name, state, why), ": ")
+}
+
 // held are the proxies that a fleet's match claims and the rollout of another has, by that one.
 func (c *Control) held(s *fleetState) map[string][]string {
 	held := map[string][]string{}
@@ -179,7 +197,7 @@ func (c *Control) held(s *fleetState) map[string][]string {
 
 // heldText says what that rollout waits for, and with what command a person ends it.
 func (c *Control) heldText(ids []string, from string) string {
-	text := fmt.Sprintf("%s of fleet %s match it, and are moved when the rollout of that has ended", named(ids), from)
+	text := fmt.Sprintf("to be moved here when the rollout of fleet %s has ended, which has them: %s", from, named(ids))
 	if h := c.rolloutWaits(c.fleets[from], time.Now()); h != nil {
 		text += ": " + h.Text
 	}
@@ -199,15 +217,15 @@ func (c *Control) heldElsewhere(s *fleetState) *rollout.HoldUp {
 	from := slices.Min(slices.Collect(maps.Keys(held))) // one after another
 	h := rollout.HoldUp{Kind: api.WaitElsewhere, Count: len(held[from]), Nodes: held[from][:min(3, len(held[from]))], Text: c.heldText(held[from], from)}
 	if of := c.rolloutWaits(c.fleets[from], time.Now()); of != nil {
-		h.Stage, h.Since, h.Do = of.Stage, of.Since, of.Do
+		h.Stage, h.Since, h.Until, h.Then, h.Do = of.Stage, of.Since, of.Until, of.Then, of.Do
 	}
 	return &h
 }
 
 func (c *Control) refusedMoves(s *fleetState) []string {
-	next := "again with `xds rollout retry --fleet " + s.name + "`"
+	next := "`xds rollout retry --fleet " + s.name + "` tries it again"
 	if at := s.rollout.MoveRetryAt(); !at.IsZero() {
-		next = "tried again by itself " + again(at) + ", or now with `xds rollout retry --fleet " + s.name + "`"
+		next = "it is tried again by itself " + in(at) + ", or now by `xds rollout retry --fleet " + s.name + "`"
 	}
 	why := map[rollout.Unmoved][]string{}
 	for _, id := range slices.Sorted(maps.Keys(s.rollout.Unmoved)) {
@@ -218,7 +236,7 @@ func (c *Control) refusedMoves(s *fleetState) []string {
 	}
 	var out []string
 	for u, ids := range why {
-		out = append(out, fmt.Sprintf("%s were not moved to it, and stay where they were: %s (%s)", named(ids), u.Reason, next))
+		out = append(out, fmt.Sprintf("not moved to it, and still of the fleet that had them: %s: %s; %s", named(ids), u.Reason, next))
 	}
 	slices.Sort(out)
 	return out

@@ -91,21 +91,15 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) api.Proxy {
 	}
 	s := c.fleets[n.fleet]
 	if s == nil {
-		out.Forbidden = c.forbidden(n)
-		if n.base.ID != "" {
-			out.State = api.ProxyKept
-			out.Wanted = c.numbered(nil, n.base)
-			out.Kept = c.keptText(n, out.Wanted)
-			out.Served = out.Wanted
-		}
+		c.strayStatus(n, &out)
 		return out
 	}
 	accepted := s.rollout.Accepted(out.Node)
 	served, wanted := accepted.Live, n.target.Live
 	out.Shadow = c.numbered(s, snapshot.ParseRef(accepted.Shadow))
 	out.Phase, _ = s.rollout.PhaseOf(out.Node)
-	var troubledSince time.Time
-	out.Trouble, troubledSince, out.NextTry = s.rollout.TroubleOf(out.Node)
+	trouble := s.rollout.TroubleOf(out.Node)
+	out.Trouble, out.NextTry, out.TroubleEnds = trouble.Reason, trouble.Next, trouble.Ends
 	if !p.Health {
 		out.Missing = append(out.Missing, "health discovery")
 	}
@@ -126,20 +120,43 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) api.Proxy {
 	if s.rollout.PutBack(out.Node) {
 		out.Wanted = s.candidate()
 	}
+	c.sumUp(n, &out, p.Halted, trouble.Since)
+	return out
+}
+
+// strayStatus is of a proxy about which no fleet decides: it keeps what it runs, or has nothing.
+func (c *Control) strayStatus(n *nodeState, out *api.Proxy) {
+	out.Forbidden = c.forbidden(n)
+	switch {
+	case n.base.ID != "":
+		out.State = api.ProxyKept
+		out.Wanted = c.numbered(nil, n.base)
+		out.Kept = c.keptText(n, out.Wanted)
+		out.Served = out.Wanted
+	case out.Forbidden == "":
+		out.Waits = c.waitsText(n)
+	}
+}
+
+// sumUp says in one word how a proxy is, and since when it is in trouble.
+func (c *Control) sumUp(n *nodeState, out *api.Proxy, halted bool, troubledSince time.Time) {
+	s := c.fleets[n.fleet]
+	accepted, wanted := s.rollout.Accepted(out.Node), n.target.Live
+	_, closed := snapshot.IsClosed(wanted)
 	switch {
 	case wanted == "" && n.target.Shadow == "":
-	case closed && served == wanted && out.Trouble == "":
+		out.Waits = c.waitsText(n)
+	case closed && accepted.Live == wanted && out.Trouble == "":
 		out.State = api.ProxyClosed
 	case (n.clockTold || s.rollout.PutBack(out.Node)) && out.Trouble != "": // whatever it has accepted
 		out.State, out.Since = api.ProxyTrouble, troubledSince
-	case served == wanted && wanted != "" && accepted.Shadow == n.target.Shadow:
+	case accepted.Live == wanted && wanted != "" && accepted.Shadow == n.target.Shadow:
 		out.State = api.ProxyServing
 	case out.Trouble != "":
 		out.State, out.Since = api.ProxyTrouble, troubledSince
-	case p.Halted:
+	case halted:
 		out.State = api.ProxyRefuses
 	default:
 		out.State = api.ProxyPushing
 	}
-	return out
 }

@@ -255,7 +255,8 @@ func TestProxyWithoutAFleet(t *testing.T) {
 		w.Save(map[string]string{"edge.yaml": controltest.YAML("edge", 1, staged, "match: {cluster: edge, labels: {tier: outer}}")})
 		w.Connect("a")
 		w.Pass(time.Minute)
-		if p := w.Node("a"); p.State != api.ProxyWaiting || !slices.Contains(w.Proxy("a").Told, "unmatched") || len(w.Proxy("a").Given) > 0 {
+		if p := w.Node("a"); p.State != api.ProxyWaiting || !slices.Contains(w.Proxy("a").Told, "unmatched") || len(w.Proxy("a").Given) > 0 ||
+			!strings.HasPrefix(p.Waits, "no fleet's match claims it") {
 			t.Errorf("%+v", p)
 		}
 		w.Proxies.Disconnect("a")
@@ -263,12 +264,22 @@ func TestProxyWithoutAFleet(t *testing.T) {
 		release := w.Source.Hold()
 		w.Save(map[string]string{"inner.yaml": controltest.YAML("inner", 2, staged, "match: {cluster: edge, id: b}")})
 		w.Connect("b")
-		if p := w.Node("b"); p.State != api.ProxyWaiting || len(w.Proxy("b").Given)+len(w.Proxy("b").Told) > 0 {
+		if p := w.Node("b"); p.State != api.ProxyWaiting || len(w.Proxy("b").Given)+len(w.Proxy("b").Told) > 0 || !strings.HasPrefix(p.Waits, "a file that is for it is tried") {
 			t.Errorf("%+v, given %v, told %v", p, w.Proxy("b").Given, w.Proxy("b").Told)
 		}
 		release()
 		w.Pass(time.Minute)
-		if p := w.Node("b"); p.Fleet != "inner" || p.State != api.ProxyServing {
+		if p := w.Node("b"); p.Fleet != "inner" || p.State != api.ProxyServing || p.Waits != "" {
+			t.Errorf("%+v", p)
+		}
+		w.Save(map[string]string{"third.yaml": controltest.YAML("third", 3, staged, "match: {cluster: edge, id: c}")})
+		w.Connect("c")
+		w.Now(failsAll, "c")
+		w.Pass(time.Minute)
+		w.Proxies.Disconnect("c")
+		w.Proxies.Start(controltest.Node("c", nil))
+		w.Pass(time.Minute)
+		if p := w.Node("c"); p.State != api.ProxyWaiting || !strings.HasPrefix(p.Waits, "fleet third has nothing to give it: what is on disk is rejected: by c: a check fails") {
 			t.Errorf("%+v", p)
 		}
 	})

@@ -114,7 +114,7 @@ func (s *fleetState) openFor() string {
 	r := s.rollout.Rollout
 	switch {
 	case r != nil && len(r.Flipped) > 0:
-		return fmt.Sprintf("; %d proxies have opened listeners for revision %d, which is being tried", len(r.Flipped), r.Candidate.Number)
+		return fmt.Sprintf("; revision %d is being tried, and has listeners open on %s", r.Candidate.Number, proxies(len(r.Flipped)))
 	case held > 0:
 		return "; proxies have listeners open for one that was given up for a newer one"
 	case closing > 0:

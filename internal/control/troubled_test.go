@@ -19,13 +19,14 @@ func TestTroubleAfterServing(t *testing.T) {
 		ids         []string
 		in          []string // that are started anew, and have trouble
 		tooMany     bool
+		says        string
 	}{
-		{"one of three", "", []string{"a", "b", "c"}, []string{"b"}, false},
-		{"two of three", "", []string{"a", "b", "c"}, []string{"b", "c"}, true},
-		{"two of three, and half may be", "limits: {troubled: 0.7}, ", []string{"a", "b", "c"}, []string{"b", "c"}, false},
-		{"one of three, and none may be", "limits: {troubled: 0}, ", []string{"a", "b", "c"}, []string{"b"}, true},
-		{"the only one", "", []string{"a"}, []string{"a"}, true},
-		{"none", "", []string{"a", "b"}, nil, false},
+		{"one of three", "", []string{"a", "b", "c"}, []string{"b"}, false, "1 of 3 proxies can't take what they are to have, for trouble of their own; the fleet goes on without them, up to 1 (limits.troubled)"},
+		{"two of three", "", []string{"a", "b", "c"}, []string{"b", "c"}, true, "2 of 3 proxies can't take what they are to have, for trouble of their own, and limits.troubled lets the fleet go without 1"},
+		{"two of three, and half may be", "limits: {troubled: 0.7}, ", []string{"a", "b", "c"}, []string{"b", "c"}, false, "the fleet goes on without them, up to 2"},
+		{"one of three, and none may be", "limits: {troubled: 0}, ", []string{"a", "b", "c"}, []string{"b"}, true, "limits.troubled lets the fleet go without 0"},
+		{"the only one", "", []string{"a"}, []string{"a"}, true, "the only proxy can't take what it is to have, for trouble of its own, which is to be mended where it runs"},
+		{"none", "", []string{"a", "b"}, nil, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
@@ -52,7 +53,7 @@ func TestTroubleAfterServing(t *testing.T) {
 				if f.Disk.State != api.DiskServed || got == nil || got.Count != len(c.in) || got.TooMany != c.tooMany || !slices.Equal(got.Nodes, c.in) {
 					t.Fatalf("%s: %+v", f.Disk.State, got)
 				}
-				for _, want := range []string{c.in[0] + ", since", "tried again in", "Address already in use"} {
+				for _, want := range []string{c.says, c.in[0] + ", since", "tried again in", "Address already in use"} {
 					if !strings.Contains(got.Text, want) {
 						t.Errorf("no %q in %q", want, got.Text)
 					}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 )
 
@@ -115,7 +116,7 @@ func (c *Control) whyTo(n *nodeState, to string) string {
 	if m := s.claims(n.home); m != nil {
 		return fmt.Sprintf("the match of %s, %s, claims it", to, *m)
 	}
-	return "it is nobody else's"
+	return fmt.Sprintf("the file of %s matches it, and no fleet has anything for it", to)
 }
 
 // whyNotTo is why a proxy goes to a fleet no more.
@@ -125,16 +126,37 @@ func (c *Control) whyNotTo(n *nodeState, to string) string {
 		return "there is no fleet " + to + " any more"
 	}
 	m := s.claims(n.home)
-	_, barred := s.rollout.Barred(n.node.GetId())
+	u, barred := s.rollout.Barred(n.node.GetId())
 	switch {
 	case s.retired():
 		return "fleet " + to + " is retired"
+	case c.letsGo(s, n):
+		return fmt.Sprintf("the file of fleet %s, %s, is gone, and it had not confirmed what is on its way there", to, s.file)
 	case barred:
-		return "it could not be moved"
+		return "it could not be moved: " + u.Reason
 	case m == nil:
 		return "nothing of " + to + " is on its way any more"
 	case !m.Matches(n.node):
 		return fmt.Sprintf("the match of %s, %s, does not claim it any more", to, *m)
+	case !fleet.MayBeOf(n.node, to):
+		return "its certificate does not let it be of fleet " + to + " any more"
 	}
-	return "another fleet claims it with more criteria"
+	return c.whoHas(n, m, to)
+}
+
+// whoHas says which fleet has a proxy that another one's match, m, claims as well.
+func (c *Control) whoHas(n *nodeState, m *fleet.Match, to string) string {
+	name := c.claimant(n)
+	s := c.fleets[name]
+	if s == nil || name == to {
+		return fmt.Sprintf("fleet %s takes no proxies of other fleets now", to)
+	}
+	claims := s.claims(n.home)
+	switch {
+	case claims == nil:
+		return "fleet " + name + " has it"
+	case claims.Criteria() == m.Criteria():
+		return fmt.Sprintf("the match of %s, %s, claims it with as many criteria, and a tie moves no proxy", name, *claims)
+	}
+	return fmt.Sprintf("the match of %s, %s, claims it with more criteria", name, *claims)
 }

@@ -74,6 +74,26 @@ var waysToMove = []struct {
 		w.Save(map[string]string{"canaries.yaml": controltest.Gone})
 		w.Pass(3 * time.Minute)
 	}, "edge", "canaries", [2]string{"move ended", "not to fleet canaries: fleet canaries is retired"}, [2]string{"move ended", "stays in its own, fleet edge: fleet canaries is retired"}},
+	{"a new file claims it, and is gone in the middle, and not for long", func(_ *testing.T, w *controltest.World) {
+		saveFleet(w, "canaries", 3, "{cluster: edge, id: a}", strings.ReplaceAll(staged, "bake: 10s", "bake: 1h"))
+		w.Pass(time.Second)
+		w.Save(map[string]string{"canaries.yaml": controltest.Gone})
+		w.Pass(10 * time.Second)
+	}, "edge", "canaries", [2]string{"move ended", "canaries.yaml, is gone"}, [2]string{"move ended", "canaries.yaml, is gone"}},
+	{"a new file claims it, and another with more criteria in the middle", func(_ *testing.T, w *controltest.World) {
+		saveFleet(w, "canaries", 3, "{cluster: edge, id: 'a*'}", forNobody)
+		w.Pass(time.Second)
+		saveFleet(w, "only", 5, "{cluster: edge, id: a, labels: {of: only}}", staged)
+		w.Proxies.Disconnect("a")
+		w.Proxies.Connect(controltest.Node("a", map[string]string{"of": "only"}))
+		w.Pass(time.Minute)
+	}, "edge", "canaries", [2]string{"move ended", "the match of only, {cluster: edge, id: a, label.of: only}, claims it with more criteria"}, [2]string{"move ended", "the match of only"}},
+	{"a new file claims it, and its own claims it as much in the middle", func(_ *testing.T, w *controltest.World) {
+		saveFleet(w, "canaries", 3, "{cluster: edge, id: a}", forNobody)
+		w.Pass(time.Second)
+		saveFleet(w, "edge", 1, "{cluster: edge, id: '*'}", staged)
+		w.Pass(time.Minute)
+	}, "edge", "canaries", [2]string{"move ended", "claims it with as many criteria"}, [2]string{"move ended", "claims it with as many criteria"}},
 	{"a new file claims it, and claims another in the middle", func(_ *testing.T, w *controltest.World) {
 		saveFleet(w, "canaries", 3, "{cluster: edge, id: a}", strings.ReplaceAll(staged, "bake: 10s", "bake: 1h"))
 		w.Pass(time.Minute)
@@ -94,6 +114,9 @@ var waysToMove = []struct {
 		w.Pass(time.Minute)
 	}, "edge", "canaries", [2]string{"move refused", "a check fails"}, [2]string{"rejected", "a check fails"}},
 }
+
+// forNobody is a plan whose first stage no proxy can be of.
+const forNobody = "rollout: {stages: [{name: canary, proxies: 1, match: {id: nobody}}, {name: all, percent: 100}]}"
 
 func saveFleet(w *controltest.World, name string, port int, match, plan string) {
 	w.Save(map[string]string{name + ".yaml": controltest.YAML(name, port, plan, "match: "+match)})
@@ -147,4 +170,32 @@ func moves(w *controltest.World, t *testing.T, name, kind string) string {
 		}
 	}
 	return strings.Join(out, "\n")
+}
+
+// A match that moves nobody who is there says how many these are, and that others, who are yet
+// to come back after a restart say, go by it.
+func TestMatchThatMovesNoneSaysOfWhom(t *testing.T) {
+	controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
+		saveFleet(w, "edge", 1, "{cluster: edge}", staged)
+		saveFleet(w, "inner", 2, "{cluster: edge, id: b}", staged)
+		w.Connect("a", "b")
+		w.Pass(time.Minute)
+		saveFleet(w, "inner", 2, "{cluster: edge, id: 'b*'}", staged)
+		w.Pass(time.Minute)
+		w.Proxies.Disconnect("a")
+		w.Proxies.Disconnect("b")
+		w.Restart()
+		saveFleet(w, "inner", 2, "{cluster: edge, id: '*'}", staged)
+		w.Pass(time.Minute)
+		got := w.Says(api.EventMatchChanged)
+		want := []string{": of 2 connected proxies it moves none, and one that connects later goes by it", ": no proxy is connected, and one that connects later goes by it"}
+		if len(got) != 2 || !strings.HasSuffix(got[0], want[0]) || !strings.HasSuffix(got[1], want[1]) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		w.Connect("a", "b")
+		w.Pass(time.Minute)
+		if a, b := w.Node("a"), w.Node("b"); a.Fleet != "inner" || b.Fleet != "inner" {
+			t.Errorf("a is of %s, b of %s", a.Fleet, b.Fleet)
+		}
+	})
 }

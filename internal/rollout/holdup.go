@@ -178,12 +178,14 @@ func (f *Fleet) nobody(h *HoldUp) (what, does string) {
 	}
 	if f.allInTrouble(h) {
 		node := h.Nodes[0]
-		t := f.proxies[node].trouble
+		t := f.TroubleOf(node)
 		h.Kind = WaitTrouble
-		if !t.next.IsZero() {
-			h.Until, h.Then = t.next, "it is tried again"
+		if ends := t.Ends; ends != "" {
+			t.Reason += "; " + ends
+		} else {
+			h.Until, h.Then = t.Next, "it is tried again"
 		}
-		return fmt.Sprintf("stage %q waits for %s, which can't take it for trouble of its own (%s: %s)", h.Stage, h.who(), node, t.reason), "gives the revision up"
+		return fmt.Sprintf("stage %q waits for %s, which can't take it for trouble of its own (%s: %s)", h.Stage, h.who(), node, t.Reason), "gives the revision up"
 	}
 	h.Kind, h.Since = WaitAway, cmp.Or(r.vacantAt, r.StageAt)
 	h.Until, h.Then = h.Since.Add(vacancy), "others are taken in their place"

@@ -200,7 +200,7 @@ func (w *world) check() {
 			}
 			continue
 		}
-		if reason, _, _ := w.f.TroubleOf(node); reason == "" && (a.Live == r.Candidate.ID || a.Shadow == r.Candidate.ID) {
+		if w.f.TroubleOf(node).Reason == "" && (a.Live == r.Candidate.ID || a.Shadow == r.Candidate.ID) {
 			members++ // of one in trouble another has the place
 		}
 		if a.Live == r.Candidate.ID && !w.proven[node+"/"+a.Live] {

@@ -37,17 +37,37 @@ func backOff(tries int) time.Duration {
 	return min(retryMost, retryFirst<<min(tries, 10))
 }
 
-// TroubleOf is what keeps a connected proxy from what it is to have, since when, and
-// when it is tried again: the zero time while its answer is awaited. "" for nothing.
-func (f *Fleet) TroubleOf(node string) (reason string, since, next time.Time) {
-	if p := f.proxies[node]; p != nil && p.trouble != nil {
-		next = p.trouble.next
-		if f.leaves(node) {
-			next = time.Time{}
-		}
-		return p.trouble.reason, p.trouble.since, next
+// A Trouble is what keeps a connected proxy from what it is to have, and is no fault of that.
+type Trouble struct {
+	Reason string    // "" for no trouble
+	Since  time.Time // when it began
+	Next   time.Time // when the proxy is tried again; zero: not by time alone
+	Ends   string    // what ends it, where Next is zero
+}
+
+// TroubleOf is that of a connected proxy.
+func (f *Fleet) TroubleOf(node string) Trouble {
+	p := f.proxies[node]
+	if p == nil || p.trouble == nil {
+		return Trouble{}
 	}
-	return "", time.Time{}, time.Time{}
+	t := p.trouble
+	out := Trouble{Reason: t.reason, Since: t.since}
+	switch {
+	case t.silent:
+		out.Ends = "it goes on with the first that is heard of it: start it anew if it does not answer"
+	case t.clock:
+		out.Ends = "it goes on when its clock is right"
+	case f.leaves(node):
+		out.Ends = "it is tried again when the fleet has a file again"
+	case t.back && f.Rollout != nil && f.stopped():
+		out.Ends = "it is tried again when the rollout goes on"
+	case t.next.IsZero():
+		out.Ends = "its answer to the last try is awaited"
+	default:
+		out.Next = t.next
+	}
+	return out
 }
 
 // at is the phase of a proxy, or that which its trouble keeps it in.
@@ -184,8 +204,8 @@ func (s *step) tooManyInTrouble(node string) {
 	of := r.members + troubled
 	limit := MayBeTroubled(r.Plan.Limits.Troubled, of)
 	if troubled > limit {
-		reason := fmt.Sprintf("%d of the %d proxies that were given it can't take it, for trouble of their own (limit %d); the last: %s",
-			troubled, of, limit, s.proxies[node].trouble.reason)
+		reason := fmt.Sprintf("%s can't take it for trouble of their own, and limits.troubled lets a stage go without %s; the last: %s",
+			ofAll(troubled, of), proxies(limit), s.proxies[node].trouble.reason)
 		doubtful := s.doubtful()
 		if troubled-len(doubtful) > limit {
 			doubtful = nil
@@ -200,6 +220,17 @@ func (s *step) tooManyInTrouble(node string) {
 		}
 		s.blameSilence(r, &Unheard{Nodes: doubtful})
 	}
+}
+
+// ofAll counts some of the proxies that were given something.
+func ofAll(n, of int) string {
+	switch {
+	case of == 1:
+		return "the only proxy that was given it"
+	case n == of:
+		return fmt.Sprintf("all %d proxies that were given it", n)
+	}
+	return fmt.Sprintf("%d of the %d proxies that were given it", n, of)
 }
 
 // MayBeTroubled is how many of some proxies may have trouble of their own, by a share of

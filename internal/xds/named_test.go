@@ -129,6 +129,9 @@ func TestSecretOnDemand(t *testing.T) {
 	c.takes(resource.ExtensionConfigType, []string{"auth"}, nil)
 	c.takes(resource.SecretType, nil, []string{"unknown"})
 	h.expect(Served, "a")
+	if got := h.ProxiesOf([]string{"a"})[0].LastACK; got == nil || got.Resource != "Secret unknown (does not exist)" {
+		t.Errorf("the last that it took is said to be %+v", got)
+	}
 	c.subscribe(resource.SecretType, "more")
 	c.takes(resource.SecretType, nil, []string{"more"})
 
@@ -138,4 +141,19 @@ func TestSecretOnDemand(t *testing.T) {
 	h.expect(Served, "a")
 	c.subscribe(resource.SecretType, "unknown") // again
 	c.takes(resource.SecretType, nil, []string{"unknown"})
+}
+
+// What a push is about is said, whatever it brings.
+func TestPushesHaveNames(t *testing.T) {
+	for want, p := range map[string]*push{
+		"Secret -gone":                          {remove: []string{"gone"}, absent: []string{"gone"}},
+		"Secret unknown (does not exist)":       {absent: []string{"unknown"}},
+		"Secret (none)":                         {},
+		"Secret -a, -b, -c, -d, -e, and 2 more": {remove: []string{"a", "b", "c", "d", "e", "f", "g"}},
+	} {
+		p.url = resource.SecretType
+		if got := p.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }

@@ -218,14 +218,23 @@ func (s *session) tell(e Event) {
 	s.proxy.tell(s, e)
 }
 
-// String names a push for people: "TypedExtensionConfig prime-auth".
+// String names a push for people: "TypedExtensionConfig prime-auth". What it takes away has a
+// minus; what it says does not exist, or that there is nothing of the type at all, it says.
 func (p *push) String() string {
-	names := make([]string, 0, len(p.add)+len(p.remove))
+	names := make([]string, 0, len(p.add)+len(p.remove)+len(p.absent))
 	for _, r := range p.add {
 		names = append(names, r.Name)
 	}
 	for _, name := range p.remove {
 		names = append(names, "-"+name)
+	}
+	for _, name := range p.absent {
+		if !slices.Contains(p.remove, name) {
+			names = append(names, name+" (does not exist)")
+		}
+	}
+	if len(names) == 0 {
+		names = []string{"(none)"}
 	}
 	if more := len(names) - 5; more > 0 {
 		names = append(slices.Clip(names[:5]), fmt.Sprintf("and %d more", more))
