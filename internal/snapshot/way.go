@@ -70,6 +70,9 @@ func (w *ways) in(e *Entry, chain *listenerv3.FilterChain, before []*listenerv3.
 	if why := cmp.Or(w.of.networkFilters(before, c), w.of.refusedByRBAC(hcm, c)); why != "" {
 		return why
 	}
+	if why := w.certified(chain, &c); why != "" {
+		return why
+	}
 	e.Socket, why = socketTo(chain, c, proxied)
 	return why
 }

@@ -61,7 +61,14 @@ func fromYAML(t *testing.T, document any) *listenerv3.Listener {
 	return l
 }
 
-// gated is a snapshot with the filter "gate".
+// onDemand is a transport socket whose certificate is fetched by the name that a mapper makes.
+func onDemand(mapper string) string {
+	return tlsContext + "common_tls_context: {custom_tls_certificate_selector: {name: a, typed_config: {" + extension +
+		"transport_sockets.tls.cert_selectors.on_demand_secret.v3.Config, config_source: {ads: {}}, certificate_mapper: {name: a, typed_config: {" +
+		extension + "transport_sockets.tls.cert_mappers." + mapper + "}}}}}}}, "
+}
+
+// gated is a snapshot with the filter "gate", and a certificate "c.d".
 func gated(t *testing.T) *Snapshot {
 	t.Helper()
 	r, err := newResource(resource.ExtensionConfigType, "gate", &corev3.TypedExtensionConfig{Name: "gate"})
@@ -71,6 +78,15 @@ func gated(t *testing.T) *Snapshot {
 	r.module = "m"
 	s := &Snapshot{types: map[string]*collection{}}
 	s.add(r)
+	for name, secret := range map[string]*tlsv3.Secret{
+		"c.d":    {Name: "c.d", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{}}},
+		"a.tick": {Name: "a.tick", Type: &tlsv3.Secret_SessionTicketKeys{SessionTicketKeys: &tlsv3.TlsSessionTicketKeys{}}},
+	} {
+		if r, err = newResource(resource.SecretType, name, secret); err != nil {
+			t.Fatal(err)
+		}
+		s.add(r)
+	}
 	return s
 }
 
@@ -84,6 +100,12 @@ func TestWays(t *testing.T) {
 		{"TLS, HTTP/2 only", "filter_chains: [{" + tlsContext + "common_tls_context: {alpn_protocols: [h2]}}}, " + filters + "}]", "ingress: TLS h2, spoken"},
 		{"TLS by name", inspect + "filter_chains: [{filter_chain_match: {server_names: ['*.a.b', c.d]}, " + tlsContext + "common_tls_context: {}}}, " + filters + "}]", "ingress: TLS http/1.1 for waxwing.a.b"},
 		{"TLS by name that nobody looks at", "filter_chains: [{filter_chain_match: {server_names: [c.d]}, " + tlsContext + "common_tls_context: {}}}, " + filters + "}]", "ingress: not: no connection meets its filter chain, which is chosen by what is said in TLS"},
+		{"a certificate by name", "filter_chains: [{" + onDemand("sni.v3.SNI, default_value: nobody") + filters + "}]", "ingress: TLS http/1.1 for c.d"},
+		{"a certificate for those without a name", "filter_chains: [{" + onDemand("sni.v3.SNI, default_value: c.d") + filters + "}]", "ingress: TLS http/1.1"},
+		{"one certificate", "filter_chains: [{" + onDemand("static_name.v3.StaticName, name: c.d") + filters + "}]", "ingress: TLS http/1.1"},
+		{"one certificate that is none", "filter_chains: [{" + onDemand("static_name.v3.StaticName, name: a.tick") + filters + "}]", "ingress: not: which certificate a connection gets"},
+		{"a certificate by what is not known", "filter_chains: [{" + onDemand("filter_state_override.v3.Config, default_value: c.d") + filters + "}]", "ingress: not: which certificate a connection gets"},
+		{"a certificate by name, for another", inspect + "filter_chains: [{filter_chain_match: {server_names: [e.f]}, " + onDemand("sni.v3.SNI, default_value: c.d") + filters + "}]", "ingress: not: which certificate a connection gets"},
 		{"TLS that wants a name", "filter_chains: [{" + tlsContext + "require_sni: true, common_tls_context: {tls_params: {tls_minimum_protocol_version: TLSv1_3}}}}, " + filters + "}]", "ingress: TLS http/1.1 from TLSv1_3 for waxwing.check"},
 		{"TLS by protocol", inspect + "filter_chains: [{filter_chain_match: {application_protocols: [h2]}, " + tlsContext + "common_tls_context: {}}}, " + filters + "}]", "ingress: TLS h2, spoken"},
 		{"TLS or not", inspect + "filter_chains: [{filter_chain_match: {transport_protocol: tls}, " + tlsContext + "common_tls_context: {}}}, " + filters + "}, {" + strings.Replace(filters, "stat_prefix: a", "stat_prefix: b", 1) + "}]",
