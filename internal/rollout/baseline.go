@@ -11,6 +11,10 @@ import (
 // for long enough. Then a stage that has others to compare with goes on: the time before is that of
 // the revision before, and only what changed otherwise than on the others counts. One that has none
 // waits for its flip until it is known what is served by, for a while.
+//
+// A proxy that has just been taken back from a rejected revision may go on failing: a connection that
+// is open stays with the listener that it was opened to until that is drained. Before it is given
+// another, some of what it answers then is known, which the next one is held against.
 
 const (
 	// baselineEnough is for how long it must be known, without the first seconds after a flip.
@@ -24,6 +28,7 @@ const (
 type baseline struct {
 	earlier string    // the revision that answers are compared with, where it is not what is served
 	lacking []string  // proxies whose answers are not known yet
+	back    bool      // they are such that were taken back
 	since   time.Time // the stage waits for that since; zero: it does not
 	next    time.Time // when it is looked at again
 }
@@ -44,10 +49,20 @@ func (t *traffic) lacks(live string, enough uint32) bool {
 	return (t.asked || h.own.answers > 0) && (short(known) || few)
 }
 
+// lingers is whether too little is known of what a proxy answers since it was taken back.
+func (t *traffic) lingers(string) bool {
+	heard := t.before.next
+	if t.flipped { // what is served is watched
+		heard = t.after.next
+	}
+	return t.regained && t.asked && heard < heardAfter
+}
+
 // awaitsBaseline is whether a stage that has proven the candidate is not to flip yet.
 func (s *step) awaitsBaseline() bool {
 	r := s.Rollout
-	if r.Move || s.Serving.ID == "" || r.Plan.Limits.Answers == 0 || s.Meant == r.Candidate.ID {
+	judged := r.Plan.Limits.Answers != 0 && s.Meant != r.Candidate.ID
+	if r.Move || s.Serving.ID == "" {
 		r.baseline = baseline{}
 		return false
 	}
@@ -55,8 +70,12 @@ func (s *step) awaitsBaseline() bool {
 		return true
 	}
 	enough := uint32(max(r.Plan.Limits.MinRequests, 1))
-	r.baseline.earlier, r.baseline.lacking = "", s.lacking(enough)
-	if len(r.baseline.lacking) > 0 {
+	r.baseline.earlier, r.baseline.lacking = "", s.lacking((*traffic).lingers)
+	r.baseline.back = len(r.baseline.lacking) > 0
+	if judged && !r.baseline.back {
+		r.baseline.lacking = s.lacking(func(t *traffic, live string) bool { return t.lacks(live, enough) })
+	}
+	if len(r.baseline.lacking) > 0 && !r.baseline.back {
 		r.baseline.earlier = s.comparable(enough)
 	}
 	if len(r.baseline.lacking) == 0 || r.baseline.earlier != "" {
@@ -70,10 +89,10 @@ func (s *step) awaitsBaseline() bool {
 	return s.now.Sub(r.baseline.since) < baselinePatience
 }
 
-// lacking are the proxies that are to flip and whose answers are not known.
-func (s *step) lacking(enough uint32) (out []string) {
+// lacking are the proxies that are to flip and of which something is not known.
+func (s *step) lacking(what func(t *traffic, live string) bool) (out []string) {
 	for node := range s.Rollout.proven {
-		if p := s.proxies[node]; p.base == "" && p.traffic.lacks(p.accepted.Live, enough) {
+		if p := s.proxies[node]; p.base == "" && what(&p.traffic, p.accepted.Live) {
 			out = append(out, node)
 		}
 	}
@@ -112,6 +131,10 @@ func (h *HoldUp) baseline(r *Rollout) string {
 	h.Kind, h.Since, h.Do = WaitBaseline, r.baseline.since, doAbort
 	h.Until, h.Then = r.baseline.since.Add(baselinePatience), "it goes on without"
 	h.name(r.baseline.lacking)
+	if r.baseline.back {
+		return fmt.Sprintf("stage %q has proven the revision, and waits until it is known what users of %s are answered since a rejected one was taken back there: open connections may stay with that for a while",
+			h.Stage, h.who())
+	}
 	return fmt.Sprintf("stage %q has proven the revision, and waits until what users of %s are answered by what is served is known for %s, as there are no other proxies to compare with",
 		h.Stage, h.who(), baselineEnough)
 }

@@ -321,6 +321,7 @@ func (s *step) flip(node string) {
 	s.enter(node, Flipping)
 	p := s.proxies[node]
 	p.traffic.flip()
+	p.traffic.regained = false
 	p.traffic.habit.treat(p.accepted.Live, s.Rollout.baseline.earlier)
 	// One that has it already is sent nothing, and says nothing: a first revision that was
 	// left for another one, and came back.

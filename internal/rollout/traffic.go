@@ -56,6 +56,7 @@ type traffic struct {
 	// serviceDenials and olderDenials are the same of the service's 4xx.
 	serviceDenials, olderDenials uint64
 	unended                      int64 // requests that began since the flip, less those that ended
+	regained                     bool  // requests failed until it was taken back, and it has not been given another candidate since
 	habit                        habit
 	named                        map[string]*track // of Plan.Evidence; nil for none
 	// ownBefore and restBefore are what it and the others answered before its flip; none
@@ -74,9 +75,14 @@ func (t *traffic) flip() {
 	t.right, t.wrong, t.around, t.unended = false, 0, 0, 0
 }
 
+// lingering is how many requests of its last reports it takes to say that a proxy failed with what
+// was taken back from it: as many as judge by default (limits.min_requests).
+const lingering = 20
+
 func (t *traffic) unflip() {
 	if t.flipped {
 		t.named = nil
+		t.regained = t.after.last(heardAfter).errorShare(lingering) > 0
 		t.before, t.mixed, t.habit = share{}, true, habit{owed: t.habit.owed, own: t.habit.own, ownOf: t.habit.ownOf, of: t.habit.of}
 	}
 	t.flipped = false
