@@ -115,6 +115,16 @@ func (h *host) await(kind EventKind) Event {
 	}
 }
 
+// served waits until the proxy serves its target, whatever trouble of its own it said just before.
+func (h *host) served() {
+	h.t.Helper()
+	for e := h.next(); e.Kind != Served; e = h.next() {
+		if e.Kind == Rejected && !e.Trouble {
+			h.t.Fatalf("refused: %+v", e)
+		}
+	}
+}
+
 // inTrouble checks that it refuses a target for its host, and answers as before.
 func (h *host) inTrouble(when string, target *snapshot.Snapshot, words string, was xdstest.SimAnswer) {
 	h.t.Helper()
