@@ -17,6 +17,7 @@ func TestAnswersRightAfterAnotherRollout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
+			w.Answers = true
 			w.begins(w.answering(route, forbidden, ""), gate(t, 1))
 			all := w.proxies(proxies)
 			stop := visiting(all, "/", "/denied", "/denied")

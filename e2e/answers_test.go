@@ -60,6 +60,7 @@ func visiting(proxies []*proxy, paths ...string) (stop func()) {
 func TestAnswersThatNoCheckAsksFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.Answers = true
 	const route, notFound, forbidden = "route: {cluster: echo}", "direct_response: {status: 404}", "direct_response: {status: 403}"
 	w.begins(w.answering(route, forbidden, ""), gate(t, 1))
 	proxies := w.proxies(3)

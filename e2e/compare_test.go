@@ -95,6 +95,7 @@ func (w *world) flushes(times int) {
 func TestErrorsAreComparedWithThoseOfTheRevisionBefore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.Answers = true
 	service := &moody{}
 	service.one.Store("none")
 	w.serve(service)

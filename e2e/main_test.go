@@ -17,13 +17,17 @@ import (
 // What the tests run, built and found once.
 var (
 	envoyPath string
-	xdsPath   string // built with the race detector, if the tests are
+	xdsPath   string // built with the race detector if -raced, or the tests are
 	buildDir  string
 )
 
 // VersionVariable chooses the Envoy of `make test-envoys`: one that is installed
 // in the tools folder, whatever is on the PATH.
 const VersionVariable = "WAXWING_ENVOY_VERSION"
+
+// raced has the server built with the race detector by tests that are not: what they do costs the
+// processors a fifth then.
+var raced = flag.Bool("raced", raceEnabled, "build the server with the race detector")
 
 // atOnce is how many tests run side by side for each processor: they wait most of the time,
 // for bakes, deadlines and proxies that come back. Not parallel, and so before all others,
@@ -66,7 +70,7 @@ func prepare() (err error) {
 	}
 	xdsPath = filepath.Join(buildDir, "xds")
 	args := []string{"build", "-o", xdsPath}
-	if raceEnabled {
+	if *raced {
 		args = append(args, "-race")
 	}
 	return command(nil, "go", append(args, "../cmd/xds")...)

@@ -8,7 +8,7 @@ import (
 )
 
 // How often. A Go module takes the sandbox and the proxy seconds each time.
-const reloads, configurations, reloadsOfGo = 20, 10, 6
+const reloads, configurations, reloadsOfGo = 20, 4, 3
 
 // Rebuilt modules reach the proxies under load: no request fails, no connection
 // is closed, each gets the new build and then no older one, the listener is left

@@ -203,7 +203,8 @@ func TestWaitTellsHowASaveEnded(t *testing.T) {
 
 	w.save(func(o *fleetOptions) { o.Match, o.Rollout = "", slow })
 	save(t, w.module, gate(t, 2))
-	w.wants(4, "bakes", "status", "--wait", "--timeout", "1500ms")
+	w.saying("bakes", "rollout", "status")
+	w.wants(4, "bakes", "status", "--wait", "--timeout", "300ms")
 	w.wants(0, "", "pause", "--by", "ann")
 	w.wants(5, "paused in stage \"canary\" by ann", "status", "--wait", "--timeout", "500ms")
 	w.wants(0, "", "resume")

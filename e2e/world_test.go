@@ -27,6 +27,7 @@ type world struct {
 
 	Variant     bool     // true: proxies speak state-of-the-world
 	NoPreflight bool     // a bad filter is to reach a proxy
+	Answers     bool     // what users are answered is judged
 	Flags       []string // more of the server's command line
 	// Bootstrap is more of the proxies' bootstraps, in YAML.
 	Bootstrap string
