@@ -140,7 +140,7 @@ func probe(check snapshot.Check, e snapshot.Entry, address *corev3.Address, i in
 	if patience := check.Patience(); patience != probeTimeout {
 		p.Timeout = patience
 	}
-	if check.Name != "" && !slices.ContainsFunc(check.Headers, func(h fleet.Header) bool { return h.Name == fleet.CheckHeader }) {
+	if check.Name != "" && len(check.Values(fleet.CheckHeader)) == 0 {
 		p.Extra = append(p.Extra, fleet.Header{Name: fleet.CheckHeader, Value: check.Name})
 	}
 	if e.Shadow && check.Upstream != http.StatusOK {

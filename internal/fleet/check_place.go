@@ -100,10 +100,8 @@ func (c Check) Holds() []Octets {
 
 // Mark is what a check's requests have as CheckHeader.
 func (c Check) Mark() string {
-	for _, h := range c.Headers {
-		if h.Name == CheckHeader {
-			return h.Value
-		}
+	if values := c.Values(CheckHeader); len(values) > 0 {
+		return values[0]
 	}
 	return c.Name
 }

@@ -47,6 +47,17 @@ type Check struct {
 	Ready   time.Duration `json:"ready,omitempty"`
 }
 
+// Values are those that the check gives a header of its request, by its name in lower case.
+func (c Check) Values(header string) []string {
+	var out []string
+	for _, h := range c.Headers {
+		if h.Name == header {
+			out = append(out, h.Value)
+		}
+	}
+	return out
+}
+
 // CheckHeader is a header of each request that a check is asked by: the check's name, for
 // logs and services to tell them by.
 const CheckHeader = "x-waxwing-check"

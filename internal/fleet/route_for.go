@@ -128,13 +128,7 @@ func headersOf(c Check, name string) []string {
 	case ":authority", "host":
 		return []string{c.Host}
 	}
-	var out []string
-	for _, h := range c.Headers {
-		if h.Name == name {
-			out = append(out, h.Value)
-		}
-	}
-	return out
+	return c.Values(name)
 }
 
 func headerMatches(h *routev3.HeaderMatcher, c Check) (matches, sure bool) {

@@ -87,9 +87,16 @@ func asksForKeys(jwt *jwtv3.JwtAuthentication) bool {
 	return false
 }
 
+// configured is a listener filter, a network filter or an HTTP filter.
+type configured interface {
+	GetName() string
+	GetTypedConfig() *anypb.Any
+	GetConfigDiscovery() *corev3.ExtensionConfigSource
+}
+
 // contentOf is the configuration of a filter in a listener, wherever that stands: there, behind
 // a match, or in a resource of its own. nil where only the proxies know its type.
-func (s *Snapshot) contentOf(f *hcmv3.HttpFilter) proto.Message {
+func (s *Snapshot) contentOf(f configured) proto.Message {
 	packed := f.GetTypedConfig()
 	if f.GetConfigDiscovery() != nil {
 		packed = s.discoveredConfig(f.GetName())

@@ -23,7 +23,7 @@ import (
 // ways are the entries of a real listener, by its filter chains: one for each that differs
 // from the others in what it serves, and one for each reason why some can't be asked.
 func (s *Snapshot) ways(l *listenerv3.Listener) []Entry {
-	w := ways{of: s, listener: l, clients: clientsOf(l), seen: map[string]bool{}}
+	w := ways{of: s, listener: l, clients: clientsOf(l), gate: s.gate(l), seen: map[string]bool{}}
 	for i, chain := range chainsOf(l) {
 		w.chain(i, chain)
 	}
@@ -34,6 +34,7 @@ type ways struct {
 	of             *Snapshot
 	listener       *listenerv3.Listener
 	clients        clients
+	gate           gate
 	asked, unasked []Entry
 	seen           map[string]bool // what is asked already, by its content
 }
@@ -58,9 +59,8 @@ func (w *ways) chain(i int, chain *listenerv3.FilterChain) {
 
 // in finds out how a filter chain is asked, and why it can't be.
 func (w *ways) in(e *Entry, chain *listenerv3.FilterChain, before []*listenerv3.Filter, hcm *hcmv3.HttpConnectionManager) (why string) {
-	proxied, why := w.of.listenerFilters(w.listener)
-	if why != "" {
-		return why
+	if w.gate.why != "" {
+		return w.gate.why
 	}
 	c, why := w.reach(chain, e.HTTP2)
 	if why != "" {
@@ -73,7 +73,7 @@ func (w *ways) in(e *Entry, chain *listenerv3.FilterChain, before []*listenerv3.
 	if why := w.certified(chain, &c); why != "" {
 		return why
 	}
-	e.Socket, why = socketTo(chain, c, proxied)
+	e.Socket, why = socketTo(chain, c, w.gate.proxied)
 	return why
 }
 

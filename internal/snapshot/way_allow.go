@@ -3,7 +3,6 @@ package snapshot
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	httprbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
@@ -13,8 +12,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-
-	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
 // What decides about connections before HTTP does is not known to the checks, and what counts
@@ -39,27 +36,34 @@ var TurnAway = map[string]string{
 	networkFilters + "ext_proc.v3.NetworkExternalProcessor": "it asks another service about each connection",
 }
 
-// listenerFilters is whether a listener wants the PROXY protocol, and why it can't be asked.
-func (s *Snapshot) listenerFilters(l *listenerv3.Listener) (proxied bool, why string) {
+// gate is what the listener filters of a listener do with a connection that asks a check.
+type gate struct {
+	kinds   []string // their types
+	proxied bool     // it has to begin with the PROXY protocol
+	why     string   // why it can't be made, "" where it can
+}
+
+func (s *Snapshot) gate(l *listenerv3.Listener) gate {
+	var g gate
 	for _, f := range l.GetListenerFilters() {
-		content := s.contentBy(f.GetName(), f)
+		content := s.contentOf(f)
 		if content == nil {
 			continue
 		}
-		if why := TurnAway[kindOf(content)]; why != "" {
-			return false, fmt.Sprintf("its listener filter %q: %s", f.GetName(), why)
-		}
+		kind := kindOf(content)
+		g.kinds = append(g.kinds, kind)
+		why := TurnAway[kind]
 		if p, is := content.(*proxyprotocolv3.ProxyProtocol); is && !p.GetAllowRequestsWithoutProxyProtocol() {
-			if why := unproxied(f, p); why != "" {
-				return false, fmt.Sprintf("its listener filter %q: %s", f.GetName(), why)
-			}
-			proxied = true
+			g.proxied, why = true, unproxied(f, p)
+		}
+		if why != "" && g.why == "" {
+			g.why = fmt.Sprintf("its listener filter %q: %s", f.GetName(), why)
 		}
 	}
 	if chains := l.GetFilterChains(); len(chains) > 0 && chains[0].GetUseProxyProto().GetValue() { //nolint:staticcheck // deprecated, but Envoy still reads it
-		proxied = true
+		g.proxied = true
 	}
-	return proxied, ""
+	return g
 }
 
 // unproxied says why a listener that wants the PROXY protocol can't be told by it what a proxy
@@ -77,18 +81,13 @@ func unproxied(f *listenerv3.ListenerFilter, p *proxyprotocolv3.ProxyProtocol) s
 }
 
 // has is whether a listener has a listener filter of a type.
-func (w *ways) has(kind string) bool {
-	return slices.ContainsFunc(w.listener.GetListenerFilters(), func(f *listenerv3.ListenerFilter) bool {
-		content := w.of.contentBy(f.GetName(), f)
-		return content != nil && kindOf(content) == listenerFilters+kind
-	})
-}
+func (g gate) has(kind string) bool { return slices.Contains(g.kinds, listenerFilters+kind) }
 
 // networkFilters says which of the network filters before that of HTTP turns a connection away,
 // or may.
 func (s *Snapshot) networkFilters(before []*listenerv3.Filter, c connection) string {
 	for _, f := range before {
-		content := s.contentBy(f.GetName(), f)
+		content := s.contentOf(f)
 		if content == nil {
 			continue
 		}
@@ -119,42 +118,7 @@ func (s *Snapshot) refusedByRBAC(hcm *hcmv3.HttpConnectionManager, c connection)
 
 // forwarded is whether a check says where its request comes from.
 func (s *Snapshot) forwarded() bool {
-	return slices.ContainsFunc(s.Meta.Checks, func(c Check) bool {
-		return slices.ContainsFunc(c.Headers, func(h fleet.Header) bool { return strings.EqualFold(h.Name, "x-forwarded-for") })
-	})
-}
-
-// configured is a listener or a network filter.
-type configured interface {
-	proto.Message
-	GetName() string
-}
-
-// contentBy is the configuration of a listener or network filter, wherever that stands; nil
-// where only the proxies know its type.
-func (s *Snapshot) contentBy(name string, f configured) proto.Message {
-	if content := contentIn(f); content != nil {
-		return content
-	}
-	if packed := s.discoveredConfig(name); packed != nil {
-		return fleet.Content(packed)
-	}
-	return nil
-}
-
-// contentIn is the configuration that stands in the filter.
-func contentIn(f configured) proto.Message {
-	switch f := f.(type) {
-	case *listenerv3.ListenerFilter:
-		if f.GetTypedConfig() != nil {
-			return fleet.Content(f.GetTypedConfig())
-		}
-	case *listenerv3.Filter:
-		if f.GetTypedConfig() != nil {
-			return fleet.Content(f.GetTypedConfig())
-		}
-	}
-	return nil
+	return slices.ContainsFunc(s.Meta.Checks, func(c Check) bool { return len(c.Values("x-forwarded-for")) > 0 })
 }
 
 func kindOf(m proto.Message) string { return string(m.ProtoReflect().Descriptor().FullName()) }

@@ -52,7 +52,7 @@ func (w *ways) alpnsFor(chain *listenerv3.FilterChain, tls, http2 bool) [][]stri
 	}
 	wanted := chain.GetFilterChainMatch().GetApplicationProtocols()
 	switch {
-	case !tls && !w.has("http_inspector.v3.HttpInspector"):
+	case !tls && !w.gate.has("http_inspector.v3.HttpInspector"):
 		return [][]string{nil}
 	case !tls && !http2 && slices.Contains(wanted, alpnClear) && !slices.Contains(wanted, alpnHTTP1):
 		return nil // it would be asked HTTP/1
@@ -76,7 +76,7 @@ func (w *ways) alpnsFor(chain *listenerv3.FilterChain, tls, http2 bool) [][]stri
 // inspected is what a listener knows of a connection: of TLS nothing that no tls_inspector has
 // told it. Envoy adds none by itself. (Tried: 1.40.0.)
 func (w *ways) inspected(c connection) connection {
-	if c.tls && !w.has(tlsInspector) {
+	if c.tls && !w.gate.has(tlsInspector) {
 		c.tls, c.sni, c.alpn = false, "", nil
 	}
 	return c
@@ -88,7 +88,7 @@ const tlsInspector = "tls_inspector.v3.TlsInspector"
 func (w *ways) unmet(match *listenerv3.FilterChainMatch) string {
 	tls := match.GetTransportProtocol() == "tls" || len(match.GetServerNames())+len(match.GetApplicationProtocols()) > 0
 	switch {
-	case tls && !w.has(tlsInspector) && !w.has("http_inspector.v3.HttpInspector"):
+	case tls && !w.gate.has(tlsInspector) && !w.gate.has("http_inspector.v3.HttpInspector"):
 		return "no connection meets its filter chain, which is chosen by what is said in TLS: the listener has no tls_inspector"
 	case len(match.GetSourcePrefixRanges())+len(match.GetDirectSourcePrefixRanges()) > 0:
 		return "its filter chain is for clients of other addresses (source_prefix_ranges) than the proxy, which asks the checks itself"
