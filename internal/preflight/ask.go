@@ -44,17 +44,12 @@ func retries(err error) bool {
 const readyTries = 20
 
 func (v *vm) askOnce(ctx context.Context, c fleet.Check) error {
-	v.log.reset()
-	v.step, v.left = StepCheck, checkCalls*v.limits.Call
 	before, waited := v.callouts, v.waited
 	v.callouts = slices.Concat(c.Callouts, v.always)
 	defer func() { v.callouts = before }()
-	p := v.passage(requestOf(c), v.upstream(c))
-	p.messages[requestStream].headers = p.s.fill(p.messages[requestStream].headers)
-	for !p.over {
-		if err := p.next(ctx); err != nil {
-			return v.about(c, err)
-		}
+	p, err := v.sends(ctx, c)
+	if err != nil {
+		return v.about(c, err)
 	}
 	took := v.waited - waited
 	if err := p.finish(ctx); err != nil {
@@ -65,6 +60,20 @@ func (v *vm) askOnce(ctx context.Context, c fleet.Check) error {
 		return v.about(c, err)
 	}
 	return nil
+}
+
+// sends puts a check's request through the filter, until that has answered or the service has.
+func (v *vm) sends(ctx context.Context, c fleet.Check) (*passage, error) {
+	v.log.reset()
+	v.step, v.left = StepCheck, checkCalls*v.limits.Call
+	p := v.passage(requestOf(c), v.upstream(c))
+	p.messages[requestStream].headers = p.s.fill(p.messages[requestStream].headers)
+	for !p.over {
+		if err := p.next(ctx); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
 }
 
 // requestOf is a check's request, as a probe of it has it, without the headers that Envoy

@@ -53,16 +53,11 @@ func (s *Sandbox) Pass(ctx context.Context, p Plugin, requests []fleet.Check) ([
 
 // pass asks one.
 func (v *vm) pass(ctx context.Context, c fleet.Check) (Passed, error) {
-	v.log.reset()
-	v.step, v.left = StepCheck, checkCalls*v.limits.Call
-	p := v.passage(requestOf(c), v.upstream(c))
-	p.messages[requestStream].headers = p.s.fill(p.messages[requestStream].headers)
-	for !p.over {
-		if err := p.next(ctx); err != nil {
-			return v.stuck(ctx, p, err)
-		}
+	p, err := v.sends(ctx, c)
+	if err == nil {
+		err = p.finish(ctx)
 	}
-	if err := p.finish(ctx); err != nil {
+	if err != nil {
 		return v.stuck(ctx, p, err)
 	}
 	answer := p.passed[responseStream]
