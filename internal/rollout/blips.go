@@ -25,28 +25,30 @@ const (
 	blipsMost = 3
 )
 
-// asksAnew is whether checks that fail with the candidate are asked anew before that is evidence.
+// asksAnew has checks that fail with the candidate asked anew before that is evidence, and reports
+// whether it does.
 func (s *step) asksAnew(e Probed) bool {
 	p := s.proxies[e.Node]
 	patience, may := s.patience(e)
-	switch {
-	case !may, p.flaky():
+	if !may || p.flaky() {
 		return false
-	case !p.blipAt.IsZero():
-		if s.now.Sub(p.blipAt) >= patience {
-			return false
-		}
-	case p.wrongAt.IsZero():
-		p.blipAt = s.now
-	default: // it was held against witnesses before
-		p.blipAt = p.wrongAt
+	}
+	if p.blipAt.IsZero() {
+		p.blipAt = cmp.Or(p.wrongAt, s.now) // it may have been held against witnesses before
+	} else if s.now.Sub(p.blipAt) >= patience {
+		return false
 	}
 	p.asked++ // another inquiry: one that has failed never passes again
-	if p.phase == Confirmed {
-		s.enter(e.Node, Confirming) // the stage does not end meanwhile
-	}
+	s.unconfirm(e.Node)
 	s.do(Assign{e.Node})
 	return true
+}
+
+// unconfirm has the stage not end while it is open whether a proxy's failing checks are evidence.
+func (s *step) unconfirm(node string) {
+	if s.proxies[node].phase == Confirmed {
+		s.enter(node, Confirming)
+	}
 }
 
 // flaky is whether checks have failed too often for a moment for that to be forgiven.

@@ -25,20 +25,20 @@ func (s *step) probed(e Probed) {
 	if inShadow {
 		s.noteBefore(e)
 	}
-	if !e.Passed && inLive && s.awaitService(e) {
+	switch {
+	case e.Passed:
+	case inShadow:
+		s.checkFails(e, "in its shadow listener (no user's request met it)")
 		return
-	}
-	excused := !e.Passed && inLive && s.excused(e)
-	if !e.Passed && inLive && !excused && !s.hasty(e) && (s.failsElsewhere(e) || s.asksAnew(e)) {
+	case s.awaitService(e):
 		return
-	}
-	if !e.Passed && !excused {
-		around := inLive && s.othersFail(e.Node)
-		where := map[bool]string{true: "in its shadow listener (no user's request met it)", false: "in its real listener"}[inShadow]
-		s.accuse(e.Node, charge{evidence: FailingChecks, reason: "a check fails " + where + ": " + e.Failed, facets: r.Plan.checkFacets(e.Checks)})
-		if inLive {
-			s.blameService(r, e, around)
-		}
+	case s.excused(e): // it goes on as if they had passed
+	case !s.hasty(e) && (s.waitsForWitnesses(e) || s.asksAnew(e)):
+		return
+	default:
+		around := s.othersFail(e.Node)
+		s.checkFails(e, "in its real listener")
+		s.blameService(r, e, around)
 		return
 	}
 	s.blipOver(e)
@@ -51,6 +51,11 @@ func (s *step) probed(e Probed) {
 	case p.phase == Proving && s.now.Sub(p.good) >= r.Plan.Prove:
 		s.enter(e.Node, Proven)
 	}
+}
+
+// checkFails takes a failing check as evidence.
+func (s *step) checkFails(e Probed, where string) {
+	s.accuse(e.Node, charge{evidence: FailingChecks, reason: "a check fails " + where + ": " + e.Failed, facets: s.Rollout.Plan.checkFacets(e.Checks)})
 }
 
 // watchedProbe takes a report on the checks of what is served. One failure may be the

@@ -92,9 +92,10 @@ func (s *step) testified(e Probed) bool {
 	return true
 }
 
-// failsElsewhere is whether checks that fail with the candidate fail with witnesses as well, or
-// it is yet to be heard whether they do.
-func (s *step) failsElsewhere(e Probed) bool {
+// waitsForWitnesses is whether checks that fail with the candidate are no evidence for what
+// witnesses say: they fail in the same way with one, which is waited for with it, or one is yet
+// to say.
+func (s *step) waitsForWitnesses(e Probed) bool {
 	p, r := s.proxies[e.Node], s.Rollout
 	if len(r.witnesses) == 0 || len(e.Wrong) == 0 || slices.ContainsFunc(e.Wrong, func(a CheckAnswer) bool { return !a.Passes || !a.Old || a.Same == "" }) {
 		return false
@@ -102,25 +103,32 @@ func (s *step) failsElsewhere(e Probed) bool {
 	if p.wrongAt.IsZero() {
 		p.wrongAt = s.now
 	}
-	hold := false
-	for _, node := range slices.Sorted(maps.Keys(r.witnesses)) {
-		w := r.witnesses[node]
-		switch {
-		case !s.couldWitness(node):
-		case w.agrees(e.Wrong, s.now):
-			s.waitsWithWitness(e, node)
-			return true
-		case w.held.Before(p.wrongAt.Add(after(e.Wrong))):
-			hold = true
-		}
-	}
-	if !hold || p.flaky() || s.now.Sub(p.wrongAt) >= comparing {
+	agrees, open := s.hearWitnesses(e.Wrong, p.wrongAt)
+	switch {
+	case agrees != "":
+		s.waitsWithWitness(e, agrees)
+		return true
+	case !open, p.flaky(), s.now.Sub(p.wrongAt) >= comparing:
 		return false
 	}
-	if p.phase == Confirmed {
-		s.enter(e.Node, Confirming) // the stage does not end meanwhile
-	}
+	s.unconfirm(e.Node)
 	return true
+}
+
+// hearWitnesses hears them on checks that fail since a moment: which one they fail with in the
+// same way, "" for none, and whether one is yet to say that they hold.
+func (s *step) hearWitnesses(wrong []CheckAnswer, since time.Time) (agrees string, open bool) {
+	for _, node := range slices.Sorted(maps.Keys(s.Rollout.witnesses)) {
+		w := s.Rollout.witnesses[node]
+		switch {
+		case !s.couldWitness(node):
+		case w.agrees(wrong, s.now):
+			return node, true
+		case w.held.Before(since.Add(after(wrong))):
+			open = true
+		}
+	}
+	return "", open
 }
 
 // agrees is whether all that fails does so with the witness.
