@@ -136,7 +136,7 @@ func (c *Control) movements(s *fleetState) []string {
 	var out []string
 	held := c.held(s)
 	for _, from := range slices.Sorted(maps.Keys(held)) {
-		out = append(out, c.heldText(held[from], from))
+		out = append(out, heldText(held[from], from, c.rolloutWaits(c.fleets[from], time.Now())))
 	}
 	if len(kept) > 0 {
 		out = append(out, named(kept)+": no fleet's match claims them any more: they keep what they run, over their restarts and the server's; have a fleet's match claim them, or end them")
@@ -195,11 +195,11 @@ func (c *Control) held(s *fleetState) map[string][]string {
 	return held
 }
 
-// heldText says what that rollout waits for, and with what command a person ends it.
-func (c *Control) heldText(ids []string, from string) string {
+// heldText says what that rollout waits for, nil for nothing, and with what command a person ends it.
+func heldText(ids []string, from string, waits *rollout.HoldUp) string {
 	text := fmt.Sprintf("to be moved here when the rollout of fleet %s has ended, which has them: %s", from, named(ids))
-	if h := c.rolloutWaits(c.fleets[from], time.Now()); h != nil {
-		text += ": " + h.Text
+	if waits != nil {
+		text += ": " + waits.Text
 	}
 	return text
 }
@@ -215,8 +215,9 @@ func (c *Control) heldElsewhere(s *fleetState) *rollout.HoldUp {
 		return nil
 	}
 	from := slices.Min(slices.Collect(maps.Keys(held))) // one after another
-	h := rollout.HoldUp{Kind: api.WaitElsewhere, Count: len(held[from]), Nodes: held[from][:min(3, len(held[from]))], Text: c.heldText(held[from], from)}
-	if of := c.rolloutWaits(c.fleets[from], time.Now()); of != nil {
+	of := c.rolloutWaits(c.fleets[from], time.Now())
+	h := rollout.HoldUp{Kind: api.WaitElsewhere, Count: len(held[from]), Nodes: held[from][:min(3, len(held[from]))], Text: heldText(held[from], from, of)}
+	if of != nil {
 		h.Stage, h.Since, h.Until, h.Then, h.Do = of.Stage, of.Since, of.Until, of.Then, of.Do
 	}
 	return &h

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -62,14 +61,16 @@ func (c *Control) waitsFor(s *fleetState) *rollout.HoldUp {
 	if h := c.rolloutWaits(s, now); h != nil {
 		return h
 	}
-	f, trying := c.trying(s)
-	if !trying {
-		return cmp.Or(s.rollout.Between(now), c.heldElsewhere(s))
+	if f, trying := c.trying(s); trying {
+		return &rollout.HoldUp{
+			Kind: api.WaitReading, Since: f.Trying,
+			Text: fmt.Sprintf("what is on disk is tried in the sandbox, for %s now; its filters have limits of time there", now.Sub(f.Trying).Round(100*time.Millisecond)),
+		}
 	}
-	return &rollout.HoldUp{
-		Kind: api.WaitReading, Since: f.Trying,
-		Text: fmt.Sprintf("what is on disk is tried in the sandbox, for %s now; its filters have limits of time there", now.Sub(f.Trying).Round(100*time.Millisecond)),
+	if h := s.rollout.Between(now); h != nil {
+		return h
 	}
+	return c.heldElsewhere(s)
 }
 
 // rolloutWaits is what a fleet's rollout waits for, nil where there is none.
