@@ -30,6 +30,23 @@ const WaxwingKey = "waxwing"
 // says, where it knows the proxy by another: processes with other labels have that id, too.
 const SaidIDKey = "waxwing.node_id"
 
+// Rename gives a node another id, and notes the one that the proxy says.
+func Rename(node *corev3.Node, id string) {
+	notes(node)[SaidIDKey] = structpb.NewStringValue(node.GetId())
+	node.Id = id
+}
+
+// notes are the fields of a node's metadata, made where it has none.
+func notes(node *corev3.Node) map[string]*structpb.Value {
+	if node.Metadata == nil {
+		node.Metadata = &structpb.Struct{}
+	}
+	if node.Metadata.Fields == nil {
+		node.Metadata.Fields = map[string]*structpb.Value{}
+	}
+	return node.Metadata.Fields
+}
+
 // SaidID is the node id that a proxy says it has.
 func SaidID(node *corev3.Node) string {
 	if id := node.GetMetadata().GetFields()[SaidIDKey].GetStringValue(); id != "" {
@@ -71,15 +88,9 @@ func Restrict(node *corev3.Node, fleets []string) {
 	if fleets == nil {
 		return
 	}
-	if node.Metadata == nil {
-		node.Metadata = &structpb.Struct{}
-	}
-	if node.Metadata.Fields == nil {
-		node.Metadata.Fields = map[string]*structpb.Value{}
-	}
 	if own == nil || own.Fields == nil {
 		own = &structpb.Struct{Fields: map[string]*structpb.Value{}}
-		node.Metadata.Fields[WaxwingKey] = structpb.NewStructValue(own)
+		notes(node)[WaxwingKey] = structpb.NewStructValue(own)
 	}
 	list := &structpb.ListValue{}
 	for _, name := range fleets {

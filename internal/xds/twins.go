@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/types/known/structpb"
-
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
@@ -44,13 +42,7 @@ func (s *Server) rowOf(node *corev3.Node, fresh bool) *proxy {
 	p.mu.Unlock()
 	twin := s.proxyOf(id + "~" + labels) // locked
 	twin.labels = labels
-	if node.Metadata == nil {
-		node.Metadata = &structpb.Struct{}
-	}
-	if node.Metadata.Fields == nil {
-		node.Metadata.Fields = map[string]*structpb.Value{}
-	}
-	node.Id, node.Metadata.Fields[fleet.SaidIDKey] = twin.id, structpb.NewStringValue(id)
+	fleet.Rename(node, twin.id)
 	return twin
 }
 
