@@ -2,20 +2,21 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // tryAll tries each file, some at a time.
 func tryAll(ctx context.Context, path string, files []string) ([]tried, error) {
-	dir, err := os.MkdirTemp("", "waxwing-configurations-*")
+	var ends rig.Ends
+	defer ends.End()
+	dir, err := ends.Folder()
 	if err != nil {
-		return nil, fmt.Errorf("making a folder: %w", err)
+		return nil, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
 	stand, err := makeStandIns(dir)
 	if err != nil {
 		return nil, err

@@ -7,10 +7,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 
 	_ "github.com/waxwing-xds/waxwing/internal/extensions" // every message that a bootstrap may have
 	"github.com/waxwing-xds/waxwing/internal/rig"
@@ -20,24 +16,10 @@ func main() { rig.Main("configurations", run) }
 
 func run(ctx context.Context) error {
 	list := flag.Bool("v", false, "list what Envoy and xds check say of each configuration that they do not both take")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: configurations [-v] FOLDER: FOLDER/REPOSITORY/*.yaml are bootstraps")
-		flag.PrintDefaults()
-	}
-	flag.Parse()
-	if flag.NArg() != 1 {
-		flag.Usage()
-		return fmt.Errorf("one folder, please")
-	}
-	path, err := rig.FindEnvoy(ctx)
+	path, files, err := rig.Folder(ctx, "usage: configurations [-v] FOLDER: FOLDER/REPOSITORY/*.yaml are bootstraps", "*/*")
 	if err != nil {
 		return err
 	}
-	files, err := filepath.Glob(filepath.Join(flag.Arg(0), "*", "*"))
-	if err != nil {
-		return fmt.Errorf("looking for configurations: %w", err)
-	}
-	slices.Sort(files)
 	all, err := tryAll(ctx, path, files)
 	if err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,22 +19,9 @@ func main() { rig.Main("others", run) }
 func run(ctx context.Context) error {
 	verbose := flag.Bool("v", false, "say where the two part, of each request")
 	only := flag.String("only", "", "only modules whose path has this in it")
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: others [-v] FOLDER: FOLDER/TOOLCHAIN/PROJECT/*.wasm are filters, and NAME.json beside NAME.wasm is its Envoy PluginConfig, where it needs one")
-		flag.PrintDefaults()
-	}
-	flag.Parse()
-	if flag.NArg() != 1 {
-		flag.Usage()
-		return fmt.Errorf("one folder, please")
-	}
-	path, err := rig.FindEnvoy(ctx)
+	path, files, err := rig.Folder(ctx, "usage: others [-v] FOLDER: FOLDER/TOOLCHAIN/PROJECT/*.wasm are filters, and NAME.json beside NAME.wasm is its Envoy PluginConfig, where it needs one", "*/*/*.wasm")
 	if err != nil {
 		return err
-	}
-	files, err := filepath.Glob(filepath.Join(flag.Arg(0), "*", "*", "*.wasm"))
-	if err != nil {
-		return fmt.Errorf("looking for modules: %w", err)
 	}
 	files = slices.DeleteFunc(files, func(f string) bool { return !strings.Contains(f, *only) })
 	var all []tried
