@@ -32,7 +32,7 @@ func pairOf(a rollout.Assignment) snapshot.Pair {
 func (c *Control) order(s *fleetState, n *nodeState, a rollout.Assignment) deliver.Order {
 	o := deliver.Order{
 		Node: n.node.GetId(), Fleet: s.key, Has: pairOf(a), Confirmed: s.rollout.Confirmed(a.Live), Whole: s.rollout.Tried(n.node.GetId()),
-		Ask: deliver.Ask{Through: xds.Through(a.Probe), Of: a.Of, Again: a.Again},
+		Ask: deliver.Ask{Through: xds.Through(a.Probe), Of: a.Of, Again: a.Again, Among: s.rollout.AskedLike(a)},
 	}
 	if home := c.fleets[n.home]; home != nil {
 		o.Home = home.key

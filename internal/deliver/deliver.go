@@ -34,6 +34,7 @@ type Ask struct {
 	Through xds.Through
 	Of      string // the ID of the revision that has the checks, of Order.Fleet
 	Again   int    // counts how often they were asked anew
+	Among   int    // how many proxies are asked so, this one among them
 }
 
 // Revisions is where revisions are kept.

@@ -17,11 +17,12 @@ import (
 
 // How often the checks are asked. A shadow listener serves no one else, so that it
 // is asked often, for a short time: a fault of one request in ten shows. A real
-// one is asked for as long as its stage bakes.
+// one is asked for as long as its stage bakes, and has a service behind it: as often as the fleet
+// file says (fleet.Probes), and after the first hundred requests at a tenth of that.
 const (
 	shadowInterval = 20 * time.Millisecond
-	liveInterval   = 100 * time.Millisecond
 	watchInterval  = time.Second // of what is served and watched: for minutes, beside users' requests
+	slowDown       = 10
 	probeTimeout   = fleet.DefaultTimeout
 	reportInterval = 100 * time.Millisecond
 	watchReport    = 500 * time.Millisecond
@@ -42,24 +43,43 @@ func (d *Delivery) plan(o Order) *xds.ProbePlan {
 	plan := schedule(o.Ask, d.Connected())
 	plan.ID.Questions = of.Questions()
 	plan.Probes = d.probes(in, of, o.Ask.Through == xds.ThroughShadow)
+	before := []xds.Probe(nil)
 	if o.Ask.Through == xds.ThroughShadow {
-		plan.Probes = append(plan.Probes, beforehand(in, of, d.composer.find(o.Fleet, o.Has.Live))...)
+		before = beforehand(in, of, d.composer.find(o.Fleet, o.Has.Live))
+		plan.Probes = append(plan.Probes, before...)
 	}
+	spare(plan, o.Ask, of.Meta.Rollout.Probes, len(before))
 	return plan
+}
+
+// spare has the services behind real listeners asked as often as they are to be. before is how many
+// of a shadow's checks go through the real listeners as they are.
+func spare(plan *xds.ProbePlan, ask Ask, probes fleet.Probes, before int) {
+	among := max(ask.Among, 1)
+	switch ask.Through {
+	case xds.ThroughShadow:
+		plan.Beside = probes.Every(among, before)
+	case xds.ThroughLive:
+		plan.Interval = probes.Every(among, len(plan.Probes))
+		plan.Later = max(plan.Interval, slowDown*probes.OrDefault().Interval)
+	case xds.ThroughWatch:
+		plan.Interval = max(watchInterval, probes.Every(among, len(plan.Probes)))
+	case xds.ThroughNothing:
+	}
 }
 
 // schedule is a plan that has no probes yet: how often each is asked, and when the proxies
 // report, of which so many are connected.
 func schedule(ask Ask, connected int) *xds.ProbePlan {
 	plan := &xds.ProbePlan{
-		ID: xds.PlanID{Of: ask.Of, Through: ask.Through, Again: ask.Again}, Interval: liveInterval, Timeout: probeTimeout,
+		ID: xds.PlanID{Of: ask.Of, Through: ask.Through, Again: ask.Again}, Timeout: probeTimeout,
 		Report: max(reportInterval, time.Duration(connected)*time.Second/reportsASecond),
 	}
 	switch ask.Through {
 	case xds.ThroughShadow:
 		plan.Interval = shadowInterval
 	case xds.ThroughWatch:
-		plan.Interval, plan.Report = watchInterval, max(plan.Report, watchReport)
+		plan.Report = max(plan.Report, watchReport)
 	case xds.ThroughLive, xds.ThroughNothing:
 	}
 	return plan

@@ -9,6 +9,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
@@ -119,6 +120,35 @@ func TestNothingAsked(t *testing.T) {
 	d.Unmatched("b")
 	if s.plans["a"] != nil || s.plans["b"] != nil || !slices.Equal(s.unmatched, []string{"b"}) {
 		t.Errorf("they are asked %v and %v; without a fleet are %v", s.plans["a"], s.plans["b"], s.unmatched)
+	}
+}
+
+// Services are asked as often as the fleet file says, by all proxies together.
+func TestServicesAreSpared(t *testing.T) {
+	for _, c := range []struct {
+		name                    string
+		through                 xds.Through
+		among                   int
+		probes                  fleet.Probes
+		interval, later, beside time.Duration
+	}{
+		{"one", xds.ThroughLive, 1, fleet.Probes{}, 100 * time.Millisecond, time.Second, 0},
+		{"as many as may", xds.ThroughLive, 50, fleet.Probes{}, 100 * time.Millisecond, time.Second, 0},
+		{"twice as many", xds.ThroughLive, 100, fleet.Probes{}, 200 * time.Millisecond, time.Second, 0},
+		{"ten thousand", xds.ThroughLive, 10_000, fleet.Probes{}, 20 * time.Second, 20 * time.Second, 0},
+		{"said", xds.ThroughLive, 10, fleet.Probes{Interval: 20 * time.Millisecond, PerSecond: 100_000}, 20 * time.Millisecond, 200 * time.Millisecond, 0},
+		{"few a second", xds.ThroughLive, 10, fleet.Probes{PerSecond: 5}, 4 * time.Second, 4 * time.Second, 0},
+		{"watched", xds.ThroughWatch, 3, fleet.Probes{}, time.Second, 0, 0},
+		{"many watched", xds.ThroughWatch, 10_000, fleet.Probes{}, 20 * time.Second, 0, 0},
+		{"real ones beside a shadow", xds.ThroughShadow, 1000, fleet.Probes{}, 20 * time.Millisecond, 0, time.Second},
+	} {
+		ask := Ask{Through: c.through, Among: c.among}
+		plan := schedule(ask, 1)
+		plan.Probes = make([]xds.Probe, 2)
+		spare(plan, ask, c.probes, 1)
+		if plan.Interval != c.interval || plan.Later != c.later || plan.Beside != c.beside {
+			t.Errorf("%s: each %v, later %v, beside %v", c.name, plan.Interval, plan.Later, plan.Beside)
+		}
 	}
 }
 

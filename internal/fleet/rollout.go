@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -24,6 +25,27 @@ type Rollout struct {
 	OnEvidence string        `json:"on_evidence,omitempty"`
 	// Evidence are statistics of proxies that count against a revision when they grow.
 	Evidence []StatLimit `json:"evidence,omitempty"`
+	Probes   Probes      `json:"probes,omitzero"`
+}
+
+// Probes are how often proxies ask the checks of their real listeners, which users ask as well.
+type Probes struct {
+	// Interval is the time between two requests of one check by one proxy, at least.
+	Interval time.Duration `json:"interval,omitempty"`
+	// PerSecond bounds the requests of all proxies of the fleet together.
+	PerSecond int `json:"per_second,omitempty"`
+}
+
+// OrDefault has the defaults for what it does not say.
+func (p Probes) OrDefault() Probes {
+	return Probes{Interval: cmp.Or(p.Interval, 100*time.Millisecond), PerSecond: cmp.Or(p.PerSecond, 1000)}
+}
+
+// Every is the time between two requests of one check by each of some proxies, for as many
+// checks: as short as it may be.
+func (p Probes) Every(proxies, checks int) time.Duration {
+	p = p.OrDefault()
+	return max(p.Interval, time.Duration(proxies*checks)*time.Second/time.Duration(p.PerSecond))
 }
 
 // A StatLimit is by how much a counter may grow more, or a gauge be larger, where a proxy has a
@@ -90,6 +112,8 @@ const (
 	// lastBake is that of the last stage where the file does not say it: what all
 	// proxies have is good only when they have had it for a moment.
 	lastBake = 5 * time.Second
+	// minInterval is that of probes: a proxy asks on its main thread.
+	minInterval = 10 * time.Millisecond
 )
 
 type rolloutDocument struct {
@@ -109,6 +133,10 @@ type rolloutDocument struct {
 		Stat        at[string] `yaml:"stat"`
 		MaxIncrease at[string] `yaml:"max_increase"`
 	} `yaml:"evidence"`
+	Probes struct {
+		Interval  at[time.Duration] `yaml:"interval"`
+		PerSecond at[int]           `yaml:"per_second"`
+	} `yaml:"probes"`
 	Limits struct {
 		Errors      at[float64] `yaml:"errors"`
 		Answers     at[string]  `yaml:"answers"`
@@ -134,6 +162,8 @@ func (p *parser) rollout() {
 	set(p, &r.Limits.MinRequests, doc.Limits.MinRequests, "limits.min_requests", func(v int) bool { return v > 0 }, "over 0")
 	set(p, &r.Limits.Disconnects, doc.Limits.Disconnects, "limits.disconnects", func(v int) bool { return v >= 0 }, "0 or more")
 	set(p, &r.Limits.Troubled, doc.Limits.Troubled, "limits.troubled", func(v float64) bool { return v >= 0 && v <= 1 }, "a share from 0 to 1")
+	set(p, &r.Probes.Interval, doc.Probes.Interval, "probes.interval", func(v time.Duration) bool { return v >= minInterval && v <= time.Minute }, "from 10ms to 1m")
+	set(p, &r.Probes.PerSecond, doc.Probes.PerSecond, "probes.per_second", func(v int) bool { return v > 0 && v <= 1_000_000 }, "from 1 to 1000000")
 	r.Evidence = p.evidence()
 	if len(doc.Stages) > 0 {
 		r.Stages = nil

@@ -187,6 +187,14 @@ const (
 	ProbeWatch  Probe = "watch" // through the real ones, now and then
 )
 
+// AskedLike is how many proxies are, or may be, asked the checks of an assignment's revision.
+func (f *Fleet) AskedLike(a Assignment) int {
+	if r := f.Rollout; r != nil && a.Of == r.Candidate.ID {
+		return len(r.Members)
+	}
+	return len(f.proxies)
+}
+
 // Target is what a proxy is to have.
 func (f *Fleet) Target(node string) Assignment {
 	r, base := f.Rollout, f.base(node)

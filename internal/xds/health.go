@@ -124,7 +124,7 @@ func (h *healthStream) send() error {
 	if h.asked != nil && h.asked.plan == plan && h.asked.slot == slot {
 		return nil
 	}
-	return h.ask(newInquiry(plan, slot, false))
+	return h.ask(newInquiry(plan, slot, false, false))
 }
 
 func (h *healthStream) ask(q *inquiry) error {
@@ -137,7 +137,7 @@ func (h *healthStream) ask(q *inquiry) error {
 			e.Keys = []string{u.probe.Key}
 		}
 		h.tell(e)
-		if specifier, err = newInquiry(nothing, 0, false).specifier(); err != nil {
+		if specifier, err = newInquiry(nothing, 0, false, false).specifier(); err != nil {
 			return err
 		}
 	}
@@ -155,7 +155,7 @@ func (h *healthStream) take(r *healthv3.EndpointHealthResponse) error {
 	}
 	v := h.asked.judge(r, now)
 	if v.again {
-		return h.ask(newInquiry(h.asked.plan, h.asked.slot, v.latch))
+		return h.ask(newInquiry(h.asked.plan, h.asked.slot, v.latch, v.slow))
 	}
 	if v.passed || len(v.failed) > 0 {
 		h.tell(Event{Kind: Probed, Plan: h.asked.plan.ID, Passed: v.passed, Failed: v.failed, Keys: v.keys, Wrong: v.wrong, Before: v.before, Unsure: v.unsure})

@@ -373,7 +373,7 @@ func TestProbesThatWouldAbort(t *testing.T) {
 	} {
 		plan := plan("a", "probe")
 		change(&plan.Probes[0])
-		if s, err := newInquiry(plan, 0, false).specifier(); err == nil {
+		if s, err := newInquiry(plan, 0, false, false).specifier(); err == nil {
 			t.Errorf("%s: it would be sent %v", name, s)
 		}
 	}

@@ -30,6 +30,9 @@ import (
 type ProbePlan struct {
 	ID       PlanID        // its reports are told apart by it
 	Interval time.Duration // between two requests of one probe
+	// Later is the interval after the first hundred requests of each, 0 for the same. Beside is that of
+	// probes that are asked Before.
+	Later, Beside time.Duration
 	// Timeout of a request. The proxy asks on its main thread, which also compiles
 	// modules: see Report.
 	Timeout time.Duration
@@ -138,6 +141,7 @@ type inquiry struct {
 	// acknowledges a listener a moment before its workers listen, so that a plan is
 	// sent unlatched first, and latched as soon as every probe has passed.
 	latched bool
+	slow    bool // it asks each plan.Later
 
 	reports  int       // that came in
 	began    time.Time // when the first did
@@ -156,9 +160,9 @@ type progress struct {
 // nothing is a plan without probes.
 var nothing = &ProbePlan{Report: time.Hour}
 
-func newInquiry(plan *ProbePlan, slot int, latched bool) *inquiry {
+func newInquiry(plan *ProbePlan, slot int, latched, slow bool) *inquiry {
 	return &inquiry{
-		plan: plan, slot: slot, latched: latched, progress: make([]progress, len(plan.Probes)),
+		plan: plan, slot: slot, latched: latched, slow: slow, progress: make([]progress, len(plan.Probes)),
 		name: plan.ID.String() + "/" + rand.Text() + "/",
 	}
 }
@@ -175,10 +179,30 @@ func (q *inquiry) cluster(i int) string {
 
 // interval is the time between two requests of a probe: a real listener has users.
 func (q *inquiry) interval(p Probe) time.Duration {
-	if p.Before {
-		return max(q.plan.Interval, 100*time.Millisecond)
+	switch {
+	case p.Before:
+		return max(q.plan.Interval, q.plan.Beside)
+	case q.slow:
+		return q.plan.Later
 	}
 	return q.plan.Interval
+}
+
+// spread is over which time proxies are to begin that are asked seldom, so that they do not all ask
+// their services at once.
+func (q *inquiry) spread(p Probe) time.Duration {
+	if interval := q.interval(p); interval > time.Second {
+		return interval
+	}
+	return 0
+}
+
+// often is after how many requests of each probe a plan that has passed asks each Later.
+const often = 100
+
+// slows is whether that is so.
+func (q *inquiry) slows() bool {
+	return !q.slow && q.plan.Later > q.plan.Interval && q.reported(1) > often*q.plan.Interval
 }
 
 // timeout is how long an answer may take.
@@ -282,8 +306,12 @@ func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
 	}
 	bodies(check, p.Check)
 	check.RequestHeadersToAdd = headers(p)
+	var jitter *durationpb.Duration
+	if spread := q.spread(p); spread > 0 {
+		jitter = durationpb.New(spread)
+	}
 	return &corev3.HealthCheck{
-		Timeout: durationpb.New(q.timeout(p)),
+		Timeout: durationpb.New(q.timeout(p)), InitialJitter: jitter,
 		// No cluster of a health check has traffic: of the intervals that one counts.
 		Interval: interval, NoTrafficInterval: interval,
 		UnhealthyThreshold: wrapperspb.UInt32(1), HealthyThreshold: wrapperspb.UInt32(healthy),

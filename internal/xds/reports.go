@@ -30,6 +30,7 @@ type reportVerdict struct {
 	unsure bool     // each of these was answered 5xx, or not at all
 	again  bool     // the plan is to be sent again
 	latch  bool     // latched
+	slow   bool     // and each later than before
 }
 
 // judge takes the next report.
@@ -69,6 +70,8 @@ func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) repor
 	switch {
 	case len(v.failed) > 0:
 		v.again = false
+	case good == asked && q.latched && q.slows():
+		v.again, v.latch, v.slow = true, true, true
 	case good == asked && q.latched:
 		v.passed = true
 	case good == asked:
@@ -148,7 +151,7 @@ func (q *inquiry) probed(i int, e *healthv3.EndpointHealth, now time.Time) probe
 		return probeOpen
 	case health == corev3.HealthStatus_TIMEOUT, p.passed && q.latched, q.over(q.plan.Probes[i], now):
 		return probeBad
-	case wrong && (q.latched || q.reported(p.wrongSince) > q.plan.Interval+q.report()):
+	case wrong && (q.latched || q.reported(p.wrongSince) > q.interval(q.plan.Probes[i])+q.report()):
 		// A worker takes a new filter a moment after the main thread has accepted
 		// it. So, at first, the answer after a wrong one must be wrong as well.
 		return probeBad
@@ -199,7 +202,7 @@ func (q *inquiry) reported(since int) time.Duration {
 
 // over says that a probe must have been answered by now.
 func (q *inquiry) over(p Probe, now time.Time) bool {
-	return q.reported(1) > q.timeout(p) && (q.latched || now.Sub(q.began) > beginning)
+	return q.reported(1) > q.timeout(p)+q.spread(p) && (q.latched || now.Sub(q.began) > beginning)
 }
 
 // answer is the status of the last answer, 0 for none.

@@ -75,7 +75,7 @@ func TestJudge(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			pl := plan("r/live", "x")
 			pl.Timeout = time.Second
-			q := newInquiry(pl, 0, c.latched)
+			q := newInquiry(pl, 0, c.latched, false)
 			now := time.Now()
 			for i, r := range c.reports {
 				now = now.Add(r.after)
