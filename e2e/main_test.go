@@ -18,6 +18,7 @@ import (
 var (
 	envoyPath string
 	xdsPath   string // built with the race detector if -raced, or the tests are
+	plainPath string // built without: for filters that are built by Go, which it starts ten times as slow
 	buildDir  string
 )
 
@@ -68,10 +69,12 @@ func prepare() (err error) {
 	if buildDir, err = os.MkdirTemp("", "waxwing-e2e-*"); err != nil {
 		return fmt.Errorf("making a folder: %w", err)
 	}
-	xdsPath = filepath.Join(buildDir, "xds")
-	args := []string{"build", "-o", xdsPath}
-	if *raced {
-		args = append(args, "-race")
+	plainPath = filepath.Join(buildDir, "plain", "xds")
+	if xdsPath = plainPath; *raced {
+		xdsPath = filepath.Join(buildDir, "xds")
+		if err := command(nil, "go", "build", "-race", "-o", xdsPath, "../cmd/xds"); err != nil {
+			return err
+		}
 	}
-	return command(nil, "go", append(args, "../cmd/xds")...)
+	return command(nil, "go", "build", "-o", plainPath, "../cmd/xds")
 }

@@ -39,7 +39,7 @@ func TestNewFilter(t *testing.T) {
 			for _, c := range curls.FindAllStringSubmatch(text, -1) {
 				w.eventually("it answers "+c[3], func() error { return f.answers(c[1], c[2], c[3]+"\n") })
 			}
-			out, err := exec.Command(xdsPath, "rollout", "status", "--wait", "--timeout", "60s", "--admin", f.admin).CombinedOutput()
+			out, err := exec.Command(plainPath, "rollout", "status", "--wait", "--timeout", "60s", "--admin", f.admin).CombinedOutput()
 			if err != nil {
 				t.Errorf("it is not served: %v\n%s", err, out)
 			}
@@ -58,7 +58,7 @@ type newFolder struct {
 func written(t *testing.T, command, cd string) *newFolder {
 	t.Helper()
 	parent := t.TempDir()
-	cmd := exec.Command(xdsPath, strings.Fields(command)[1:]...)
+	cmd := exec.Command(plainPath, strings.Fields(command)[1:]...)
 	cmd.Dir = parent
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, out)
@@ -78,7 +78,7 @@ func (f *newFolder) command(line string) *exec.Cmd {
 	}
 	words := strings.Fields(line)
 	cmd := exec.Command(words[0], slices.Concat(words[1:], []string{
-		"XDS=" + xdsPath, "ENVOY=" + envoy,
+		"XDS=" + plainPath, "ENVOY=" + envoy,
 		fmt.Sprintf("BOOTSTRAP=--server %s --admin-address %s --listen ingress=%s", f.listen, f.number, f.address),
 	})...)
 	cmd.Dir = f.dir

@@ -19,6 +19,7 @@ var edit = regexp.MustCompile(`(?m)^    \$EDITOR (\S+) +# (.*)$`)
 func TestREADMEEdits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.unraced()
 	edits := map[string]func(){
 		`wasm/primeauth/go/config.go: say, another text than "Access forbidden."`: func() {
 			w.makesFilter(t, "config.go", `"Access forbidden.\n"`, `"Not a prime.\n"`)

@@ -37,7 +37,7 @@ func TestReload(t *testing.T) {
 // The same with the Go module, whose compile takes a proxy's main thread for
 // seconds, rebuilt by the Go compiler.
 func TestReloadGo(t *testing.T) {
-	w := begun(t, fleetOptions{Config: `{response_header: x-build}`}, primeauth(t, "B"))
+	w := begunGo(t, fleetOptions{Config: `{response_header: x-build}`}, primeauth(t, "B"))
 	p := w.proxies(1)[0]
 	l := w.startLoad([]*proxy{p}, 4, "none") // the builds take turns
 	for n := range reloadsOfGo {
@@ -68,7 +68,7 @@ func (p *proxy) leftAlone() {
 // what a new module costs a proxy it takes a small part. (It makes VMs, in the
 // shadow listener, of code that is compiled.)
 func TestConfigurationChange(t *testing.T) {
-	w := begun(t, fleetOptions{Config: `{header: token}`}, primeauth(t, "A"))
+	w := begunGo(t, fleetOptions{Config: `{header: token}`}, primeauth(t, "A"))
 	p := w.proxies(1)[0]
 	l := w.startLoad([]*proxy{p}, 2, "none")
 	change := func(n int) {

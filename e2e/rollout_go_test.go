@@ -11,13 +11,14 @@ import (
 func TestBrokenGoFilterStopsInTheShadow(t *testing.T) {
 	w := newWorld(t)
 	w.NoPreflight = true
+	w.unraced()
 	write(t, w.fleet, w.fleetYAML(fleetOptions{
 		Rollout: staged, Config: `{header: token, response_header: x-build}`,
 		Checks: strings.ReplaceAll(checks, "432323", "323232"), // primeauth lets the former pass: it is prime
 	}))
 	write(t, w.module, primeauth(t, "A"))
 	w.startServer()
-	proxies := w.proxies(5)
+	proxies := w.proxies(3)
 	good := w.servingRevision(len(proxies))
 	users := newCrowd(proxies)
 	for i, f := range []struct{ how, want string }{{"crash", "gate #"}, {"allow", "gate #2"}} {

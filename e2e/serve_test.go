@@ -32,7 +32,7 @@ func inTurn(t *testing.T, test func(t *testing.T, w *world)) {
 
 // The README's two requests, with the real filter, on three proxies.
 func TestPrimeauth(t *testing.T) {
-	w := begun(t, fleetOptions{Config: `{header: token, remove_header: true, allow_paths: [/healthz]}`}, primeauth(t, "A"))
+	w := begunGo(t, fleetOptions{Config: `{header: token, remove_header: true, allow_paths: [/healthz]}`}, primeauth(t, "A"))
 	for _, p := range w.proxies(3) {
 		p.guards()
 		// What the shadow listener proved the real one took over: nothing was made twice.

@@ -124,7 +124,7 @@ func TestRejectedForTroubleIsTriedAgain(t *testing.T) {
 	busy := occupy(t, second)
 	save(t, w.fleet, []byte(text))
 	r := w.rejection(0)
-	if !r.Surroundings || !strings.Contains(r.Reason, "limit 1") || !strings.Contains(r.Reason, "Address already in use") {
+	if !r.Surroundings || !strings.Contains(r.Reason, "limits.troubled lets a stage go without 1 proxy") || !strings.Contains(r.Reason, "Address already in use") {
 		t.Errorf("rejected for %+v", r)
 	}
 	busy.Close()

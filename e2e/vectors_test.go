@@ -31,7 +31,7 @@ func TestVectors(t *testing.T) {
 	for _, language := range []string{"go", "rust"} {
 		t.Run(language, func(t *testing.T) {
 			// Without preflight, which would keep what is refused from the proxy.
-			w := started(t, built(t, language), func(w *world) { w.NoPreflight = true })
+			w := started(t, built(t, language), func(w *world) { w.NoPreflight = true; w.unraced() })
 			p := w.proxies(1)[0]
 			for _, v := range vectors {
 				if got, err := p.askRaw("/", v.Headers); err != nil || filterAnswer(got) != v.Wire || len(got.Header["X-Filter"]) > 0 {

@@ -59,6 +59,10 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// unraced has a server without the race detector: a filter that was built by Go keeps the sandbox
+// busy, and so the processors.
+func (w *world) unraced() { w.server.Path = plainPath }
+
 // serve has another service behind the proxies.
 func (w *world) serve(handler http.Handler) {
 	w.t.Helper()
@@ -84,6 +88,15 @@ func started(t *testing.T, module []byte, change ...func(*world)) *world {
 func begun(t *testing.T, o fleetOptions, module []byte) *world {
 	t.Helper()
 	w := newWorld(t)
+	w.begins(w.fleetYAML(o), module)
+	return w
+}
+
+// begunGo is one with a module that was built by Go.
+func begunGo(t *testing.T, o fleetOptions, module []byte) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.unraced()
 	w.begins(w.fleetYAML(o), module)
 	return w
 }
