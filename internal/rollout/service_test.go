@@ -9,6 +9,9 @@ import (
 
 const live = "gate #1 by ingress"
 
+// again stands for a check that has failed once, nobody knows how, and is answered as wanted since.
+const again = -200
+
 // What failed before the flip excuses the same failure after it, and no other: not one of
 // the filters' own, not another wrong answer, not one that the filters before were not to
 // let through either.
@@ -33,11 +36,18 @@ func TestOnlyWhatFailedBeforeIsExcused(t *testing.T) {
 		{"nobody can connect any more", 403, 0, 403, false, true, false},
 		{"the filters fail where they should deny", 503, 503, 403, false, true, false},
 		{"the service fails otherwise than before", 503, 500, 200, true, true, false},
+		{"it failed once, and is answered as wanted again", 503, again, 200, true, false, true},
+		{"so it is, and was answered by the service before", 404, again, 200, true, true, false},
+		{"so it is, and held before", 200, again, 200, true, true, false},
 	} {
 		f := &Fleet{now: epoch, Rollout: newRollout(Revision{ID: "two"}, defaultPlan(), epoch)}
 		s := &step{Fleet: f}
 		s.noteBefore(Probed{Node: "a", Before: []CheckAnswer{{Check: live, Status: c.before, Want: c.want}}})
-		e := Probed{Node: "a", Wrong: []CheckAnswer{{Check: live, Status: c.after, Want: c.want, Passes: c.passes, Old: c.old}}}
+		wrong := CheckAnswer{Check: live, Status: c.after, Want: c.want, Passes: c.passes, Old: c.old}
+		if c.after == again {
+			wrong.Status, wrong.Again = c.want, true
+		}
+		e := Probed{Node: "a", Wrong: []CheckAnswer{wrong}}
 		if got := s.excused(e); got != c.excused {
 			t.Errorf("%s: excused: %v", c.name, got)
 		}

@@ -38,6 +38,9 @@ func newOutage(t *testing.T, proxies ...string) *outage {
 	return o
 }
 
+// silentNow is the answer of a proxy that says nothing.
+const silentNow = -1
+
 // pass lets time pass, in which each proxy takes what it is to have, and is answered so by its
 // checks: by default as they want.
 func (o *outage) pass(length time.Duration, answer func(node string) int) {
@@ -55,9 +58,9 @@ func (o *outage) pass(length time.Duration, answer func(node string) int) {
 			}
 			e := Probed{Node: node, Of: a.Of, Probe: a.Probe, Passed: status == 200}
 			if !e.Passed {
-				e.Failed, e.Wrong = live, []CheckAnswer{{Check: live, Status: status, Want: 200, Passes: true, Old: true, Same: "k by ingress"}}
+				e.Failed, e.Wrong = live, []CheckAnswer{{Check: live, Status: max(status, -status), Again: status == again, Want: 200, Passes: true, Old: true, Same: "k by ingress"}}
 			}
-			if status >= 0 && a.Probe != ProbeNone {
+			if status != silentNow && a.Probe != ProbeNone {
 				o.Step(e, o.now)
 			}
 		}
@@ -111,6 +114,36 @@ func TestFailureOfTheCandidateAloneIsEvidence(t *testing.T) {
 	}
 }
 
+// A check of which nobody knows how it failed, since it is answered as wanted again, is what the
+// service may have done where a witness shows that it fails, and where it holds when asked anew.
+func TestCheckThatFailedNobodyKnowsHow(t *testing.T) {
+	o := newOutage(t, "a", "b", "c")
+	o.pass(2*comparing, func(node string) int {
+		if node == o.canary {
+			return again
+		}
+		return 503
+	})
+	if h := o.HoldUp(o.now); len(o.Rejected) > 0 || h.Kind != WaitService {
+		t.Errorf("witnesses fail: rejected: %+v, it waits for %+v", o.Rejected, h)
+	}
+	alone := newOutage(t, "a")
+	began := alone.now
+	alone.pass(5*time.Second, func(string) int {
+		if alone.now.Sub(began) <= blip/2 {
+			return again
+		}
+		return 200
+	})
+	if len(alone.Rejected) > 0 {
+		t.Errorf("it holds when it is asked anew: rejected: %+v", alone.Rejected)
+	}
+	alone.pass(5*time.Second, func(string) int { return again })
+	if len(alone.Rejected) != 1 {
+		t.Errorf("it fails anew each time: it waits for %+v", alone.HoldUp(alone.now))
+	}
+}
+
 // Without a witness, or where it says nothing, a check that fails is evidence as ever; and at
 // once where it is no answer of the service's.
 func TestWithoutWitnesses(t *testing.T) {
@@ -123,7 +156,7 @@ func TestWithoutWitnesses(t *testing.T) {
 		}
 	}
 	o := newOutage(t, "a", "b", "c")
-	o.pass(comparing+2*time.Second, fails(o, -1))
+	o.pass(comparing+2*time.Second, fails(o, silentNow))
 	if len(o.Rejected) != 1 {
 		t.Errorf("they say nothing: it waits for %+v", o.HoldUp(o.now))
 	}
@@ -133,7 +166,7 @@ func TestWithoutWitnesses(t *testing.T) {
 			o.Step(Health{Node: node}, o.now)
 		}
 	}
-	o.pass(blip+time.Second, fails(o, -1))
+	o.pass(blip+time.Second, fails(o, silentNow))
 	if len(o.Rejected) != 1 {
 		t.Errorf("none can be asked: it waits for %+v", o.HoldUp(o.now))
 	}
