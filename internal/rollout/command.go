@@ -114,6 +114,9 @@ func (s *step) goOn(stopped time.Time) {
 	if !r.bakeSince.IsZero() {
 		r.bakeSince = waited(r.bakeSince)
 	}
+	if r.flaps.count > 0 {
+		r.flaps.since = waited(r.flaps.since)
+	}
 	r.loneAt, r.vacantAt, r.emptyAt = time.Time{}, time.Time{}, time.Time{}
 }
 

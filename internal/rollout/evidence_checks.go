@@ -25,6 +25,7 @@ func (s *step) probed(e Probed) {
 	if inShadow {
 		s.noteBefore(e)
 	}
+	confirmed := p.phase == Confirmed
 	switch {
 	case e.Passed:
 	case inShadow:
@@ -34,6 +35,9 @@ func (s *step) probed(e Probed) {
 		return
 	case s.excused(e): // it goes on as if they had passed
 	case !s.hasty(e) && (s.waitsForWitnesses(e) || s.asksAnew(e)):
+		if confirmed {
+			s.flapped(e)
+		}
 		return
 	default:
 		around := s.othersFail(e.Node)

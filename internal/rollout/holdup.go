@@ -241,19 +241,40 @@ func (f *Fleet) phases(h *HoldUp) string {
 		slices.Sort(nodes)
 		h.Kind, h.Do = w.kind, doAbort
 		h.name(nodes)
-		if deadline := r.stage().Deadline; deadline > 0 && (w.phase != AwaitingService || f.anyDenied(nodes)) {
-			h.Until, h.Then = h.Since.Add(deadline), "the revision is rejected"
-			if f.allSilent(nodes) {
-				h.Then = "the stage goes on without what is not heard, within limits.troubled"
-			}
-			if w.phase == Joining {
-				h.Then = "the stage goes on without it"
-			}
-		}
-		return fmt.Sprintf("stage %q waits for %s %s%s", h.Stage, h.who(), w.what, f.deaf(w.phase, nodes))
+		f.phaseEnds(h, w.phase, nodes)
+		return fmt.Sprintf("stage %q waits for %s %s%s%s", h.Stage, h.who(), w.what, f.deaf(w.phase, nodes), h.flapText(r))
 	}
 	h.Since, h.Do = r.StageAt, doAbort
 	return fmt.Sprintf("stage %q waits for its proxies", h.Stage)
+}
+
+// phaseEnds says when a phase ends that some proxies are in, and how.
+func (f *Fleet) phaseEnds(h *HoldUp, phase Phase, nodes []string) {
+	deadline, from := f.Rollout.stage().Deadline, h.Since
+	if phase == AwaitingService && !f.anyDenied(nodes) {
+		from = f.quietSince(nodes)
+	}
+	if deadline == 0 || from.IsZero() {
+		return
+	}
+	h.Until, h.Then = from.Add(deadline), "the revision is rejected"
+	switch {
+	case phase == Joining:
+		h.Then = "the stage goes on without it"
+	case f.allSilent(nodes):
+		h.Then = "the stage goes on without what is not heard, within limits.troubled"
+	}
+}
+
+// quietSince is since when nothing is heard of the first of some proxies that wait for their
+// service; zero where all are heard.
+func (f *Fleet) quietSince(nodes []string) (since time.Time) {
+	for _, node := range nodes {
+		if p := f.proxies[node]; f.hush(p) == silent {
+			since = sooner(since, p.heard)
+		}
+	}
+	return since
 }
 
 // anyDenied is whether the service of one of these answers for itself.
@@ -261,18 +282,27 @@ func (f *Fleet) anyDenied(nodes []string) bool {
 	return slices.ContainsFunc(nodes, func(node string) bool { return f.proxies[node].denied })
 }
 
-// deaf says that proxies can't be asked the checks that they are to answer.
+// deaf says that proxies can't be asked the checks that they are to answer, or that nothing is
+// heard of them.
 func (f *Fleet) deaf(phase Phase, nodes []string) string {
-	deaf := 0
+	deaf, quiet := 0, 0
 	for _, node := range nodes {
-		if !f.proxies[node].health {
+		p := f.proxies[node]
+		if !p.health {
 			deaf++
 		}
+		if f.quietFor(p, quietLeast) && (p.traffic.every > 0 || f.now.Sub(p.since) >= quietLeast) {
+			quiet++
+		}
 	}
-	if deaf == 0 || phase != Proving && phase != Confirming {
-		return ""
+	text := ""
+	if deaf > 0 && (phase == Proving || phase == Confirming) {
+		text = fmt.Sprintf(" (%d of %d without a health discovery stream)", deaf, len(nodes))
 	}
-	return fmt.Sprintf(" (%d of %d without a health discovery stream)", deaf, len(nodes))
+	if quiet > 0 {
+		text += fmt.Sprintf(" (nothing is heard of %d of %d)", quiet, len(nodes))
+	}
+	return text
 }
 
 // confirmed is where all of the stage's connected proxies have confirmed it.
@@ -301,7 +331,7 @@ func (h *HoldUp) confirmed(r *Rollout, now time.Time) (what, does string) {
 		if stage.Manual {
 			h.Then = "a person is to approve it"
 		}
-		return fmt.Sprintf("stage %q bakes: %s must go on holding it", h.Stage, proxies(r.members)), "ends the stage now"
+		return fmt.Sprintf("stage %q bakes: %s must go on holding it%s", h.Stage, proxies(r.members), h.flapText(r)), "ends the stage now"
 	}
 	h.Kind, h.Since, h.Do = WaitDisk, baked, doAbort
 	if h.Since.After(now) { // it was approved before that

@@ -77,6 +77,16 @@ func (p *proxy) reset() {
 // ready is whether a stage can go on with the proxy.
 func (p *proxy) ready() bool { return p.phase == Confirmed }
 
+// asksLive is whether a proxy is asked the checks of a candidate through its real listeners. One
+// that is not heard goes on being asked, since it may be heard by nothing else.
+func (p *proxy) asksLive() bool {
+	phase := p.phase
+	if p.trouble != nil && p.trouble.silent {
+		phase = p.at()
+	}
+	return phase == Confirming || phase == Confirmed || phase == AwaitingService
+}
+
 // unproven is whether the proxy keeps its stage from flipping.
 func (p *proxy) unproven() bool {
 	return p.phase == Joining || p.phase == Warming || p.phase == Proving

@@ -163,6 +163,7 @@ type Rollout struct {
 	baseline  baseline             // see baseline.go
 	witnesses map[string]*witness  // see witness.go
 	appointAt time.Time            // when others are looked for at the soonest
+	flaps     flaps                // see flaps.go
 	told      map[Kind]bool        // what is told once in a stage
 	toldWaits map[Wait]bool        // the hold-ups that are
 }
@@ -216,7 +217,7 @@ func (f *Fleet) Target(node string) Assignment {
 		if r.Plan.Shadow {
 			a.Shadow = f.wayBack(base)
 		}
-		if p != nil && (p.phase == Confirming || p.phase == Confirmed || p.phase == AwaitingService) && p.health && r.Plan.LiveChecks {
+		if p != nil && p.asksLive() && p.health && r.Plan.LiveChecks {
 			a.Probe, a.Of, a.Again = ProbeLive, r.Candidate.ID, p.asked
 		}
 		return a

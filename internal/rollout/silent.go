@@ -43,9 +43,15 @@ const quietLeast = 5 * time.Second
 func (f *Fleet) hush(p *proxy) hush {
 	quiet, every := f.now.Sub(p.heard), p.traffic.every
 	switch {
+	case every == 0 && p.phase == AwaitingService: // it is asked each askAgain
+		every = askAgain
 	case every == 0 && !p.heard.After(p.since):
 		return silent
-	case every == 0 || quiet <= 2*every+time.Second:
+	case every == 0:
+		return heard
+	}
+	switch {
+	case quiet <= 2*every+time.Second:
 		return heard
 	case quiet < max(quietLeast, 5*every):
 		return unsure
@@ -53,12 +59,24 @@ func (f *Fleet) hush(p *proxy) hush {
 	return silent
 }
 
+// quietFor is whether nothing was heard of a proxy for so long.
+func (f *Fleet) quietFor(p *proxy, length time.Duration) bool {
+	return f.hush(p) == silent && f.now.Sub(p.heard) > length
+}
+
 // allSilent is whether none of these is heard, and none has the candidate that may be why.
 func (f *Fleet) allSilent(nodes []string) bool {
 	return !slices.ContainsFunc(nodes, func(node string) bool {
 		p := f.proxies[node]
-		return p.phase != Warming && p.phase != Proving || p.traffic.every == 0 || f.hush(p) != silent
+		return f.mayHangByIt(node) || p.traffic.every == 0 && p.phase != AwaitingService || f.hush(p) != silent
 	})
+}
+
+// mayHangByIt is whether a candidate may be why nothing is heard of a member: it has it in its real
+// listeners, and no other that has it was heard since.
+func (f *Fleet) mayHangByIt(node string) bool {
+	p := f.proxies[node]
+	return (p.phase == Flipping || p.phase == Confirming || p.phase == AwaitingService) && !f.confirmedSince(node, p.heard)
 }
 
 // overdueIn is what becomes of a member at the deadline of its stage.
@@ -76,7 +94,7 @@ func (s *step) overdueIn(node string) {
 // fallSilent takes the silence of a member as its own trouble, or as evidence.
 func (s *step) fallSilent(node string) {
 	p, r := s.proxies[node], s.Rollout
-	if (p.phase == Flipping || p.phase == Confirming) && !s.confirmedSince(node, p.heard) {
+	if s.mayHangByIt(node) {
 		s.hungByIt(node)
 		return
 	}
@@ -107,10 +125,12 @@ func (s *step) silence(p *proxy) string {
 	return "nothing was heard of it for " + s.now.Sub(p.heard).Round(time.Second).String()
 }
 
-// confirmedSince is whether another proxy was heard since a moment that has confirmed the candidate.
-func (s *step) confirmedSince(node string, since time.Time) bool {
-	for other := range s.Rollout.Flipped {
-		if p := s.proxies[other]; other != node && p != nil && p.phase == Confirmed && p.heard.After(since) {
+// confirmedSince is whether another proxy was heard since a moment that has confirmed the candidate,
+// or whose filters have answered with it, and the service has not.
+func (f *Fleet) confirmedSince(node string, since time.Time) bool {
+	for other := range f.Rollout.Flipped {
+		p := f.proxies[other]
+		if other != node && p != nil && (p.phase == Confirmed || p.phase == AwaitingService) && p.heard.After(since) {
 			return true
 		}
 	}

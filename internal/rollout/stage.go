@@ -39,6 +39,7 @@ func (s *step) startStage(i int) {
 	r := s.Rollout
 	r.Stage, r.StageAt = i, s.now
 	r.Released, r.Approved, r.told, r.bakeSince, r.Lost = false, false, map[Kind]bool{}, time.Time{}, 0
+	r.flaps = flaps{}
 	r.baseline, r.loneAt, r.vacantAt, r.emptyAt, r.toldWaits = baseline{}, time.Time{}, time.Time{}, time.Time{}, nil
 	s.recruit()
 	stage := r.stage()
@@ -167,6 +168,9 @@ func (s *step) waitFor() {
 		s.supersede(*next) // the disk does not take it
 		return
 	}
+	if s.flapsTooLong() {
+		return
+	}
 	s.appoint()
 	for _, node := range s.due() {
 		s.waive(node)
@@ -186,8 +190,13 @@ func (s *step) waitFor() {
 				return
 			}
 		case AwaitingService:
-			if p.denied {
+			switch {
+			case s.quietFor(p, r.stage().Deadline):
+				s.overdueIn(node)
+			case p.denied:
 				s.tooLongDenied(node)
+			}
+			if s.Rollout != r {
 				return
 			}
 		default: // it waits for others
@@ -287,6 +296,9 @@ func (s *step) turn() bool {
 		return true
 	case !r.Approved && s.now.Sub(r.bakeSince) < r.stage().Bake:
 		return false
+	}
+	r.flaps = flaps{} // it has baked
+	switch {
 	case r.stage().Manual && !r.Approved:
 		s.once(Awaiting, "", "")
 		return false

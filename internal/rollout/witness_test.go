@@ -11,6 +11,7 @@ type outage struct {
 	t      *testing.T
 	now    time.Time
 	canary string
+	hangs  string // a proxy that says nothing and takes nothing
 }
 
 func newOutage(t *testing.T, proxies ...string) *outage {
@@ -49,6 +50,9 @@ func (o *outage) pass(length time.Duration, answer func(node string) int) {
 		o.Step(Tick{}, o.now)
 		for node := range o.proxies {
 			a := o.Target(node)
+			if node == o.hangs {
+				continue
+			}
 			if had := o.Accepted(node); had.Live != a.Live || had.Shadow != a.Shadow {
 				o.Step(Served{Node: node, Live: a.Live, Shadow: a.Shadow}, o.now)
 			}
