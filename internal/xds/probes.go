@@ -189,9 +189,10 @@ func (q *inquiry) interval(p Probe) time.Duration {
 }
 
 // spread is over which time proxies are to begin that are asked seldom, so that they do not all ask
-// their services at once.
+// their services at once. Those that are asked anew, for what a service answered, ask at once: they
+// are asked so each time.
 func (q *inquiry) spread(p Probe) time.Duration {
-	if interval := q.interval(p); interval > time.Second {
+	if interval := q.interval(p); interval > time.Second && q.plan.ID.Again == 0 {
 		return interval
 	}
 	return 0

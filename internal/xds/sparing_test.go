@@ -51,6 +51,10 @@ func TestProbesBeginApart(t *testing.T) {
 		t.Errorf("asked each %v it begins within %v", pl.Interval, jitter.AsDuration())
 	}
 	pl.Interval, pl.Timeout = 20*time.Second, time.Second
+	again := *pl
+	if again.ID.Again++; newInquiry(&again, 0, false, false).healthCheck(pl.Probes[0]).GetInitialJitter() != nil {
+		t.Error("it waits when it is asked anew")
+	}
 	for _, latched := range []bool{false, true} {
 		q, now := newInquiry(pl, 0, latched, false), time.Now()
 		if jitter := q.healthCheck(pl.Probes[0]).GetInitialJitter().AsDuration(); jitter != pl.Interval {
