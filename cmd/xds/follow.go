@@ -91,7 +91,7 @@ func fingerprint(s api.Status) string { return table(s, time.Time{}) }
 // sentence is a record in words.
 func sentence(r api.Event) string {
 	rev := revision(api.Revision{ID: r.Revision, Number: r.Number})
-	var text string
+	text := anyOther(r, rev)
 	switch r.Kind {
 	case api.EventNoticed:
 		text = fmt.Sprintf("noticed    %s was saved", r.Message)
@@ -129,8 +129,11 @@ func sentence(r api.Event) string {
 		text = fmt.Sprintf("rejected   what was saved is revision %s of %s, which %s: not sent again: %s", rev, r.Fleet, refusedBy(r.Node), r.Message)
 	case api.EventRolledBack:
 		text = fmt.Sprintf("went back  %s from revision %s: %s", r.Fleet, rev, r.Message)
-	default:
-		text = anyOther(r, rev)
+	case api.EventUnchanged, api.EventReplanned, api.EventAsked, api.EventStageStarted, api.EventEmpty, api.EventWaits, api.EventUnproven,
+		api.EventFailedBefore, api.EventBlipped, api.EventServiceAwaited, api.EventFlipped, api.EventBaking, api.EventAwaiting, api.EventAbandoned,
+		api.EventReplaced, api.EventProxyRefusesGood, api.EventProxyInTrouble, api.EventProxyOutOfTrouble, api.EventRefusal, api.EventPaused,
+		api.EventResumed, api.EventPromoted, api.EventSkipped, api.EventAborted, api.EventUndone, api.EventRetried, api.EventRecovered,
+		api.EventStays, api.EventWatchEnded, api.EventMoveStarted, api.EventMovedIn, api.EventMovedOut, api.EventMoveRefused, api.EventMoveEnded:
 	}
 	return r.Time.Local().Format("15:04:05.000 ") + strings.Join(strings.Split(text, "\n"), "\n             ")
 }

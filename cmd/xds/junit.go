@@ -137,7 +137,7 @@ func (a asked) junit(class string) junitCase {
 		c.Skipped = &junitSkipped{a.Error}
 	case notAsked:
 		c.Skipped = &junitSkipped{"not asked: the filter did not come so far"}
-	default:
+	case passed:
 	}
 	return c
 }

@@ -235,14 +235,13 @@ func waitsLabel(kind api.WaitKind) string {
 
 // waitsText begins with the command where nothing but that ends it.
 func waitsText(h *api.Wait) string {
-	switch h.Kind {
-	case api.WaitPaused:
-		return "go on with `" + h.Do + "`: " + h.Text
-	case api.WaitApproval:
-		return "end the stage with `" + h.Do + "`: " + h.Text
-	default:
+	switch {
+	case !h.Kind.Person():
 		return h.Text
+	case h.Kind == api.WaitPaused:
+		return "go on with `" + h.Do + "`: " + h.Text
 	}
+	return "end the stage with `" + h.Do + "`: " + h.Text
 }
 
 func (a *app) rolloutHistory() *cobra.Command {

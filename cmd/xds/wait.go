@@ -181,12 +181,11 @@ func (w *waiter) timedOut(s api.Fleet, now time.Time) (outcome error, over bool)
 	}
 	if h := s.WaitsFor; h != nil {
 		what = h.Text
-		switch h.Kind {
-		case api.WaitPaused, api.WaitApproval:
+		switch {
+		case h.Kind.Person():
 			status = exitPerson
-		case api.WaitNoProxy:
+		case h.Kind == api.WaitNoProxy:
 			status = exitNobody
-		default:
 		}
 	}
 	return exitError{status, fmt.Errorf("it is not served within %s: %s", *w.flags.timeout, what)}, true

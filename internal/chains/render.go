@@ -183,7 +183,7 @@ func (f *Fleet) listener(l Listener, s Setting) object {
 		out["address"] = socket(0, "TCP")
 	case UDP, QUIC:
 		out["address"] = socket(s.Port(l.Port), "UDP")
-	default:
+	case Plain, HTTP2, Split, TCP, Unbound:
 		out["address"] = socket(s.Port(l.Port), "TCP")
 	}
 	if l.Also != 0 {

@@ -100,9 +100,9 @@ func (k *Keys) Content(kind SecretKind, turn int) any {
 	case Tickets:
 		key := base64.StdEncoding.EncodeToString([]byte(strings.Repeat(string(rune('a'+turn)), 80)))
 		return object{"session_ticket_keys": object{"keys": list{object{"inline_bytes": key}}}}
-	default:
-		return object{"generic_secret": object{"secret": inline(fmt.Sprintf("credential-%d", turn))}}
+	case Generic:
 	}
+	return object{"generic_secret": object{"secret": inline(fmt.Sprintf("credential-%d", turn))}}
 }
 
 // listener is one with TLS, for a service.

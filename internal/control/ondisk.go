@@ -125,18 +125,15 @@ func (s *fleetState) cameOf(id string) (state api.DiskState, why string) {
 		return api.DiskReading, "it is yet to be tried"
 	}
 	r := f.Rejected[i]
-	switch r.Kind {
-	case rollout.Undone:
+	switch {
+	case r.Kind == rollout.Undone:
 		return api.DiskUndone, r.Reason
-	case rollout.Aborted:
+	case r.Kind == rollout.Aborted:
 		return api.DiskAborted, r.Reason
-	default:
-		if r.Surroundings {
-			return api.DiskRejected, r.Reason + "; it is tried again by itself"
-		}
-		if r.Node != "" {
-			return api.DiskRejected, fmt.Sprintf("by %s: %s", r.Node, r.Reason)
-		}
-		return api.DiskRejected, r.Reason
+	case r.Surroundings:
+		return api.DiskRejected, r.Reason + "; it is tried again by itself"
+	case r.Node != "":
+		return api.DiskRejected, fmt.Sprintf("by %s: %s", r.Node, r.Reason)
 	}
+	return api.DiskRejected, r.Reason
 }

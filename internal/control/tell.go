@@ -66,7 +66,10 @@ func (c *Control) tell(s *fleetState, e rollout.Entry) {
 	case rollout.ProxyInTrouble:
 		log.Warn("a proxy has trouble of its own: it keeps what it has, and is tried again until it has taken this")
 	case rollout.Refusal: // problem logs it
-	default:
+	case rollout.Unchanged, rollout.Replanned, rollout.Asked, rollout.StageStarted, rollout.Empty, rollout.Waits, rollout.Unproven,
+		rollout.FailedBefore, rollout.Blipped, rollout.ServiceAwaited, rollout.Baking, rollout.Awaiting, rollout.Abandoned, rollout.RolledBack,
+		rollout.Replaced, rollout.ProxyOutOfTrouble, rollout.Paused, rollout.Resumed, rollout.Promoted, rollout.Skipped, rollout.Undone,
+		rollout.Retried, rollout.Recovered, rollout.WatchEnded, rollout.MoveStarted, rollout.MovedIn, rollout.MovedOut, rollout.MoveRefused, rollout.MoveEnded:
 		log.Info(string(e.Kind))
 	}
 	c.feed.put(r)

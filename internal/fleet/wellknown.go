@@ -118,16 +118,17 @@ func (r *messageReader) free(n *yaml.Node, depth int) *structpb.Value {
 		}
 		return structpb.NewListValue(list)
 	}
-	switch s := scalarOf(n); s.kind {
+	s := scalarOf(n)
+	switch s.kind {
 	case scalarNull:
 		return structpb.NewNullValue()
 	case scalarBool:
 		return structpb.NewBoolValue(s.bool)
 	case scalarNumber:
 		return structpb.NewNumberValue(float64(s.num))
-	default:
-		return structpb.NewStringValue(s.text)
+	case scalarText:
 	}
+	return structpb.NewStringValue(s.text)
 }
 
 const typeKey = "@type"

@@ -104,7 +104,7 @@ func (e *Error) At(f *fleet.Fleet, filter fleet.Filter) *fleet.Error {
 	case StepCheck:
 	case StepModule:
 		at.Line, at.Msg = filter.ModuleLine, fmt.Sprintf("module %s: %v", filter.Module, e)
-	default:
+	case StepStart, StepConfigure, StepHostile:
 		at.Line = filter.ModuleLine
 	}
 	return at

@@ -33,13 +33,12 @@ func (s *step) command(c Command) {
 
 // carryOut returns why it did not.
 func (s *step) carryOut(c Command) string {
-	if c.Verb == Retry {
+	switch {
+	case c.Verb == Retry:
 		return s.retry(c)
-	}
-	if c.Verb == Undo {
+	case c.Verb == Undo:
 		return s.undo(c)
-	}
-	if s.Rollout == nil {
+	case s.Rollout == nil:
 		return "no rollout is in progress"
 	}
 	switch c.Verb {
@@ -51,10 +50,10 @@ func (s *step) carryOut(c Command) string {
 		return s.promoteStage(c)
 	case Abort:
 		s.reject(Aborted, "", because("aborted", c), c.By)
-	default:
-		return fmt.Sprintf("%q is not something to do to a rollout", c.Verb)
+		return ""
+	case Retry, Undo: // without a rollout, too: see above
 	}
-	return ""
+	return fmt.Sprintf("%q is not something to do to a rollout", c.Verb)
 }
 
 // promoteStage ends a stage that is confirmed or, if the person says so, that has

@@ -74,6 +74,17 @@ var phaseWaits = []struct {
 	{AwaitingService, WaitService, "whose service fails, by no fault of the filters: it is asked again until it answers"},
 }
 
+// Person is whether only a person ends a wait of this kind, whatever time passes.
+func (w Wait) Person() bool {
+	switch w {
+	case WaitPaused, WaitApproval:
+		return true
+	case WaitAsking, WaitRetry, WaitElsewhere, WaitFile, WaitNewer, WaitNoProxy, WaitEmpty, WaitTrouble, WaitAway, WaitJoining, WaitWarming,
+		WaitProving, WaitBaseline, WaitFlipping, WaitConfirming, WaitService, WaitBaking, WaitComparing, WaitDisk:
+	}
+	return false
+}
+
 // aWhile is how long something is waited for before people are told: most of it is
 // over sooner.
 const aWhile = 2 * time.Second
@@ -88,7 +99,8 @@ func (s *step) tellHoldUp() {
 	switch h.Kind {
 	case WaitPaused, WaitFile, WaitEmpty, WaitBaking, WaitApproval:
 		return
-	default:
+	case WaitAsking, WaitRetry, WaitElsewhere, WaitNewer, WaitNoProxy, WaitTrouble, WaitAway, WaitJoining, WaitWarming, WaitProving,
+		WaitBaseline, WaitFlipping, WaitConfirming, WaitService, WaitComparing, WaitDisk:
 	}
 	r := s.Rollout
 	if r.toldWaits == nil {

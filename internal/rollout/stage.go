@@ -199,7 +199,7 @@ func (s *step) waitFor() {
 			if s.Rollout != r {
 				return
 			}
-		default: // it waits for others
+		case Idle, Proven, Confirmed, InTrouble: // it waits for others
 		}
 	}
 	s.vacant()
@@ -266,7 +266,7 @@ func (s *step) waived(p *proxy) (next Phase, checks, waived bool) {
 		next, checks = Proven, plan.ShadowChecks
 	case Confirming:
 		next, checks = Confirmed, plan.LiveChecks
-	default:
+	case Idle, Joining, Warming, Proven, Flipping, Confirmed, AwaitingService, InTrouble:
 		return Idle, false, false
 	}
 	return next, checks, !checks || p.unasked != "" || !p.health && !p.expects && s.now.Sub(p.since) >= healthGrace

@@ -71,7 +71,7 @@ func (h *harness) refuseAll(first, n int, target *snapshot.Snapshot) {
 		case Disconnected:
 			h.Probe(e.ID(), nil)
 			left++
-		default:
+		case Served, Rejected, HealthOpened, HealthClosed, Probed, Counted:
 		}
 	}
 	group.Wait()
