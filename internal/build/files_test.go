@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/preflight"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 )
 
@@ -255,6 +256,44 @@ func TestSavedAsItWas(t *testing.T) {
 		d.unread = true
 		if !d.Files.Unsettled() {
 			t.Error("a file is yet to be read, and nobody knows")
+		}
+	})
+}
+
+// A filter whose name something in the file goes by is known to proxies by that alone: with
+// another type than the one that is served it is refused, at its line.
+func TestFilterOfAnotherTypeIsRefused(t *testing.T) {
+	const extensions = "type.googleapis.com/envoy.extensions.filters.http."
+	named := func(prefix, kind, config string) string {
+		return "fleet: edge\nresources:\n  listeners:" + rig.Listener("ingress", "127.0.0.1:1", rig.Answers, `
+                  - {name: x, config_discovery: {config_source: {ads: {}}, type_urls: [`+extensions+kind+`]}}`) + `
+  clusters: [{name: a, alt_stat_name: "` + prefix + `"}]
+  extension_configs:
+    - name: x
+      typed_config: {"@type": ` + extensions + kind + `, ` + config + `}
+`
+	}
+	authz := func(prefix string) string {
+		return named(prefix, "ext_authz.v3.ExtAuthz", "http_service: {server_uri: {uri: http://a, cluster: a, timeout: 1s}}")
+	}
+	processor := func(prefix string) string {
+		return named(prefix, "ext_proc.v3.ExternalProcessor", "grpc_service: {envoy_grpc: {cluster_name: a}}")
+	}
+	inBubble(t, "fleet.yaml", func(t *testing.T, d *disk) {
+		for _, step := range []struct{ text, refused string }{
+			{authz("of x"), ""},
+			{processor("of x"), `fleet.yaml:19: filter "x" is of the type envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor, and of envoy.extensions.filters.http.ext_authz.v3.ExtAuthz in what is served`},
+			{authz("of x again"), ""},
+			{processor("of y"), ""}, // whose name says its type
+		} {
+			d.save(map[string]string{"fleet.yaml": step.text})
+			_, built := d.says()
+			switch b := built[0]; {
+			case step.refused == "" && b.Err != nil, step.refused != "" && (b.Err == nil || !strings.Contains(b.Err.Error(), step.refused)):
+				t.Errorf("it is refused: %v, want %q", b.Err, step.refused)
+			case b.Err == nil:
+				d.Serving("fleet.yaml", b.Snapshot)
+			}
 		}
 	})
 }

@@ -113,7 +113,25 @@ func (m *Maker) Revision(ctx context.Context, c *Content, modules map[string]*mo
 		}
 		return s, nil
 	})
-	return s, warnings, err
+	if err == nil {
+		err = retyped(c.Fleet, s, served)
+	}
+	if err != nil {
+		return nil, warnings, err
+	}
+	return s, warnings, nil
+}
+
+// retyped refuses filters that no proxy would take beside what is served.
+func retyped(f *fleet.Fleet, s, served *snapshot.Snapshot) error {
+	filters, err := s.Retyped(served)
+	wrong := []error{err}
+	for _, r := range filters {
+		wrong = append(wrong, &fleet.Error{File: f.File, Line: f.LineOfFilter(r.Name), Msg: fmt.Sprintf(
+			"filter %q is of the type %s, and of %s in what is served: an Envoy takes no other type by a name that it has, and something in this file "+
+				"or in a bootstrap may go by the name. Give it another one", r.Name, r.Is, r.Was)})
+	}
+	return errors.Join(wrong...)
 }
 
 // forget drops a revision that its user holds on to.

@@ -117,7 +117,7 @@ var changes = []change{
 		f.Policy = pick(g, []string{"", "FAIL_RELOAD", "FAIL_CLOSED"})
 	})},
 	{"by config_discovery or by the filter", onOne(filtersOf, func(_ *Generator, _ *Fleet, f *Filter) { f.Discovered = !f.Discovered })},
-	{"an extension or none", onListener((*Listener).canBeAlone, func(g *Generator, _ *Fleet, l *Listener) { g.extends(l) })},
+	{"an extension or none", func(g *Generator, f *Fleet) bool { return g.chance(40) && swapNamed(g, f) || extend(g, f) }},
 	{"what an extension does", onListener(func(l *Listener) bool { return l.Extension != "" }, func(_ *Generator, _ *Fleet, l *Listener) { l.Rule++ })},
 	{"the match", func(_ *Generator, f *Fleet) bool { f.Match = (f.Match + 1) % Matches; return true }},
 	{"a runtime layer", func(_ *Generator, f *Fleet) bool { f.Setting = (f.Setting + 1) % 3; return true }},

@@ -1,8 +1,9 @@
 package chains
 
 import (
+	"cmp"
 	"fmt"
-	"strings"
+	"slices"
 )
 
 // An Extension is a filter of Envoy's that a listener discovers by ECDS: it has no module.
@@ -28,11 +29,49 @@ func (l *Listener) fitExtension() {
 	if !l.byStream() || l.Kind == API || l.Extension == OfRequests && !l.HTTP() {
 		l.Extension, l.Rule = "", 0
 	}
+	if l.Extension == "" {
+		l.Named = ""
+	}
 }
 
-// extensionName is another one for each kind: no Envoy takes another type by a name.
-func (l Listener) extensionName() string {
-	return l.Name + "-" + strings.ReplaceAll(string(l.Extension), " ", "-")
+// extensionName is the same for each kind.
+func (l Listener) extensionName() string { return cmp.Or(l.Named, l.Name+"-extension") }
+
+var extend = onListener((*Listener).canBeAlone, func(g *Generator, _ *Fleet, l *Listener) { g.extends(l) })
+
+// swapNamed has an extension take the name of a filter, or a filter that of such an extension.
+func swapNamed(g *Generator, f *Fleet) bool {
+	return extensionToFilter(g, f) || filterToExtension(g, f)
+}
+
+// filterToExtension has an extension take the name and a place of a filter.
+func filterToExtension(_ *Generator, f *Fleet) bool {
+	for i, filter := range f.Filters {
+		for j := range f.Listeners {
+			if l := &f.Listeners[j]; slices.Contains(filter.Listeners, l.Name) && l.Extension == "" && l.HTTP() {
+				l.Extension, l.Named = OfRequests, filter.Name
+				if l.fitExtension(); l.Extension != "" {
+					f.Filters = slices.Delete(f.Filters, i, i+1)
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// extensionToFilter has a filter take the name and the place of an extension.
+func extensionToFilter(g *Generator, f *Fleet) bool {
+	for j := range f.Listeners {
+		l := &f.Listeners[j]
+		if l.Named == "" || !l.HTTP() || len(f.Filters) == MaxFilters {
+			continue
+		}
+		f.Filters = append(f.Filters, Filter{Name: l.Named, Value: g.r.IntN(1000), Module: g.r.IntN(2), Listeners: []string{l.Name}, Discovered: g.chance(50), Checks: true})
+		l.Extension, l.Named, l.Rule = "", "", 0
+		return true
+	}
+	return false
 }
 
 // extension is the resource that a listener's extension is.

@@ -51,6 +51,7 @@ type Listener struct {
 
 	Extension Extension // by ECDS, "" for none
 	Rule      int       // what is in it
+	Named     string    // its name, where a filter had that before; "" for one of its own
 
 	Scoped Scoping // its routes are those of the fleet's scopes, "" for none of these
 	RDS    string  // the name of its routes, "" for routes of its own

@@ -180,6 +180,9 @@ func (t Transition) late(place int, r Request) bool {
 	for _, f := range []*Fleet{t.Before, t.After} {
 		l := f.At(place)
 		if l == nil {
+			l = t.elsewhere(f, place)
+		}
+		if l == nil {
 			continue
 		}
 		name, scope := l.RDS, ""
@@ -194,6 +197,22 @@ func (t Transition) late(place int, r Request) bool {
 		by = append(by, routes != nil && routes.Host != "")
 	}
 	return len(names) == 2 && ((names[0] != names[1] || scopes[0] != scopes[1]) && t.scopedAt(place) || by[0] != by[1])
+}
+
+// elsewhere is the listener at a place in one of the two fleets, where the other, f, has none there.
+// One that goes is there until all else is. Of one that comes a proxy has the scopes or routes
+// from before where another listener has them.
+func (t Transition) elsewhere(f *Fleet, place int) *Listener {
+	l := t.After.At(place)
+	if l == nil {
+		return t.Before.At(place)
+	}
+	if slices.ContainsFunc(f.Listeners, func(other Listener) bool {
+		return l.Scoped == BySRDS && other.Scoped == BySRDS || l.Scoped == "" && l.RDS != "" && other.RDS == l.RDS && other.Scoped == ""
+	}) {
+		return l
+	}
+	return nil
 }
 
 func (t Transition) scopedAt(place int) bool {

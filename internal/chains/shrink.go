@@ -120,7 +120,7 @@ func (s *shrinker) plainer() (shrunk bool) {
 		func(f *Fleet) { f.Rollout = Rollout{Stages: 1} },
 		eachListener(func(l *Listener) { l.TLS, l.Cert, l.CA, l.Tickets = false, "", "", "" }),
 		eachListener(func(l *Listener) { l.CA, l.Tickets, l.Generic, l.Also, l.Alone = "", "", "", 0, false }),
-		eachListener(func(l *Listener) { l.Extension, l.Rule = "", 0 }),
+		eachListener(func(l *Listener) { l.Extension, l.Rule, l.Named = "", 0, "" }),
 		eachListener(func(l *Listener) { l.Scoped = "" }),
 		func(f *Fleet) { f.Match, f.Setting = 0, 0 },
 		func(f *Fleet) {

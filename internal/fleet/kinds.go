@@ -236,4 +236,5 @@ type Resource struct {
 	Kind    *Kind
 	Name    string
 	Message proto.Message
+	Line    int // of the fleet file
 }

@@ -46,6 +46,8 @@ func (p *parser) references() {
 			for _, ref := range refsOf(m) {
 				if ref.name != "" && ref.name != All && !known[ref.kind][ref.name] {
 					p.add(lineOf(n, ref.path...), "%s %q does not exist in this fleet", ref.kind.Name, ref.name)
+				} else if ref.kind == filterKind {
+					p.typeWanted(m, n, ref.name)
 				}
 			}
 		})

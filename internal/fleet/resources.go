@@ -88,7 +88,7 @@ func (p *parser) section(k *Kind) {
 			p.add(n.Line, "%s %q is defined twice", k.Name, name)
 		}
 		seen[name] = true
-		p.fleet.Resources = append(p.fleet.Resources, Resource{k, name, msg})
+		p.fleet.Resources = append(p.fleet.Resources, Resource{k, name, msg, n.Line})
 		if l, ok := msg.(*listenerv3.Listener); ok {
 			p.fleet.Listeners = append(p.fleet.Listeners, l)
 		}

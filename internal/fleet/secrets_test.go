@@ -49,7 +49,7 @@ resources:
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := WithSecretNames(f.Resources)
+	all, err := f.AsProxiesKnow()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ resources:
 	for _, r := range all {
 		if r.Kind.Secret {
 			names = append(names, r.Name)
-			if got := SecretForPeople(r.Name); got != strings.Split(r.Name, "@")[0] {
+			if got := r.Kind.ForPeople(r.Name); got != strings.Split(r.Name, "@")[0] {
 				t.Errorf("%s is %s for people", r.Name, got)
 			}
 			if r.Kind.NameOf(r.Message) != r.Name {

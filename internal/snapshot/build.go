@@ -37,7 +37,7 @@ func Build(f *fleet.Fleet, modules map[string]*module.Module) (*Snapshot, error)
 		}
 		b.resources = append(b.resources, r)
 	}
-	resources, err := fleet.WithSecretNames(f.Resources)
+	resources, err := f.AsProxiesKnow()
 	if err != nil {
 		return nil, err
 	}

@@ -20,10 +20,6 @@ func (s *Snapshot) Certificates() []Certificate {
 	var out []Certificate
 	for _, kind := range fleet.Kinds {
 		for _, r := range s.All(kind.Type) {
-			name := r.Name
-			if kind.Secret {
-				name = fleet.SecretForPeople(name)
-			}
 			if r.shadow || strings.HasPrefix(r.Name, ShadowPrefix) || r.module != "" {
 				continue
 			}
@@ -32,7 +28,7 @@ func (s *Snapshot) Certificates() []Certificate {
 				continue // it was made of one
 			}
 			for _, c := range fleet.CertificatesOf(m) {
-				out = append(out, Certificate{Certificate: c, Of: kind.Name + " " + name})
+				out = append(out, Certificate{Certificate: c, Of: kind.Name + " " + kind.ForPeople(r.Name)})
 			}
 		}
 	}

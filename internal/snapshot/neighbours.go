@@ -56,10 +56,10 @@ var LeftOut = map[string]string{
 
 // leftOut is why a filter of a listener is none of its shadow, "" where it stays.
 func (s *Snapshot) leftOut(f *hcmv3.HttpFilter) string {
-	switch {
-	case slices.Contains(s.Meta.Shadow.Keep, f.GetName()):
+	switch name := filterName(f); {
+	case slices.Contains(s.Meta.Shadow.Keep, name):
 		return ""
-	case slices.Contains(s.Meta.Shadow.LeaveOut, f.GetName()):
+	case slices.Contains(s.Meta.Shadow.LeaveOut, name):
 		return "the fleet file says so"
 	}
 	content := s.contentOf(f)
@@ -76,6 +76,11 @@ func (s *Snapshot) leftOut(f *hcmv3.HttpFilter) string {
 	kind, _, _ := strings.Cut(name, ".")
 	return LeftOut[kind]
 }
+
+// filterName is the name that a filter of a listener has in the fleet file.
+func filterName(f interface{ GetName() string }) string { return filterKind.ForPeople(f.GetName()) }
+
+var filterKind = fleet.KindOf(resource.ExtensionConfigType)
 
 // asksForKeys is whether some of the keys that tokens are signed with come from a service.
 func asksForKeys(jwt *jwtv3.JwtAuthentication) bool {

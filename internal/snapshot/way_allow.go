@@ -57,7 +57,7 @@ func (s *Snapshot) gate(l *listenerv3.Listener) gate {
 			g.proxied, why = true, unproxied(f, p)
 		}
 		if why != "" && g.why == "" {
-			g.why = fmt.Sprintf("its listener filter %q: %s", f.GetName(), why)
+			g.why = fmt.Sprintf("its listener filter %q: %s", filterName(f), why)
 		}
 	}
 	if chains := l.GetFilterChains(); len(chains) > 0 && chains[0].GetUseProxyProto().GetValue() { //nolint:staticcheck // deprecated, but Envoy still reads it
@@ -99,7 +99,7 @@ func (s *Snapshot) networkFilters(before []*listenerv3.Filter, c connection) str
 			}[rulesAllow(rbac.GetRules(), rbac.GetMatcher() != nil, c, true)]
 		}
 		if why != "" {
-			return fmt.Sprintf("its network filter %q: %s", f.GetName(), why)
+			return fmt.Sprintf("its network filter %q: %s", filterName(f), why)
 		}
 	}
 	return ""
@@ -110,7 +110,7 @@ func (s *Snapshot) refusedByRBAC(hcm *hcmv3.HttpConnectionManager, c connection)
 	for _, f := range hcm.GetHttpFilters() {
 		rbac, is := s.contentOf(f).(*httprbacv3.RBAC)
 		if is && !f.GetDisabled() && rulesAllow(rbac.GetRules(), rbac.GetMatcher() != nil, c, hcm.GetUseRemoteAddress().GetValue() || !s.forwarded()) == no {
-			return fmt.Sprintf("its HTTP filter %q refuses all requests from the proxy's own host, and the proxy asks the checks itself", f.GetName())
+			return fmt.Sprintf("its HTTP filter %q refuses all requests from the proxy's own host, and the proxy asks the checks itself", filterName(f))
 		}
 	}
 	return ""

@@ -53,6 +53,8 @@ type EnvoyConfig struct {
 //     are closed;
 //   - what has the same bytes is taken no notice of: nor is a secret or a filter that has those
 //     which it refused last, since a file of its host was missing; it is acknowledged;
+//   - a filter whose type is not among the type_urls of all listeners that have it, those that
+//     drain included, is refused; a listener that comes after such a one goes on without;
 //   - when one of a type is refused, all that waits for one of that type goes on without;
 //   - what a second user asks for, and was subscribed to already, is not asked for again
 //     (delta), or with the same names again (state-of-the-world); two users with the same
@@ -75,6 +77,7 @@ type Envoy struct {
 	clusters, warmingClusters   map[string]*simCluster
 	listeners, warmingListeners map[string]*simListener
 	closing                     map[*simListener]bool // removed, with sockets that are not closed yet
+	draining                    map[*simListener]bool // replaced or removed, with connections
 	sources                     map[sourceKey]*source // routes, filters and secrets
 	endpoints                   map[string]int        // how many clusters want each
 	listed                      bool                  // it was sent listeners
@@ -94,7 +97,8 @@ func NewEnvoy(config EnvoyConfig) *Envoy {
 		config: config, types: map[string]*watchType{},
 		clusters: map[string]*simCluster{}, warmingClusters: map[string]*simCluster{},
 		listeners: map[string]*simListener{}, warmingListeners: map[string]*simListener{},
-		closing: map[*simListener]bool{}, sources: map[sourceKey]*source{}, endpoints: map[string]int{}, layers: map[string]*anypb.Any{}, health: NewHealth(config.Node),
+		closing: map[*simListener]bool{}, draining: map[*simListener]bool{},
+		sources: map[sourceKey]*source{}, endpoints: map[string]int{}, layers: map[string]*anypb.Any{}, health: NewHealth(config.Node),
 	}
 }
 

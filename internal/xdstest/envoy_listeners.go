@@ -24,6 +24,7 @@ type simListener struct {
 	shares    bool     // SO_REUSEPORT
 	chain     simChain // that a client without further marks meets
 	sources   []sourceKey
+	types     map[sourceKey][]string // of the filters among them, those that it takes
 }
 
 func readListener(r named) (*simListener, error) {
@@ -47,6 +48,7 @@ func readListener(r named) (*simListener, error) {
 	var err error
 	if l.sources, err = sourcesIn(&m); err == nil {
 		l.chain, err = readChain(&m)
+		l.types = typesIn(&m)
 	}
 	return l, err
 }
@@ -135,6 +137,9 @@ func (e *Envoy) addListener(l *simListener) error {
 	e.warmingListeners[l.name] = l
 	for _, key := range l.sources {
 		e.use(key)
+		if s := e.sources[key]; s.value != nil && !l.takesType(key, s.value) {
+			e.fault("listener %s answers 500: it has not the filter %s of the type that it takes", l.name, key.name)
+		}
 	}
 	e.within(fetchTimeout, func() bool { return e.warmingListeners[l.name] == l && e.listenerWaits(l) != "" }, func() {
 		e.fault("listener %s waited %s for %s", l.name, fetchTimeout, e.listenerWaits(l))
@@ -174,7 +179,11 @@ func (e *Envoy) removeListener(name string) {
 
 // drain keeps what a listener named until its connections are gone.
 func (e *Envoy) drain(l *simListener) {
-	e.within(e.config.Drain, func() bool { return true }, func() { e.releaseListener(l) })
+	e.draining[l] = true
+	e.within(e.config.Drain, func() bool { return true }, func() {
+		delete(e.draining, l)
+		e.releaseListener(l)
+	})
 }
 
 func (e *Envoy) releaseListener(l *simListener) {

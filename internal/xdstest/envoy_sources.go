@@ -3,6 +3,7 @@ package xdstest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -196,12 +197,54 @@ func (e *Envoy) takeSource(key sourceKey, s *source, packed *anypb.Any) error {
 		}
 		s.heard = heard
 	}
+	if err := e.anotherType(key, packed); err != nil {
+		return err
+	}
 	if path := e.missingFile(packed); path != "" {
 		return fmt.Errorf("Invalid path: %s", path) //nolint:staticcheck // Envoy's own words
 	}
 	s.value = packed
 	if key.url == resource.RouteType {
 		e.takeRoute(s)
+	}
+	return nil
+}
+
+// typesIn are the types of filters, by ADS, that a listener's places for them take.
+func typesIn(m proto.Message) map[sourceKey][]string {
+	out := map[sourceKey][]string{}
+	walk(m.ProtoReflect(), func(m proto.Message) {
+		slot, ok := m.(interface {
+			GetName() string
+			GetConfigDiscovery() *corev3.ExtensionConfigSource
+		})
+		if !ok || slot.GetConfigDiscovery() == nil {
+			return
+		}
+		if key, err := keyOf(resource.ExtensionConfigType, slot.GetName(), slot.GetConfigDiscovery().GetConfigSource()); err == nil {
+			out[key] = slot.GetConfigDiscovery().GetTypeUrls()
+		}
+	})
+	return out
+}
+
+// takesType is whether a listener takes what a filter is.
+func (l *simListener) takesType(key sourceKey, packed *anypb.Any) bool {
+	var config corev3.TypedExtensionConfig
+	wanted, ok := l.types[key]
+	if !ok || packed.UnmarshalTo(&config) != nil {
+		return true
+	}
+	return slices.ContainsFunc(wanted, func(url string) bool { return path.Base(url) == path.Base(config.GetTypedConfig().GetTypeUrl()) })
+}
+
+// anotherType refuses a filter of a type that some listener which has it does not take.
+func (e *Envoy) anotherType(key sourceKey, packed *anypb.Any) error {
+	has := slices.Concat(slices.Collect(maps.Values(e.listeners)), slices.Collect(maps.Values(e.warmingListeners)), slices.Collect(maps.Keys(e.draining)))
+	for _, l := range has {
+		if !l.takesType(key, packed) {
+			return fmt.Errorf("Error: filter %s: its type URL is none of %v", key.name, l.types[key]) //nolint:staticcheck // nearly Envoy's own words
+		}
 	}
 	return nil
 }
