@@ -50,9 +50,9 @@ filter-rust:
 # tests, the rollout, which is pure, and the thousand chains.
 RACELESS := /e2e$$|/internal/rollout$$|/internal/chains$$
 test: build lint ## everything: builds, lints, unit tests and real Envoys, under the race detector
-	$(GO) test -race -count=1 -timeout 20m $$($(GO) list ./... | grep -vE '$(RACELESS)')
-	$(GO) test -count=1 -timeout 20m ./e2e -raced
-	$(GO) test -count=1 -timeout 10m ./internal/rollout ./internal/chains
+	$(GO) test -race -count=1 -timeout 30m $$($(GO) list ./... | grep -vE '$(RACELESS)')
+	$(GO) test -count=1 -timeout 40m ./e2e -raced
+	$(GO) test -count=1 -timeout 20m ./internal/rollout ./internal/chains
 
 # Without real Envoys, Rust and the thousand chains: no network, once Go's modules are there.
 .PHONY: unit
