@@ -30,10 +30,7 @@ func (w *world) secretYAML(name, chain, key string) []byte {
 // the old one, also after a restart of the server, and the proxy is in trouble until it has
 // taken the new one.
 func TestCertificateFileMissing(t *testing.T) {
-	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		chain, key := certificate(t, 1)
 		write(t, w.fleet, w.secretYAML("one.test", fmt.Sprintf("{inline_string: %q}", chain), fmt.Sprintf("{inline_string: %q}", key)))

@@ -25,6 +25,34 @@ type graph struct {
 	Roots   string // of a cluster: its CA's certificate, by SDS
 }
 
+// injector is an HTTP filter of Envoy's that has a secret, by SDS.
+func injector(secret string) string {
+	return `                  - name: credentials
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.credential_injector.v3.CredentialInjector
+                      overwrite: true
+                      credential:
+                        name: generic
+                        typed_config:
+                          "@type": type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic
+                          credential: {name: ` + secret + `, sds_config: {ads: {}, resource_api_version: V3}}
+                          header: x-injected
+`
+}
+
+// neverMet is TLS of a cluster to endpoints that it does not have.
+func neverMet(context string) string {
+	return `      transport_socket_matches:
+        - name: never
+          match: {never: "true"}
+          transport_socket:
+            name: envoy.transport_sockets.tls
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+              common_tls_context: {` + context + `}
+`
+}
+
 var graphTemplate = template.Must(template.New("").Parse(`
                 {{- if .Routes}}
                 rds: {route_config_name: {{.Routes}}, config_source: {ads: {}, resource_api_version: V3}}
@@ -35,17 +63,7 @@ var graphTemplate = template.Must(template.New("").Parse(`
                 {{- end}}
                 http_filters:
                 {{- if .Generic}}
-                  - name: credentials
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.filters.http.credential_injector.v3.CredentialInjector
-                      overwrite: true
-                      credential:
-                        name: generic
-                        typed_config:
-                          "@type": type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic
-                          credential: {name: password, sds_config: {ads: {}, resource_api_version: V3}}
-                          header: x-injected
-                {{- end}}
+` + injector("password") + `                {{- end}}
                   - name: envoy.filters.http.router
                     typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
           {{- if .Cert}}
@@ -72,15 +90,7 @@ var graphTemplate = template.Must(template.New("").Parse(`
     - name: echo
       connect_timeout: 1s
       {{- if .Roots}}
-      transport_socket_matches:
-        - name: never
-          match: {never: "true"}
-          transport_socket:
-            name: envoy.transport_sockets.tls
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-              common_tls_context: {validation_context_sds_secret_config: {name: {{.Roots}}, sds_config: {ads: {}, resource_api_version: V3}}}
-      {{- end}}
+` + neverMet("validation_context_sds_secret_config: {name: {{.Roots}}, sds_config: {ads: {}, resource_api_version: V3}}") + `      {{- end}}
       {{- if .Service}}
       type: EDS
       eds_cluster_config: {eds_config: {ads: {}, resource_api_version: V3}{{if ne .Service "-"}}, service_name: {{.Service}}{{end}}}

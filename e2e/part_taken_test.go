@@ -46,10 +46,7 @@ func TestNothingIsTakenInPart(t *testing.T) {
 		"a filter that lets all in":    {live, allowsAll(t)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			variants(t, func(t *testing.T, sotw bool) {
-				w := newWorld(t)
-				w.Variant = sotw
+			worlds(t, func(t *testing.T, w *world) {
 				o := fleetOptions{Rollout: staged, Checks: c.checks}
 				w.begins(w.fleetYAML(o), gate(t, 1))
 				p := w.proxies(1)[0]
@@ -88,10 +85,7 @@ func TestNothingIsTakenInPart(t *testing.T) {
 // A listener is renamed at its address, and the port of a new one is in use for a while: nobody
 // is refused meanwhile, and with the port free the proxy has both.
 func TestRenamedWhileAPortIsInUse(t *testing.T) {
-	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		w.begins(w.fleetYAML(fleetOptions{Rollout: staged, Checks: checks}), gate(t, 1))
 		address := freeAddress(t)
 		p := w.startProxy("edge-0", func(o *bootstrap.Options) { o.Listen = map[string]string{"ingress": address, "web": address} })
@@ -126,10 +120,7 @@ func TestRenamedWhileAPortIsInUse(t *testing.T) {
 // What can't be told beforehand, a file of the proxy's host that a listener names, is taken in
 // part for a moment at each try, and put back at once.
 func TestWhatIsTakenInPartIsPutBack(t *testing.T) {
-	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		o := fleetOptions{Rollout: staged, Checks: checks}
 		w.begins(w.fleetYAML(o), gate(t, 1))
 		p := w.proxies(1)[0]
@@ -156,10 +147,7 @@ func TestWhatIsTakenInPartIsPutBack(t *testing.T) {
 // A first revision of two listeners, one of which lets all in and the other has its port taken:
 // nobody is let in while that lasts.
 func TestFirstRevisionIsOpenedWholeOrNotAtAll(t *testing.T) {
-	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		o := fleetOptions{Rollout: staged, Checks: strings.ReplaceAll(checks, "request:", "where: [live], request:")}
 		second := freeAddress(t)
 		busy := occupy(t, second)

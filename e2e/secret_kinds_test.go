@@ -15,16 +15,7 @@ func (w *world) kindsOfSecret(kind string) []byte {
 	chain, key := certificate(w.t, 7)
 	const ads = "sds_config: {ads: {}, resource_api_version: V3}"
 	upstream := func(what string) {
-		fleet = strings.Replace(fleet, "      connect_timeout: 1s\n", `      connect_timeout: 1s
-      transport_socket_matches:
-        - name: never
-          match: {never: "true"}
-          transport_socket:
-            name: envoy.transport_sockets.tls
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-              common_tls_context: {`+what+`}
-`, 1)
+		fleet = strings.Replace(fleet, "      connect_timeout: 1s\n", "      connect_timeout: 1s\n"+neverMet(what), 1)
 	}
 	secret := ""
 	switch kind {
@@ -38,18 +29,7 @@ func (w *world) kindsOfSecret(kind string) []byte {
 		fleet = strings.Replace(fleet, "              common_tls_context:\n", "              session_ticket_keys_sds_secret_config: {name: x, "+ads+"}\n              common_tls_context:\n", 1)
 		secret = "session_ticket_keys: {keys: [{inline_bytes: \"" + strings.Repeat("A", 106) + "A=\"}]}"
 	case "generic":
-		fleet = strings.Replace(fleet, "                http_filters:\n", `                http_filters:
-                  - name: credentials
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.filters.http.credential_injector.v3.CredentialInjector
-                      overwrite: true
-                      credential:
-                        name: generic
-                        typed_config:
-                          "@type": type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic
-                          credential: {name: x, `+ads+`}
-                          header: x-injected
-`, 1)
+		fleet = strings.Replace(fleet, "                http_filters:\n", "                http_filters:\n"+injector("x"), 1)
 		secret = "generic_secret: {secret: {inline_string: word}}"
 	}
 	return []byte(strings.Replace(fleet, "  secrets:\n", "  secrets:\n    - {name: x, "+secret+"}\n", 1))
@@ -59,10 +39,7 @@ func (w *world) kindsOfSecret(kind string) []byte {
 // each such revision is served, and no request fails; nor does a restart of the server say
 // the proxies anything else.
 func TestSecretOfAnotherKind(t *testing.T) {
-	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		write(t, w.fleet, w.kindsOfSecret("certificate"))
 		w.startServer()

@@ -13,10 +13,7 @@ import (
 // names: each proxy is served throughout, and is of the other fleet when it has proven what
 // that has.
 func TestFleetsSwapProxies(t *testing.T) {
-	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		mkdir(t, filepath.Join(w.dir, "fleets"))
 		file := func(name, id string, n int) []byte {
 			return w.fleetYAML(fleetOptions{
