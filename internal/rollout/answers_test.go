@@ -44,15 +44,11 @@ var faults = []struct {
 	{"fewer 4xx", func(share float64) fault { return fault{opens: share} }},
 }
 
-// find rolls n bad changes out, and returns how many are found on the canary, and how many at all.
-func find(n int, rate float64, limit float64, bad fault) (canary, all int) {
+// find rolls n bad changes out, each of a fleet that is made for it, and returns how many are found
+// on the canary, and how many at all.
+func find(n int, plan Plan, fleet func(i uint64) *simulated) (canary, all int) {
 	for i := range n {
-		s := &simulated{r: rand.New(rand.NewPCG(uint64(i), 7)), proxies: 3, rate: rate, kind: "steady", fault: bad, denied: 0.1}
-		if bad.opens > 0 {
-			s.denied = max(s.denied, bad.opens)
-		}
-		plan := defaults()
-		plan.Limits.Answers = limit
+		s := fleet(uint64(i))
 		if reason, _ := s.run(plan); reason == "" {
 			continue
 		}
@@ -64,11 +60,20 @@ func find(n int, rate float64, limit float64, bad fault) (canary, all int) {
 	return canary, all
 }
 
+// findOthers rolls out what answers otherwise.
+func findOthers(n int, rate, limit float64, bad fault) (canary, all int) {
+	plan := defaults()
+	plan.Limits.Answers = limit
+	return find(n, plan, func(i uint64) *simulated {
+		return &simulated{r: rand.New(rand.NewPCG(i, 7)), proxies: 3, rate: rate, kind: "steady", fault: bad, denied: max(0.1, bad.opens)}
+	})
+}
+
 // What a new revision answers otherwise is found, and where it is much, on the canary.
 func TestOtherAnswersAreFound(t *testing.T) {
 	for _, f := range faults {
 		for rate, share := range map[float64]float64{10: 0.6, 100: 0.2, 1000: 0.1} {
-			if canary, _ := find(4, rate, 0.05, f.of(share)); canary < 3 {
+			if canary, _ := findOthers(4, rate, 0.05, f.of(share)); canary < 3 {
 				t.Errorf("%s for %.0f%% of %.0f requests a second: found on %d of 4 canaries", f.what, 100*share, rate, canary)
 			}
 		}
@@ -132,7 +137,7 @@ func BenchmarkPower(b *testing.B) {
 // smallest looks for the smallest fault of which 19 of 20 are found.
 func smallest(n int, what string, of func(float64) fault, limit, rate float64) string {
 	for _, share := range []float64{0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8} {
-		if canary, all := find(n, rate, limit, of(share)); 20*canary >= 19*n {
+		if canary, all := findOthers(n, rate, limit, of(share)); 20*canary >= 19*n {
 			return fmt.Sprintf("| %s | %.0f%% | %.0f | %.1f%% | %d of %d | %d of %d |", what, 100*limit, rate, 100*share, canary, n, all, n)
 		}
 	}

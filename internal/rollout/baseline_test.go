@@ -11,19 +11,11 @@ import (
 // time. Each lets a third of the requests in, which were denied. It returns how many are found on the
 // canary, and how many at all.
 func findSoon(n, proxies int, rate float64, bake time.Duration) (canary, all int) {
-	for i := range n {
-		s := &simulated{r: rand.New(rand.NewPCG(uint64(i), 9)), proxies: proxies, rate: rate, kind: "steady", fault: fault{opens: 0.33}, denied: 0.33, soon: true}
-		plan := defaults()
-		plan.Stages[1].Bake = bake
-		if reason, _ := s.run(plan); reason == "" {
-			continue
-		}
-		all++
-		if len(s.flippedAt) == 1 {
-			canary++
-		}
-	}
-	return canary, all
+	plan := defaults()
+	plan.Stages[1].Bake = bake
+	return find(n, plan, func(i uint64) *simulated {
+		return &simulated{r: rand.New(rand.NewPCG(i, 9)), proxies: proxies, rate: rate, kind: "steady", fault: fault{opens: 0.33}, denied: 0.33, soon: true}
+	})
 }
 
 // What is saved right after another rollout is held against the other proxies, and where there are

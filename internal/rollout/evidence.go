@@ -26,6 +26,13 @@ type source struct {
 // something has the word. A new one is a file and a line here.
 var counterSources = []*source{missing, crashed, answeredByFilters, moreErrors, otherAnswers, unlikeAnswers, unended, grown}
 
+// byLimits is the judgement of a source by the limits of the plan, of which facet is what it goes by.
+func byLimits(kind Evidence, reason func(*step, string, Limits) string, facet func(Plan) string) func(*step, string, Counters, Plan) charge {
+	return func(s *step, node string, _ Counters, plan Plan) charge {
+		return charge{evidence: kind, reason: reason(s, node, plan.Limits), facets: []string{facet(plan)}}
+	}
+}
+
 // shows is whether a report of counters shows that evidence of the source is over.
 func (o *source) shows(c Counters) bool {
 	return o.byRequests && c.Requests > c.Errors || o.over != nil && o.over(c)

@@ -10,9 +10,7 @@ import (
 // later, and with no proxy beside it that has another revision, users change by themselves.
 var otherAnswers = &source{
 	name: "answers", byRequests: true,
-	against: func(s *step, node string, _ Counters, plan Plan) charge {
-		return charge{evidence: OtherAnswers, reason: s.answersOtherwise(node, plan.Limits), facets: []string{plan.answersFacet()}}
-	},
+	against: byLimits(OtherAnswers, (*step).answersOtherwise, Plan.answersFacet),
 }
 
 const ifMeant = "if that is meant, `xds rollout retry --answers-meant` tries it again without this evidence"

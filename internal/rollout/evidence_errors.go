@@ -8,9 +8,7 @@ import (
 // moreErrors are more 5xx, whoever answers them, than where the revision is not.
 var moreErrors = &source{
 	name: "errors", byRequests: true,
-	against: func(s *step, node string, _ Counters, plan Plan) charge {
-		return charge{evidence: Errors, reason: s.tooManyErrors(node, plan.Limits), facets: []string{plan.limitsFacet()}}
-	},
+	against: byLimits(Errors, (*step).tooManyErrors, Plan.limitsFacet),
 }
 
 // tooManyErrors is by the proxies that have the revision before, where there are such, and

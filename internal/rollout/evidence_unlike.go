@@ -15,9 +15,7 @@ import (
 // time, and there must be some: a machine or a service that is slow is so for all.
 var unlikeAnswers = &source{
 	name: "answers unlike before", byRequests: true,
-	against: func(s *step, node string, _ Counters, plan Plan) charge {
-		return charge{evidence: OtherAnswers, reason: s.answersUnlike(node, plan.Limits), facets: []string{plan.answersFacet()}}
-	},
+	against: byLimits(OtherAnswers, (*step).answersUnlike, Plan.answersFacet),
 }
 
 const (
