@@ -3,8 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -201,41 +202,15 @@ func dead() string {
 func listening(ctx context.Context, proxy *envoy.Proxy) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, startup)
 	defer cancel()
-	admin, err := proxy.Admin(ctx)
-	if err != nil {
-		return "", fmt.Errorf("its admin page: %w", err)
-	}
-	var page struct {
-		Statuses []struct {
-			Address struct {
-				Socket struct {
-					Port int `json:"port_value"`
-				} `json:"socket_address"`
-			} `json:"local_address"`
-		} `json:"listener_statuses"`
-	}
-	err = rig.Until(ctx, func() error {
-		req, err := rig.Request(ctx, "http://"+admin+"/listeners?format=json")
-		if err != nil {
-			return err
+	var address string
+	err := rig.Until(ctx, func() error {
+		there, err := proxy.Listeners(ctx)
+		for _, address = range there {
+			return nil
 		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close() //nolint:errcheck // read
-		if err := json.NewDecoder(resp.Body).Decode(&page); err != nil {
-			return err
-		}
-		if len(page.Statuses) == 0 || page.Statuses[0].Address.Socket.Port == 0 {
-			return fmt.Errorf("no listener yet")
-		}
-		return nil
+		return cmp.Or(err, errors.New("no listener yet"))
 	})
-	if err != nil {
-		return "", err
-	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(page.Statuses[0].Address.Socket.Port)), nil
+	return address, err
 }
 
 // askEnvoy sends a request as it is.

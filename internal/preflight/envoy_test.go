@@ -3,7 +3,6 @@ package preflight
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -177,31 +176,9 @@ func runFile(t *testing.T, path, dir, file string) map[string]string {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	admin, err := proxy.Admin(ctx)
+	ports, err := proxy.Listeners(ctx)
 	if err != nil {
 		t.Fatal(err)
-	}
-	var answer struct {
-		Statuses []struct {
-			Name    string `json:"name"`
-			Address struct {
-				Socket struct {
-					Port int `json:"port_value"`
-				} `json:"socket_address"`
-			} `json:"local_address"`
-		} `json:"listener_statuses"`
-	}
-	resp, err := http.Get("http://" + admin + "/listeners?format=json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		t.Fatal(err)
-	}
-	ports := map[string]string{}
-	for _, s := range answer.Statuses {
-		ports[s.Name] = fmt.Sprintf("127.0.0.1:%d", s.Address.Socket.Port)
 	}
 	return ports
 }
