@@ -10,9 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/types/known/structpb"
-
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/echo/v3"
 
@@ -67,16 +64,6 @@ func idleIn(t testing.TB, path string) (*Control, string) {
 	}
 	t.Cleanup(c.writing.Wait)
 	return c, path
-}
-
-// metadata is a node's, of JSON.
-func metadata(t testing.TB, text string) *structpb.Struct {
-	t.Helper()
-	var m structpb.Struct
-	if err := protojson.Unmarshal([]byte(text), &m); err != nil {
-		t.Fatal(err)
-	}
-	return &m
 }
 
 // still is a watcher of files that the test saves.

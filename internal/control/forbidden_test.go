@@ -8,12 +8,13 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/xds"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // comes has a proxy connect whose certificate lets it be of some fleets.
 func (c *Control) comes(t *testing.T, id, labels string, fresh bool, fleets ...string) {
 	t.Helper()
-	n := &corev3.Node{Id: id, Cluster: "edge", Metadata: metadata(t, `{"labels": `+labels+`}`)}
+	n := &corev3.Node{Id: id, Cluster: "edge", Metadata: xdstest.Metadata(t, `{"labels": `+labels+`}`)}
 	fleet.Restrict(n, fleets)
 	c.proxyEvents([]xds.Event{{Kind: xds.Connected, Fresh: fresh, Node: n}})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // copyOf copies a state directory: what reads it may change it.
@@ -102,7 +103,7 @@ func (c *Control) goldenProxies(t *testing.T) {
 	for _, id := range []string{"edge-0", "edge-9"} {
 		node := &corev3.Node{Id: id, Cluster: "edge", Locality: &corev3.Locality{Region: "north", Zone: "a", SubZone: "rack-7"}}
 		fields := `{"labels":{"SubZone":"kept","canary":"yes"}}`
-		node.Metadata = metadata(t, fields)
+		node.Metadata = xdstest.Metadata(t, fields)
 		c.proxyEvents([]xds.Event{{Kind: xds.Connected, Node: node}})
 	}
 	if got := c.nodes["edge-0"].target; got.Live != goldenCandidate {

@@ -14,6 +14,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // fileOfFleet is a fleet file of a listener at a port.
@@ -42,7 +43,7 @@ func (c *Control) saves(t testing.TB, builds int, files map[string]string) {
 // says has a proxy connect, with labels.
 func (c *Control) says(t *testing.T, id, labels string, fresh bool) {
 	t.Helper()
-	c.proxyEvents([]xds.Event{{Kind: xds.Connected, Fresh: fresh, Node: &corev3.Node{Id: id, Cluster: "edge", Metadata: metadata(t, `{"labels": `+labels+`}`)}}})
+	c.proxyEvents([]xds.Event{{Kind: xds.Connected, Fresh: fresh, Node: &corev3.Node{Id: id, Cluster: "edge", Metadata: xdstest.Metadata(t, `{"labels": `+labels+`}`)}}})
 }
 
 // follow has all proxies accept what they are to have, until nothing changes.

@@ -51,6 +51,16 @@ func portTaken(runs rollout.Revision) func(*controltest.Proxy) {
 	}
 }
 
+// leftBehind is a fleet edge of which the inner one has taken a, and could not take b: its port is taken.
+func leftBehind(t *testing.T, w *controltest.World) rollout.Revision {
+	t.Helper()
+	edge := claimed(t, w, "a", "b")
+	w.Now(portTaken(edge), "b")
+	w.Save(inner())
+	w.Pass(2 * time.Minute)
+	return edge
+}
+
 func freed(p *controltest.Proxy) { p.Takes = nil }
 
 // A proxy whose port is taken is not handed over with the others: it is of its fleet until it
@@ -58,10 +68,7 @@ func freed(p *controltest.Proxy) { p.Takes = nil }
 // waits for it meanwhile.
 func TestMovedWhenItsTroubleIsOver(t *testing.T) {
 	controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
-		edge := claimed(t, w, "a", "b")
-		w.Now(portTaken(edge), "b")
-		w.Save(inner())
-		w.Pass(2 * time.Minute)
+		edge := leftBehind(t, w)
 		mustServe(t, w, "a", "inner", w.Fleet("inner").Serving)
 		mustServe(t, w, "b", "edge", edge)
 		if f := w.Fleet("inner"); f.Disk.State != api.DiskServed || f.Serving.Number != 1 {
@@ -90,10 +97,7 @@ func TestMovedWhenItsTroubleIsOver(t *testing.T) {
 // not take: not when its port is free, and not when it comes back.
 func TestTroubleOfAFleetThatIsGone(t *testing.T) {
 	controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
-		edge := claimed(t, w, "a", "b")
-		w.Now(portTaken(edge), "b")
-		w.Save(inner())
-		w.Pass(2 * time.Minute)
+		edge := leftBehind(t, w)
 		w.Save(map[string]string{"inner.yaml": controltest.Gone})
 		if p := w.Node("b"); p.Fleet != "edge" || p.Arriving != "" || p.State != api.ProxyServing {
 			t.Errorf("%+v", p)

@@ -11,12 +11,13 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/xds"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // asTwin has a process come under a name of its own, whose node id another one has.
 func (c *Control) asTwin(t *testing.T, id, said, labels string, fresh bool) {
 	t.Helper()
-	meta := metadata(t, `{"labels": `+labels+`}`)
+	meta := xdstest.Metadata(t, `{"labels": `+labels+`}`)
 	meta.Fields[fleet.SaidIDKey] = structpb.NewStringValue(said)
 	c.proxyEvents([]xds.Event{{Kind: xds.Connected, Fresh: fresh, Node: &corev3.Node{Id: id, Cluster: "edge", Metadata: meta}}})
 }

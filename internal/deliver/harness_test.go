@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -53,16 +52,6 @@ func world(t *testing.T) (*Delivery, *streams, shelf) {
 	s.connect("a", nil)
 	s.connect("b", nil)
 	return New(slog.New(slog.DiscardHandler), s, kept, "s1-test"), s, kept
-}
-
-// metadata is a node's, of JSON.
-func metadata(t *testing.T, text string) *structpb.Struct {
-	t.Helper()
-	var m structpb.Struct
-	if err := protojson.Unmarshal([]byte(text), &m); err != nil {
-		t.Fatal(err)
-	}
-	return &m
 }
 
 const ingress = "{socket_address: {address: 0.0.0.0, port_value: 80}}"

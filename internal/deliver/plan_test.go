@@ -12,6 +12,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xds"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // where is an address, for people.
@@ -177,7 +178,7 @@ func TestAddresses(t *testing.T) {
 		d, s, kept := world(t)
 		live := own(kept.put("edge", build(t, c.bound, "1")))
 		if c.meta != "" {
-			s.connect("a", metadata(t, c.meta))
+			s.connect("a", xdstest.Metadata(t, c.meta))
 		}
 		d.Give(Order{Node: "a", Fleet: "edge", Has: snapshot.Pair{Live: live}, Ask: Ask{Through: xds.ThroughLive, Of: live.ID}})
 		plan := s.plans["a"]
@@ -192,7 +193,7 @@ func TestAddresses(t *testing.T) {
 func TestAddressesInSlots(t *testing.T) {
 	d, s, kept := world(t)
 	live := own(kept.put("edge", build(t, ingress, "1")))
-	s.connect("a", metadata(t, `{"waxwing": {"shadow": "127.0.0.1:18900"}}`))
+	s.connect("a", xdstest.Metadata(t, `{"waxwing": {"shadow": "127.0.0.1:18900"}}`))
 	d.Give(Order{Node: "a", Fleet: "edge", Has: snapshot.Pair{Shadow: live}, Ask: Ask{Through: xds.ThroughShadow, Of: live.ID}})
 	p := s.plans["a"].Probes[0]
 	second, err := p.InSlot(1)
@@ -205,7 +206,7 @@ func TestAddressesInSlots(t *testing.T) {
 func TestListenerThatCannotBeAsked(t *testing.T) {
 	d, s, kept := world(t)
 	live := own(kept.put("edge", build(t, ingress, "1")))
-	s.connect("a", metadata(t, `{"listen": {"ingress": "nowhere"}}`))
+	s.connect("a", xdstest.Metadata(t, `{"listen": {"ingress": "nowhere"}}`))
 	d.Give(Order{Node: "a", Fleet: "edge", Has: snapshot.Pair{Live: live}, Ask: Ask{Through: xds.ThroughLive, Of: live.ID}})
 	if plan := s.plans["a"]; plan == nil || len(plan.Probes) != 0 {
 		t.Errorf("it is asked %v", plan)

@@ -3,28 +3,19 @@ package fleet
 import (
 	"testing"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-)
 
-func mustMetadata(t *testing.T, text string) *structpb.Struct {
-	t.Helper()
-	var m structpb.Struct
-	if err := protojson.Unmarshal([]byte(text), &m); err != nil {
-		t.Fatal(err)
-	}
-	return &m
-}
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
+)
 
 // What a proxy may be of is what was noted last, whatever it says itself.
 func TestRestrict(t *testing.T) {
 	said := &corev3.Node{Id: "a"}
 	Restrict(said, []string{"own"})
-	for _, node := range []*corev3.Node{{Id: "a"}, said, {Id: "a", Metadata: mustMetadata(t, `{"waxwing": {"fleets": "own", "shadow": "127.0.0.1:1"}}`)},
-		{Id: "a", Metadata: mustMetadata(t, `{"waxwing": "own"}`)}} {
+	for _, node := range []*corev3.Node{{Id: "a"}, said, {Id: "a", Metadata: xdstest.Metadata(t, `{"waxwing": {"fleets": "own", "shadow": "127.0.0.1:1"}}`)},
+		{Id: "a", Metadata: xdstest.Metadata(t, `{"waxwing": "own"}`)}} {
 		for _, fleets := range [][]string{{"edge", "inner"}, {}, nil} {
 			n := proto.CloneOf(node)
 			Restrict(n, fleets)
@@ -35,7 +26,7 @@ func TestRestrict(t *testing.T) {
 			}
 		}
 	}
-	kept := &corev3.Node{Metadata: mustMetadata(t, `{"waxwing": {"shadow": "127.0.0.1:1"}}`)}
+	kept := &corev3.Node{Metadata: xdstest.Metadata(t, `{"waxwing": {"shadow": "127.0.0.1:1"}}`)}
 	Restrict(kept, []string{"edge"})
 	if a, err := ShadowAddress(kept); a == nil || err != nil {
 		t.Errorf("the rest of its metadata is gone: %v, %v", a, err)

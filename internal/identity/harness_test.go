@@ -27,6 +27,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/identity"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // port is a server whose port is guarded, with the certificates of a folder.
@@ -179,14 +180,8 @@ func node(id string) *corev3.Node { return &corev3.Node{Id: id, Cluster: "edge"}
 // eventually asks until it is so.
 func (p *port) eventually(what string, ok func() bool) {
 	p.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-p.ctx.Done():
-			p.t.Fatalf("it never was so that %s", what)
-		}
+	if !xdstest.Until(p.ctx, ok) {
+		p.t.Fatalf("it never was so that %s", what)
 	}
 }
 

@@ -27,14 +27,8 @@ func large(t *testing.T, version string) *snapshot.Snapshot {
 // until waits until the server's figures are as they should be.
 func (h *harness) until(what string, condition func(Stats) bool) {
 	h.t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !condition(h.Stats()) {
-		select {
-		case <-tick.C:
-		case <-h.ctx.Done():
-			h.t.Fatalf("%s: it does not come to it, but to %+v", what, h.Stats())
-		}
+	if !xdstest.Until(h.ctx, func() bool { return condition(h.Stats()) }) {
+		h.t.Fatalf("%s: it does not come to it, but to %+v", what, h.Stats())
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // A cluster that a target lacks stays for as long as listeners that named it drain; what is
@@ -30,14 +32,8 @@ func TestClusterStaysWhileListenersDrain(t *testing.T) {
 			t.Errorf("the clusters that are to go: %v", lacks)
 		}
 		session.again()
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		for has := p.Has(resource.ClusterType); len(has) != 1 || has["one"] == ""; has = p.Has(resource.ClusterType) {
-			select {
-			case <-tick.C:
-			case <-h.ctx.Done():
-				t.Fatalf("it has the clusters %v", has)
-			}
+		if !xdstest.Until(h.ctx, func() bool { has := p.Has(resource.ClusterType); return len(has) == 1 && has["one"] != "" }) {
+			t.Fatalf("it has the clusters %v", p.Has(resource.ClusterType))
 		}
 	})
 }

@@ -343,14 +343,8 @@ func (h *harness) healthStreams() int {
 // eventually asks until it is so.
 func (h *harness) eventually(ok func() bool) {
 	h.t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-h.ctx.Done():
-			h.t.Fatal("it did not come to be so")
-		}
+	if !xdstest.Until(h.ctx, ok) {
+		h.t.Fatal("it did not come to be so")
 	}
 }
 

@@ -19,13 +19,7 @@ func TestBusyPortOfOneClosesNoOther(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			variants(t, func(t *testing.T, sotw bool) {
-				h := newHost(t, sotw)
-				before, after := listeners(t, "a:80", "b:81"), listeners(t, list...)
-				h.await(Connected)
-				h.Assign("a", before)
-				h.await(Served)
-				h.busy.Store(true)
-				h.Assign("a", after)
+				h, after := busyHost(t, sotw, list...)
 				if e := h.await(Rejected); !e.Trouble || e.Revision != after.Pair {
 					t.Fatalf("rejected: %+v", e)
 				}
@@ -45,6 +39,17 @@ func TestBusyPortOfOneClosesNoOther(t *testing.T) {
 			})
 		})
 	}
+}
+
+// busyHost is a host with listeners a and b, that is given others while the port of one is in use.
+func busyHost(t *testing.T, sotw bool, list ...string) (h *host, after *snapshot.Snapshot) {
+	h, after = newHost(t, sotw), listeners(t, list...)
+	h.await(Connected)
+	h.Assign("a", listeners(t, "a:80", "b:81"))
+	h.await(Served)
+	h.busy.Store(true)
+	h.Assign("a", after)
+	return h, after
 }
 
 // has reports whether it has listeners as a target has them.
@@ -69,13 +74,7 @@ func TestRenamedBesideABusyPort(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			variants(t, func(t *testing.T, sotw bool) {
 				for tries := range 4 {
-					h := newHost(t, sotw)
-					before, after := listeners(t, "a:80", "b:81"), listeners(t, list...)
-					h.await(Connected)
-					h.Assign("a", before)
-					h.await(Served)
-					h.busy.Store(true)
-					h.Assign("a", after)
+					h, after := busyHost(t, sotw, list...)
 					for try := range tries {
 						if e := h.await(Rejected); !e.Trouble || e.Revision != after.Pair {
 							t.Fatalf("try %d: %+v", try+1, e)

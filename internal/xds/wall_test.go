@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
@@ -156,14 +155,8 @@ func (s *siege) assign() {
 // await waits until the proxy has answered all that it is to be sent.
 func (s *siege) await() {
 	s.t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !s.h.sessionOf("p").rests() {
-		select {
-		case <-tick.C:
-		case <-s.h.ctx.Done():
-			s.t.Fatalf("seed %d: the proxy does not come to rest", s.seed)
-		}
+	if !xdstest.Until(s.h.ctx, func() bool { return s.h.sessionOf("p").rests() }) {
+		s.t.Fatalf("seed %d: the proxy does not come to rest", s.seed)
 	}
 	s.h.Events()
 }
