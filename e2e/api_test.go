@@ -9,15 +9,9 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/api"
 )
 
-// The API as programs ask it: proxies page by page, errors that can be told apart, and
-// events that go on behind the last one that was seen, over a crash of the server too.
-func TestAPI(t *testing.T) {
-	t.Parallel()
-	w := started(t, gate(t, 1))
-	w.proxies(3)
-	c := api.New(w.admin)
-	defer c.Close()
-
+// answers asks for three proxies page by page, and for what is refused.
+func answers(t *testing.T, c *api.Client) {
+	t.Helper()
 	var nodes []string
 	for p, err := range c.Proxies(t.Context(), api.ProxyQuery{Fleet: "edge", Limit: 1}) {
 		if err != nil {
@@ -34,23 +28,35 @@ func TestAPI(t *testing.T) {
 	if err := c.Do(t.Context(), api.Command{Verb: api.VerbResume, By: "a test"}); !errors.Is(err, api.ErrRefused) {
 		t.Errorf("resuming what is not paused: %v", err)
 	}
+}
 
-	// until returns the ID of an event, and the kind of the first.
-	until := func(s *api.Stream, kind api.EventKind, number int) (id string, first api.EventKind) {
-		t.Helper()
-		for {
-			e, err := s.Next()
-			if err != nil {
-				t.Fatalf("waiting for %s: %v", kind, err)
-			}
-			if first == "" {
-				first = e.Kind
-			}
-			if e.Kind == kind && e.Number == number {
-				return e.ID, first
-			}
+// until returns the ID of an event, and the kind of the first.
+func until(t *testing.T, s *api.Stream, kind api.EventKind, number int) (id string, first api.EventKind) {
+	t.Helper()
+	for {
+		e, err := s.Next()
+		if err != nil {
+			t.Fatalf("waiting for %s: %v", kind, err)
+		}
+		if first == "" {
+			first = e.Kind
+		}
+		if e.Kind == kind && e.Number == number {
+			return e.ID, first
 		}
 	}
+}
+
+// The API as programs ask it: proxies page by page, errors that can be told apart, and
+// events that go on behind the last one that was seen, over a crash of the server too.
+func TestAPI(t *testing.T) {
+	t.Parallel()
+	w := started(t, gate(t, 1))
+	w.proxies(3)
+	c := api.New(w.admin)
+	defer c.Close()
+
+	answers(t, c)
 	events := func(after string) *api.Stream {
 		t.Helper()
 		s, err := c.Events(t.Context(), after)
@@ -62,10 +68,10 @@ func TestAPI(t *testing.T) {
 	}
 	s := events("")
 	save(t, w.module, gate(t, 2))
-	started, _ := until(s, api.EventStarted, 2)
-	until(s, api.EventServing, 2)
+	started, _ := until(t, s, api.EventStarted, 2)
+	until(t, s, api.EventServing, 2)
 	// A connection that was lost right after the start: nothing of the rest is missing.
-	last, first := until(events(started), api.EventServing, 2)
+	last, first := until(t, events(started), api.EventServing, 2)
 	if first != api.EventStageStarted {
 		t.Errorf("behind the start comes %q", first)
 	}
@@ -81,7 +87,7 @@ func TestAPI(t *testing.T) {
 	w.startServer()
 	s = events(last)
 	save(t, w.module, gate(t, 3))
-	if _, first := until(s, api.EventServing, 3); first != api.EventMissed {
+	if _, first := until(t, s, api.EventServing, 3); first != api.EventMissed {
 		t.Errorf("after a restart comes %q", first)
 	}
 }

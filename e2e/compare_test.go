@@ -99,9 +99,7 @@ func TestErrorsAreComparedWithThoseOfTheRevisionBefore(t *testing.T) {
 	service := &moody{}
 	service.one.Store("none")
 	w.serve(service)
-	write(t, w.fleet, w.sending("1", "", ""))
-	write(t, w.module, gate(t, 1))
-	w.startServer()
+	w.begins(w.sending("1", "", ""), gate(t, 1))
 	proxies := w.proxiesInFoldersOfTheirOwn(3)
 	stop := asking(proxies)
 	defer stop()

@@ -191,32 +191,33 @@ func (p *proxy) over(scheme, token string) (status int, serial int64, err error)
 	return resp.StatusCode, serial, nil
 }
 
+var graphs = []struct {
+	name string
+	graph
+}{
+	{"a certificate first", graph{Cert: "cert"}},
+	{"TLS taken off", graph{}},
+	{"TLS added", graph{Cert: "cert"}},
+	{"the certificate renamed", graph{Cert: "other", Build: 1}},
+	{"the certificate rotated", graph{Cert: "other", Build: 2}},
+	{"a CA and session tickets", graph{Cert: "other", Build: 3, CA: true, Tickets: true}},
+	{"a filter's secret", graph{Generic: true}},
+	{"which is rotated", graph{Generic: true, Build: 1}},
+	{"STATIC to EDS", graph{Service: "-"}},
+	{"another service name", graph{Service: "a"}},
+	{"RDS", graph{Service: "a", Routes: "one"}},
+	{"routes renamed, another service name", graph{Service: "b", Routes: "two"}},
+	{"a cluster's CA", graph{Service: "b", Routes: "two", Roots: "roots"}},
+	{"which is renamed, and EDS to STATIC", graph{Routes: "two", Roots: "more"}},
+	{"all of it back, and TLS", graph{Cert: "cert", Build: 4}},
+	{"all of it at once", graph{Cert: "other", Build: 5, CA: true, Tickets: true, Generic: true, Service: "-", Routes: "one", Roots: "roots"}},
+}
+
 // Whatever a proxy asks for by a service of its own (certificates, CAs, session
 // tickets, secrets of filters, endpoints, routes) may come, go, change and be renamed:
 // each is served within seconds, and no request fails.
 func TestResourceGraphs(t *testing.T) {
 	t.Parallel()
-	steps := []struct {
-		name string
-		graph
-	}{
-		{"a certificate first", graph{Cert: "cert"}},
-		{"TLS taken off", graph{}},
-		{"TLS added", graph{Cert: "cert"}},
-		{"the certificate renamed", graph{Cert: "other", Build: 1}},
-		{"the certificate rotated", graph{Cert: "other", Build: 2}},
-		{"a CA and session tickets", graph{Cert: "other", Build: 3, CA: true, Tickets: true}},
-		{"a filter's secret", graph{Generic: true}},
-		{"which is rotated", graph{Generic: true, Build: 1}},
-		{"STATIC to EDS", graph{Service: "-"}},
-		{"another service name", graph{Service: "a"}},
-		{"RDS", graph{Service: "a", Routes: "one"}},
-		{"routes renamed, another service name", graph{Service: "b", Routes: "two"}},
-		{"a cluster's CA", graph{Service: "b", Routes: "two", Roots: "roots"}},
-		{"which is renamed, and EDS to STATIC", graph{Routes: "two", Roots: "more"}},
-		{"all of it back, and TLS", graph{Cert: "cert", Build: 4}},
-		{"all of it at once", graph{Cert: "other", Build: 5, CA: true, Tickets: true, Generic: true, Service: "-", Routes: "one", Roots: "roots"}},
-	}
 	variants(t, func(t *testing.T, sotw bool) {
 		for _, noShadow := range []bool{false, true} {
 			t.Run(map[bool]string{false: "shadow", true: "no shadow"}[noShadow], func(t *testing.T) {
@@ -226,7 +227,7 @@ func TestResourceGraphs(t *testing.T) {
 				write(t, w.module, gate(t, 1))
 				var p *proxy
 				stop := func() (int, []string) { return 0, nil }
-				for i, step := range steps {
+				for i, step := range graphs {
 					saved := time.Now()
 					save(t, w.fleet, step.yaml(w, noShadow))
 					if i == 0 {

@@ -23,18 +23,6 @@ layered_runtime:
 // and, where settings is not "", a runtime layer. deny turns the extension configs round.
 func (w *world) kindsYAML(scopes []string, settings string, deny bool) []byte {
 	host, port := w.service()
-	var more strings.Builder
-	for _, scope := range scopes {
-		fmt.Fprintf(&more, "\n    - {name: %[1]s, route_configuration_name: to-%[1]s, key: {fragments: [{string_key: %[1]s}]}}", scope)
-	}
-	more.WriteString("\n  routes:")
-	for _, scope := range scopes {
-		fmt.Fprintf(&more, `
-    - {name: to-%[1]s, virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: %[1]s}}}]}]}`, scope)
-	}
-	if settings != "" {
-		fmt.Fprintf(&more, "\n  runtime: [{name: settings, layer: {colour: %s}}]", settings)
-	}
 	const ads = "config_source: {ads: {}, resource_api_version: V3}"
 	const rbac = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
 	scoped := rig.Listener("scoped", "127.0.0.1:"+w.kinds[1], `
@@ -82,7 +70,24 @@ func (w *world) kindsYAML(scopes []string, settings string, deny bool) []byte {
       typed_config:
         "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation
         mutations: {response_mutations: [{append: {header: {key: x-upstream, value: %[6]s}}}]}
-  scoped_routes:%[8]s`, w.kinds[0], scoped, ads, host, port, map[bool]string{true: "DENY", false: "ALLOW"}[deny], rbac, more.String())})
+  scoped_routes:%[8]s`, w.kinds[0], scoped, ads, host, port, map[bool]string{true: "DENY", false: "ALLOW"}[deny], rbac, scopesYAML(scopes, settings))})
+}
+
+// scopesYAML are a fleet's scoped routes, the routes that they name, and its runtime layer.
+func scopesYAML(scopes []string, settings string) string {
+	var more strings.Builder
+	for _, scope := range scopes {
+		fmt.Fprintf(&more, "\n    - {name: %[1]s, route_configuration_name: to-%[1]s, key: {fragments: [{string_key: %[1]s}]}}", scope)
+	}
+	more.WriteString("\n  routes:")
+	for _, scope := range scopes {
+		fmt.Fprintf(&more, `
+    - {name: to-%[1]s, virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: %[1]s}}}]}]}`, scope)
+	}
+	if settings != "" {
+		fmt.Fprintf(&more, "\n  runtime: [{name: settings, layer: {colour: %s}}]", settings)
+	}
+	return more.String()
 }
 
 // Whatever a proxy asks for, it is given: also by those services that few use. None of them

@@ -250,6 +250,26 @@ func (w *world) notice(fleet, what string) {
 	})
 }
 
+// forgets asks to retire and to forget fleets, of which one has a file and one is retired.
+func (w *world) forgets(served, retired string) {
+	w.t.Helper()
+	for _, command := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"list"}, retired + "   retired"},
+		{[]string{"forget", served}, "is not retired"},
+		{[]string{"forget", retired}, ""},
+		{[]string{"retire", served}, ""},
+		{[]string{"forget", served}, "has a file"},
+	} {
+		out, _ := exec.Command(xdsPath, append(append([]string{"fleet"}, command.args...), "--admin", w.admin)...).CombinedOutput()
+		if !strings.Contains(string(out), command.want) || command.want == "" && len(out) > 0 {
+			w.t.Errorf("xds fleet %v says %s", command.args, out)
+		}
+	}
+}
+
 // What is seldom meant is said: two files that claim the same proxies alike, one that no
 // proxy is for; and which proxies a file would move, before it is saved.
 func TestMovesAreSaidBeforehand(t *testing.T) {
@@ -291,21 +311,7 @@ func TestMovesAreSaidBeforehand(t *testing.T) {
 		}
 	}
 	w.notice("twin", "it is retired since")
-	for _, command := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"list"}, "twin   retired"},
-		{[]string{"forget", "edge"}, "is not retired"},
-		{[]string{"forget", "twin"}, ""},
-		{[]string{"retire", "edge"}, ""},
-		{[]string{"forget", "edge"}, "has a file"},
-	} {
-		out, _ := exec.Command(xdsPath, append(append([]string{"fleet"}, command.args...), "--admin", w.admin)...).CombinedOutput()
-		if !strings.Contains(string(out), command.want) || command.want == "" && len(out) > 0 {
-			t.Errorf("xds fleet %v says %s", command.args, out)
-		}
-	}
+	w.forgets("edge", "twin")
 	s, err := w.status()
 	if err != nil || len(s.Fleets) != 1 || s.Fleets[0].Retired == nil || len(s.Problems) > 0 {
 		t.Errorf("%+v, %v", s, err)

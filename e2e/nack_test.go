@@ -42,6 +42,31 @@ func TestEnvoyWithoutRuntime(t *testing.T) {
 	}
 }
 
+// oneRefused checks that a proxy's status, or that of several, shows a refusal, and that none was
+// sent the module twice.
+func oneRefused(t *testing.T, proxies []*proxy) {
+	t.Helper()
+	refused := 0
+	for _, p := range proxies {
+		s, err := p.statusOf()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.LastNACK != nil {
+			refused++
+			if !strings.Contains(s.LastNACK.Message, "Unable to create Wasm plugin gate") || s.LastNACK.Resource != "TypedExtensionConfig waxwing.shadow/gate" {
+				t.Errorf("the status of %s shows %+v", p.Node, s.LastNACK)
+			}
+		}
+		if n := p.rejections(); n > 1 {
+			t.Errorf("%s was sent the refused module %d times", p.Node, n)
+		}
+	}
+	if refused == 0 {
+		t.Error("no proxy's status shows a refusal")
+	}
+}
+
 // A module that the proxies refuse is withdrawn: they are put back on the last
 // good one, it is logged once with what still runs, shown in the status, and not
 // sent again, whatever reconnects.
@@ -55,28 +80,12 @@ func TestRefusedModule(t *testing.T) {
 
 		save(t, w.module, assemble(t, "refuses"))
 		w.fleetIs("it is rejected", func(f api.Fleet) bool { return len(f.Rejected) == 1 && f.Candidate.ID == "" })
-		refused := 0
 		for _, p := range proxies {
 			p.serves(good)
 			p.runs("x-build", build(1))
 			p.guards()
-			s, err := p.statusOf()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if s.LastNACK != nil {
-				refused++
-				if !strings.Contains(s.LastNACK.Message, "Unable to create Wasm plugin gate") || s.LastNACK.Resource != "TypedExtensionConfig waxwing.shadow/gate" {
-					t.Errorf("the status of %s shows %+v", p.Node, s.LastNACK)
-				}
-			}
-			if n := p.rejections(); n > 1 {
-				t.Errorf("%s was sent the refused module %d times", p.Node, n)
-			}
 		}
-		if refused == 0 {
-			t.Error("no proxy's status shows a refusal")
-		}
+		oneRefused(t, proxies)
 		mustEqual(t, "lines that say so", w.logged(`"msg":"rejected`, "Unable to create Wasm plugin gate", "still_runs", "revision 1"), 1)
 		l.end()
 

@@ -49,74 +49,79 @@ func inTrouble(n int, tooMany bool) look {
 
 var down = look{err: &api.NoServerError{Err: errors.New("it is down")}}
 
+// altered is what is served, or whatever a fleet's disk has come to, with something more.
+func altered(f api.Fleet, how func(*api.Fleet)) look {
+	how(&f)
+	return says(f)
+}
+
+var (
+	unread          = look{status: api.Status{Unsettled: true}}
+	reading, served = says(disk(api.DiskReading, "", 1)), says(disk(api.DiskServed, "new", 1))
+	older           = altered(disk(api.DiskServed, "new", 1), func(f *api.Fleet) { f.Rejected = []api.Rejection{{Reason: "an older one"}} })
+	asking          = altered(disk(api.DiskServed, "new", 1), func(f *api.Fleet) { f.WaitsFor = &api.Wait{Kind: api.WaitAsking} })
+	retiredByAnn    = altered(disk(api.DiskRetired, "new", 1), func(f *api.Fleet) { f.Disk.Why = "fleet edge is retired since noon by ann" })
+	retiredGone     = altered(disk(api.DiskNothing, "", 1), func(f *api.Fleet) {
+		f.Disk.Why, f.Retired = "fleet edge is retired since noon, and its file edge.yaml is gone", &api.Retirement{}
+	})
+	fileless  = altered(disk(api.DiskNothing, "", 1), func(f *api.Fleet) { f.Disk.Why = "its file edge.yaml is gone" })
+	elsewhere = altered(disk(api.DiskServed, "new", 0), func(f *api.Fleet) { f.Notices = []string{"edge.yaml:2: no connected proxy matches it"} })
+	matching  = altered(disk(api.DiskTried, "new", 1), func(f *api.Fleet) { f.Disk.Why = "its match is not in force yet" })
+)
+
+var waits = []struct {
+	name    string
+	timeout time.Duration
+	looks   []look
+	status  int
+	holds   string
+	within  time.Duration
+}{
+	{"served", 0, []look{served}, exitOK, "", time.Second},
+	{"served, and an older one was rejected", 0, []look{older}, exitOK, "", time.Second},
+	{"read, tried, served", 0, []look{reading, reading, held(api.WaitWarming, 1), served}, exitOK, "", 2 * time.Second},
+	{"noticed a moment later", 0, []look{says(disk(api.DiskServed, "old", 1)), reading, served}, exitOK, "", time.Second},
+	{"the first fleet of a new server", 0, []look{unread, unread, served}, exitOK, "", time.Second},
+	{"served, when its checks were asked", 0, []look{asking, asking, asking, served}, exitOK, "", time.Second},
+	{"served, and its checks are asked still", time.Second, []look{asking}, exitOK, "", 2 * time.Second},
+	{"served, but for one in trouble", 0, []look{inTrouble(1, false)}, exitOK, "", time.Second},
+	{"too many in trouble", 5 * time.Second, []look{inTrouble(2, true)}, exitTimeout, "its port is in use", 6 * time.Second},
+	{"too many in trouble, and then not", 0, []look{inTrouble(3, true), inTrouble(2, true), inTrouble(1, false)}, exitOK, "", time.Second},
+	{"refused", 0, []look{reading, says(disk(api.DiskRefused, "new", 1))}, exitRejected, "because of this save", time.Second},
+	{"rejected", 0, []look{held(api.WaitProving, 1), held(api.WaitProving, 1), says(disk(api.DiskRejected, "new", 1))}, exitRejected, "because of this save", time.Second},
+	{"aborted", 0, []look{says(disk(api.DiskAborted, "new", 1))}, exitRejected, "aborted", time.Second},
+	{"undone", 0, []look{says(disk(api.DiskUndone, "new", 1))}, exitRejected, "undone", time.Second},
+	{"timed out", 5 * time.Second, []look{held(api.WaitBaking, 1)}, exitTimeout, "baking", 6 * time.Second},
+	{"timed out in the sandbox", 5 * time.Second, []look{reading}, exitTimeout, "being read", 6 * time.Second},
+	{"to be approved", 5 * time.Second, []look{held(api.WaitApproval, 1)}, exitPerson, "awaiting approval", 6 * time.Second},
+	{"paused", 5 * time.Second, []look{held(api.WaitPaused, 1)}, exitPerson, "paused", 6 * time.Second},
+	{"approved in time", 5 * time.Second, []look{held(api.WaitApproval, 1), held(api.WaitApproval, 1), served}, exitOK, "", time.Second},
+	{"no server", 5 * time.Second, []look{down}, exitNoServer, "no xds answers", 6 * time.Second},
+	{"no server, and no timeout", 0, []look{down}, exitNoServer, "no xds answers", 31 * time.Second},
+	{"restarted meanwhile", 0, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), down, down, unread, reading, held(api.WaitNoProxy, 0), held(api.WaitWarming, 1), served}, exitOK, "", 3 * time.Second},
+	{"nobody", 5 * time.Second, []look{held(api.WaitNoProxy, 0)}, exitNobody, "no proxy", 6 * time.Second},
+	{"nobody, and no timeout", 0, []look{held(api.WaitNoProxy, 0)}, exitNobody, "no proxy", 16 * time.Second},
+	{"served to nobody", 0, []look{says(disk(api.DiskServed, "new", 0))}, exitNobody, "no proxy", 16 * time.Second},
+	{"served to nobody, until one comes", 0, []look{says(disk(api.DiskServed, "new", 0)), says(disk(api.DiskServed, "new", 0)), served}, exitOK, "", time.Second},
+	{"replaced", 0, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), says(disk(api.DiskServed, "newer", 1))}, exitReplaced, "a newer save", time.Second},
+	{"retired", 0, []look{retiredByAnn}, exitNobody, "not served: fleet edge is retired since noon by ann", time.Second},
+	{"retired meanwhile", time.Minute, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), retiredByAnn}, exitNobody, "retired since noon by ann", time.Second},
+	{"retired, and without a file", time.Minute, []look{retiredGone}, exitNobody, "its file edge.yaml is gone", time.Second},
+	{"its file is removed", time.Minute, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), fileless}, exitFailed, "its file edge.yaml is gone", time.Second},
+	{"served to nobody, and why", 0, []look{elsewhere}, exitNobody, "edge.yaml:2: no connected proxy matches it", 16 * time.Second},
+	{"its match is not in force", 5 * time.Second, []look{matching}, exitTimeout, "its match is not in force yet", 6 * time.Second},
+	{"all of a stage in trouble", 5 * time.Second, []look{held(api.WaitTrouble, 1)}, exitTimeout, "in trouble", 6 * time.Second},
+	{"its service is waited for", 5 * time.Second, []look{held(api.WaitService, 1)}, exitTimeout, "awaiting service", 6 * time.Second},
+	{"nobody of the stage", 5 * time.Second, []look{held(api.WaitEmpty, 1)}, exitTimeout, "empty stage", 6 * time.Second},
+	{"the disk takes nothing", 5 * time.Second, []look{held(api.WaitDisk, 1)}, exitTimeout, "disk", 6 * time.Second},
+	{"another fleet has its proxies", 5 * time.Second, []look{held(api.WaitElsewhere, 1)}, exitTimeout, "held elsewhere", 6 * time.Second},
+	{"no such fleet", 0, []look{{status: api.Status{}}}, exitFailed, "there is no fleet", time.Second},
+	{"a fleet that can't be read", 0, []look{{status: api.Status{Problems: map[string]string{"x.yaml": "x.yaml:3: no"}}}}, exitRejected, "x.yaml:3: no", time.Second},
+}
+
 // Each end of --wait has an exit status of its own, and says why.
 func TestWait(t *testing.T) {
-	reading, served := says(disk(api.DiskReading, "", 1)), says(disk(api.DiskServed, "new", 1))
-	older := disk(api.DiskServed, "new", 1)
-	older.Rejected = []api.Rejection{{Reason: "an older one"}}
-	asked := disk(api.DiskServed, "new", 1)
-	asked.WaitsFor = &api.Wait{Kind: api.WaitAsking}
-	asking := says(asked)
-	retired := disk(api.DiskRetired, "new", 1)
-	retired.Disk.Why = "fleet edge is retired since noon by ann"
-	gone := disk(api.DiskNothing, "", 1)
-	gone.Disk.Why, gone.Retired = "fleet edge is retired since noon, and its file edge.yaml is gone", &api.Retirement{}
-	fileless := disk(api.DiskNothing, "", 1)
-	fileless.Disk.Why = "its file edge.yaml is gone"
-	elsewhere := disk(api.DiskServed, "new", 0)
-	elsewhere.Notices = []string{"edge.yaml:2: no connected proxy matches it"}
-	matching := disk(api.DiskTried, "new", 1)
-	matching.Disk.Why = "its match is not in force yet"
-	unread := look{status: api.Status{Unsettled: true}}
-	for _, c := range []struct {
-		name    string
-		timeout time.Duration
-		looks   []look
-		status  int
-		holds   string
-		within  time.Duration
-	}{
-		{"served", 0, []look{served}, exitOK, "", time.Second},
-		{"served, and an older one was rejected", 0, []look{says(older)}, exitOK, "", time.Second},
-		{"read, tried, served", 0, []look{reading, reading, held(api.WaitWarming, 1), served}, exitOK, "", 2 * time.Second},
-		{"noticed a moment later", 0, []look{says(disk(api.DiskServed, "old", 1)), reading, served}, exitOK, "", time.Second},
-		{"the first fleet of a new server", 0, []look{unread, unread, served}, exitOK, "", time.Second},
-		{"served, when its checks were asked", 0, []look{asking, asking, asking, served}, exitOK, "", time.Second},
-		{"served, and its checks are asked still", time.Second, []look{asking}, exitOK, "", 2 * time.Second},
-		{"served, but for one in trouble", 0, []look{inTrouble(1, false)}, exitOK, "", time.Second},
-		{"too many in trouble", 5 * time.Second, []look{inTrouble(2, true)}, exitTimeout, "its port is in use", 6 * time.Second},
-		{"too many in trouble, and then not", 0, []look{inTrouble(3, true), inTrouble(2, true), inTrouble(1, false)}, exitOK, "", time.Second},
-		{"refused", 0, []look{reading, says(disk(api.DiskRefused, "new", 1))}, exitRejected, "because of this save", time.Second},
-		{"rejected", 0, []look{held(api.WaitProving, 1), held(api.WaitProving, 1), says(disk(api.DiskRejected, "new", 1))}, exitRejected, "because of this save", time.Second},
-		{"aborted", 0, []look{says(disk(api.DiskAborted, "new", 1))}, exitRejected, "aborted", time.Second},
-		{"undone", 0, []look{says(disk(api.DiskUndone, "new", 1))}, exitRejected, "undone", time.Second},
-		{"timed out", 5 * time.Second, []look{held(api.WaitBaking, 1)}, exitTimeout, "baking", 6 * time.Second},
-		{"timed out in the sandbox", 5 * time.Second, []look{reading}, exitTimeout, "being read", 6 * time.Second},
-		{"to be approved", 5 * time.Second, []look{held(api.WaitApproval, 1)}, exitPerson, "awaiting approval", 6 * time.Second},
-		{"paused", 5 * time.Second, []look{held(api.WaitPaused, 1)}, exitPerson, "paused", 6 * time.Second},
-		{"approved in time", 5 * time.Second, []look{held(api.WaitApproval, 1), held(api.WaitApproval, 1), served}, exitOK, "", time.Second},
-		{"no server", 5 * time.Second, []look{down}, exitNoServer, "no xds answers", 6 * time.Second},
-		{"no server, and no timeout", 0, []look{down}, exitNoServer, "no xds answers", 31 * time.Second},
-		{"restarted meanwhile", 0, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), down, down, unread, reading, held(api.WaitNoProxy, 0), held(api.WaitWarming, 1), served}, exitOK, "", 3 * time.Second},
-		{"nobody", 5 * time.Second, []look{held(api.WaitNoProxy, 0)}, exitNobody, "no proxy", 6 * time.Second},
-		{"nobody, and no timeout", 0, []look{held(api.WaitNoProxy, 0)}, exitNobody, "no proxy", 16 * time.Second},
-		{"served to nobody", 0, []look{says(disk(api.DiskServed, "new", 0))}, exitNobody, "no proxy", 16 * time.Second},
-		{"served to nobody, until one comes", 0, []look{says(disk(api.DiskServed, "new", 0)), says(disk(api.DiskServed, "new", 0)), served}, exitOK, "", time.Second},
-		{"replaced", 0, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), says(disk(api.DiskServed, "newer", 1))}, exitReplaced, "a newer save", time.Second},
-		{"retired", 0, []look{says(retired)}, exitNobody, "not served: fleet edge is retired since noon by ann", time.Second},
-		{"retired meanwhile", time.Minute, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), says(retired)}, exitNobody, "retired since noon by ann", time.Second},
-		{"retired, and without a file", time.Minute, []look{says(gone)}, exitNobody, "its file edge.yaml is gone", time.Second},
-		{"its file is removed", time.Minute, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), says(fileless)}, exitFailed, "its file edge.yaml is gone", time.Second},
-		{"served to nobody, and why", 0, []look{says(elsewhere)}, exitNobody, "edge.yaml:2: no connected proxy matches it", 16 * time.Second},
-		{"its match is not in force", 5 * time.Second, []look{says(matching)}, exitTimeout, "its match is not in force yet", 6 * time.Second},
-		{"all of a stage in trouble", 5 * time.Second, []look{held(api.WaitTrouble, 1)}, exitTimeout, "in trouble", 6 * time.Second},
-		{"its service is waited for", 5 * time.Second, []look{held(api.WaitService, 1)}, exitTimeout, "awaiting service", 6 * time.Second},
-		{"nobody of the stage", 5 * time.Second, []look{held(api.WaitEmpty, 1)}, exitTimeout, "empty stage", 6 * time.Second},
-		{"the disk takes nothing", 5 * time.Second, []look{held(api.WaitDisk, 1)}, exitTimeout, "disk", 6 * time.Second},
-		{"another fleet has its proxies", 5 * time.Second, []look{held(api.WaitElsewhere, 1)}, exitTimeout, "held elsewhere", 6 * time.Second},
-		{"no such fleet", 0, []look{{status: api.Status{}}}, exitFailed, "there is no fleet", time.Second},
-		{"a fleet that can't be read", 0, []look{{status: api.Status{Problems: map[string]string{"x.yaml": "x.yaml:3: no"}}}}, exitRejected, "x.yaml:3: no", time.Second},
-	} {
+	for _, c := range waits {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				took, err := (&script{looks: c.looks}).wait(t.Context(), c.timeout)

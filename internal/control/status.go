@@ -94,18 +94,25 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) api.Proxy {
 		c.strayStatus(n, &out)
 		return out
 	}
-	accepted := s.rollout.Accepted(out.Node)
-	served, wanted := accepted.Live, n.target.Live
-	out.Shadow = c.numbered(s, snapshot.ParseRef(accepted.Shadow))
-	out.Phase, _ = s.rollout.PhaseOf(out.Node)
-	trouble := s.rollout.TroubleOf(out.Node)
-	out.Trouble, out.NextTry, out.TroubleEnds = trouble.Reason, trouble.Next, trouble.Ends
 	if !p.Health {
 		out.Missing = append(out.Missing, "health discovery")
 	}
 	if !p.Metrics {
 		out.Missing = append(out.Missing, "metrics")
 	}
+	c.rolloutStatus(s, n, &out)
+	c.sumUp(n, &out, p.Halted, s.rollout.TroubleOf(out.Node).Since)
+	return out
+}
+
+// rolloutStatus is what the fleet decides about a proxy, and what that has of it.
+func (c *Control) rolloutStatus(s *fleetState, n *nodeState, out *api.Proxy) {
+	accepted := s.rollout.Accepted(out.Node)
+	served, wanted := accepted.Live, n.target.Live
+	out.Shadow = c.numbered(s, snapshot.ParseRef(accepted.Shadow))
+	out.Phase, _ = s.rollout.PhaseOf(out.Node)
+	trouble := s.rollout.TroubleOf(out.Node)
+	out.Trouble, out.NextTry, out.TroubleEnds = trouble.Reason, trouble.Next, trouble.Ends
 	out.Served, out.Wanted = c.numbered(s, snapshot.ParseRef(served)), c.numbered(s, snapshot.ParseRef(wanted))
 	if snap := c.Revision(snapshot.ParseRef(served).In(s.key)); snap != nil {
 		out.Modules = modulesOf(snap)
@@ -120,8 +127,6 @@ func (c *Control) proxyStatus(n *nodeState, p xds.ProxyStatus) api.Proxy {
 	if s.rollout.PutBack(out.Node) {
 		out.Wanted = s.candidate()
 	}
-	c.sumUp(n, &out, p.Halted, trouble.Since)
-	return out
 }
 
 // strayStatus is of a proxy about which no fleet decides: it keeps what it runs, or has nothing.

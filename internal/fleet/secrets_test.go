@@ -7,12 +7,9 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-// What asks for a secret by this server asks by the name that says its kind, wherever it is
-// written; certificates, and what comes from elsewhere, keep their names; and what was read
-// stays as it was.
-func TestSecretNamesSayTheKind(t *testing.T) {
-	const ads = "sds_config: {ads: {}, resource_api_version: V3}"
-	text := `fleet: edge
+const ads = "sds_config: {ads: {}, resource_api_version: V3}"
+
+const secretsYAML = `fleet: edge
 resources:
   listeners:
     - name: ingress
@@ -45,7 +42,12 @@ resources:
     - {name: tickets, session_ticket_keys: {keys: [{filename: /key}]}}
     - {name: password, generic_secret: {secret: {filename: /password}}}
 `
-	f, err := Parse("fleet.yaml", []byte(text))
+
+// What asks for a secret by this server asks by the name that says its kind, wherever it is
+// written; certificates, and what comes from elsewhere, keep their names; and what was read
+// stays as it was.
+func TestSecretNamesSayTheKind(t *testing.T) {
+	f, err := Parse("fleet.yaml", []byte(secretsYAML))
 	if err != nil {
 		t.Fatal(err)
 	}

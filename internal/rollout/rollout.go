@@ -252,6 +252,19 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 	}
 	s := &step{Fleet: f}
 	s.hear(event)
+	s.take(event)
+	s.advance()
+	s.noteAbsence()
+	s.survey()
+	if _, ok := event.(Tick); ok {
+		s.tellHoldUp()
+	}
+	s.storeRecord()
+	return s.effects
+}
+
+// take takes what has happened, before anything is done about it that is due.
+func (s *step) take(event Event) {
 	switch e := event.(type) {
 	case Offered:
 		s.offered(e)
@@ -298,14 +311,6 @@ func (f *Fleet) Step(event Event, now time.Time) []Effect {
 		s.waitFor()
 		s.watchOn()
 	}
-	s.advance()
-	s.noteAbsence()
-	s.survey()
-	if _, ok := event.(Tick); ok {
-		s.tellHoldUp()
-	}
-	s.storeRecord()
-	return s.effects
 }
 
 // stored notes that a candidate would be known after a restart. What is to be tried in its

@@ -47,7 +47,9 @@ func TestStories(t *testing.T) {
 }
 
 func (s *story) tell(d *datadriven.TestData) string {
-	var out strings.Builder
+	if text, shown := s.shows(d.Cmd); shown {
+		return text
+	}
 	switch d.Cmd {
 	case "plan":
 		s.plan = planOf(s.t, d)
@@ -60,27 +62,9 @@ func (s *story) tell(d *datadriven.TestData) string {
 		return ""
 	case "restart":
 		return restart(s.t, s.f)
-	case "targets":
-		return s.targets()
-	case "rejected":
-		for _, r := range s.f.Rejected {
-			fmt.Fprintf(&out, "%s: %s %s\n", r.ID, r.Node, r.Reason)
-		}
-		return out.String()
-	case "history":
-		for _, e := range s.f.History {
-			fmt.Fprintf(&out, "%6s %s\n", e.At.Sub(epoch), describe(Tell{e}))
-		}
-		return out.String()
 	case "keep":
 		s.f.Keep = s.number(d)
 		return ""
-	case "kept":
-		for _, r := range s.f.Kept() {
-			fmt.Fprintf(&out, "%d (%s)\n", r.Number, r.ID)
-		}
-		fmt.Fprintf(&out, "serving %d (%s), before it %d (%s)\n", s.f.Serving.Number, s.f.Serving.ID, s.f.Previous.Number, s.f.Previous.ID)
-		return out.String()
 	case "serves": // without the way to it
 		s.f.Step(Offered{ID: d.CmdArgs[0].Key, Plan: s.plan}, s.now)
 		s.f.Step(Stored{d.CmdArgs[0].Key}, s.now)
@@ -91,22 +75,10 @@ func (s *story) tell(d *datadriven.TestData) string {
 			}
 		}
 		return ""
-	case "degraded":
-		if w := s.f.Watch; w != nil && w.Degraded != nil {
-			return fmt.Sprintf("%s, %s: %s\n", w.Degraded.Node, w.Degraded.Evidence, w.Degraded.Reason)
-		}
-		return "no\n"
-	case "holdup":
-		if h := s.f.HoldUp(s.now); h != nil {
-			return h.Text + "\n"
-		}
-		if h := s.f.Between(s.now); h != nil {
-			return "between: " + h.Text + "\n"
-		}
-		return "none\n"
 	case "wait":
 		return s.wait(d)
 	}
+	var out strings.Builder
 	for _, effect := range s.f.Step(s.event(d), s.now) {
 		fmt.Fprintln(&out, describe(effect))
 	}
@@ -114,6 +86,44 @@ func (s *story) tell(d *datadriven.TestData) string {
 		return "nothing\n"
 	}
 	return out.String()
+}
+
+// shows is what there is, for the commands that only look.
+func (s *story) shows(what string) (text string, shown bool) {
+	var out strings.Builder
+	switch what {
+	case "targets":
+		return s.targets(), true
+	case "rejected":
+		for _, r := range s.f.Rejected {
+			fmt.Fprintf(&out, "%s: %s %s\n", r.ID, r.Node, r.Reason)
+		}
+	case "history":
+		for _, e := range s.f.History {
+			fmt.Fprintf(&out, "%6s %s\n", e.At.Sub(epoch), describe(Tell{e}))
+		}
+	case "kept":
+		for _, r := range s.f.Kept() {
+			fmt.Fprintf(&out, "%d (%s)\n", r.Number, r.ID)
+		}
+		fmt.Fprintf(&out, "serving %d (%s), before it %d (%s)\n", s.f.Serving.Number, s.f.Serving.ID, s.f.Previous.Number, s.f.Previous.ID)
+	case "degraded":
+		out.WriteString("no\n")
+		if w := s.f.Watch; w != nil && w.Degraded != nil {
+			return fmt.Sprintf("%s, %s: %s\n", w.Degraded.Node, w.Degraded.Evidence, w.Degraded.Reason), true
+		}
+	case "holdup":
+		if h := s.f.HoldUp(s.now); h != nil {
+			return h.Text + "\n", true
+		}
+		if h := s.f.Between(s.now); h != nil {
+			return "between: " + h.Text + "\n", true
+		}
+		out.WriteString("none\n")
+	default:
+		return "", false
+	}
+	return out.String(), true
 }
 
 // wait lets time pass, a tick each 200 ms; the checks of all proxies hold
@@ -170,6 +180,9 @@ func (s *story) event(d *datadriven.TestData) Event {
 	if len(d.CmdArgs) > 0 {
 		arg = d.CmdArgs[0].Key
 	}
+	if e := s.proxyEvent(d, arg); e != nil {
+		return e
+	}
 	switch d.Cmd {
 	case "offer":
 		o := Offered{ID: arg, Plan: s.plan, Staged: d.HasArg("staged")}
@@ -185,6 +198,19 @@ func (s *story) event(d *datadriven.TestData) Event {
 		return Fileless{}
 	case "store":
 		return Stored{arg}
+	case "move":
+		return Offered{ID: s.f.Serving.ID, Plan: s.plan, Move: true}
+	case "undo-to":
+		return Command{Verb: Undo, By: "alice", Why: d.Input, To: s.number(d)}
+	case "skip-empty":
+		return Command{Verb: Promote, By: "alice", Why: d.Input, SkipEmpty: true}
+	}
+	return Command{Verb: Verb(d.Cmd), By: "alice", Why: d.Input}
+}
+
+// proxyEvent reads one of a proxy: nil where it is none.
+func (s *story) proxyEvent(d *datadriven.TestData, arg string) Event {
+	switch d.Cmd {
 	case "join":
 		j := Joined{Node: arg, Attributes: map[string]string{"id": arg}, Health: !d.HasArg("no-health"), Fresh: d.HasArg("fresh"), Own: d.HasArg("own")}
 		if d.HasArg("track") {
@@ -200,8 +226,6 @@ func (s *story) event(d *datadriven.TestData) Event {
 		return Health{Node: arg, Open: !d.HasArg("closed")}
 	case "leave":
 		return Left{Node: arg, Moved: d.HasArg("moved")}
-	case "move":
-		return Offered{ID: s.f.Serving.ID, Plan: s.plan, Move: true}
 	case "serve": // all that it was given
 		a := s.f.Target(arg)
 		return Served{Node: arg, Live: a.Live, Shadow: a.Shadow}
@@ -222,13 +246,7 @@ func (s *story) event(d *datadriven.TestData) Event {
 	case "count":
 		return Counted{Node: arg, Counters: s.counters(d)}
 	}
-	if d.Cmd == "undo-to" {
-		return Command{Verb: Undo, By: "alice", Why: d.Input, To: s.number(d)}
-	}
-	if d.Cmd == "skip-empty" {
-		return Command{Verb: Promote, By: "alice", Why: d.Input, SkipEmpty: true}
-	}
-	return Command{Verb: Verb(d.Cmd), By: "alice", Why: d.Input}
+	return nil
 }
 
 func (s *story) number(d *datadriven.TestData) int {

@@ -5,9 +5,15 @@ import (
 	"time"
 )
 
+// second is what a proxy does in one.
+type second struct{ begun, answered, active int }
+
+func (s second) count(in *share, now time.Time) {
+	in.add(window{requests: uint64(s.answered), begun: uint64(s.begun), active: s.active, span: time.Second, at: now})
+}
+
 // Of requests that do not end some may be answered; and what is served goes on being watched.
 func TestRequestsThatPileUp(t *testing.T) {
-	type second struct{ begun, answered, active int }
 	well := second{100, 100, 4}
 	times := func(n int, s second) (out []second) {
 		for range n {
@@ -43,23 +49,18 @@ func TestRequestsThatPileUp(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			found := false
 			j := flippedProxy(t)
-			p := j.proxies["p"]
-			p.traffic.before = share{}
-			other := &proxy{}
-			j.proxies["q"] = other
-			count := func(of *share, s second) {
-				of.add(window{requests: uint64(s.answered), begun: uint64(s.begun), active: s.active, span: time.Second, at: j.now})
-			}
+			p, other := j.proxies["p"], &proxy{}
+			p.traffic.before, j.proxies["q"] = share{}, other
 			for _, s := range c.before {
-				count(&p.traffic.before, s)
+				s.count(&p.traffic.before, j.now)
 			}
 			if c.served {
 				j.Rollout = nil
 			}
 			for _, s := range c.after {
 				j.now = j.now.Add(time.Second)
-				count(&p.traffic.after, s)
-				count(&other.traffic.before, c.rest)
+				s.count(&p.traffic.after, j.now)
+				c.rest.count(&other.traffic.before, j.now)
 				found = found || unended.against(j.step, "p", Counters{}, Plan{}).reason != ""
 			}
 			if found != c.found {

@@ -29,58 +29,61 @@ func listeners(t *testing.T, list ...string) *snapshot.Snapshot {
 	return buildOf(t, head+"  clusters:"+tail, "module")
 }
 
+// handovers are listeners before and after a change, and the updates by which each variant is sent it.
+var handovers = map[string]struct {
+	before, after []string
+	delta, sotw   []string
+}{
+	"renamed": {
+		[]string{"a:80", "b:81"}, []string{"c:80", "b:81"},
+		[]string{"Listener c -a"}, []string{"Listener b c"},
+	},
+	"both renamed": {
+		[]string{"a:80", "b:81"}, []string{"c:81", "d:80"},
+		[]string{"Listener c d -a -b"}, []string{"Listener c d"},
+	},
+	"handed on by one that goes elsewhere": {
+		[]string{"a:80"}, []string{"a:81", "c:80"},
+		[]string{"Listener -a", "Listener a c"}, []string{"Listener ", "Listener a c"},
+	},
+	"two that change places, and one that stays": {
+		[]string{"a:80", "b:81", "c:82"}, []string{"a:81", "b:80", "c:82"},
+		[]string{"Listener -a -b", "Listener a b"}, []string{"Listener c", "Listener a b c"},
+	},
+	"bound from now on": {
+		[]string{"a:80/bind_to_port: false", "b:81"}, []string{"a:80", "b:81"},
+		[]string{"Listener -a", "Listener a"}, []string{"Listener b", "Listener a b"},
+	},
+	"bound no more, with nothing beside it": {
+		[]string{"a:80"}, []string{"a:80/bind_to_port: false"},
+		[]string{"Listener -a", "Listener a"}, []string{"Listener ", "Listener a"},
+	},
+	"bound from now on, elsewhere": {
+		[]string{"a:80/bind_to_port: false"}, []string{"a:81"},
+		[]string{"Listener a"}, []string{"Listener a"},
+	},
+	"alone at its address, and another that is changed": {
+		[]string{"a:80", "b:81"}, []string{"a:80/enable_reuse_port: false", "b:81/freebind: true"},
+		[]string{"Listener b -a", "Listener a"}, []string{"Listener b", "Listener a b"},
+	},
+	"bound from now on, by one that comes from elsewhere": {
+		[]string{"a:80/bind_to_port: false", "b:81"}, []string{"b:80"},
+		[]string{"Listener -a", "Listener b"}, []string{"Listener b", "Listener b"},
+	},
+	"bound from now on, by another name": {
+		[]string{"a:80/bind_to_port: false", "b:81"}, []string{"c:80", "b:81"},
+		[]string{"Listener -a", "Listener c"}, []string{"Listener b", "Listener b c"},
+	},
+	"another address": {
+		[]string{"a:80"}, []string{"b:81"},
+		[]string{"Listener b", "Listener -a"}, []string{"Listener a b", "Listener b"},
+	},
+}
+
 // A listener whose address another takes goes in the same update, and no sooner: Envoy
 // refuses the other as long as it has it.
 func TestAddressHandedOver(t *testing.T) {
-	for name, c := range map[string]struct {
-		before, after []string
-		delta, sotw   []string
-	}{
-		"renamed": {
-			[]string{"a:80", "b:81"}, []string{"c:80", "b:81"},
-			[]string{"Listener c -a"}, []string{"Listener b c"},
-		},
-		"both renamed": {
-			[]string{"a:80", "b:81"}, []string{"c:81", "d:80"},
-			[]string{"Listener c d -a -b"}, []string{"Listener c d"},
-		},
-		"handed on by one that goes elsewhere": {
-			[]string{"a:80"}, []string{"a:81", "c:80"},
-			[]string{"Listener -a", "Listener a c"}, []string{"Listener ", "Listener a c"},
-		},
-		"two that change places, and one that stays": {
-			[]string{"a:80", "b:81", "c:82"}, []string{"a:81", "b:80", "c:82"},
-			[]string{"Listener -a -b", "Listener a b"}, []string{"Listener c", "Listener a b c"},
-		},
-		"bound from now on": {
-			[]string{"a:80/bind_to_port: false", "b:81"}, []string{"a:80", "b:81"},
-			[]string{"Listener -a", "Listener a"}, []string{"Listener b", "Listener a b"},
-		},
-		"bound no more, with nothing beside it": {
-			[]string{"a:80"}, []string{"a:80/bind_to_port: false"},
-			[]string{"Listener -a", "Listener a"}, []string{"Listener ", "Listener a"},
-		},
-		"bound from now on, elsewhere": {
-			[]string{"a:80/bind_to_port: false"}, []string{"a:81"},
-			[]string{"Listener a"}, []string{"Listener a"},
-		},
-		"alone at its address, and another that is changed": {
-			[]string{"a:80", "b:81"}, []string{"a:80/enable_reuse_port: false", "b:81/freebind: true"},
-			[]string{"Listener b -a", "Listener a"}, []string{"Listener b", "Listener a b"},
-		},
-		"bound from now on, by one that comes from elsewhere": {
-			[]string{"a:80/bind_to_port: false", "b:81"}, []string{"b:80"},
-			[]string{"Listener -a", "Listener b"}, []string{"Listener b", "Listener b"},
-		},
-		"bound from now on, by another name": {
-			[]string{"a:80/bind_to_port: false", "b:81"}, []string{"c:80", "b:81"},
-			[]string{"Listener -a", "Listener c"}, []string{"Listener b", "Listener b c"},
-		},
-		"another address": {
-			[]string{"a:80"}, []string{"b:81"},
-			[]string{"Listener b", "Listener -a"}, []string{"Listener a b", "Listener b"},
-		},
-	} {
+	for name, c := range handovers {
 		t.Run(name, func(t *testing.T) {
 			variants(t, func(t *testing.T, sotw bool) {
 				h, p := serving(t, "a", sotw, listeners(t, c.before...))

@@ -141,42 +141,44 @@ func (h *host) ask() xdstest.SimAnswer {
 	return h.Ask("0.0.0.0:443", xdstest.SimRequest{TLS: true})
 }
 
-// What a proxy lacks on its host costs it nothing that it has: neither at first, nor when it is
-// tried again, nor on another stream; and it has it only when it has taken it.
-func TestMissingFileCostsNothing(t *testing.T) {
-	rds := "rds: {route_config_name: r, config_source: ADS}"
-	for name, one := range map[string]struct {
-		parts []string
-		words string
-		then  xdstest.SimAnswer
-	}{
-		"another secret": {
-			[]string{"SECRET", "two", "CHAIN", "filename: /h/two.pem"},
-			"Invalid path: /h/two.pem", xdstest.SimAnswer{Status: 200, Certificate: "/h/two.pem"},
-		},
-		"the same secret": {
-			[]string{"CHAIN", "filename: /h/one.pem", "STATS", "b"},
-			"Invalid path: /h/one.pem", xdstest.SimAnswer{Status: 200, Certificate: "/h/one.pem"},
-		},
-		"routes": {
-			[]string{"ROUTES", rds, "MORE", `
+// missingFiles are ways to name a file that is missing at first, and what comes of it when it is there.
+var missingFiles = map[string]struct {
+	parts []string
+	words string
+	then  xdstest.SimAnswer
+}{
+	"another secret": {
+		[]string{"SECRET", "two", "CHAIN", "filename: /h/two.pem"},
+		"Invalid path: /h/two.pem", xdstest.SimAnswer{Status: 200, Certificate: "/h/two.pem"},
+	},
+	"the same secret": {
+		[]string{"CHAIN", "filename: /h/one.pem", "STATS", "b"},
+		"Invalid path: /h/one.pem", xdstest.SimAnswer{Status: 200, Certificate: "/h/one.pem"},
+	},
+	"routes": {
+		[]string{"ROUTES", "rds: {route_config_name: r, config_source: ADS}", "MORE", `
   routes: [{name: r, virtual_hosts: [{name: a, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 202, body: {filename: /h/body}}}]}]}]`},
-			"Invalid path: /h/body", xdstest.SimAnswer{Status: 202, Certificate: "/ok/first.pem"},
-		},
-		"a filter": {
-			[]string{"FILTER", `- {name: lua, config_discovery: {config_source: ADS, type_urls: ["type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"]}}`, "MORE", `
+		"Invalid path: /h/body", xdstest.SimAnswer{Status: 202, Certificate: "/ok/first.pem"},
+	},
+	"a filter": {
+		[]string{"FILTER", `- {name: lua, config_discovery: {config_source: ADS, type_urls: ["type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"]}}`, "MORE", `
   extension_configs: [{name: lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {filename: /h/f.lua}}}]`},
-			"Invalid path: /h/f.lua", xdstest.SimAnswer{Status: 200, Certificate: "/ok/first.pem"},
-		},
-		"a cluster's secret": {
-			[]string{"CA", `transport_socket:
+		"Invalid path: /h/f.lua", xdstest.SimAnswer{Status: 200, Certificate: "/ok/first.pem"},
+	},
+	"a cluster's secret": {
+		[]string{"CA", `transport_socket:
         name: tls
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
           common_tls_context: {validation_context_sds_secret_config: {name: ca, sds_config: ADS}}`, "MORE", "- {name: ca, validation_context: {trusted_ca: {filename: /h/ca.pem}}}"},
-			"Invalid path: /h/ca.pem", xdstest.SimAnswer{Status: 200, Certificate: "/ok/first.pem"},
-		},
-	} {
+		"Invalid path: /h/ca.pem", xdstest.SimAnswer{Status: 200, Certificate: "/ok/first.pem"},
+	},
+}
+
+// What a proxy lacks on its host costs it nothing that it has: neither at first, nor when it is
+// tried again, nor on another stream; and it has it only when it has taken it.
+func TestMissingFileCostsNothing(t *testing.T) {
+	for name, one := range missingFiles {
 		t.Run(name, func(t *testing.T) {
 			variants(t, func(t *testing.T, sotw bool) {
 				h := newHost(t, sotw)
