@@ -119,6 +119,11 @@ func TestRoutesByServicesDrain(t *testing.T) {
 			w := newWorld(t)
 			by.Rollout = prompt
 			w.begins(w.fleetYAML(by), gate(t, 1))
+			if name == "vhds" && before(t, 37) || name == "srds" && before(t, 38) {
+				w.startProxy("edge-0")
+				w.refused(0, map[string]string{"vhds": noHostsByADS, "srds": noLateScopes}[name])
+				return
+			}
 			p := w.proxies(1)[0]
 			stop := keepers(p)
 			save(t, w.fleet, w.fleetYAML(fleetOptions{Tail: inline, Extra: "\n  clusters: []", Rollout: prompt}))

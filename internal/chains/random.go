@@ -15,6 +15,8 @@ type Generator struct {
 	// Delta says that all proxies speak delta xDS: by the other variant there are no virtual
 	// hosts by VHDS.
 	Delta bool
+	// InPlace says that scopes are in their listeners, and none come by SRDS.
+	InPlace bool
 	// Without are the names of changes that are not made.
 	Without []string
 

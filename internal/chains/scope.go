@@ -38,7 +38,9 @@ func (g *Generator) scope(f *Fleet, l *Listener) {
 		addScope(g, f)
 		addScope(g, f)
 	}
-	l.Scoped = pick(g, []Scoping{BySRDS, BySRDS, InPlace})
+	if l.Scoped = pick(g, []Scoping{BySRDS, BySRDS, InPlace}); g.InPlace {
+		l.Scoped = InPlace
+	}
 }
 
 func addScope(g *Generator, f *Fleet) bool {

@@ -43,6 +43,11 @@ func (d *Delivery) plan(o Order) *xds.ProbePlan {
 	plan := schedule(o.Ask, d.Connected())
 	plan.ID.Questions = of.Questions()
 	plan.Probes = d.probes(in, of, o.Ask.Through == xds.ThroughShadow)
+	if o.Ask.Through != xds.ThroughShadow && provenInShadow(of) {
+		for i := range plan.Probes {
+			plan.Probes[i].Limited = true
+		}
+	}
 	before := []xds.Probe(nil)
 	if o.Ask.Through == xds.ThroughShadow {
 		before = beforehand(in, of, d.composer.find(o.Fleet, o.Has.Live))
@@ -50,6 +55,16 @@ func (d *Delivery) plan(o Order) *xds.ProbePlan {
 	}
 	spare(plan, o.Ask, of.Meta.Rollout.Probes, len(before))
 	return plan
+}
+
+// provenInShadow is whether proxies answer checks of a revision in shadow listeners, where no rate
+// limit is.
+func provenInShadow(of *snapshot.Snapshot) bool {
+	return slices.ContainsFunc(of.Entries(), func(e snapshot.Entry) bool {
+		return e.Shadow && e.Why == "" && slices.ContainsFunc(of.Meta.Checks, func(c snapshot.Check) bool {
+			return e.Has(c.Filter) && c.Unasked(fleet.InShadow) == ""
+		})
+	})
 }
 
 // spare has the services behind real listeners asked as often as they are to be. before is how many

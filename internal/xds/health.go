@@ -128,7 +128,7 @@ func (h *healthStream) send() error {
 }
 
 func (h *healthStream) ask(q *inquiry) error {
-	h.asked = q
+	h.asked, q.mute = q, saysNoStatus(h.node)
 	specifier, err := q.specifier()
 	if err != nil {
 		h.proxy.server.log.Error("a proxy can't be asked the checks", "node", h.node.GetId(), "error", err)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,6 +85,9 @@ type Probe struct {
 	// Socket is what its connections are made by: TLS, the PROXY protocol. nil for neither.
 	Socket *corev3.TransportSocket
 	Seen   bool // the listener looks at what the service would see
+	// Limited says that the refusal of a rate limit, a 429, tells nothing against it: it has
+	// passed where there is none. A proxy that does not say what it was answered takes that for a pass.
+	Limited bool
 	// Timeout is its own, that of the plan if it is 0. Ready is for how long after it was
 	// asked first a wrong answer does not count.
 	Timeout, Ready time.Duration
@@ -142,6 +146,7 @@ type inquiry struct {
 	// sent unlatched first, and latched as soon as every probe has passed.
 	latched bool
 	slow    bool // it asks each plan.Later
+	mute    bool // the proxy does not say what it was answered
 
 	reports  int       // that came in
 	began    time.Time // when the first did
@@ -304,6 +309,9 @@ func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
 	}
 	for _, r := range p.Check.Statuses() {
 		check.ExpectedStatuses = append(check.ExpectedStatuses, &typev3.Int64Range{Start: int64(r.From), End: int64(r.To) + 1})
+	}
+	if q.mute && p.Limited && !p.Check.Expects(http.StatusTooManyRequests) {
+		check.ExpectedStatuses = append(check.ExpectedStatuses, &typev3.Int64Range{Start: http.StatusTooManyRequests, End: http.StatusTooManyRequests + 1})
 	}
 	bodies(check, p.Check)
 	check.RequestHeadersToAdd = headers(p)

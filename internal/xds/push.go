@@ -38,6 +38,12 @@ func (s *session) advance() {
 	if s.target == nil || s.halted.Load() {
 		return
 	}
+	if !s.trying {
+		if r := s.scopesUnasked(); r != nil {
+			s.refuseScopes(r)
+			return
+		}
+	}
 	s.tryFirst()
 	for turn := range fleet.Turns {
 		busy := false

@@ -51,6 +51,7 @@ type session struct {
 	silent   bool                  // it has had the time to ask for listeners, and has not
 	troubled atomic.Bool           // what it refused it could not take, for trouble of its own
 	fresh    bool                  // it came without any configuration
+	noScopes bool                  // no listener that it has asks for scopes; see versions.go
 	spelling snapshot.Spelling     // the last that something was sent in
 	types    map[string]*typeState
 

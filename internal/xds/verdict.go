@@ -110,6 +110,9 @@ func (s *session) verdict(url, nonce string, detail *rpcstatus.Status) {
 		s.between = s.between || p.met(st.acked) > 0
 		s.scopesAgain(st, p)
 		st.acked = p.have
+		if st.url == resource.ListenerType && s.target != nil {
+			s.noteScopes(p.have)
+		}
 		s.lapse(p, fleet.LapsesWhenTaken)
 		s.closed(st, p)
 		if p.version != "" {
