@@ -137,7 +137,7 @@ func (f *Fleet) speaksOf(name string) bool {
 // those that are names of filters.
 func eachText(m protoreflect.Message, fn func(string)) {
 	text := func(kind protoreflect.Kind, v protoreflect.Value) {
-		switch kind { //nolint:exhaustive // the others are no texts
+		switch kind { // the others are no texts
 		case protoreflect.StringKind:
 			fn(v.String())
 		case protoreflect.BytesKind:
