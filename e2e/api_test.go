@@ -75,6 +75,9 @@ func TestAPI(t *testing.T) {
 	if first != api.EventStageStarted {
 		t.Errorf("behind the start comes %q", first)
 	}
+	if _, err := c.History(t.Context(), "edge"); err != nil { // it is answered when it is on disk: an event is told before
+		t.Fatal(err)
+	}
 	w.endServer(syscall.SIGKILL)
 	for err := error(nil); !errors.Is(err, api.ErrEnded); {
 		if _, err = s.Next(); err != nil && !errors.Is(err, api.ErrEnded) {
