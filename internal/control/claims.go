@@ -111,8 +111,7 @@ func (c *Control) inVain(s *fleetState) *fleet.Match {
 // fleets that swap their proxies wait for each other.
 func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *fleet.Match) string {
 	best, most := "", -2
-	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
-		s := c.fleets[name]
+	for name, s := range c.fleets { // in any order: this is for each proxy that connects
 		m := match(s)
 		if m == nil || !m.Matches(node) || !fleet.MayBeOf(node, name) {
 			continue
@@ -124,7 +123,7 @@ func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *
 		if s.retired() && !s.returns(node, m, name == home) || name == home && s.excludes(node) {
 			criteria = -1
 		}
-		if criteria > most || criteria == most && name == home {
+		if criteria > most || criteria == most && (name == home || best != home && name < best) {
 			best, most = name, criteria
 		}
 	}

@@ -164,8 +164,9 @@ func (c *Control) claimsInForce() map[string]claim {
 // must not depend on anything else: who is of another fleet is noted as a guest of that.
 func knownBy(claims map[string]claim, node *corev3.Node) string {
 	best, most := "", -2
-	for _, key := range slices.Sorted(maps.Keys(claims)) {
-		if claim := claims[key]; claim.rank > most && claim.match.Matches(node) && fleet.MayBeOf(node, claim.fleet) {
+	for key, claim := range claims {
+		first := claim.rank > most || claim.rank == most && key < best
+		if first && claim.match.Matches(node) && fleet.MayBeOf(node, claim.fleet) {
 			best, most = key, claim.rank
 		}
 	}

@@ -38,16 +38,18 @@ func (c *Control) toldOf(id string) way {
 	if away := c.away[id]; away != nil {
 		return away.told
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.fleets)) { // before the server was started
-		s := c.fleets[name]
-		if r := s.rollout.Rollout; r != nil && r.Bases[id] != "" {
-			return way{to: name}
+	first, told := "", way{}
+	for name, s := range c.fleets { // before the server was started
+		if first != "" && first < name {
+			continue
 		}
-		if _, is := s.guests[id]; is {
-			return way{home: name}
+		if r := s.rollout.Rollout; r != nil && r.Bases[id] != "" {
+			first, told = name, way{to: name}
+		} else if _, is := s.guests[id]; is {
+			first, told = name, way{home: name}
 		}
 	}
-	return way{}
+	return told
 }
 
 // moved is what is told of some proxies at once.
@@ -68,6 +70,9 @@ func (c *Control) sayMoves(ids ...string) {
 			}
 			n.told = is
 		}
+	}
+	if len(all) == 0 {
+		return
 	}
 	for _, m := range slices.SortedFunc(maps.Keys(all), func(a, b moved) int { return slices.Compare(a.key(), b.key()) }) {
 		c.sayMoved(m, named(all[m]))

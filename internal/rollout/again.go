@@ -28,8 +28,11 @@ func (s *step) blameSurroundings(r *Rollout) {
 // mayFlip are the members that are to flip now, of those that have proven the candidate.
 func (s *step) mayFlip() []string {
 	r := s.Rollout
+	if len(r.proven) == 0 { // as it mostly is, at each step of each proxy
+		return nil
+	}
 	nodes := slices.Sorted(maps.Keys(r.proven))
-	if len(nodes) == 0 || r.Tries == 0 || s.Serving.ID == "" {
+	if r.Tries == 0 || s.Serving.ID == "" {
 		return nodes
 	}
 	some := false
