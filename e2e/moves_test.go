@@ -21,11 +21,17 @@ func fleetsWorld(t *testing.T, change ...func(*world)) (*world, []*proxy) {
 	for _, c := range change {
 		c(w)
 	}
-	mkdir(t, filepath.Join(w.dir, "fleets"))
-	write(t, w.file("edge"), w.fleetYAML(fleetOptions{Rollout: prompt, Checks: checks}))
-	write(t, w.module, gate(t, 1))
+	return w, w.edges()
+}
+
+// edges are the two proxies of that.
+func (w *world) edges() []*proxy {
+	w.t.Helper()
+	mkdir(w.t, filepath.Join(w.dir, "fleets"))
+	write(w.t, w.file("edge"), w.fleetYAML(fleetOptions{Rollout: prompt, Checks: checks}))
+	write(w.t, w.module, gate(w.t, 1))
 	w.startServer()
-	return w, w.proxies(2)
+	return w.proxies(2)
 }
 
 // retiresSoon has a fleet retired a moment after its file is gone.

@@ -26,7 +26,7 @@ func (c *Control) diskStatus(s *fleetState) api.Disk {
 		out.Why = fmt.Sprintf("its file %s is gone", s.file)
 	case !there:
 	case s.retiredWith(f):
-		out.State, out.Why = api.DiskRetired, s.retiredText()+": save another content there, and it is taken up again when that is served"
+		out.State, out.Why = api.DiskRetired, s.retiredText()+": "+takenUpBy
 	case out.Why != "":
 		out.State = api.DiskRefused
 	default:
@@ -41,6 +41,9 @@ func (c *Control) diskStatus(s *fleetState) api.Disk {
 	}
 	return out
 }
+
+// takenUpBy is what a person does about a fleet that was retired by hand.
+const takenUpBy = "save another content there, and it is taken up again when that is served"
 
 // retiredText says since when a fleet is retired, by whom, and of which file.
 func (s *fleetState) retiredText() string {

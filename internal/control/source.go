@@ -46,6 +46,9 @@ func (c *Control) saved(e build.Saved) {
 		if c.files[f.Path] = *f; f.Gone && f.Err == nil {
 			delete(c.files, f.Path)
 		}
+		if s := c.fleets[f.Fleet]; s != nil && s.retiredWith(*f) && before.Content != "" && before.Content != f.Content {
+			c.sayNotice(s, s.retiredText()+", and what was saved is not served: "+takenUpBy)
+		}
 	}
 	for _, f := range e.Files {
 		c.fileSaved(f, had[f.Path])
