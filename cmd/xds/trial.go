@@ -36,7 +36,8 @@ type trial struct {
 	unread  []string          // what is wrong besides filters
 
 	Filters []tried `json:"filters"`
-	// Unproven is through which listeners proxies can't ask the checks, and why.
+	// Unproven is through which listeners proxies can't ask the checks, and why; and which
+	// checks the configuration of a listener answers itself.
 	Unproven []string `json:"unproven,omitempty"`
 	Errors   []string `json:"errors,omitempty"` // each with its file and line
 	// Moves are the connected proxies of a running server that would change fleets.
@@ -169,7 +170,10 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 		return ctx.Err()
 	}
 	for _, why := range made.UnaskedListeners() {
-		t.Unproven = append(t.Unproven, fmt.Sprintf("fleet %s, %s", f.Name, why))
+		t.Unproven = append(t.Unproven, fmt.Sprintf("fleet %s: the checks can't be asked through %s", f.Name, why))
+	}
+	for _, a := range made.OwnAnswers() {
+		t.Unproven = append(t.Unproven, fmt.Sprintf("%s:%d: %s", path, a.Line, a.Text))
 	}
 	return nil
 }
@@ -278,7 +282,7 @@ func (t *trial) table(w io.Writer) error {
 		}
 	}
 	for _, why := range t.Unproven {
-		fmt.Fprintln(w, "the checks can't be asked through it:", why)
+		fmt.Fprintln(w, "not proven:", why)
 	}
 	return nil
 }

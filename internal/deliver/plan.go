@@ -115,7 +115,7 @@ func (d *Delivery) probes(in place, of *snapshot.Snapshot, shadow bool) []xds.Pr
 		for i, check := range of.Meta.Checks {
 			if e.Has(check.Filter) && check.Unasked(placeOf(e)) == "" {
 				p := probe(check, e, address, len(out))
-				p.Key = of.CheckKey(i)
+				p.Key, p.Own = of.CheckKey(i), e.Own(i).Status
 				p.InSlot = in.slots(e)
 				out = append(out, p)
 			}
@@ -140,7 +140,7 @@ func beforehand(in place, of, live *snapshot.Snapshot) []xds.Probe {
 		now := slices.IndexFunc(live.Entries(), func(has snapshot.Entry) bool {
 			return has.Listener == e.Listener && has.Chain == e.Chain && !has.Shadow && has.Why == ""
 		})
-		for _, check := range of.Meta.Checks {
+		for at, check := range of.Meta.Checks {
 			if !e.Has(check.Filter) || check.Unasked(fleet.InLive) != "" {
 				continue
 			}
@@ -149,6 +149,7 @@ func beforehand(in place, of, live *snapshot.Snapshot) []xds.Probe {
 			}
 			if address, err := in.address(live.Entries()[now]); err == nil {
 				p := probe(check, e, address, i-1)
+				p.Own = e.Own(at).Status
 				p.Before, p.HTTP2, p.Socket = true, live.Entries()[now].HTTP2, live.Entries()[now].Socket
 				out = append(out, p)
 			}

@@ -8,7 +8,7 @@ import (
 
 // DefaultCheck is one of which nothing is said but what it expects.
 func DefaultCheck(status int) Check {
-	return Check{Method: http.MethodGet, Path: "/", Host: "waxwing.check", Status: status, Upstream: http.StatusOK}
+	return Check{Method: http.MethodGet, Path: "/", Host: defaultHost, Status: status, Upstream: http.StatusOK}
 }
 
 func asksBy(method string) bool {

@@ -66,6 +66,9 @@ const CheckHeader = "x-waxwing-check"
 // if the check has none.
 const UserAgent = "waxwing-check"
 
+// defaultHost is the :authority of a check that says nothing of it.
+const defaultHost = "waxwing.check"
+
 // DefaultTimeout is how long a proxy waits for the answer to a check that says nothing of it.
 const DefaultTimeout = time.Second
 

@@ -143,6 +143,9 @@ func headerMatches(h *routev3.HeaderMatcher, c Check) (matches, sure bool) {
 		if !has && !h.GetTreatMissingHeaderAsEmpty() {
 			return false, true // also where it is inverted
 		}
+		if m.StringMatch.GetCustom() != nil {
+			return false, false
+		}
 		matches = stringMatches(m.StringMatch, headerOf(c, name))
 	default: // of the deprecated ones, and of ranges, nothing is said here
 		return false, false

@@ -48,7 +48,8 @@ type Entry struct {
 	Socket *corev3.TransportSocket
 	Why    string // why it can't be asked; "" if it can
 
-	more int // filter chains that can't be asked for the same reason
+	own  map[int]fleet.OwnAnswer // what its configuration answers itself, by the index of the check
+	more int                     // filter chains that can't be asked for the same reason
 }
 
 // Has reports whether a filter is in its chain.

@@ -11,6 +11,9 @@ import (
 // Unproven says what of a revision no check can show, and why.
 func (s *Snapshot) Unproven() []string {
 	out := s.UnaskedListeners()
+	for _, a := range s.OwnAnswers() {
+		out = append(out, a.Text)
+	}
 	shadowed := map[string]bool{}
 	for _, e := range s.Entries() {
 		for _, filter := range e.Filters {

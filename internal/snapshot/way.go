@@ -23,7 +23,7 @@ import (
 // ways are the entries of a real listener, by its filter chains: one for each that differs
 // from the others in what it serves, and one for each reason why some can't be asked.
 func (s *Snapshot) ways(l *listenerv3.Listener) []Entry {
-	w := ways{of: s, listener: l, clients: clientsOf(l), gate: s.gate(l), seen: map[string]bool{}}
+	w := ways{of: s, listener: l, clients: clientsOf(l), gate: s.gate(l), seen: map[string]int{}}
 	for i, chain := range chainsOf(l) {
 		w.chain(i, chain)
 	}
@@ -36,7 +36,7 @@ type ways struct {
 	clients        clients
 	gate           gate
 	asked, unasked []Entry
-	seen           map[string]bool // what is asked already, by its content
+	seen           map[string]int // which entry asks it already, by its content
 }
 
 func (w *ways) chain(i int, chain *listenerv3.FilterChain) {
@@ -73,17 +73,20 @@ func (w *ways) in(e *Entry, chain *listenerv3.FilterChain, before []*listenerv3.
 	if why := w.certified(chain, &c); why != "" {
 		return why
 	}
-	e.Socket, why = socketTo(chain, c, w.gate.proxied)
+	if e.Socket, why = socketTo(chain, c, w.gate.proxied); why == "" {
+		e.own = w.of.own(e, hcm, c)
+	}
 	return why
 }
 
 func (w *ways) add(e Entry, content string) {
 	key := strings.Join(append(slices.Clone(e.Filters), strconv.FormatBool(e.HTTP2), content), "\x00")
 	if e.Why == "" {
-		if !w.seen[key] {
-			w.asked = append(w.asked, e)
+		if at, seen := w.seen[key]; !seen {
+			w.seen[key], w.asked = len(w.asked), append(w.asked, e)
+		} else if len(e.own) < len(w.asked[at].own) {
+			w.asked[at] = e // through which more can be shown
 		}
-		w.seen[key] = true
 		return
 	}
 	for i, other := range w.unasked {
@@ -123,6 +126,8 @@ type connection struct {
 	tls  bool
 	sni  string
 	alpn []string
+
+	check *fleet.Check // whose request it has, nil for any
 }
 
 // clients are those that ask: the proxy itself.

@@ -109,7 +109,7 @@ func (s *Snapshot) networkFilters(before []*listenerv3.Filter, c connection) str
 func (s *Snapshot) refusedByRBAC(hcm *hcmv3.HttpConnectionManager, c connection) string {
 	for _, f := range hcm.GetHttpFilters() {
 		rbac, is := s.contentOf(f).(*httprbacv3.RBAC)
-		if is && !f.GetDisabled() && rulesAllow(rbac.GetRules(), rbac.GetMatcher() != nil, c, hcm.GetUseRemoteAddress().GetValue() || !s.forwarded()) == no {
+		if is && !f.GetDisabled() && s.rbacAllows(hcm, rbac, c) == no {
 			return fmt.Sprintf("its HTTP filter %q refuses all requests from the proxy's own host, and the proxy asks the checks itself", filterName(f))
 		}
 	}

@@ -3,6 +3,8 @@ package snapshot
 import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 )
 
 // A tristate is what is known of a rule of RBAC without the request.
@@ -86,6 +88,10 @@ func isPrincipal(p *rbacv3.Principal, c connection, peer bool) tristate {
 		if peer {
 			return from(of.SourceIp) //nolint:staticcheck // as above
 		}
+	case *rbacv3.Principal_Header:
+		return c.hasHeader(of.Header)
+	case *rbacv3.Principal_UrlPath:
+		return c.hasPath(of.UrlPath)
 	}
 	return maybe
 }
@@ -108,6 +114,32 @@ func permitted(p *rbacv3.Permission, c connection) tristate {
 	case *rbacv3.Permission_DestinationPortRange:
 		at := int32(c.port)
 		return known(at >= of.DestinationPortRange.GetStart() && at < of.DestinationPortRange.GetEnd())
+	case *rbacv3.Permission_Header:
+		return c.hasHeader(of.Header)
+	case *rbacv3.Permission_UrlPath:
+		return c.hasPath(of.UrlPath)
+	}
+	return maybe
+}
+
+// hasHeader is whether the request of a connection has a header.
+func (c connection) hasHeader(h *routev3.HeaderMatcher) tristate {
+	if c.check == nil {
+		return maybe
+	}
+	if matches, sure := c.check.MatchesHeader(h); sure {
+		return known(matches)
+	}
+	return maybe
+}
+
+// hasPath is whether it has a path, of which RBAC looks at what is before the query.
+func (c connection) hasPath(m *matcherv3.PathMatcher) tristate {
+	if c.check == nil || m.GetPath() == nil {
+		return maybe
+	}
+	if matches, sure := c.check.MatchesPath(m.GetPath()); sure {
+		return known(matches)
 	}
 	return maybe
 }

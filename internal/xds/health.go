@@ -155,7 +155,7 @@ func (h *healthStream) take(r *healthv3.EndpointHealthResponse) error {
 	}
 	v := h.asked.judge(r, now)
 	if v.again {
-		return h.ask(newInquiry(h.asked.plan, h.asked.slot, v.latch, v.slow))
+		return h.ask(h.asked.anew(v.latch, v.slow))
 	}
 	if v.passed || len(v.failed) > 0 {
 		h.tell(Event{Kind: Probed, Plan: h.asked.plan.ID, Passed: v.passed, Failed: v.failed, Keys: v.keys, Wrong: v.wrong, Before: v.before, Unsure: v.unsure})

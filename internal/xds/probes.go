@@ -88,6 +88,9 @@ type Probe struct {
 	// Limited says that the refusal of a rate limit, a 429, tells nothing against it: it has
 	// passed where there is none. A proxy that does not say what it was answered takes that for a pass.
 	Limited bool
+	// Own is the status that the listener's configuration answers with itself, which is as good as
+	// those that the check expects; 0 for none. See snapshot.OwnAnswers.
+	Own int
 	// Timeout is its own, that of the plan if it is 0. Ready is for how long after it was
 	// asked first a wrong answer does not count.
 	Timeout, Ready time.Duration
@@ -158,6 +161,8 @@ type inquiry struct {
 // progress is what came of a probe so far.
 type progress struct {
 	passed     bool // it was reported healthy once
+	own        bool // the listener's configuration may answer it
+	routed     bool // it was answered as the check expects all the same
 	wrongSince int  // the report from which on its answers are wrong, 0 for none
 	wrong      int  // the last wrong answer; 0 for none
 }
@@ -166,10 +171,38 @@ type progress struct {
 var nothing = &ProbePlan{Report: time.Hour}
 
 func newInquiry(plan *ProbePlan, slot int, latched, slow bool) *inquiry {
-	return &inquiry{
+	q := &inquiry{
 		plan: plan, slot: slot, latched: latched, slow: slow, progress: make([]progress, len(plan.Probes)),
 		name: plan.ID.String() + "/" + rand.Text() + "/",
 	}
+	for i, p := range plan.Probes {
+		q.progress[i].own = p.Own != 0
+	}
+	return q
+}
+
+// anew is the same plan once more. Of a probe that was answered as it is wanted, after all, the
+// configuration's own answer counts no longer.
+func (q *inquiry) anew(latched, slow bool) *inquiry {
+	again := newInquiry(q.plan, q.slot, latched, slow)
+	for i := range again.progress {
+		again.progress[i].own = q.progress[i].own && !q.progress[i].routed
+	}
+	return again
+}
+
+// class is that of the answer that a probe has when it passes: 2 for 200.
+func (q *inquiry) class(i int) int {
+	if q.progress[i].own {
+		return q.plan.Probes[i].Own / 100
+	}
+	return q.plan.Probes[i].Check.Status / 100
+}
+
+// expects is whether a status is a good answer to a probe.
+func (q *inquiry) expects(i, status int) bool {
+	p := q.plan.Probes[i]
+	return p.Check.Expects(status) || q.progress[i].own && status == p.Own
 }
 
 // cluster is the name of a probe's cluster: requests to real listeners are counted, and
@@ -179,7 +212,12 @@ func (q *inquiry) cluster(i int) string {
 	if q.plan.ID.Through == ThroughShadow && !q.plan.Probes[i].Before {
 		prefix = shadowProbePrefix
 	}
-	return fmt.Sprintf("%s%dxx/%s%d", prefix, q.plan.Probes[i].Check.Status/100, q.name, i)
+	return fmt.Sprintf("%s%dxx/%s%d", prefix, q.class(i), q.name, i)
+}
+
+// looks is whether a probe looks at the body of its answer.
+func (q *inquiry) looks(i int) bool {
+	return len(q.plan.Probes[i].Check.Holds()) > 0 && !q.progress[i].own
 }
 
 // interval is the time between two requests of a probe: a real listener has users.
@@ -266,7 +304,7 @@ func (q *inquiry) clusterOf(i int, p Probe) (*healthv3.ClusterHealthCheck, error
 	}
 	out := &healthv3.ClusterHealthCheck{
 		ClusterName:       q.cluster(i),
-		HealthChecks:      []*corev3.HealthCheck{q.healthCheck(p)},
+		HealthChecks:      []*corev3.HealthCheck{q.healthCheck(i, p)},
 		LocalityEndpoints: []*healthv3.LocalityEndpoints{{Endpoints: []*endpointv3.Endpoint{{Address: p.Address}}}},
 	}
 	if p.Socket != nil { // without criteria it is that of every endpoint
@@ -292,7 +330,7 @@ func aborts(p Probe) string {
 
 // healthCheck asks on a connection of its own each time, so that all workers are
 // met. To latch is to want, after a failure, more successes than there will be.
-func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
+func (q *inquiry) healthCheck(i int, p Probe) *corev3.HealthCheck {
 	healthy := uint32(1)
 	if q.latched {
 		healthy = 1 << 30
@@ -313,7 +351,10 @@ func (q *inquiry) healthCheck(p Probe) *corev3.HealthCheck {
 	if q.mute && p.Limited && !p.Check.Expects(http.StatusTooManyRequests) {
 		check.ExpectedStatuses = append(check.ExpectedStatuses, &typev3.Int64Range{Start: http.StatusTooManyRequests, End: http.StatusTooManyRequests + 1})
 	}
-	bodies(check, p.Check)
+	if bodies(check, p.Check); q.progress[i].own {
+		check.ExpectedStatuses = append(check.ExpectedStatuses, &typev3.Int64Range{Start: int64(p.Own), End: int64(p.Own) + 1})
+		check.Receive = nil // the body is another, too
+	}
 	check.RequestHeadersToAdd = headers(p)
 	var jitter *durationpb.Duration
 	if spread := q.spread(p); spread > 0 {

@@ -57,7 +57,7 @@ func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) repor
 		case probeGood:
 			good++
 		case probeBad:
-			v.failed = append(v.failed, q.plan.Probes[i].Name+": "+q.describe(e, q.plan.Probes[i]))
+			v.failed = append(v.failed, q.plan.Probes[i].Name+": "+q.describe(i, e))
 			v.keys = append(v.keys, q.plan.Probes[i].Key)
 			a := q.wrongly(i, e)
 			v.wrong = append(v.wrong, a)
@@ -110,7 +110,7 @@ func (q *inquiry) wrongly(i int, e *healthv3.EndpointHealth) Answer {
 	p := q.plan.Probes[i]
 	a := q.answered(e, p)
 	switch seen := q.progress[i].wrong; {
-	case a.Status == 0 || !p.Check.Expects(a.Status) || len(p.Check.Holds()) > 0 || p.Seen:
+	case a.Status == 0 || !q.expects(i, a.Status) || q.looks(i) || p.Seen:
 	case seen != 0:
 		a.Status = seen
 	default:
@@ -132,8 +132,11 @@ const (
 func (q *inquiry) probed(i int, e *healthv3.EndpointHealth, now time.Time) probeState {
 	health, p := e.GetHealthStatus(), &q.progress[i]
 	wrong := answer(e) != 0
-	if wrong && health != corev3.HealthStatus_HEALTHY && !q.plan.Probes[i].Check.Expects(answer(e)) {
+	if wrong && health != corev3.HealthStatus_HEALTHY && !q.expects(i, answer(e)) {
 		p.wrong = answer(e)
+	}
+	if health == corev3.HealthStatus_HEALTHY && q.plan.Probes[i].Check.Expects(answer(e)) {
+		p.routed = true
 	}
 	if health == corev3.HealthStatus_HEALTHY || !wrong {
 		p.wrongSince = 0
@@ -218,17 +221,18 @@ func serviceMay(e *healthv3.EndpointHealth) bool {
 }
 
 // describe tells people how a probe failed.
-func (q *inquiry) describe(e *healthv3.EndpointHealth, p Probe) string {
+func (q *inquiry) describe(i int, e *healthv3.EndpointHealth) string {
+	p := q.plan.Probes[i]
 	switch status := answer(e); {
 	case e.GetHealthStatus() == corev3.HealthStatus_TIMEOUT:
 		return fmt.Sprintf("TIMEOUT (no answer within %v)", q.timeout(p))
 	case status == 0:
 		return e.GetHealthStatus().String()
-	case p.Check.Expects(status) && len(p.Check.Holds()) > 0:
+	case q.expects(i, status) && q.looks(i):
 		return fmt.Sprintf("%s (it was answered %d, and not with the body that is expected, now or once)", e.GetHealthStatus(), status)
 	case p.Seen && status == p.Check.Otherwise():
 		return fmt.Sprintf("%s (the service would not see what it is to see: it was answered %d)", e.GetHealthStatus(), status)
-	case p.Check.Expects(status):
+	case q.expects(i, status):
 		return fmt.Sprintf("%s (once, and %d again now)", e.GetHealthStatus(), status)
 	default:
 		return fmt.Sprintf("%s (it was answered %d)", e.GetHealthStatus(), status)

@@ -33,7 +33,7 @@ func TestProbesSlowDown(t *testing.T) {
 		t.Errorf("it slows down after %v", asked)
 	}
 	q = newInquiry(pl, 0, true, true)
-	if got := q.healthCheck(pl.Probes[0]).GetInterval().AsDuration(); got != pl.Later {
+	if got := q.healthCheck(0, pl.Probes[0]).GetInterval().AsDuration(); got != pl.Later {
 		t.Errorf("then it asks each %v", got)
 	}
 	for range 4 * often {
@@ -47,17 +47,17 @@ func TestProbesSlowDown(t *testing.T) {
 func TestProbesBeginApart(t *testing.T) {
 	silent := xdstest.Result{Health: corev3.HealthStatus_UNHEALTHY}
 	pl := plan("r/live", "x")
-	if jitter := newInquiry(pl, 0, false, false).healthCheck(pl.Probes[0]).GetInitialJitter(); jitter != nil {
+	if jitter := newInquiry(pl, 0, false, false).healthCheck(0, pl.Probes[0]).GetInitialJitter(); jitter != nil {
 		t.Errorf("asked each %v it begins within %v", pl.Interval, jitter.AsDuration())
 	}
 	pl.Interval, pl.Timeout = 20*time.Second, time.Second
 	again := *pl
-	if again.ID.Again++; newInquiry(&again, 0, false, false).healthCheck(pl.Probes[0]).GetInitialJitter() != nil {
+	if again.ID.Again++; newInquiry(&again, 0, false, false).healthCheck(0, pl.Probes[0]).GetInitialJitter() != nil {
 		t.Error("it waits when it is asked anew")
 	}
 	for _, latched := range []bool{false, true} {
 		q, now := newInquiry(pl, 0, latched, false), time.Now()
-		if jitter := q.healthCheck(pl.Probes[0]).GetInitialJitter().AsDuration(); jitter != pl.Interval {
+		if jitter := q.healthCheck(0, pl.Probes[0]).GetInitialJitter().AsDuration(); jitter != pl.Interval {
 			t.Errorf("it begins within %v", jitter)
 		}
 		waited := time.Duration(0)
