@@ -210,6 +210,7 @@ func TestMutualTLS(t *testing.T) {
 				t.Errorf("%s has %d listeners", p.Node, n)
 			}
 		}
+		good.is("it has all its streams", func(s api.Proxy) bool { return len(s.Missing) == 0 })
 		if len(w.connectedSince()) != 1 {
 			t.Error("another has connected")
 		}
