@@ -25,8 +25,8 @@ func (c *tallied) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	c.next.ServeHTTP(rw, r)
 }
 
-// While a stage bakes, a service is asked each check a hundred times as often as the fleet file says,
-// here each 20 ms, and then a tenth as often: some 120 times in six seconds, and not 300.
+// While a stage bakes, a service is asked each check a hundred times at the interval of the fleet file,
+// here 20 ms, and then at ten times that: some 120 times in six seconds, and not 300.
 func TestServiceIsAskedLessOften(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -24,18 +24,7 @@ const ownHosts = `
                       routes: [%s]
 `
 
-const ownFile = `fleet: edge
-resources:
-  listeners:
-    - name: ingress
-      address: {socket_address: {address: 0.0.0.0, port_value: 80}}
-      filter_chains:
-        - filters:
-            - name: http
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: ingress
-                http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
+const ownFile = "fleet: edge\n" + ingressManager + `                http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
                 %s
   clusters: [{name: echo}]
 `

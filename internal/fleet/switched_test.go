@@ -5,9 +5,8 @@ import (
 	"testing"
 )
 
-const switchedFile = `fleet: edge
-filters: [{name: auth, module: {file: auth.wasm}, listeners: [ingress]}, {name: other, module: {file: auth.wasm}, listeners: [ingress]}]
-resources:
+// ingressManager is of a fleet file: a listener, as far as the fields of its connection manager.
+const ingressManager = `resources:
   listeners:
     - name: ingress
       address: {socket_address: {address: 0.0.0.0, port_value: 80}}
@@ -17,7 +16,11 @@ resources:
               typed_config:
                 "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
                 stat_prefix: ingress
-                http_filters:
+`
+
+const switchedFile = `fleet: edge
+filters: [{name: auth, module: {file: auth.wasm}, listeners: [ingress]}, {name: other, module: {file: auth.wasm}, listeners: [ingress]}]
+` + ingressManager + `                http_filters:
                   - {name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
                 rds: {route_config_name: table, config_source: {ads: {}}}
   routes:
