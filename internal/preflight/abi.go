@@ -37,6 +37,11 @@ var moduleFunctionsOf = map[string]map[string]string{
 	"0_2_1": signatures("proxy_on_request_headers:iii:i proxy_on_response_headers:iii:i proxy_on_foreign_function:iii"),
 }
 
+// isCallback reports whether Envoy calls an export of a name, in any version of the ABI.
+func isCallback(name string) bool {
+	return moduleFunctions[name] != "" || moduleFunctionsOf["0_2_1"][name] != ""
+}
+
 // onlyOf are host functions that Envoy offers to some versions of the ABI only.
 var onlyOf = map[string][]string{
 	"proxy_get_configuration": {"0_1_0"},

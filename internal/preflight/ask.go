@@ -73,7 +73,7 @@ func (v *vm) sends(ctx context.Context, c fleet.Check) (*passage, error) {
 			return p, err
 		}
 	}
-	return p, nil
+	return p, p.ends()
 }
 
 // requestOf is a check's request, as a probe of it has it, without the headers that Envoy

@@ -9,10 +9,14 @@ import (
 
 // V8's limits (src/wasm/wasm-limits.h), where wazero has none or higher ones.
 const (
-	maxTable   = 10_000_000 // entries of all tables
+	maxTable   = 10_000_000 // entries of all tables, when it starts
 	maxLocals  = 50_000     // of a function
 	maxResults = 1_000      // or parameters, of a function
 )
+
+// maxGrown is how many entries tables may grow to, of all that grow. They count from the start on,
+// as nothing tells of it when one grows.
+const maxGrown = 1 << 20
 
 // Sections of a module, by id.
 const (
@@ -44,29 +48,31 @@ var (
 // bounded makes a module safe to be compiled here. wazero believes every count
 // in it, and allocates memory for so many: a damaged file of 150 bytes makes it
 // ask for 128 GB, which ends the process. So all counts are read first, and none
-// may be larger than what follows it; tables get a maximum, so that they can't
-// take the host's memory by growing; shared memory is refused, because a thread
+// may be larger than what follows it, and what all takes together is weighed; tables
+// get a maximum, so that they can't take the host's memory by growing; shared memory is refused, because a thread
 // that waits for another can't be stopped. Of custom
 // sections only the names of functions are left.
-func bounded(module []byte) ([]byte, error) {
+func bounded(module []byte) (safe []byte, w *weight, err error) {
+	w = &weight{}
+	grows := growsTables(codeSection(module))
 	out := slices.Clone(module[:8])
 	for rest := (&reader{b: module[8:]}); len(rest.b) > 0; {
 		id := rest.byte()
 		body := rest.bytes(rest.number())
 		if rest.bad {
-			return nil, errors.New(invalid + ": a section ends too early")
+			return nil, nil, errors.New(invalid + ": a section ends too early")
 		}
 		if id == sectionCustom {
-			if body = functionNames(body); body == nil {
+			if body = functionNames(body, w); body == nil {
 				continue
 			}
 		} else if read := sections[id]; read != nil {
-			r := &reader{b: body}
+			r := &reader{b: body, weight: w, grows: grows}
 			if read(r); r.refused != nil {
-				return nil, r.refused
+				return nil, nil, r.refused
 			}
 			if r.bad || len(r.b) > 0 {
-				return nil, fmt.Errorf("%s: its %s section", invalid, sectionNames[id])
+				return nil, nil, fmt.Errorf("%s: its %s section", invalid, sectionNames[id])
 			}
 			if id == sectionTable {
 				body = r.rewritten
@@ -74,7 +80,7 @@ func bounded(module []byte) ([]byte, error) {
 		}
 		out = append(binary.AppendUvarint(append(out, id), uint64(len(body))), body...)
 	}
-	return out, nil
+	return out, w, w.tooMuch()
 }
 
 // reader reads a section. After something that can't be read it is bad, and
@@ -84,6 +90,8 @@ type reader struct {
 	bad       bool
 	refused   error
 	rewritten []byte
+	weight    *weight
+	grows     bool // its tables may
 }
 
 func (r *reader) byte() byte {

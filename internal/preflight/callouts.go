@@ -1,7 +1,9 @@
 package preflight
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,6 +53,7 @@ func (v *vm) nextDue() int {
 func (v *vm) comes(ctx context.Context, i int) error {
 	d := v.calls[i]
 	v.calls = slices.Delete(v.calls, i, i+1)
+	v.forget(d)
 	v.answer = &d.reply
 	defer func() { v.answer = nil }()
 	return d.deliver(v, ctx, d)
@@ -59,7 +62,29 @@ func (v *vm) comes(ctx context.Context, i int) error {
 // soon has something come of a call after a delay.
 func (v *vm) soon(token uint32, delay time.Duration, r reply, deliver func(v *vm, ctx context.Context, d due) error) {
 	delay = max(delay, callout)
-	v.calls = append(v.calls, due{token, v.now().Add(delay), v.waited + delay, r, deliver})
+	d := due{token, v.now().Add(delay), v.waited + delay, r, deliver}
+	if n := d.bytes(); v.memory.keep(n, "calls under way") {
+		v.calling += uint64(n)
+		v.calls = append(v.calls, d)
+	}
+}
+
+// bytes is what is kept until it comes.
+func (d due) bytes() int {
+	fields := len(d.reply.headers) + len(d.reply.trailers)
+	return perDue + perHeader*fields + len(d.reply.body)
+}
+
+// forget gives back what was kept for a call.
+func (v *vm) forget(d due) {
+	v.calling -= uint64(d.bytes())
+	v.memory.kept -= uint64(d.bytes())
+}
+
+// busy refuses a call, and says so where a person reads it.
+func (c *call) busy() status {
+	c.vm.log.add(fmt.Sprintf("a call is refused: %d are under way, which is all that the sandbox keeps", maxCalls))
+	return internalFailure
 }
 
 // found is the callout for a call, nil for none.
@@ -97,21 +122,22 @@ func (c *call) httpCall() status {
 	case cluster == "" || int32(c.u32(8)) < 0:
 		return badArgument
 	case len(c.vm.calls) >= maxCalls:
-		return internalFailure
+		return c.busy()
 	}
 	path, _ := h.get(":path")
-	r, delay := httpReply(c.vm.found(cluster, path), time.Duration(c.u32(8))*time.Millisecond)
+	r, delay := httpReply(h, c.vm.found(cluster, path), time.Duration(c.u32(8))*time.Millisecond)
 	c.vm.token++
 	c.vm.soon(c.vm.token, delay, r, (*vm).answered)
 	return c.put32(9, c.vm.token)
 }
 
 // httpReply is what a call gets, and when. One that takes longer than it may is answered 504
-// by Envoy; one that fails gets no headers (Context::onHttpCallFailure).
-func httpReply(said *fleet.Callout, timeout time.Duration) (reply, time.Duration) {
-	own := func(status int, text string) reply {
-		m := whole(headers{{":status", strconv.Itoa(status)}, {"content-length", strconv.Itoa(len(text))}, {"content-type", "text/plain"}}, []byte(text))
-		return reply{headers: m.headers, body: []byte(text)}
+// by Envoy, in the form of an answer to HEAD or to gRPC where the call is one; one that fails gets no
+// headers (Context::onHttpCallFailure).
+func httpReply(call headers, said *fleet.Callout, timeout time.Duration) (reply, time.Duration) {
+	own := func(status uint32, text string) reply {
+		m := (&localResponse{status: status, body: []byte(text), grpc: noStatus}).to(call)
+		return reply{headers: m.headers, body: bytes.Join(m.body, nil)}
 	}
 	switch {
 	case said == nil:

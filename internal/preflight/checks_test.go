@@ -12,6 +12,7 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/rig"
 )
 
 // filterOf reads a filter of a fleet file from a part of it: what it is asked.
@@ -30,18 +31,8 @@ func filterOf(t *testing.T, text string) fleet.Filter {
     %s
 fleet: edge
 resources:
-  listeners:
-    - name: ingress
-      address: {socket_address: {address: 127.0.0.1, port_value: 80}}
-      filter_chains:
-        - filters:
-            - name: hcm
-              typed_config:
-                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-                stat_prefix: a
-                route_config: {}
-                http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
-`, file))
+  listeners: %s
+`, file, rig.Listener("ingress", "127.0.0.1:80", "\n                route_config: {}", "")))
 	if err != nil {
 		t.Fatal(err)
 	}

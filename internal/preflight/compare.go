@@ -53,6 +53,9 @@ func (m message) wrong(expected []fleet.HeaderMatch, body fleet.BodyMatch) strin
 		}
 	}
 	if wrong := body.Wrong(bytes.Join(m.body, nil)); wrong != "" {
+		if m.cut {
+			wrong += " (it is cut at its content-length, beyond which nobody reads: a filter that changes a body removes content-length, with the headers)"
+		}
 		out = append(out, wrong)
 	}
 	return strings.Join(out, ", ")

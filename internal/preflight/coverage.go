@@ -62,7 +62,7 @@ var beyondRequests = []string{
 func newNotes(m wazero.CompiledModule) *notes {
 	n := &notes{exported: map[string]bool{}, replies: map[int]*Reply{}}
 	for name := range m.ExportedFunctions() {
-		if strings.HasPrefix(name, "proxy_on_") && !slices.Contains(beyondRequests, name) {
+		if isCallback(name) && strings.HasPrefix(name, "proxy_on_") && !slices.Contains(beyondRequests, name) {
 			n.exported[name] = false
 		}
 	}

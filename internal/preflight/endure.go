@@ -230,17 +230,17 @@ func (v *vm) grows(ctx context.Context, checks []fleet.Check, ends time.Duration
 	if err := v.repeat(ctx, x, growthRequests/4, ends); err != nil { // what it keeps once
 		return err
 	}
-	before, sent := v.held(), 0
+	before, sent := v.memory.held(), 0
 	for _, n := range []int{growthRequests, suspected * growthRequests} {
 		if err := v.repeat(ctx, x, n, ends); err != nil {
 			return err
 		}
 		sent += n * growthBytes
-		if v.worked > ends || v.held() < before+uint64(sent)/2 {
+		if v.worked > ends || v.memory.held() < before+uint64(sent)/2 {
 			return nil
 		}
 	}
-	e := v.refused("its memory grows with each request: by %d MiB in requests of %d MiB", (v.held()-before)>>20, sent>>20)
+	e := v.refused("its memory grows with each request: by %d MiB in requests of %d MiB", (v.memory.held()-before)>>20, sent>>20)
 	e.Check = "hostile request " + x.String()
 	return e
 }
@@ -256,6 +256,3 @@ func (v *vm) repeat(ctx context.Context, x exchange, n int, ends time.Duration) 
 	}
 	return nil
 }
-
-// held is how many bytes the VM has, and the host for it.
-func (v *vm) held() uint64 { return v.memory.linear + v.memory.kept }

@@ -28,6 +28,7 @@ type events struct {
 	tick        time.Time              // the next one
 	tickWaited  time.Duration          // what will have been waited by then
 	calls       []due                  // what is to come of calls, in their order
+	calling     uint64                 // bytes that are kept for these
 	token       uint32                 // of the newest
 	answer      *reply                 // what is delivered of a call, while it is
 	grpcStreams map[uint32]*grpcStream // that are open

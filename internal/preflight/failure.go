@@ -38,7 +38,8 @@ type Error struct {
 	// Kept is the file that what was asked is kept in, where somebody has written its Replay.
 	Kept string
 
-	steps []exchange // the requests that did it, at StepHostile
+	steps  []exchange // the requests that did it, at StepHostile
+	replay *Replay    // the same, where it comes from another process
 
 	answered bool // the check was answered, and otherwise than expected
 	paused   bool // nothing resumes the request: the VM is well

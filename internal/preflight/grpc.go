@@ -3,6 +3,7 @@ package preflight
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -26,6 +27,10 @@ type grpcStream struct {
 	closes bool           // it is to be closed
 }
 
+// maxService is how long the description of a gRPC service may be. What it is unpacked to is fifty times
+// as large.
+const maxService = 64 << 10
+
 // gRPC's codes. https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 const (
 	grpcDeadline    = 4
@@ -38,6 +43,9 @@ func (c *call) service() (cluster string, result status) {
 	packed, readable := c.bytes(0)
 	if !readable {
 		return "", invalidMemoryAccess
+	}
+	if len(packed) > maxService {
+		panic(stopped(fmt.Sprintf("it describes a gRPC service in %d bytes, and may in %d", len(packed), maxService)))
 	}
 	var service corev3.GrpcService
 	if err := proto.Unmarshal(packed, &service); err != nil {
@@ -74,7 +82,7 @@ func (c *call) grpcCall() status {
 	case !readable || !ok1:
 		return invalidMemoryAccess
 	case len(c.vm.calls) >= maxCalls:
-		return internalFailure
+		return c.busy()
 	}
 	r, delay := grpcReply(c.vm.found(cluster, path))
 	if timeout := time.Duration(c.u32(10)) * time.Millisecond; timeout > 0 && delay > timeout {
@@ -145,7 +153,7 @@ func (c *call) grpcStream() status {
 	case !readable:
 		return invalidMemoryAccess
 	case len(c.vm.calls) >= maxCalls || len(c.vm.grpcStreams) >= maxCalls:
-		return internalFailure
+		return c.busy()
 	}
 	c.vm.token++
 	s := &grpcStream{said: c.vm.found(cluster, path)}
@@ -188,7 +196,7 @@ func (c *call) grpcSend() status {
 	case s == nil:
 		return notFound
 	case len(c.vm.calls) >= maxCalls:
-		return internalFailure
+		return c.busy()
 	case s.said == nil || s.closes:
 		return ok
 	}
@@ -238,7 +246,13 @@ func (c *call) grpcCancel() status {
 // dropCall forgets what is to come of a gRPC call.
 func (c *call) dropCall(token uint32) status {
 	before := len(c.vm.calls)
-	c.vm.calls = slices.DeleteFunc(c.vm.calls, func(d due) bool { return d.token == token && d.reply.kind != httpCall })
+	c.vm.calls = slices.DeleteFunc(c.vm.calls, func(d due) bool {
+		drop := d.token == token && d.reply.kind != httpCall
+		if drop {
+			c.vm.forget(d)
+		}
+		return drop
+	})
 	if len(c.vm.calls) == before {
 		return notFound
 	}

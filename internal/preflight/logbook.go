@@ -3,7 +3,6 @@ package preflight
 import (
 	"fmt"
 	"strings"
-	"unicode"
 )
 
 // How much of a module's log is kept at each step: enough for the first words
@@ -24,6 +23,7 @@ type logbook struct {
 	secrets *strings.Replacer
 	lines   []string
 	more    int             // lines that were dropped
+	silent  bool            // no line is kept
 	partial strings.Builder // a line of standard output or error that has no end yet
 	tee     func(string)    // sees every message too, as it is; nil but in tests
 }
@@ -49,7 +49,7 @@ func (l *logbook) add(message string) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		if len(l.lines) >= logLines {
+		if l.silent || len(l.lines) >= logLines {
 			l.more++
 			continue
 		}
@@ -76,22 +76,18 @@ func (l *logbook) write(piece string) {
 // clean makes a line fit to be shown: without a check's secrets, and without
 // what would move a terminal's cursor.
 func (l *logbook) clean(line string) string {
-	line = l.secrets.Replace(line)
-	line = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(line, "?"))
-	if len(line) > lineBytes {
-		line = strings.ToValidUTF8(line[:lineBytes], "") + " …"
-	}
-	return line
+	return printed(l.secrets.Replace(line), lineBytes)
 }
 
 // all returns the lines kept, and how many there were besides.
 func (l *logbook) all() []string {
 	out := append([]string(nil), l.lines...)
+	if l.silent {
+		if l.more > 0 || l.partial.Len() > 0 {
+			return []string{"(not shown: its configuration is a secret)"}
+		}
+		return nil
+	}
 	if rest := strings.TrimSpace(l.partial.String()); rest != "" {
 		out = append(out, l.clean(rest))
 	}

@@ -113,7 +113,7 @@ func (c *call) change(do func(m *headers, name, value string), withValue bool) s
 	if s := c.usable(m, ok1 && ok2); s != ok {
 		return s
 	}
-	if !c.vm.memory.keep(len(name) + len(value)) {
+	if !c.vm.memory.keep(perHeader+len(name)+len(value), "headers") {
 		return internalFailure
 	}
 	do(m, name, value)
@@ -149,7 +149,7 @@ func (c *call) setHeaders() status {
 	if s := c.usable(m, readable); s != ok {
 		return s
 	}
-	if !c.vm.memory.keep(len(packed)) {
+	if !c.vm.memory.keep(len(packed), "headers") {
 		return internalFailure
 	}
 	*m = unmarshal(packed)
@@ -223,8 +223,8 @@ func (c *call) getBuffer() status {
 	return c.give(3, data[from:min(from+length, uint64(len(data)))])
 }
 
-// setBuffer puts bytes before a body, after it or in its place, the three things
-// that Envoy's Buffer::copyFrom can do.
+// setBuffer puts bytes before a body, after it or in the place of what it begins with, the three
+// things that Envoy's Buffer::copyFrom can do.
 func (c *call) setBuffer() status {
 	data, readable := c.bytes(3)
 	from, length := uint64(c.u32(1)), uint64(c.u32(2))
@@ -233,12 +233,10 @@ func (c *call) setBuffer() status {
 		return s
 	}
 	switch {
-	case !c.vm.memory.keep(len(data)):
+	case !c.vm.memory.keep(len(data), "bodies"):
 		return internalFailure
-	case from == 0 && length == 0:
-		p.body = append(append([]byte(nil), data...), p.body...)
-	case from == 0 && length >= uint64(len(p.body)):
-		p.body = append([]byte(nil), data...)
+	case from == 0:
+		p.body = append(append([]byte(nil), data...), p.body[min(length, uint64(len(p.body))):]...)
 	case from >= uint64(len(p.body)):
 		p.body = append(p.body, data...)
 	default:

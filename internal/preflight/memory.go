@@ -6,14 +6,25 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// memory counts what a VM holds: its linear memory, and what it makes the host
-// keep for it (shared data, queues, headers, bodies).
+// memory counts what a VM holds: its linear memory, what an instance of its module takes besides,
+// and what it makes the host keep for it (shared data, queues, headers, bodies).
 type memory struct {
 	limit  uint64 // bytes
+	fixed  uint64 // of tables, globals and functions: there from the start on
 	linear uint64
 	kept   uint64
-	over   bool // it was refused some
+	over   bool   // it was refused some
+	what   string // what for, where that is none of its own
 }
+
+// What the host keeps for a VM takes more than the bytes that the module hands over: an entry of a
+// map or of a list, and its strings' heads. In bytes, as measured of Go's maps and slices when they have
+// just grown.
+const (
+	perEntry  = 128 // of a map: shared data, queues, metrics, properties
+	perHeader = 80  // of a header map
+	perDue    = 192 // of what is to come of a call
+)
 
 // with makes what is instantiated in a context take its linear memory from here.
 // wazero's own limit would refuse to grow without a word.
@@ -22,15 +33,18 @@ func (m *memory) with(ctx context.Context) context.Context {
 		func(capacity, _ uint64) experimental.LinearMemory { return &linear{memory: m, initial: capacity} }))
 }
 
-// keep reports whether the host may keep so many bytes more.
-func (m *memory) keep(n int) bool {
-	if m.linear+m.kept+uint64(n) > m.limit {
-		m.over = true
+// keep reports whether the host may keep so many bytes more, and of what.
+func (m *memory) keep(n int, what string) bool {
+	if m.held()+uint64(n) > m.limit {
+		m.over, m.what = true, what
 		return false
 	}
 	m.kept += uint64(n)
 	return true
 }
+
+// held is how many bytes the VM has, and the host for it.
+func (m *memory) held() uint64 { return m.fixed + m.linear + m.kept }
 
 // linear is the linear memory of a VM.
 type linear struct {
@@ -41,7 +55,7 @@ type linear struct {
 
 // Reallocate implements experimental.LinearMemory.
 func (l *linear) Reallocate(size uint64) []byte {
-	if size+l.kept > l.limit {
+	if size+l.kept+l.fixed > l.limit {
 		l.over = true
 		return nil
 	}

@@ -13,6 +13,7 @@ type message struct {
 	body     [][]byte
 	trailers headers
 	from     origin // of a response
+	cut      bool   // its body goes on beyond its content-length
 }
 
 // whole is a message that has its body in one piece, if it has one.
@@ -270,7 +271,7 @@ func (p *passage) finish(ctx context.Context) error {
 	}
 	delete(p.vm.streams, p.s.id)
 	if len(p.vm.streams) == 0 {
-		p.vm.memory.kept = p.vm.bytes // what was kept for streams is let go of with them
+		p.vm.memory.kept = p.vm.bytes + p.vm.calling // what was kept for streams is let go of with them
 	}
 	return p.vm.advance(ctx, callout)
 }

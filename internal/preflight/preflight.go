@@ -41,6 +41,7 @@ type program struct {
 	engine  engine
 	runtime wazero.Runtime
 	code    wazero.CompiledModule
+	fixed   uint64 // bytes that each instance takes besides its memory
 }
 
 // compile inspects a module and makes it ready to run.
@@ -51,11 +52,11 @@ func compile(ctx context.Context, code []byte, e engine) (*program, error) {
 	if err := e.available(); err != nil {
 		return nil, err
 	}
-	safe, err := bounded(code)
+	safe, w, err := bounded(code)
 	if err != nil {
 		return nil, err
 	}
-	p := &program{engine: e, runtime: e.runtime(ctx)}
+	p := &program{engine: e, runtime: e.runtime(ctx), fixed: w.fixed}
 	if p.code, err = p.runtime.CompileModule(e.workers(ctx), safe); err != nil {
 		return nil, fmt.Errorf("%s: %w", invalid, err)
 	}

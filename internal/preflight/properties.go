@@ -52,7 +52,7 @@ func (c *call) setProperty() status {
 		return invalidMemoryAccess
 	case s == nil:
 		return notFound
-	case !c.vm.memory.keep(len(path) + len(value)):
+	case !c.vm.memory.keep(perEntry+len(path)+len(value), "properties"):
 		return internalFailure
 	}
 	s.properties[path] = value
@@ -64,9 +64,11 @@ func (c *call) property(path string) ([]byte, status) {
 	if path == "" {
 		return nil, serializationFailure
 	}
-	parts := strings.Split(strings.TrimSuffix(path, "\x00"), "\x00")
-	value := c.attribute(parts[0])
-	for _, part := range parts[1:] {
+	first, rest, more := strings.Cut(strings.TrimSuffix(path, "\x00"), "\x00")
+	value := c.attribute(first)
+	for more && value != nil { // a path may have a million parts
+		var part string
+		part, rest, more = strings.Cut(rest, "\x00")
 		value = within(value, part)
 	}
 	return serialize(value)

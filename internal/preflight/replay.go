@@ -82,7 +82,7 @@ func (o *octets) UnmarshalYAML(n *yaml.Node) error {
 // fail by itself, with those before it; nil at other steps.
 func (e *Error) Replay() *Replay {
 	if len(e.steps) == 0 {
-		return nil
+		return e.replay
 	}
 	r := &Replay{Filter: e.Filter}
 	for _, x := range e.steps {
@@ -155,9 +155,12 @@ func ReadReplay(data []byte) (*Replay, error) {
 func (s *Sandbox) Replay(ctx context.Context, p Plugin, r *Replay) (answers []string, err error) {
 	v, err := s.alone(ctx, p)
 	if err != nil {
+		p.conceal(Report{}, err)
 		return nil, err
 	}
 	defer v.close(ctx)
+	hide := p.hider()
+	defer func() { p.conceal(Report{}, err) }()
 	for _, step := range r.Steps {
 		x := exchange{name: step.Name, detail: step.Detail, stops: step.Stops, bare: step.Bare, request: step.Request.unpacked(), response: step.Response.unpacked()}
 		if step.Beside != nil {
@@ -167,7 +170,7 @@ func (s *Sandbox) Replay(ctx context.Context, p Plugin, r *Replay) (answers []st
 		if err != nil {
 			return answers, err
 		}
-		answers = append(answers, fmt.Sprintf("%s: %s", x, got))
+		answers = append(answers, hide.Hide(fmt.Sprintf("%s: %s", x, printed(got, maxAnswer))))
 	}
 	return answers, nil
 }

@@ -51,6 +51,9 @@ type Plugin struct {
 	Hostile fleet.Hostile
 	// Limits are the filter's own, where they are not 0.
 	Limits fleet.Preflight
+	// Secret says that its configuration is one: what it logs is not shown, and what is said of
+	// it is without that.
+	Secret bool
 	// All has each check asked, also after one has failed.
 	All bool
 	// Served reads the filter of this name that proxies run now, nil where there is none: what
@@ -102,6 +105,7 @@ func (s *Sandbox) Try(ctx context.Context, p Plugin) (Report, error) {
 	for _, w := range report.Warnings {
 		w.Filter = p.Name
 	}
+	p.conceal(report, err)
 	if e := (*Error)(nil); errors.As(err, &e) {
 		e.Filter = p.Name
 		return report, e
@@ -179,7 +183,7 @@ func (s *Sandbox) try(ctx context.Context, p Plugin, program *program) (report R
 	if len(p.Checks) == 1 {
 		orders[0] = slices.Concat(p.Checks, p.Checks)
 	}
-	shared, log := newStore(), newLogbook(secrets(p.Checks))
+	shared, log := newStore(), p.logbook()
 	limits := s.limitsOf(p, program.engine)
 	first, err := ask(ctx, program, settings, limits, shared, log, orders[0])
 	if err != nil {
@@ -207,7 +211,7 @@ func (s *Sandbox) alone(ctx context.Context, p Plugin) (*vm, error) {
 	if err != nil {
 		return nil, &Error{Filter: p.Name, Step: StepConfigure, Reason: err.Error()}
 	}
-	return start(ctx, program, plugin, s.limitsOf(p, program.engine), newLogbook(secrets(p.Checks)), newStore())
+	return start(ctx, program, plugin, s.limitsOf(p, program.engine), p.logbook(), newStore())
 }
 
 // ask starts a VM and asks it checks. It is returned as it is then.
@@ -272,7 +276,7 @@ func (p Plugin) Key() (string, error) {
 	for i := range checks {
 		checks[i].Line = 0 // where it stands does not matter
 	}
-	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks, p.Callouts, p.Hostile, p.Limits})
+	text, err := json.Marshal([]any{p.Name, config, p.Module.Digest, checks, p.Callouts, p.Hostile, p.Limits, p.Secret})
 	if err != nil {
 		return "", fmt.Errorf("filter %q: %w", p.Name, err)
 	}

@@ -10,11 +10,11 @@ import (
 var sections = map[byte]func(*reader){
 	sectionType:     func(r *reader) { r.each(r.functionType) },
 	sectionImport:   func(r *reader) { r.each(r.imported) },
-	sectionFunction: func(r *reader) { r.each(r.index) },
+	sectionFunction: func(r *reader) { r.each(r.declared) },
 	sectionTable:    (*reader).tables,
 	sectionMemory:   func(r *reader) { r.each(r.memory) },
-	sectionGlobal:   func(r *reader) { r.each(func() { r.bytes(2); r.expression() }) },
-	sectionExport:   func(r *reader) { r.each(func() { r.name(); r.byte(); r.index() }) },
+	sectionGlobal:   func(r *reader) { r.each(r.global) },
+	sectionExport:   func(r *reader) { r.each(r.exported) },
 	sectionElement:  func(r *reader) { r.each(r.element) },
 	sectionCode:     func(r *reader) { r.each(r.function) },
 	sectionData:     func(r *reader) { r.each(r.data) },
@@ -22,6 +22,7 @@ var sections = map[byte]func(*reader){
 
 func (r *reader) functionType() {
 	form := r.byte()
+	r.weight.add("types", perType)
 	params := r.bytes(r.number())
 	results := r.bytes(r.number())
 	if form != 0x60 || max(len(params), len(results)) > maxResults {
@@ -37,7 +38,29 @@ const (
 	kindGlobal   = 3
 )
 
+func (r *reader) declared() {
+	r.weight.add("functions", perFunction)
+	r.weight.fixed += perInstanceFunction
+	r.index()
+}
+
+func (r *reader) global() {
+	r.weight.add("globals", perGlobal)
+	r.weight.fixed += perInstanceGlobal
+	r.bytes(2)
+	r.expression()
+}
+
+func (r *reader) exported() {
+	r.weight.add("exports", perExport)
+	r.name()
+	r.byte()
+	r.index()
+}
+
 func (r *reader) imported() {
+	r.weight.add("imports", perImport)
+	r.weight.fixed += perInstanceFunction
 	r.name()
 	r.name()
 	switch r.byte() {
@@ -89,7 +112,12 @@ func (r *reader) tables() {
 		r.bad = r.bad || shared
 		r.rewritten = append(r.rewritten, kind, 1)
 		r.rewritten = binary.AppendUvarint(r.rewritten, least)
-		r.rewritten = binary.AppendUvarint(r.rewritten, max(least, min(most, maxTable/max(count, 1))))
+		most = max(least, min(most, maxGrown/max(count, 1)))
+		r.rewritten = binary.AppendUvarint(r.rewritten, most)
+		if !r.grows {
+			most = least
+		}
+		r.weight.fixed += perInstanceIndex * most
 	})
 }
 
@@ -97,6 +125,7 @@ func (r *reader) tables() {
 // too, of branch tables: the compiler reads those one by one.
 func (r *reader) function() {
 	body := &reader{b: r.bytes(r.number())}
+	r.weight.add("code", perCode*uint64(len(body.b)))
 	total := uint64(0)
 	body.each(func() {
 		total += body.number()
@@ -105,6 +134,7 @@ func (r *reader) function() {
 	if total > maxLocals {
 		r.refused = errLocals
 	}
+	r.weight.add("locals", perLocal*total)
 	r.bad = r.bad || body.bad
 }
 
@@ -150,6 +180,7 @@ const (
 )
 
 func (r *reader) element() {
+	r.weight.add("element segments", perSegment)
 	flags := r.number()
 	if flags > 7 {
 		r.bad = true
@@ -165,13 +196,20 @@ func (r *reader) element() {
 		r.byte() // of which kind
 	}
 	if flags&elementExpressions != 0 {
-		r.each(r.expression)
+		r.each(func() { r.referred(); r.expression() })
 		return
 	}
-	r.each(r.index)
+	r.each(func() { r.referred(); r.index() })
+}
+
+// referred weighs an entry of an element segment.
+func (r *reader) referred() {
+	r.weight.add("element segments", perIndex)
+	r.weight.fixed += perInstanceIndex
 }
 
 func (r *reader) data() {
+	r.weight.add("data segments", perSegment)
 	switch r.number() {
 	case 0:
 		r.expression()
@@ -192,7 +230,7 @@ const (
 
 // functionNames leaves of a custom section what tells in which function a trap
 // was, and nil of any other, or of one that is malformed.
-func functionNames(section []byte) []byte {
+func functionNames(section []byte, w *weight) []byte {
 	rest, isNames := bytes.CutPrefix(section, []byte(nameSection))
 	for r := (&reader{b: rest}); isNames && len(r.b) > 0; {
 		id, size := r.byte(), r.number()
@@ -201,7 +239,7 @@ func functionNames(section []byte) []byte {
 			continue
 		}
 		check := &reader{b: names}
-		check.each(func() { check.index(); check.name() })
+		check.each(func() { w.add("names", perName); check.index(); check.name() })
 		if check.bad || len(check.b) > 0 {
 			return nil
 		}

@@ -1,5 +1,7 @@
 package preflight
 
+import "fmt"
+
 // store is what the VMs of a filter share, the ones that come later with those
 // before: Envoy's workers do, each of which has a VM, and so does the VM that
 // Envoy starts first to see whether it can. What configures itself only once for
@@ -24,7 +26,12 @@ type shared struct {
 const maxDefined = 10_000
 
 // perMessage is what a message in a queue takes besides its bytes.
-const perMessage = 16
+const perMessage = 48
+
+// unbounded is what is said of a module that has too many of something.
+func unbounded(what string) stopped {
+	return stopped(fmt.Sprintf("it defines more than %d %s: with each of them a proxy's memory grows for good", maxDefined, what))
+}
 
 func newStore() *store {
 	return &store{
@@ -34,8 +41,8 @@ func newStore() *store {
 }
 
 // share reports whether so many bytes more may be kept in the store.
-func (v *vm) share(n int) bool {
-	if !v.memory.keep(n) {
+func (v *vm) share(n int, what string) bool {
+	if !v.memory.keep(n, what) {
 		return false
 	}
 	v.bytes += uint64(n)
@@ -80,11 +87,13 @@ func (c *call) setSharedData() status {
 		return invalidMemoryAccess
 	case there && expected != 0 && expected != d.cas:
 		return casMismatch
-	case !c.vm.share(len(key) + len(value)):
-		return internalFailure
 	}
 	if there {
-		c.vm.unshare(len(key) + len(d.value))
+		c.vm.unshare(perEntry + len(key) + len(d.value))
+	}
+	if !c.vm.share(perEntry+len(key)+len(value), "shared data") {
+		delete(c.vm.data, key)
+		return internalFailure
 	}
 	c.vm.cas++
 	c.vm.data[key] = shared{value, c.vm.cas}
@@ -95,7 +104,10 @@ func (c *call) registerQueue() status {
 	return c.named(func(name string) status {
 		token, there := c.vm.queues[name]
 		if !there {
-			if len(c.vm.queues) >= maxDefined || !c.vm.share(len(name)) {
+			if len(c.vm.queues) >= maxDefined {
+				panic(unbounded("shared queues"))
+			}
+			if !c.vm.share(perEntry+len(name), "shared queues") {
 				return internalFailure
 			}
 			token = uint32(len(c.vm.queues) + 1)
@@ -127,11 +139,13 @@ func (c *call) enqueue() status {
 		return invalidMemoryAccess
 	case token == 0 || int(token) > len(c.vm.queues):
 		return notFound
-	case !c.vm.share(len(value) + perMessage):
+	case !c.vm.share(len(value)+perMessage, "messages in shared queues"):
 		return internalFailure
 	}
 	c.vm.waiting[token] = append(c.vm.waiting[token], value)
-	c.vm.ready = append(c.vm.ready, token)
+	if len(c.vm.ready) < maxSteps { // more are not told of, and the module may take out as it puts in
+		c.vm.ready = append(c.vm.ready, token)
+	}
 	return ok
 }
 
@@ -144,9 +158,11 @@ func (c *call) dequeue() status {
 	if len(queue) == 0 {
 		return empty
 	}
+	message := queue[0]
+	queue[0] = "" // what is behind the slice holds on to it
 	c.vm.waiting[token] = queue[1:]
-	c.vm.unshare(len(queue[0]) + perMessage)
-	return c.give(1, []byte(queue[0]))
+	c.vm.unshare(len(message) + perMessage)
+	return c.give(1, []byte(message))
 }
 
 // Types of metrics; a metric's type is the lowest two bits of its id.
@@ -169,7 +185,10 @@ func (c *call) defineMetric() status {
 	key := string(rune('0'+kind)) + name
 	id, there := c.vm.ids[key]
 	if !there {
-		if len(c.vm.ids) >= maxDefined || !c.vm.share(len(name)) {
+		if len(c.vm.ids) >= maxDefined {
+			panic(unbounded("metrics"))
+		}
+		if !c.vm.share(2*perEntry+len(name), "metrics") {
 			return internalFailure
 		}
 		id = uint32(len(c.vm.ids)+1)*4 + kind

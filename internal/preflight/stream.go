@@ -1,7 +1,6 @@
 package preflight
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,9 +81,15 @@ func (s *stream) fill(h headers) headers {
 
 func leftPad(s string, width int) string { return strings.Repeat("0", max(0, width-len(s))) + s }
 
-// reply is what Envoy makes of a local response: Utility::prepareLocalReply.
+// reply is what Envoy makes of the filter's answer to a request.
 func (s *stream) reply() message {
-	l := s.local
+	m := s.local.to(s.request.headers)
+	m.from = origin{details: s.local.details, local: true}
+	return m
+}
+
+// to is what Envoy makes of a local response to a request: Utility::prepareLocalReply.
+func (l *localResponse) to(request headers) message {
 	h, body := headers{{":status", strconv.Itoa(int(l.status))}}, l.body
 	if len(body) > 0 {
 		h.add("content-length", strconv.Itoa(len(body)))
@@ -97,16 +102,20 @@ func (s *stream) reply() message {
 		}
 		h.add(f.name, f.value)
 	}
-	if kind, _ := s.request.headers.get("content-type"); kind == "application/grpc" || strings.HasPrefix(kind, "application/grpc+") {
+	if kind, _ := request.get("content-type"); kind == "application/grpc" || strings.HasPrefix(kind, "application/grpc+") {
 		h, body = l.asGRPC(h), nil
 	}
-	if method, _ := s.request.headers.get(":method"); method == "HEAD" {
+	if method, _ := request.get(":method"); method == "HEAD" {
 		body = nil
 	}
-	m := whole(h, body)
-	m.from = origin{details: l.details, local: true}
-	return m
+	return whole(h, body)
 }
+
+// noStatus is what a filter gives that has no gRPC status for its answer: -1.
+const noStatus = 1<<32 - 1
+
+// encoded is how many times its size a body may take as grpc-message.
+const encoded = 3
 
 // asGRPC makes of an answer's headers those that a gRPC client gets. A status that gRPC does not
 // have, -1 where the filter gives none, is the one that the HTTP status stands for.
@@ -129,10 +138,11 @@ func (l *localResponse) asGRPC(h headers) headers {
 
 // percentEncoded is Envoy's PercentEncoding::encode.
 func percentEncoded(text []byte) string {
+	const digits = "0123456789ABCDEF"
 	var out strings.Builder
 	for _, b := range text {
 		if b < ' ' || b >= '~' || b == '%' {
-			fmt.Fprintf(&out, "%%%02X", b)
+			out.Write([]byte{'%', digits[b>>4], digits[b&15]})
 			continue
 		}
 		out.WriteByte(b)
@@ -150,10 +160,11 @@ func (c *call) sendLocalResponse() status {
 		return invalidMemoryAccess
 	case s == nil:
 		return ok // there is no request to answer
-	case !c.vm.memory.keep(len(body) + len(extra)):
+	case s.local != nil:
+		return ok // the first counts
+	case !c.vm.memory.keep(len(details)+encoded*len(body)+len(extra), "local responses"):
 		return internalFailure
-	}
-	if s.local == nil {
+	default:
 		c.vm.notes.replied(c.vm.step, int(c.u32(0)))
 		s.local = &localResponse{
 			status: c.u32(0), body: append([]byte(nil), body...), headers: unmarshal(extra), grpc: c.u32(7), details: details,

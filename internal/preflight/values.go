@@ -160,9 +160,14 @@ func (h headers) all(name string) *string {
 // distinct has each name once.
 func (h headers) distinct() headers {
 	var out headers
+	values := map[string][]string{} // a filter may add thousands
 	for _, f := range h {
-		if _, there := out.get(f.name); !there {
-			out = append(out, field{f.name, *h.all(f.name)})
+		values[f.name] = append(values[f.name], f.value)
+	}
+	for _, f := range h {
+		if all, there := values[f.name]; there {
+			out = append(out, field{f.name, strings.Join(all, ",")})
+			delete(values, f.name)
 		}
 	}
 	return out

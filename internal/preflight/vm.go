@@ -59,7 +59,7 @@ func start(ctx context.Context, p *program, s settings, limits Limits, log *logb
 	log.reset()
 	v := &vm{
 		settings: s, limits: limits, abi: p.abi, log: log, step: StepStart, store: store,
-		memory:  memory{limit: uint64(limits.Memory), kept: store.bytes},
+		memory:  memory{limit: uint64(limits.Memory), fixed: p.fixed, kept: store.bytes},
 		streams: map[uint32]*stream{}, next: rootContext + 1, left: limits.Start,
 		events: events{callouts: slices.Concat(s.always, s.tried)},
 	}
@@ -104,6 +104,9 @@ func (v *vm) instantiate(ctx context.Context, p *program) error {
 	v.module = module
 	v.functions = map[string]api.Function{}
 	for name := range p.code.ExportedFunctions() {
+		if !isCallback(name) {
+			continue // nobody calls it, and a module may have any number of these
+		}
 		if !strings.HasPrefix(name, "proxy_on_") || v.allows(name) {
 			v.functions[name] = module.ExportedFunction(name)
 		}
@@ -118,6 +121,11 @@ func (v *vm) instantiate(ctx context.Context, p *program) error {
 func (v *vm) fits(p *program) error {
 	if len(p.code.ImportedMemories()) > 0 {
 		return v.refused("it imports its memory, which preflight can't give it")
+	}
+	if v.memory.held() > v.memory.limit {
+		e := v.tooMuchMemory()
+		e.Reason += fmt.Sprintf(": its tables, globals and functions take %d MiB", v.memory.fixed>>20)
+		return e
 	}
 	memories := p.code.ExportedMemories()
 	if len(memories) != 1 {
@@ -265,7 +273,11 @@ func (v *vm) advice() string {
 }
 
 func (v *vm) tooMuchMemory() *Error {
-	return v.refused("it wants more than %d MiB of memory", v.memory.limit>>20)
+	e := v.refused("it wants more than %d MiB of memory", v.memory.limit>>20)
+	if v.memory.what != "" {
+		e.Reason += ", with what it has the proxy keep: the last of it is " + v.memory.what
+	}
+	return e
 }
 
 // refused is an Error at the present step, with what the module logged.

@@ -159,6 +159,9 @@ func (c *call) write(countArg int) status {
 	}
 	written := uint32(0)
 	for i := range c.u32(2) {
+		if c.ctx.Err() != nil { // it has had its time
+			return wasiFault
+		}
 		vector, ok1 := c.memory.Read(c.u32(1)+8*i, 8)
 		if !ok1 {
 			return wasiFault

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -40,4 +41,27 @@ func allFree(first, last int) bool {
 		}
 	}
 	return true
+}
+
+// Listen has what serves a listener until its context ends serve one of the loopback interface. end ends it, and
+// returns what came of it.
+func Listen(ctx context.Context, serve func(context.Context, net.Listener) error) (address string, end func() error, err error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, l) }()
+	return l.Addr().String(), func() error { cancel(); return <-ended }, nil
+}
+
+// LeaveSocket leaves a Unix socket at a path that nobody listens at, as a server does that is killed.
+func LeaveSocket(path string) error {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return err
+	}
+	l.SetUnlinkOnClose(false)
+	return l.Close()
 }

@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/exec"
 
-	"github.com/waxwing-xds/waxwing/internal/rig/process"
+	"github.com/waxwing-xds/waxwing/internal/process"
 )
 
 // A Part is this program once more, in a process of its own, which does as it is told:
