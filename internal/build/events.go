@@ -52,6 +52,8 @@ type File struct {
 	// Digest names the bytes of the file; Content those of its modules with them, and is
 	// "" while one of these is yet to be read.
 	Digest, Content string
+	// Body names the bytes of the file but for the fleet's name; "" where it can't be read.
+	Body string
 	// Saved is when it, or a module of it, changed last.
 	Saved time.Time
 	// Pending says that what comes of it is not known yet; it is tried since Trying, the

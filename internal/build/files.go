@@ -14,6 +14,9 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/watch"
 )
 
+// maxFiles is how many fleet files a server reads. What it keeps of each that is not read is a name.
+const maxFiles = 1000
+
 // A Watcher is where the bytes of files come from: a *watch.Watcher.
 type Watcher interface {
 	// Watch sets which files and folders are watched.
@@ -40,6 +43,8 @@ type Files struct {
 	mu      sync.Mutex             // held while files are read, and not while something is tried
 	files   map[string]*fleetFile  // by path
 	modules map[string]*moduleFile // by path
+	secrets map[string]*secretFile // by path
+	beside  map[string]*besideFile // by path
 	drafts  map[string]*draft      // the newest, by path
 }
 
@@ -47,7 +52,8 @@ type Files struct {
 func NewFiles(root string, watcher Watcher, maker *Maker) *Files {
 	f := &Files{
 		root: root, watcher: watcher, maker: maker, queue: queue{Inbox: inbox.New[Event]()},
-		files: map[string]*fleetFile{}, modules: map[string]*moduleFile{}, drafts: map[string]*draft{},
+		files: map[string]*fleetFile{}, modules: map[string]*moduleFile{}, secrets: map[string]*secretFile{}, beside: map[string]*besideFile{},
+		drafts: map[string]*draft{},
 	}
 	f.ctx, f.end = context.WithCancel(context.Background())
 	watcher.Watch([]string{root})
@@ -105,6 +111,7 @@ func (f *Files) Take(changes []watch.Change) {
 // takeSmall takes what is no new content of a file, and reports whether it was that.
 func (f *Files) takeSmall(change watch.Change) bool {
 	switch {
+	case change.Folder && f.files[change.Path] == nil: // its files follow
 	case change.Same:
 		e := Unchanged{Path: change.Path}
 		if file := f.files[change.Path]; file != nil {
@@ -114,7 +121,7 @@ func (f *Files) takeSmall(change watch.Change) bool {
 	case change.Draft:
 		f.draft(change)
 	default:
-		return f.modules[change.Path] == nil && !f.isFleetFile(change.Path) // a module that no file names any more
+		return !f.isPart(change.Path) && !f.isFleetFile(change.Path) // a module that no file names any more
 	}
 	return true
 }
@@ -130,14 +137,13 @@ func (f *Files) save(changes []watch.Change) {
 	slices.SortStableFunc(changes, func(a, b watch.Change) int { return order(a) - order(b) })
 	var event Saved
 	var batch []*fleetFile
-	modules := map[string]bool{}
+	parts := map[string]bool{} // modules, secrets, and what is beside them
 	for _, change := range changes {
-		if change.Err == nil {
+		if change.Err == nil && !change.Folder {
 			event.Read = append(event.Read, Noticed{change.Path, change.Noticed, change.Settled})
 		}
-		if m := f.modules[change.Path]; m != nil {
-			f.readModule(m, change)
-			modules[change.Path] = true
+		if f.readPart(change) {
+			parts[change.Path] = true
 		} else {
 			batch = append(batch, f.readFile(change))
 		}
@@ -147,8 +153,8 @@ func (f *Files) save(changes []watch.Change) {
 	for _, file := range batch {
 		event.Files = append(event.Files, f.taken(file))
 	}
-	for _, path := range slices.Sorted(maps.Keys(f.files)) { // those whose modules have changed
-		if file := f.files[path]; !slices.Contains(batch, file) && file.uses(modules) {
+	for _, path := range slices.Sorted(maps.Keys(f.files)) { // those of which these are parts
+		if file := f.files[path]; !slices.Contains(batch, file) && file.uses(parts) {
 			event.Files = append(event.Files, f.build(file))
 		}
 	}
@@ -157,7 +163,7 @@ func (f *Files) save(changes []watch.Change) {
 
 // order has what is gone come first, so that a fleet may go from one file to another.
 func order(change watch.Change) int {
-	if errors.Is(change.Err, fs.ErrNotExist) {
+	if change.Folder || errors.Is(change.Err, fs.ErrNotExist) {
 		return 0
 	}
 	return 1
@@ -167,6 +173,9 @@ func order(change watch.Change) int {
 func (f *Files) readFile(change watch.Change) *fleetFile {
 	file := f.files[change.Path]
 	if file == nil {
+		if len(f.files) >= maxFiles && change.Err == nil {
+			change.Data, change.Err = nil, fmt.Errorf("%s: there are %d fleet files already, and no more are read", change.Path, maxFiles)
+		}
 		file = &fleetFile{path: change.Path}
 		f.files[change.Path] = file
 	}
@@ -175,49 +184,76 @@ func (f *Files) readFile(change watch.Change) *fleetFile {
 	file.content, file.twin, file.err = nil, nil, change.Err
 	file.saved, file.digest = moments{change.Noticed, change.Settled}, digest(change.Data)
 	switch {
+	case change.Folder: // what was there is gone, or is missed no more
+		f.forgetFile(file)
 	case change.Err == nil:
 		file.twin, file.err = f.maker.Parse(f.ctx, change.Path, change.Data) // whose it is: settleNames
 		if file.err != nil {
 			file.twin = nil
+			break
 		}
+		file.body = BodyOf(change.Data, file.twin.Fleet)
 	case errors.Is(change.Err, fs.ErrNotExist):
-		file.gone = true
-		f.forgetDraft(change.Path)
-		f.maker.memo.clear(change.Path)
+		f.forgetFile(file)
 		if change.Path == f.root { // that one is missed
-			file.err = fmt.Errorf("%s: the fleet file does not exist", change.Path)
-		} else {
-			file.err = nil
-			delete(f.files, change.Path)
+			file.err, f.files[change.Path] = fmt.Errorf("%s: the fleet file does not exist", change.Path), file
 		}
 	}
 	return file
 }
 
+// forgetFile takes that a fleet file is gone.
+func (f *Files) forgetFile(file *fleetFile) {
+	file.gone, file.err = true, nil
+	f.forgetDraft(file.path)
+	f.maker.memo.clear(file.path)
+	delete(f.files, file.path)
+}
+
 // settleNames says which of the files that have changed together have the fleets that they
-// name. A fleet is of one file. It stays with the one that has it; but in a file that is
-// gone, or has another fleet now, it is free. It returns other files that take a fleet
-// which is free now.
+// name. A fleet is of one file. It stays with the one that has it, also over a restart; but in
+// a file that is gone, or says that it has another fleet now, it is free. It returns other
+// files of which something else is to be said: they take a fleet which is free now, say.
 func (f *Files) settleNames(batch []*fleetFile) (more []*fleetFile) {
 	for _, keeps := range []bool{true, false} {
 		for _, file := range batch {
-			if file.twin != nil && (file.twin.Fleet.Name == file.had) == keeps {
+			if file.twin != nil && f.had(file, file.twin.Fleet.Name) == keeps {
 				f.claim(file)
 			}
 		}
 	}
-	for _, file := range batch {
-		if !file.gone && file.had == file.name {
+	for _, path := range slices.Sorted(maps.Keys(f.files)) {
+		file := f.files[path]
+		if file.twin == nil {
 			continue
 		}
-		for _, path := range slices.Sorted(maps.Keys(f.files)) {
-			other := f.files[path]
-			if !slices.Contains(batch, other) && other.twin != nil && other.twin.Fleet.Name == file.had && f.claim(other) {
-				more = append(more, other)
-			}
+		said := fmt.Sprint(file.err)
+		if (f.isKept(file.twin.Fleet.Name) || !f.claim(file)) && fmt.Sprint(file.err) == said || slices.Contains(batch, file) {
+			continue
 		}
+		more = append(more, file)
 	}
 	return more
+}
+
+// had is whether a file had a fleet before it was saved; the first time that it is read, before
+// the server was started.
+func (f *Files) had(file *fleetFile, name string) bool {
+	if s := f.served(file.path); file.had == "" && s != nil {
+		return s.Fleet == name
+	}
+	return file.had == name
+}
+
+// isKept is whether a file that can't be read just now has a fleet: it is most likely its own
+// again in a moment.
+func (f *Files) isKept(name string) bool {
+	for _, file := range f.files {
+		if file.name == name && file.content == nil && file.twin == nil && !file.gone {
+			return true
+		}
+	}
+	return false
 }
 
 // claim has a file have the fleet that it names, unless another one has it.

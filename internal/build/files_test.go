@@ -3,15 +3,19 @@ package build
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/confine"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rig"
+	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 )
 
@@ -104,7 +108,7 @@ func TestNewerSaveEndsTheOlderBuild(t *testing.T) {
 func TestEndGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &disk{box: &sandbox{hold: make(chan struct{})}}
-		d.Files = NewFiles("fleet.yaml", d, NewMaker(d.box))
+		d.Files = NewFiles("fleet.yaml", d, NewMaker(d.box, confine.Rule{}))
 		ctx, end := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- d.Files.Run(ctx) }()
@@ -152,6 +156,29 @@ func TestFileThatIsGone(t *testing.T) {
 	})
 }
 
+// A folder that was missed and is there is missed no more, and a file in whose place there is a
+// folder is gone.
+func TestFolderWhereSomethingElseWas(t *testing.T) {
+	for _, was := range []string{gone, gatedYAML("gate.wasm"), "fleet: ["} {
+		inBubble(t, "fleets", func(t *testing.T, d *disk) {
+			d.save(map[string]string{"fleets": folder})
+			if saved, _ := d.says(); len(saved) > 0 {
+				t.Errorf("nothing was there before: %+v", saved)
+			}
+			d.save(map[string]string{"fleets": was})
+			d.says()
+			d.save(map[string]string{"fleets": folder})
+			saved, _ := d.says()
+			if f := saved[0].Files[0]; f.Path != "fleets" || !f.Gone || f.Err != nil || f.Match != nil || len(saved[0].Read)+len(d.files)+len(d.modules) > 0 {
+				t.Errorf("where %q was: %+v, and %+v are left", was, f, d.files)
+			}
+			d.save(map[string]string{"fleets/edge.yaml": gatedYAML("gate.wasm")})
+			d.save(map[string]string{"gate.wasm": "code", "fleets/gate.wasm": "code"})
+			d.wantBuilt(t, "edge")
+		})
+	}
+}
+
 // A fleet is of one file: another one with the same name is refused, says whose it is, and
 // takes it over when that is gone, or has another name.
 func TestFleetIsOfOneFile(t *testing.T) {
@@ -175,6 +202,69 @@ func TestFleetIsOfOneFile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever names go to whatever files: each name is of one file that says it, and what is said of
+// the others names that one.
+func TestNamesGoAnywhere(t *testing.T) {
+	for seed := range uint64(100) {
+		inBubble(t, "fleets", func(t *testing.T, d *disk) {
+			dice := rand.New(rand.NewPCG(seed, 1))
+			names, is, told := []string{"a", "b", "c", gone}, map[string]string{}, map[string]File{}
+			for range 12 {
+				saves := map[string]string{}
+				for _, path := range []string{"1.yaml", "2.yaml", "3.yaml"} {
+					if dice.IntN(2) == 0 {
+						continue
+					}
+					name := names[dice.IntN(len(names))]
+					if is[path], saves[path] = name, plainYAML(name, 1); name == gone {
+						saves[path] = gone
+						delete(is, path)
+					}
+				}
+				d.save(saves)
+				saved, _ := d.says()
+				for _, s := range saved {
+					for _, f := range s.Files {
+						told[f.Path] = f
+					}
+				}
+				wantOneFileEach(t, is, told)
+			}
+		})
+	}
+}
+
+func wantOneFileEach(t *testing.T, is map[string]string, told map[string]File) {
+	t.Helper()
+	has := map[string]string{}
+	for path, name := range is {
+		if f := told[path]; f.Err == nil && f.Fleet == name && !f.Gone {
+			if has[name] != "" {
+				t.Errorf("%s is of %s and %s", name, path, has[name])
+			}
+			has[name] = path
+		}
+	}
+	for path, name := range is {
+		f := told[path]
+		if has[name] == "" || has[name] != path && (!f.Twin || !strings.Contains(f.Err.Error(), "is that of "+has[name])) {
+			t.Errorf("fleet %s is of %q, and of %s is said %v", name, has[name], path, f.Err)
+		}
+	}
+}
+
+// A copy of a fleet's file does not take the fleet when the server is started anew.
+func TestFleetStaysWithItsFile(t *testing.T) {
+	inBubble(t, "fleets", func(t *testing.T, d *disk) {
+		d.Serving("b.yaml", &snapshot.Snapshot{Fleet: "edge"})
+		d.save(map[string]string{"a.yaml": plainYAML("edge", 1), "b.yaml": plainYAML("edge", 1)})
+		saved, _ := d.says()
+		if a, b := saved[0].Files[0], saved[0].Files[1]; !a.Twin || b.Err != nil || b.Fleet != "edge" {
+			t.Errorf("a.yaml is %+v, b.yaml %+v", a, b)
+		}
+	})
 }
 
 // Files that exchange their names have each other's fleet; of two that want one, it stays
@@ -241,6 +331,42 @@ func TestTriedAgain(t *testing.T) {
 	})
 }
 
+// nobodysFault is an error that says nothing of what is built.
+type nobodysFault struct{}
+
+func (nobodysFault) Error() string { return "the sandbox: no process" }
+func (nobodysFault) Again() bool   { return true }
+
+// What the sandbox can't say anything of is tried again, later and later, until a newer save.
+func TestTriedAgainByItself(t *testing.T) {
+	inBubble(t, "fleet.yaml", func(t *testing.T, d *disk) {
+		d.save(map[string]string{"fleet.yaml": gatedYAML("a.wasm", "b.wasm")})
+		d.box.refuse = func(preflight.Plugin) error { return nobodysFault{} }
+		d.save(map[string]string{"a.wasm": "a", "b.wasm": "b"})
+		for _, wait := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+			want := fmt.Sprintf("the sandbox: no process; it is tried again in %v", wait)
+			if _, built := d.says(); len(built) != 1 || built[0].Err == nil || !strings.HasSuffix(built[0].Err.Error(), want) {
+				t.Fatalf("built %+v, want %s", built, want)
+			}
+			time.Sleep(wait - time.Millisecond) //nolint:forbidigo // in a bubble
+			if saved, built := d.says(); len(saved)+len(built) > 0 {
+				t.Errorf("too soon: %+v", built)
+			}
+			time.Sleep(time.Millisecond) //nolint:forbidigo // in a bubble
+		}
+		d.says()
+		d.box.refuse = nil
+		d.save(map[string]string{"a.wasm": "newer"})
+		if _, built := d.says(); len(built) != 1 || built[0].Err != nil {
+			t.Errorf("a newer save: %+v", built)
+		}
+		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble
+		if saved, built := d.says(); len(saved)+len(built) > 0 {
+			t.Errorf("it is tried again although it has passed: %+v", built)
+		}
+	})
+}
+
 // A file that was saved as it was is said, and nothing is built.
 func TestSavedAsItWas(t *testing.T) {
 	inBubble(t, "fleet.yaml", func(t *testing.T, d *disk) {
@@ -293,6 +419,57 @@ func TestFilterOfAnotherTypeIsRefused(t *testing.T) {
 				t.Errorf("it is refused: %v, want %q", b.Err, step.refused)
 			case b.Err == nil:
 				d.Serving("fleet.yaml", b.Snapshot)
+			}
+		}
+	})
+}
+
+// So is one that asks for something that it did not ask for, where only a bootstrap may know it; one
+// that asks for less is not.
+func TestFilterThatAsksForAnotherIsRefused(t *testing.T) {
+	manager := func(routes string) string {
+		return "fleet: edge\nresources:\n  listeners:" + rig.Listener("ingress", "127.0.0.1:1", rig.Answers, "") + `
+  routes: [{name: a}, {name: b}]
+  extension_configs:
+    - name: x
+      typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: x, ` + routes + `}
+`
+	}
+	const refused = `fleet.yaml:18: filter "x" asks for something (a secret, routes) that it does not ask for in what is served`
+	inBubble(t, "fleet.yaml", func(t *testing.T, d *disk) {
+		for _, step := range []struct{ routes, refused string }{
+			{"rds: {route_config_name: a, config_source: {ads: {}}}", ""},
+			{"rds: {route_config_name: b, config_source: {ads: {}}}", refused},
+			{"rds: {route_config_name: a, config_source: {ads: {}, initial_fetch_timeout: 2s}}", ""}, // it is the same to a proxy
+			{"route_config: {}", ""},
+		} {
+			d.save(map[string]string{"fleet.yaml": manager(step.routes)})
+			_, built := d.says()
+			switch b := built[0]; {
+			case step.refused == "" && b.Err != nil, step.refused != "" && (b.Err == nil || !strings.Contains(b.Err.Error(), step.refused)):
+				t.Errorf("%s: it is refused: %v, want %q", step.routes, b.Err, step.refused)
+			case b.Err == nil:
+				d.Serving("fleet.yaml", b.Snapshot)
+			}
+		}
+	})
+}
+
+// What is in a file but for the fleet's name has a name of its own.
+func TestBodyOfAFile(t *testing.T) {
+	inBubble(t, "fleets", func(t *testing.T, d *disk) {
+		body := func(text string) string {
+			d.save(map[string]string{"edge.yaml": text})
+			saved, _ := d.says()
+			return saved[0].Files[0].Body
+		}
+		edge := body(plainYAML("edge", 1))
+		for text, same := range map[string]bool{
+			plainYAML("fleet", 1): true, plainYAML("edge", 2): false, "# edge\n" + plainYAML("edge", 1): false, "fleet: [": false,
+			strings.Replace(plainYAML("edge", 1), "fleet: edge", `"fleet" : "edge"`, 1): false,
+		} {
+			if got := body(text); edge == "" || (got == edge) != same || got == "" && text != "fleet: [" {
+				t.Errorf("%q has the body %q, and edge.yaml %q", text, got, edge)
 			}
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/echo/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/confine"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
 	"github.com/waxwing-xds/waxwing/internal/rig"
 	"github.com/waxwing-xds/waxwing/internal/watch"
@@ -91,7 +92,7 @@ func (d *disk) Run(ctx context.Context, take func([]watch.Change)) error {
 func inBubble(t *testing.T, root string, story func(*testing.T, *disk)) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &disk{box: &sandbox{}}
-		d.Files = NewFiles(root, d, NewMaker(d.box))
+		d.Files = NewFiles(root, d, NewMaker(d.box, confine.Rule{}))
 		ctx, end := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- d.Files.Run(ctx) }()
@@ -112,14 +113,20 @@ func (d *disk) save(files map[string]string) { d.change(files, false) }
 // draft has files be written that have not settled.
 func (d *disk) draft(files map[string]string) { d.change(files, true) }
 
-const gone = "(gone)"
+const (
+	gone   = "(gone)"
+	folder = "(a folder)"
+)
 
 func (d *disk) change(files map[string]string, draft bool) {
 	var changes []watch.Change
 	for path, text := range files {
 		c := watch.Change{Path: path, Data: []byte(text), Draft: draft, Noticed: time.Now().Add(-time.Second), Settled: time.Now()}
-		if text == gone {
+		switch text {
+		case gone:
 			c.Data, c.Err = nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+		case folder:
+			c.Data, c.Folder = nil, true
 		}
 		changes = append(changes, c)
 	}

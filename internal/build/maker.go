@@ -10,11 +10,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 
+	"github.com/waxwing-xds/waxwing/internal/confine"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
+	"github.com/waxwing-xds/waxwing/internal/signed"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -38,26 +41,53 @@ func (Inspect) Try(ctx context.Context, p preflight.Plugin) (preflight.Report, e
 // A Maker makes revisions of the content of files, step by step, and remembers what came of
 // each step. It can be used by several goroutines.
 type Maker struct {
+	// Verify is what the modules of all fleets must be signed by, besides what their files say. It is
+	// set before the first use; nil: nothing.
+	Verify *fleet.Verify
+
 	sandbox Sandbox
+	files   confine.Rule
 	memo    memo
+	env     func(string) (string, bool) // of configurations that are secrets
 }
 
-// NewMaker makes a maker that tries filters in a sandbox.
-func NewMaker(sandbox Sandbox) *Maker { return &Maker{sandbox: sandbox} }
+// NewMaker makes a maker that tries filters in a sandbox, and says which files fleet files may name.
+func NewMaker(sandbox Sandbox, files confine.Rule) *Maker {
+	return &Maker{sandbox: sandbox, files: files, env: os.LookupEnv}
+}
 
 // Content is a fleet file that could be parsed.
 type Content struct {
-	Fleet *fleet.Fleet
-	key   string // names its path and its bytes
+	Fleet  *fleet.Fleet
+	key    string   // names its path and its bytes
+	beside []string // the paths of signatures and keys that its modules are verified by
 }
 
 // Parse reads a fleet file. Its error has the file and the line.
 func (m *Maker) Parse(ctx context.Context, path string, data []byte) (*Content, error) {
 	key := nameOf(string(parsed), path, string(data))
 	return once(ctx, &m.memo, shelf{parsed, path}, key, func(context.Context) (*Content, error) {
-		f, err := fleet.Parse(path, data)
-		return &Content{f, key}, err
+		f, err := fleet.Reader{Files: m.files}.Parse(path, data)
+		if err != nil {
+			return nil, err
+		}
+		return &Content{f, key, m.Beside(f)}, nil
 	})
+}
+
+// Configured is a fleet file with the configurations that are secrets; file reads one. The error
+// has a line for each that can't be read.
+func (m *Maker) Configured(c *Content, file func(path string) ([]byte, error)) (*Content, error) {
+	parts := []string{c.key}
+	f, err := c.Fleet.Configured(func(from fleet.ConfigFrom) ([]byte, error) {
+		text, err := from.Read(file, m.env)
+		parts = append(parts, string(text))
+		return text, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Content{f, nameOf(parts...), c.beside}, nil
 }
 
 // Try tries a filter, unless it has passed as it is.
@@ -99,10 +129,20 @@ func inFile(e *preflight.Error, checks []fleet.Check) *preflight.Error {
 	return &here
 }
 
-// Revision makes a revision of a fleet file and its modules, which it has by path, if its
-// filters pass the sandbox. Its error has a line for each that does not. What a filter is
-// no worse in than the one of its name among those that are served is a warning.
-func (m *Maker) Revision(ctx context.Context, c *Content, modules map[string]*module.Module, served *snapshot.Snapshot) (s *snapshot.Snapshot, warnings []error, err error) {
+// Inputs are what a revision is made of besides its fleet file, by path.
+type Inputs struct {
+	Modules map[string]*module.Module
+	Beside  signed.Files // what they are verified by
+}
+
+// Revision makes a revision of a fleet file and its modules, which it has by path, if these are
+// signed as they must be, and its filters pass the sandbox. Its error has a line for each that does
+// not. What a filter is no worse in than the one of its name among those that are served is a warning.
+func (m *Maker) Revision(ctx context.Context, c *Content, in Inputs, served *snapshot.Snapshot) (s *snapshot.Snapshot, warnings []error, err error) {
+	modules := in.Modules
+	if err = m.verifyAll(ctx, c.Fleet, modules, in.Beside); err != nil {
+		return nil, nil, err // before any of it runs, be it in the sandbox
+	}
 	if warnings, err = m.tryAll(ctx, c.Fleet, modules, served); err != nil {
 		return nil, nil, err
 	}
@@ -127,9 +167,12 @@ func retyped(f *fleet.Fleet, s, served *snapshot.Snapshot) error {
 	filters, err := s.Retyped(served)
 	wrong := []error{err}
 	for _, r := range filters {
+		why := fmt.Sprintf("is of the type %s, and of %s in what is served: an Envoy takes no other type by a name that it has", r.Is, r.Was)
+		if r.Is == r.Was {
+			why = "asks for something (a secret, routes) that it does not ask for in what is served: an Envoy begins to ask for nothing new by a name that it has"
+		}
 		wrong = append(wrong, &fleet.Error{File: f.File, Line: f.LineOfFilter(r.Name), Msg: fmt.Sprintf(
-			"filter %q is of the type %s, and of %s in what is served: an Envoy takes no other type by a name that it has, and something in this file "+
-				"or in a bootstrap may go by the name. Give it another one", r.Name, r.Is, r.Was)})
+			"filter %q %s, and something in this file or in a bootstrap may go by the name. Give it another one", r.Name, why)})
 	}
 	return errors.Join(wrong...)
 }
@@ -160,7 +203,7 @@ func (m *Maker) tryAll(ctx context.Context, f *fleet.Fleet, modules map[string]*
 // PluginOf is a filter of a fleet file with its module, for the sandbox. Checks whose route
 // switches the filter off are for proxies only, which know of routes.
 func PluginOf(of *fleet.Fleet, f fleet.Filter, m *module.Module) preflight.Plugin {
-	p := preflight.Plugin{Name: f.Name, Config: f.Plugin, Module: m, Callouts: f.Callouts, Hostile: f.Hostile, Limits: f.Preflight}
+	p := preflight.Plugin{Name: f.Name, Config: f.Plugin, Module: m, Callouts: f.Callouts, Hostile: f.Hostile, Limits: f.Preflight, Secret: f.Secret()}
 	for _, c := range f.Checks {
 		if of.SwitchedOff(f, c) {
 			p.Routed = append(p.Routed, c)

@@ -8,7 +8,7 @@ import (
 )
 
 // A memo remembers what came of work that depends on nothing but what it is of: fleet files
-// that were parsed, filters that passed the sandbox, revisions that were made. Each has a
+// that were parsed, modules that are signed, filters that passed the sandbox, revisions that were made. Each has a
 // key that names its content. What is under way is not begun a second time: whoever asks
 // for it waits, so that what a draft has begun serves the build that follows it.
 //
@@ -30,13 +30,15 @@ type kind string
 const (
 	parsed kind = "parsed" // by file
 	passed kind = "passed" // of all files
-	made   kind = "made"   // by file
+	// verified are modules with their signatures, of all files.
+	verified kind = "verified"
+	made     kind = "made" // by file
 )
 
 // keep is how many results a shelf holds. Those of a file are wanted for what it holds now;
-// filters that passed cost next to nothing.
+// filters that passed, and modules that are signed, cost next to nothing.
 func (k kind) keep() int {
-	if k == passed {
+	if k == passed || k == verified {
 		return 1024
 	}
 	return 1

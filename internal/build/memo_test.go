@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/waxwing-xds/waxwing/internal/confine"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
@@ -125,7 +126,7 @@ func TestMemoIsBounded(t *testing.T) {
 func TestRefusalHasTheLineOfWhoAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		box := &sandbox{hold: make(chan struct{})}
-		m := NewMaker(box)
+		m := NewMaker(box, confine.Rule{})
 		box.refuse = func(p preflight.Plugin) error {
 			return &preflight.Error{Step: preflight.StepCheck, Line: p.Checks[1].Line, Reason: "no"}
 		}

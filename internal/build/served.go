@@ -1,12 +1,7 @@
 package build
 
 import (
-	"fmt"
-
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
-
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	httpwasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
@@ -40,15 +35,10 @@ func servedAs(name string, s *snapshot.Snapshot) func() (preflight.Plugin, error
 }
 
 func pluginOf(r *snapshot.Resource) (preflight.Plugin, error) {
-	var config corev3.TypedExtensionConfig
-	var wasm httpwasmv3.Wasm
-	err := r.Wire.GetResource().UnmarshalTo(&config)
-	if err == nil {
-		err = config.GetTypedConfig().UnmarshalTo(&wasm)
-	}
+	config, err := r.Plugin()
 	if err != nil {
-		return preflight.Plugin{}, fmt.Errorf("reading filter %q: %w", r.Name, err)
+		return preflight.Plugin{}, err
 	}
-	m := module.New(wasm.GetConfig().GetVmConfig().GetCode().GetLocal().GetInlineBytes())
-	return preflight.Plugin{Name: r.Name, Config: wasm.GetConfig(), Module: m}, nil
+	m := module.New(config.GetVmConfig().GetCode().GetLocal().GetInlineBytes())
+	return preflight.Plugin{Name: r.Name, Config: config, Module: m, Secret: r.Secret()}, nil
 }

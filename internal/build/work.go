@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 )
@@ -18,7 +20,7 @@ import (
 func (f *Files) build(file *fleetFile) File {
 	file.giveUp()
 	content := file.content // a later change replaces it while it is built
-	modules, ok, err := f.ready(content)
+	whole, in, ok, err := f.ready(content)
 	out := f.describe(file)
 	out.Pending, out.Err = !ok, err
 	if !ok || err != nil {
@@ -35,10 +37,10 @@ func (f *Files) build(file *fleetFile) File {
 	var ctx context.Context
 	ctx, file.cancel = context.WithCancel(f.ctx)
 	f.work.Go(func() {
-		result.Snapshot, result.Warnings, result.Err = f.maker.Revision(ctx, content, modules, f.served(content.Fleet.File))
+		result.Snapshot, result.Warnings, result.Err = f.maker.Revision(ctx, whole, in, f.served(content.Fleet.File))
 		result.Made = time.Now()
-		f.finished(file, attempt, result)
-		f.maker.forget(content, modules) // who takes the result has it
+		f.finished(file, attempt, result) //nolint:contextcheck // what is tried again has a context of its own
+		f.maker.forget(whole, in.Modules) // who takes the result has it
 	})
 	return out
 }
@@ -51,7 +53,43 @@ func (f *Files) finished(file *fleetFile, attempt int, result Built) {
 		return
 	}
 	file.giveUp() // what is left of it
+	if problem := (unjudged)(nil); errors.As(result.Err, &problem) && problem.Again() {
+		result.Err = fmt.Errorf("%w; it is tried again in %v", result.Err, f.later(file))
+	} else {
+		file.failed = 0
+	}
 	f.queue.Put(result)
+}
+
+// unjudged is an error that says nothing of what is built: a sandbox that could not be started.
+type unjudged interface {
+	error
+	Again() bool
+}
+
+// How long it is until such a build is tried again: twice as long each time.
+const (
+	firstAgain = time.Second
+	lastAgain  = time.Minute
+)
+
+// later builds a file again after a while, unless it is built before, and returns after how long.
+func (f *Files) later(file *fleetFile) time.Duration {
+	wait := min(firstAgain<<min(file.failed, 10), lastAgain)
+	file.failed++
+	attempt := file.attempt
+	time.AfterFunc(wait, func() {
+		if !f.queue.expect(&f.work) {
+			return // the server ends
+		}
+		defer f.queue.came(&f.work)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if file.attempt == attempt && file.content != nil {
+			f.queue.Put(Saved{Files: []File{f.build(file)}})
+		}
+	})
+	return wait
 }
 
 // A draft is of a file that has changed, while it is not known yet whether it changes
@@ -64,11 +102,17 @@ type draft struct {
 
 // draft begins what a build will ask for of a file that may have settled.
 func (f *Files) draft(change watch.Change) {
+	if f.beside[change.Path] != nil {
+		return // a module with a signature that may be half of one is verified when both have settled
+	}
 	f.forgetDraft(change.Path) // it is of what was in the file before
 	d := &draft{}
 	var ctx context.Context
 	ctx, d.end = context.WithCancel(f.ctx)
 	f.drafts[change.Path] = d
+	if f.secrets[change.Path] != nil {
+		return // what it is of is tried in no time, once it has settled
+	}
 	if f.modules[change.Path] == nil {
 		if content, err := f.maker.Parse(f.ctx, change.Path, change.Data); err == nil {
 			f.begin(ctx, content, nil)
@@ -78,7 +122,7 @@ func (f *Files) draft(change watch.Change) {
 	d.module = module.New(change.Data)
 	newer := map[string]*module.Module{change.Path: d.module}
 	for _, path := range slices.Sorted(maps.Keys(f.files)) {
-		if file := f.files[path]; file.uses(map[string]bool{change.Path: true}) {
+		if file := f.files[path]; file.content != nil && slices.ContainsFunc(file.content.Fleet.Filters, func(filter fleet.Filter) bool { return filter.Module == change.Path }) {
 			f.begin(ctx, file.content, newer)
 		}
 	}
@@ -86,13 +130,13 @@ func (f *Files) draft(change watch.Change) {
 
 // begin makes a revision of modules that are newer than what has settled.
 func (f *Files) begin(ctx context.Context, content *Content, newer map[string]*module.Module) {
-	modules, ok, err := f.ready(content)
+	whole, in, ok, err := f.ready(content)
 	if !ok || err != nil {
 		return // the build says so
 	}
-	maps.Copy(modules, newer)
+	maps.Copy(in.Modules, newer)
 	f.work.Go(func() {
-		_, _, _ = f.maker.Revision(ctx, content, modules, f.served(content.Fleet.File)) // the build asks again
+		_, _, _ = f.maker.Revision(ctx, whole, in, f.served(content.Fleet.File)) // the build asks again
 	})
 }
 

@@ -115,7 +115,7 @@ func (d *Delivery) probes(in place, of *snapshot.Snapshot, shadow bool) []xds.Pr
 		for i, check := range of.Meta.Checks {
 			if e.Has(check.Filter) && check.Unasked(placeOf(e)) == "" {
 				p := probe(check, e, address, len(out))
-				p.Key, p.Own = of.CheckKey(i), e.Own(i).Status
+				p.Key, p.Way, p.Own = of.CheckKey(i), e.Way(), e.Own(i).Status
 				p.InSlot = in.slots(e)
 				out = append(out, p)
 			}

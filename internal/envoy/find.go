@@ -34,9 +34,13 @@ func Find(ctx context.Context, tools string, progress func(string)) (string, err
 	return Install(ctx, tools, Version, progress)
 }
 
-// Install returns the path of an Envoy of one version in the tools folder,
+// Install returns the absolute path of an Envoy of one version in the tools folder,
 // putting it there if it is not there yet.
 func Install(ctx context.Context, tools, version string, progress func(string)) (string, error) {
+	tools, err := filepath.Abs(tools)
+	if err != nil {
+		return "", fmt.Errorf("the folder of tools: %w", err)
+	}
 	path := filepath.Join(tools, "envoy-"+version, "envoy")
 	if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
 		return path, nil

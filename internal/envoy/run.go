@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/waxwing-xds/waxwing/internal/rig/process"
+	"github.com/waxwing-xds/waxwing/internal/process"
 )
 
 // Options are how an Envoy is started.

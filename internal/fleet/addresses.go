@@ -70,6 +70,10 @@ func (b Bind) Collides(other Bind) bool {
 	return b.port != "" && b.port == other.port && (b.any || other.any) && (!b.shares || !other.shares)
 }
 
+// Alone reports whether not even the listener itself can have it once more. Envoy 1.40.0
+// opens a Unix socket anew, and looks for a listener that binds no port by one of the two.
+func (b Bind) Alone() bool { return b.port != "" && !b.shares }
+
 // BindOf is the one address of a listener that has no other.
 func BindOf(a *corev3.Address) []Bind {
 	if b, ok := bindOf(a, true); ok {

@@ -27,6 +27,9 @@ func (p *parser) serverTLS(c *tlsv3.DownstreamTlsContext, n *yaml.Node) {
 // certificate reports a certificate that can't be one, or whose key is another's. What
 // stands in a file, only the proxy sees. No part of a key is in an error.
 func (p *parser) certificate(c *tlsv3.TlsCertificate, n *yaml.Node) {
+	if _, text := c.GetOcspStaple().GetSpecifier().(*corev3.DataSource_InlineString); text {
+		p.add(lineOf(n, "ocsp_staple"), "ocsp_staple is of bytes, no text: give inline_bytes, or a file")
+	}
 	if c.GetPkcs12() != nil || c.GetPrivateKeyProvider() != nil {
 		return
 	}
@@ -69,9 +72,8 @@ func mismatch(chain, key []byte) bool {
 	if _, err := tls.X509KeyPair(chain, key); err == nil {
 		return false
 	}
-	block, _ := pem.Decode(chain)
-	certificate, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
+	certificate := leafOf(chain)
+	if certificate == nil {
 		return false
 	}
 	public, ok := certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })

@@ -60,3 +60,25 @@ func TestClusterFieldsAreAllKnown(t *testing.T) {
 		return true
 	})
 }
+
+// A name in each of these fields, one or one of several, is followed.
+func TestClusterFieldsAreFollowed(t *testing.T) {
+	for message, fields := range clusterFields {
+		mt, err := protoregistry.GlobalTypes.FindMessageByName(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range fields {
+			m := mt.New()
+			field, value := m.Descriptor().Fields().ByName(name), protoreflect.ValueOfString("none")
+			if field.IsList() {
+				m.Mutable(field).List().Append(value)
+			} else {
+				m.Set(field, value)
+			}
+			if !slices.ContainsFunc(refsOf(m.Interface()), func(r ref) bool { return r.kind == clusterKind && r.name == "none" }) {
+				t.Errorf("%s.%s is not followed", message, name)
+			}
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"go.yaml.in/yaml/v3"
 )
@@ -82,10 +83,17 @@ func (p *parser) fixedEndpoints(a *endpointv3.ClusterLoadAssignment, n *yaml.Nod
 				p.add(lineOf(n, "endpoints", i, "lb_endpoints", j), "an endpoint of %q has no address", a.GetClusterName())
 			}
 			path := []any{"endpoints", i, "lb_endpoints", j, "endpoint"}
-			p.numeric(address.GetSocketAddress(), n, advice, append(slices.Clone(path), "address", "socket_address")...)
+			p.socketPath(e.GetEndpoint().GetHealthCheckConfig().GetAddress().GetPipe(), n, append(slices.Clone(path), "health_check_config", "address")...)
+			p.fixed(address, n, advice, append(slices.Clone(path), "address")...)
 			for k, more := range e.GetEndpoint().GetAdditionalAddresses() {
-				p.numeric(more.GetAddress().GetSocketAddress(), n, advice, append(slices.Clone(path), "additional_addresses", k, "address", "socket_address")...)
+				p.fixed(more.GetAddress(), n, advice, append(slices.Clone(path), "additional_addresses", k, "address")...)
 			}
 		}
 	}
+}
+
+// fixed reports an address that is none as it stands.
+func (p *parser) fixed(a *corev3.Address, n *yaml.Node, advice string, path ...any) {
+	p.socketPath(a.GetPipe(), n, path...)
+	p.numeric(a.GetSocketAddress(), n, advice, append(path, "socket_address")...)
 }

@@ -47,9 +47,8 @@ var (
 
 // source refuses what would make a proxy ask this server for what it does not deliver.
 func (p *parser) source(m proto.Message, n *yaml.Node) {
-	if api, ok := m.(*corev3.ApiConfigSource); ok && asksServer(api) {
-		p.add(n.Line, "a stream of its own to this server is not served: write `ads: {}` for the api_config_source, "+
-			"and the same comes by the stream that the proxy has")
+	if api, ok := m.(*corev3.ApiConfigSource); ok {
+		p.api(api, n)
 	}
 	r := m.ProtoReflect()
 	fields := r.Descriptor().Fields()
@@ -68,6 +67,34 @@ func (p *parser) source(m proto.Message, n *yaml.Node) {
 	}
 }
 
+// api refuses another server that no proxy could ask: this one by a stream of its own, and one in a
+// cluster of the file. Envoy takes configuration by clusters of its bootstrap alone.
+// (Envoy: checkApiConfigSourceSubscriptionBackingCluster in source/common/config/utility.cc.)
+func (p *parser) api(api *corev3.ApiConfigSource, n *yaml.Node) {
+	if asksServer(api) {
+		p.add(n.Line, "a stream of its own to this server is not served: write `ads: {}` for the api_config_source, "+
+			"and the same comes by the stream that the proxy has")
+	}
+	for _, name := range asked(api) {
+		here := slices.ContainsFunc(p.placed, func(r placed) bool { return r.kind == clusterKind && r.name == name })
+		if here && !slices.Contains(p.doc.BootstrapClusters, name) {
+			p.add(n.Line, "api_config_source: cluster %q comes from this server, and an Envoy takes configuration only by clusters of its own bootstrap: "+
+				"have it there, and list it under bootstrap_clusters", name)
+		}
+	}
+}
+
+// asked are the clusters by which a source is asked.
+func asked(api *corev3.ApiConfigSource) []string {
+	out := slices.Clone(api.GetClusterNames())
+	for _, s := range api.GetGrpcServices() {
+		if name := s.GetEnvoyGrpc().GetClusterName(); name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // served reports whether a field that may name this server as a source is one that it
 // answers.
 func served(m protoreflect.MessageDescriptor, field protoreflect.FieldDescriptor) bool {
@@ -80,10 +107,7 @@ func served(m protoreflect.MessageDescriptor, field protoreflect.FieldDescriptor
 
 // asksServer reports whether a source names this server's cluster.
 func asksServer(api *corev3.ApiConfigSource) bool {
-	return slices.Contains(api.GetClusterNames(), ServerCluster) ||
-		slices.ContainsFunc(api.GetGrpcServices(), func(s *corev3.GrpcService) bool {
-			return s.GetEnvoyGrpc().GetClusterName() == ServerCluster
-		})
+	return slices.Contains(asked(api), ServerCluster)
 }
 
 // wasmOf refuses a Wasm HTTP filter among the extension configs, where nothing is proven.

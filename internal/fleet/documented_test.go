@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/golden"
 )
 
 // docs/fleet-file.md names each field of the file, and nothing that the parser refuses.
 func TestFieldsAreDocumented(t *testing.T) {
-	page := string(read(t, "../../docs/fleet-file.md"))
+	page := golden.Read(t, "../../docs/fleet-file.md")
 	for _, field := range fieldsOf(reflect.TypeFor[document]()) {
 		if !strings.Contains(page, "`"+field+"`") && !strings.Contains(page, "."+field+"`") {
 			t.Errorf("docs/fleet-file.md does not say what `%s` is", field)

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,15 +20,28 @@ import (
 // request. (FilterConfigSubscription::onConfigUpdate and applyLastOrDefaultConfig in
 // source/common/filter/config_discovery_impl.cc, Envoy 1.40.0.) So a proxy has the type in the
 // name. Filters of the file itself, which are all Wasm, keep theirs.
+//
+// What such a filter itself asks for, it asks for when the listener or cluster that it is of warms,
+// and never after that: see asks.go. So the name says that, too.
 
 const (
 	filterPackage = "envoy.extensions.filters."
 	wasmFilter    = filterPackage + "http.wasm.v3.Wasm"
 )
 
-// extensionName is the name by which proxies have an extension config: "x@http.rbac.v3.RBAC".
-func extensionName(m *corev3.TypedExtensionConfig) string {
-	return m.GetName() + kindMark + strings.TrimPrefix(typeOf(m.GetTypedConfig()), filterPackage)
+// extensionName is the name by which proxies have an extension config: "x@http.rbac.v3.RBAC", and
+// with what says what it asks for "x@http.oauth2.v3.OAuth2+1f0c5a9e". Where a cluster has it, that is
+// said, too: "x@upstream.http.rbac.v3.RBAC".
+func extensionName(m *corev3.TypedExtensionConfig, has role, asks []string) string {
+	name := m.GetName() + kindMark
+	if has == ofCluster {
+		name += upstreamMark
+	}
+	name += strings.TrimPrefix(typeOf(m.GetTypedConfig()), filterPackage)
+	if len(asks) > 0 {
+		name += asksMark + sumOf(asks)
+	}
+	return name
 }
 
 // TypeOf is the type of a filter by ECDS: the name of a message of Envoy's.
@@ -36,7 +50,7 @@ func TypeOf(config *corev3.TypedExtensionConfig) string { return typeOf(config.G
 // LineOfFilter is where a fleet file has a filter, by the name that proxies know.
 func (f *Fleet) LineOfFilter(name string) int {
 	for _, filter := range f.Filters {
-		if filter.Name == name {
+		if filter.Name == name || upstreamOf(filter.Name) == name {
 			return filter.ModuleLine
 		}
 	}
@@ -89,25 +103,30 @@ var tellsItsName = map[string]bool{
 	filterPackage + "http.mcp.v3.Mcp":                    true,
 }
 
-// extensions adds the names of extension configs. One that nothing in the fleet asks for is
-// for bootstraps, which know it by its own. So is one that writes under its name where something
-// in the fleet may read it.
-func (n names) extensions(f *Fleet) {
-	if !slices.ContainsFunc(f.Resources, func(r Resource) bool { return r.Kind == filterKind }) {
-		return
-	}
-	asked := map[string]bool{}
-	for _, r := range f.Resources {
-		for _, need := range Needs(r.Message) {
-			asked[need.Name] = asked[need.Name] || need.Kind == filterKind
+// extensions adds the names of extension configs, and of the file's filters where clusters have
+// them. One that nothing in the fleet asks for is for bootstraps, which know it by its own. So is one
+// that writes under its name where something in the fleet may read it.
+func (n *renaming) extensions(f *Fleet, uses map[filterUse]bool) {
+	for _, filter := range f.Filters {
+		if uses[filterUse{filter.Name, ofCluster}] {
+			n.up[Need{filterKind, filter.Name}] = upstreamOf(filter.Name)
 		}
 	}
+	own := map[string]*corev3.TypedExtensionConfig{}
 	for _, r := range f.Resources {
 		config, ok := r.Message.(*corev3.TypedExtensionConfig)
-		if !ok || !asked[r.Name] || tellsItsName[typeOf(config.GetTypedConfig())] && f.speaksOf(r.Name) {
-			continue
+		if ok && (uses[filterUse{r.Name, ofListener}] || uses[filterUse{r.Name, ofCluster}]) &&
+			(!tellsItsName[typeOf(config.GetTypedConfig())] || !f.speaksOf(r.Name)) {
+			own[r.Name] = config
 		}
-		n[Need{filterKind, r.Name}] = extensionName(config)
+	}
+	for _, has := range []role{ofListener, ofCluster} {
+		w := asking{renaming: n, role: has, configs: own, open: map[string]bool{}}
+		for _, name := range slices.Sorted(maps.Keys(own)) {
+			if uses[filterUse{name, has}] {
+				w.nameOf(name)
+			}
+		}
 	}
 }
 

@@ -66,14 +66,7 @@ func TestExtensionNamesSayTheType(t *testing.T) {
 		},
 		"%FILTER_STATE(authz:PLAIN)%": {`"authz"`: 4, `"authz@http.ext_authz.v3.ExtAuthz"`: 0},
 	} {
-		f, err := Parse("fleet.yaml", []byte(extended(log)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all, err := f.AsProxiesKnow()
-		if err != nil {
-			t.Fatal(err)
-		}
+		f, all := asProxiesKnow(t, extended(log))
 		var written strings.Builder
 		for _, r := range all {
 			if r.Kind.NameOf(r.Message) != r.Name {

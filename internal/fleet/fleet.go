@@ -18,7 +18,11 @@ type Fleet struct {
 	// would be.
 	NameLine, MatchLine int
 	Filters             []Filter
-	Rollout             Rollout
+	// Verify is what the file says of all its modules, nil for nothing.
+	Verify *Verify
+	// Code are the lines at which resources have Wasm code of their own, which is no module.
+	Code    []int
+	Rollout Rollout
 	// Shadow is what the file says of the shadow listeners as a whole.
 	Shadow Shadow
 
@@ -37,10 +41,14 @@ type Filter struct {
 	Module string
 	// ModuleLine is the line of the fleet file that names the module.
 	ModuleLine int
+	// Verify is what the module must be signed by, as far as the fleet file says; nil for nothing.
+	Verify *Verify
 	// Plugin is Envoy's PluginConfig as far as the file says: everything but the
 	// code, the vm_id and the name, which the server fills in.
 	// https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/wasm/v3/wasm.proto
 	Plugin *wasmv3.PluginConfig
+	// ConfigFrom is where the plugin's configuration is, if that is a secret: Configured reads it.
+	ConfigFrom ConfigFrom
 	// Listeners are the names of the listeners that the filter is put into,
 	// before the router; empty where the listeners name it by config_discovery.
 	Listeners []string

@@ -92,7 +92,7 @@ const (
 // The turns. Envoy acknowledges clusters only when they are warm, and for that it
 // needs their endpoints and secrets; so may a listener need its routes. Filters come
 // before listeners because an Envoy that has rejected a filter rejects every listener
-// after it.
+// after it; those that clusters ask for go out while these warm (internal/xds/warming.go).
 // https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#eventual-consistency-considerations
 const (
 	turnClusters = iota
@@ -173,6 +173,7 @@ const hcm = "envoy.extensions.filters.network.http_connection_manager.v3."
 // Kinds that more is known of than their row says.
 var (
 	clusterKind  = KindOf(resource.ClusterType)
+	secretKind   = KindOf(resource.SecretType)
 	filterKind   = KindOf(resource.ExtensionConfigType)
 	listenerKind = KindOf(resource.ListenerType)
 	routeKind    = KindOf(resource.RouteType)

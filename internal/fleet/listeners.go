@@ -16,10 +16,13 @@ func (p *parser) listener(l *listenerv3.Listener, n *yaml.Node) {
 	if l.GetApiListener() != nil {
 		return // it has the one filter that it is
 	}
+	p.listenSockets(l, n)
 	chains := l.GetFilterChains()
 	switch {
 	case packets(l) && len(chains) > 0:
 		p.add(lineOf(n, "filter_chains"), "listener %q is for UDP packets, which go through listener filters: it can have no filter chain", l.GetName())
+	case packets(l) && l.GetDefaultFilterChain() != nil:
+		p.add(lineOf(n, "default_filter_chain"), "listener %q is for UDP packets, which go through listener filters: it can have no filter chain", l.GetName())
 	case l.GetAddress().GetSocketAddress().GetProtocol() == corev3.SocketAddress_UDP:
 	case len(chains) == 0 && l.GetDefaultFilterChain() == nil:
 		p.add(n.Line, "listener %q has no filter chain", l.GetName())
@@ -41,9 +44,9 @@ func (p *parser) listenAddresses(l *listenerv3.Listener, n *yaml.Node) {
 	case l.GetAddress() == nil:
 		p.add(n.Line, "listener %q has no address", l.GetName())
 	}
-	p.numeric(l.GetAddress().GetSocketAddress(), n, "", "address", "socket_address")
+	p.fixed(l.GetAddress(), n, "", "address")
 	for i, more := range l.GetAdditionalAddresses() {
-		p.numeric(more.GetAddress().GetSocketAddress(), n, "", "additional_addresses", i, "address", "socket_address")
+		p.fixed(more.GetAddress(), n, "", "additional_addresses", i, "address")
 	}
 }
 

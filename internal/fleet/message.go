@@ -42,7 +42,7 @@ func (r *messageReader) message(n *yaml.Node, m protoreflect.Message, depth int)
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		r.add(n, "unexpected token %s: a mapping belongs here (%s)", written(n), m.Descriptor().Name())
+		r.add(n, "unexpected token %s: a mapping belongs here (%s)", writtenIn(n, m.Descriptor(), 0), m.Descriptor().Name())
 		return
 	}
 	r.fields(n, m, depth, "")
@@ -193,6 +193,15 @@ func written(n *yaml.Node) string {
 		return fmt.Sprintf("%q", n.Value)
 	}
 	return n.Value
+}
+
+// writtenIn is a value as an error about a message names it: keys and passwords are in
+// DataSources, or bytes, and are not quoted however short they are.
+func writtenIn(n *yaml.Node, m protoreflect.MessageDescriptor, kind protoreflect.Kind) string {
+	if n.Kind == yaml.ScalarNode && (kind == protoreflect.BytesKind || m.FullName() == "envoy.config.core.v3.DataSource") {
+		return "of " + fmt.Sprint(len(n.Value)) + " characters"
+	}
+	return written(n)
 }
 
 // message reads one Envoy message and returns whether it is well-formed.

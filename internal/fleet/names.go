@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -21,6 +23,23 @@ const kindMark = "@"
 // names are the names by which proxies know resources, where those are not the file's.
 type names map[Need]string
 
+// renaming has resources ask by the names that proxies know.
+type renaming struct {
+	names names
+	up    names           // of HTTP filters that clusters have
+	stays map[string]bool // see written
+	// The fleet file's filters and secrets, by their names in the file.
+	wasm, secrets map[string]bool
+}
+
+// by is the name that proxies know what a message asks for by, "" for that of the file.
+func (n *renaming) by(m protoreflect.FullName, need Need, has role) string {
+	if has.of(m) == ofCluster {
+		return n.up[need]
+	}
+	return n.names[need]
+}
+
 // ForPeople is the name that a resource of a kind has in the fleet file.
 func (k *Kind) ForPeople(name string) string {
 	i := strings.LastIndex(name, kindMark)
@@ -31,38 +50,66 @@ func (k *Kind) ForPeople(name string) string {
 }
 
 // AsProxiesKnow are the resources of a fleet as proxies have them: with names that say the kinds
-// of secrets and the types of extension configs, in these and in what asks for them. Those that
-// have no such name are the same ones.
+// of secrets and the types of extension configs, in these and in what asks for them, which says in
+// one form that it comes from this server. Those that have no such name and form are the same ones.
 func (f *Fleet) AsProxiesKnow() ([]Resource, error) {
-	n := names{}
+	n := renaming{names: names{}, up: names{}, wasm: map[string]bool{}, secrets: map[string]bool{}}
+	for _, filter := range f.Filters {
+		n.wasm[filter.Name] = true
+	}
 	for _, r := range f.Resources {
-		if m, ok := r.Message.(*tlsv3.Secret); ok && secretName(m) != r.Name {
-			n[Need{r.Kind, r.Name}] = secretName(m)
+		if m, ok := r.Message.(*tlsv3.Secret); ok {
+			n.secrets[r.Name] = true
+			if name := secretName(m); name != r.Name {
+				n.names[Need{r.Kind, r.Name}] = name
+			}
 		}
 	}
-	n.extensions(f)
-	if len(n) == 0 {
+	uses := f.uses()
+	n.extensions(f, uses)
+	if len(n.names)+len(n.up) == 0 && !slices.ContainsFunc(f.Resources, func(r Resource) bool { return n.odd(r.Message) }) {
 		return f.Resources, nil
 	}
-	stays := f.written()
+	n.stays = f.written()
+	maps.Copy(n.stays, n.wasm)
 	out := make([]Resource, 0, len(f.Resources))
 	for _, r := range f.Resources {
-		m := proto.Clone(r.Message)
-		changed, err := n.in(m, stays)
-		if err != nil {
-			return nil, fmt.Errorf("%s %q: %w", r.Kind.Name, r.Name, err)
+		key := Need{r.Kind, r.Name}
+		inCluster := n.up[key] != ""
+		if !inCluster || uses[filterUse{r.Name, ofListener}] {
+			own, err := n.known(r, n.names[key], ofListener)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, own)
 		}
-		if name := n[Need{r.Kind, r.Name}]; name != "" {
-			field := m.ProtoReflect().Descriptor().Fields().ByName(r.Kind.NameField)
-			m.ProtoReflect().Set(field, protoreflect.ValueOfString(name))
-			r.Name, changed = name, true
+		if inCluster {
+			own, err := n.known(r, n.up[key], ofCluster)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, own)
 		}
-		if changed {
-			r.Message = m
-		}
-		out = append(out, r)
 	}
 	return out, nil
+}
+
+// known is a resource as proxies have it, by a name of their own or, for "", that of the file.
+func (n *renaming) known(r Resource, name string, has role) (Resource, error) {
+	m := proto.Clone(r.Message)
+	changed, err := n.in(m, has)
+	if err != nil {
+		return r, fmt.Errorf("%s %q: %w", r.Kind.Name, r.Name, err)
+	}
+	if name != "" {
+		field := m.ProtoReflect().Descriptor().Fields().ByName(r.Kind.NameField)
+		m.ProtoReflect().Set(field, protoreflect.ValueOfString(name))
+		r.Name, changed = name, true
+	}
+	if changed {
+		r.Message = m
+	}
+	return r, nil
 }
 
 // written are the names of HTTP filters whose configuration is in the listener: what routes say
@@ -81,13 +128,13 @@ func (f *Fleet) written() map[string]bool {
 
 // in has a message, and all below it, ask for resources by the names that proxies know, and
 // reports whether that changed it. A TypedStruct that does is written as what it stands for.
-func (n names) in(m proto.Message, stays map[string]bool) (changed bool, err error) {
+func (n *renaming) in(m proto.Message, has role) (changed bool, err error) {
 	if packed, ok := m.(*anypb.Any); ok {
 		content := Content(packed)
 		if content == nil {
 			return false, nil
 		}
-		if changed, err = n.in(content, stays); err != nil || !changed {
+		if changed, err = n.in(content, has); err != nil || !changed {
 			return false, err
 		}
 		if err := anypb.MarshalFrom(packed, content, proto.MarshalOptions{Deterministic: true}); err != nil {
@@ -95,20 +142,29 @@ func (n names) in(m proto.Message, stays map[string]bool) (changed bool, err err
 		}
 		return true, nil
 	}
+	has = has.below(m)
 	r := m.ProtoReflect()
+	if s := n.silent(m); s != nil {
+		s.SdsConfig, changed = OwnSource(false), true
+	}
+	for source, form := range n.otherForms(m) {
+		proto.Reset(source)
+		proto.Merge(source, form)
+		changed = true
+	}
 	if kind, by := asksFor(r.Descriptor().FullName()); kind != nil && by.Name != All && isADS(sourceOf(r, by.Source)) {
-		if name := n[Need{kind, by.nameIn(m)}]; name != "" {
+		if name := n.by(r.Descriptor().FullName(), Need{kind, by.nameIn(m)}, has); name != "" {
 			r.Set(r.Descriptor().Fields().ByName(by.Name), protoreflect.ValueOfString(name))
 			changed = true
 		}
 	}
-	changed = n.perFilter(r, stays) || changed
+	changed = n.perFilter(r) || changed
 	EachField(r, func(below protoreflect.Message) {
 		if err != nil {
 			return
 		}
 		var is bool
-		is, err = n.in(below.Interface(), stays)
+		is, err = n.in(below.Interface(), has)
 		changed = changed || is
 	})
 	return changed, err
@@ -120,30 +176,44 @@ const perFilterField = "typed_per_filter_config"
 // perFilter has a route say to filters by the names that proxies know what it says to them, and
 // reports whether it says something. Filters written in Lua read the metadata of routes by their
 // own names.
-func (n names) perFilter(r protoreflect.Message, stays map[string]bool) (changed bool) {
-	if field := r.Descriptor().Fields().ByName(perFilterField); field != nil && field.IsMap() {
-		config := r.Get(field).Map()
-		for key, name := range n {
-			old := protoreflect.ValueOfString(key.Name).MapKey()
-			if key.Kind != filterKind || !config.Has(old) {
-				continue
-			}
-			config.Set(protoreflect.ValueOfString(name).MapKey(), config.Get(old))
-			if !stays[key.Name] {
-				config.Clear(old)
-			}
-			changed = true
-		}
+func (n *renaming) perFilter(r protoreflect.Message) (changed bool) {
+	field := r.Descriptor().Fields().ByName(perFilterField)
+	if field != nil && field.IsMap() {
+		changed = n.perFilterIn(r.Get(field).Map())
 	}
-	field := r.Descriptor().Fields().ByName("metadata")
+	field = r.Descriptor().Fields().ByName("metadata")
 	if field == nil || r.Descriptor().ParentFile().Package() != "envoy.config.route.v3" || !r.Has(field) {
 		return changed
 	}
 	metadata, _ := r.Get(field).Message().Interface().(*corev3.Metadata)
-	for key, name := range n {
-		if of := metadata.GetFilterMetadata()[key.Name]; key.Kind == filterKind && of != nil {
-			metadata.FilterMetadata[name] = proto.CloneOf(of)
-			changed = true
+	for _, of := range []names{n.names, n.up} {
+		for key, name := range of {
+			if said := metadata.GetFilterMetadata()[key.Name]; key.Kind == filterKind && said != nil {
+				metadata.FilterMetadata[name] = proto.CloneOf(said)
+				changed = true
+			}
+		}
+	}
+	return changed
+}
+
+// perFilterIn does so with what a route says by the names of filters.
+func (n *renaming) perFilterIn(config protoreflect.Map) (changed bool) {
+	said := map[string]protoreflect.Value{}
+	config.Range(func(key protoreflect.MapKey, v protoreflect.Value) bool {
+		said[key.String()] = v
+		return true
+	})
+	for name, v := range said {
+		key := Need{filterKind, name}
+		for _, known := range []string{n.names[key], n.up[key]} {
+			if known != "" {
+				config.Set(protoreflect.ValueOfString(known).MapKey(), v)
+				changed = true
+			}
+		}
+		if (n.names[key] != "" || n.up[key] != "") && !n.stays[name] {
+			config.Clear(protoreflect.ValueOfString(name).MapKey())
 		}
 	}
 	return changed

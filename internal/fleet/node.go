@@ -27,13 +27,31 @@ const ListenKey = "listen"
 const WaxwingKey = "waxwing"
 
 // SaidIDKey is the key of the node metadata in which the server keeps the id that a proxy
-// says, where it knows the proxy by another: processes with other labels have that id, too.
+// says, where it knows the proxy by another: processes with other labels or certificates have that id, too.
 const SaidIDKey = "waxwing.node_id"
 
 // Rename gives a node another id, and notes the one that the proxy says.
 func Rename(node *corev3.Node, id string) {
 	notes(node)[SaidIDKey] = structpb.NewStringValue(node.GetId())
 	node.Id = id
+}
+
+// certificateKey is the key of the node metadata in which the server keeps the name of the
+// certificate by which a proxy has proven who it is.
+const certificateKey = "waxwing.certificate"
+
+// SetCertificate notes the name of the certificate that a proxy has shown, "" for none. Whatever the
+// proxy itself said of that goes.
+func SetCertificate(node *corev3.Node, name string) {
+	delete(node.GetMetadata().GetFields(), certificateKey)
+	if name != "" {
+		notes(node)[certificateKey] = structpb.NewStringValue(name)
+	}
+}
+
+// CertificateOf is what SetCertificate has noted.
+func CertificateOf(node *corev3.Node) string {
+	return node.GetMetadata().GetFields()[certificateKey].GetStringValue()
 }
 
 // notes are the fields of a node's metadata, made where it has none.

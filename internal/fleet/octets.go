@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"unicode/utf8"
 
@@ -98,17 +97,9 @@ func (p *parser) contentOf(n *yaml.Node, what string) Octets {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(p.file), path)
 	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil: // said below
-	case !info.Mode().IsRegular():
-		p.add(n.Line, "checks: %s: %s is not a file", what, n.Value)
-		return ""
-	case info.Size() > maxBody:
-		p.add(n.Line, "checks: %s: %s has more than %d bytes", what, n.Value, maxBody)
-		return ""
-	}
-	data, err := os.ReadFile(path)
+	rule := p.files
+	rule.MaxBytes, rule.Setting = maxBody, ""
+	data, err := rule.ReadFile(path)
 	if err != nil {
 		p.add(n.Line, "checks: %s: %v", what, err)
 		return ""

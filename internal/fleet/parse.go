@@ -10,19 +10,24 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/confine"
 )
 
 // document is the fleet file's own structure. What is Envoy's stays a YAML node.
 type document struct {
 	Fleet             at[string]       `yaml:"fleet"`
 	Match             Match            `yaml:"match"`
+	Verify            *verifyDocument  `yaml:"verify"`
 	Filters           []filterDocument `yaml:"filters"`
 	BootstrapClusters []string         `yaml:"bootstrap_clusters"`
+	BootstrapSecrets  []string         `yaml:"bootstrap_secrets"`
 	Rollout           rolloutDocument  `yaml:"rollout"`
 	Shadow            shadowDocument   `yaml:"shadow"`
 	Resources         sections         `yaml:"resources"`
@@ -34,6 +39,8 @@ type filterDocument struct {
 		File at[string] `yaml:"file"`
 	} `yaml:"module"`
 	Config        yaml.Node         `yaml:"config"`
+	ConfigFrom    yaml.Node         `yaml:"config_from"`
+	Verify        *verifyDocument   `yaml:"verify"`
 	FailurePolicy at[string]        `yaml:"failure_policy"`
 	Plugin        yaml.Node         `yaml:"plugin"`
 	Listeners     []at[string]      `yaml:"listeners"`
@@ -60,12 +67,21 @@ func (a *at[T]) UnmarshalYAML(n *yaml.Node) error {
 // names, node metadata and Envoy's statistics.
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$`)
 
+// MaxBytes is the size of the largest fleet file, in bytes.
+const MaxBytes = 16 << 20
+
+// A Reader reads fleet files. Files is which other files they may name.
+type Reader struct{ Files confine.Rule }
+
+// Parse reads a fleet file that may name any other file.
+func Parse(file string, data []byte) (*Fleet, error) { return Reader{}.Parse(file, data) }
+
 // Parse reads a fleet file. file is its path, for messages and to resolve
 // module paths; what is wrong comes back as Errors.
-func Parse(file string, data []byte) (*Fleet, error) {
-	p := &parser{problems: problems{file: file}, fleet: &Fleet{File: file}}
+func (r Reader) Parse(file string, data []byte) (*Fleet, error) {
+	p := &parser{problems: problems{file: file}, fleet: &Fleet{File: file}, files: r.Files}
 	p.merger.done, p.reader = map[*yaml.Node]bool{}, messageReader{problems: &p.problems, values: maxValues}
-	p.names = map[string]int{}
+	p.names, p.generic = map[string]int{}, map[*yaml.Node]bool{}
 	p.read(data)
 	if err := p.err(); err != nil {
 		return nil, err
@@ -76,12 +92,15 @@ func Parse(file string, data []byte) (*Fleet, error) {
 type parser struct {
 	problems
 	fleet  *Fleet
+	files  confine.Rule // those that the file may name
 	doc    document
 	root   *yaml.Node // the document's mapping
 	merger merger
 	reader messageReader
 	names  map[string]int // of checks, to their lines
 	placed []placed       // the Envoy resources, in the order of the file
+	// generic are the messages within generic proxies, whose formats have commands of their own.
+	generic map[*yaml.Node]bool
 }
 
 func (p *parser) read(data []byte) {
@@ -98,12 +117,17 @@ func (p *parser) read(data []byte) {
 	}
 	p.validate()
 	p.references()
+	p.aggregates()
 	p.bindings()
 	p.neighbours()
 }
 
 // decode splits the file into its own fields and Envoy's nodes.
 func (p *parser) decode(data []byte) bool {
+	if len(data) > MaxBytes {
+		p.add(0, "the file has %d bytes, and at most %d are read", len(data), MaxBytes)
+		return false
+	}
 	var file yaml.Node
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	if err := d.Decode(&file); errors.Is(err, io.EOF) {
@@ -113,8 +137,13 @@ func (p *parser) decode(data []byte) bool {
 		p.syntax(err, data)
 		return false
 	}
+	if n := crowded(&file); n != nil {
+		p.add(n.Line, "%s", tooLarge)
+		return false
+	}
 	if p.root = file.Content[0]; p.root.Kind != yaml.MappingNode {
-		p.add(p.root.Line, "a fleet file is a mapping that begins with `fleet: NAME`")
+		// What is not there, behind `---` say, is told as of the line after the last.
+		p.add(min(p.root.Line, 1+bytes.Count(bytes.TrimRight(data, "\r\n"), []byte("\n"))), "a fleet file is a mapping that begins with `fleet: NAME`")
 		return false
 	}
 	if !p.alone(d, data) {
@@ -151,7 +180,8 @@ func (p *parser) header() {
 }
 
 func (p *parser) filters() {
-	seen := map[string]bool{}
+	seen, list := map[string]bool{}, child(p.root, "filters")
+	p.fleet.Verify = p.verify(p.doc.Verify, p.root)
 	for i, doc := range p.doc.Filters {
 		line := lineOf(p.root, "filters", i)
 		switch name := doc.Name.value; {
@@ -169,6 +199,9 @@ func (p *parser) filters() {
 			p.add(line, "filter %q has no module: `module: {file: PATH}`", doc.Name.value)
 		}
 		f := p.filter(doc)
+		if f.Verify = p.verify(doc.Verify, item(list, i), "filters", i); f.Verify == nil {
+			f.Verify = p.fleet.Verify
+		}
 		f.Checks, f.Hostile = p.checks(i, doc), p.hostile(&doc.Hostile)
 		f.Callouts = p.callouts(doc.Callouts, "filters", i)
 		f.Preflight = p.preflight(&doc.Preflight)
@@ -184,8 +217,12 @@ func (p *parser) filter(doc filterDocument) Filter {
 		Plugin:     p.plugin(doc),
 		Shadow:     doc.Shadow == nil || *doc.Shadow,
 	}
+	f.ConfigFrom = p.configFrom(&doc, f.Plugin)
 	if !filepath.IsAbs(f.Module) {
 		f.Module = filepath.Join(filepath.Dir(p.file), f.Module)
+	}
+	if isFleetFile(f.Module) || f.Module == p.file { // a file is watched as one thing
+		p.add(f.ModuleLine, "module %s is a fleet file, by its name", f.Module)
 	}
 	for _, name := range doc.Listeners {
 		f.Listeners = append(f.Listeners, name.value)
@@ -200,6 +237,11 @@ func (p *parser) plugin(doc filterDocument) *wasmv3.PluginConfig {
 	if !doc.Plugin.IsZero() {
 		p.message(&doc.Plugin, plugin)
 	}
+	visit(plugin, &doc.Plugin, func(m proto.Message, n *yaml.Node, _ bool) {
+		if c, ok := m.(*wasmv3.CapabilityRestrictionConfig); ok {
+			p.capabilities(c, n)
+		}
+	})
 	if vm := plugin.GetVmConfig(); vm.GetCode() != nil || vm.GetVmId() != "" || plugin.GetName() != "" {
 		p.add(doc.Plugin.Line, "plugin: name, vm_config.vm_id and vm_config.code are the server's to set")
 	}

@@ -7,19 +7,12 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/waxwing-xds/waxwing/internal/golden"
 )
 
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 func TestParseTheDemosFleet(t *testing.T) {
-	f, err := Parse("some/where/fleet.yaml", read(t, "../../fleet.yaml"))
+	f, err := Parse("some/where/fleet.yaml", []byte(golden.Read(t, "../../fleet.yaml")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,9 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	compositev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	"go.yaml.in/yaml/v3"
 )
@@ -39,10 +41,13 @@ func (p *parser) references() {
 			}
 		}
 		visit(r.msg, r.node, func(m proto.Message, n *yaml.Node, _ bool) {
-			p.remoteCode(m, n)
+			p.code(m, n)
 			p.source(m, n)
 			p.wasmOf(m, n)
 			p.ownStatistics(m, n)
+			if s, ok := m.(*tlsv3.SdsSecretConfig); ok {
+				p.bootstrapSecret(s, n, known[secretKind])
+			}
 			for _, ref := range refsOf(m) {
 				if ref.name != "" && ref.name != All && !known[ref.kind][ref.name] {
 					p.add(lineOf(n, ref.path...), "%s %q does not exist in this fleet", ref.kind.Name, ref.name)
@@ -54,10 +59,14 @@ func (p *parser) references() {
 	}
 }
 
-// remoteCode refuses a Wasm filter whose code the proxy is to fetch: Envoy
+// code notes Wasm code among the resources, and refuses what the proxy is to fetch: Envoy
 // ACKs it whatever becomes of the fetch.
-func (p *parser) remoteCode(m proto.Message, n *yaml.Node) {
-	if vm, ok := m.(*wasmv3.VmConfig); ok && vm.GetCode().GetRemote() != nil {
+func (p *parser) code(m proto.Message, n *yaml.Node) {
+	vm, ok := m.(*wasmv3.VmConfig)
+	if ok && vm.GetCode() != nil {
+		p.fleet.Code = append(p.fleet.Code, lineOf(n, "code"))
+	}
+	if ok && vm.GetCode().GetRemote() != nil {
 		p.add(lineOf(n, "code", "remote"), "remote code is acknowledged by Envoy before it is fetched: "+
 			"list the module under filters instead, and it is delivered and proven")
 	}
@@ -164,11 +173,15 @@ func clusterRefs(m protoreflect.Message) []ref {
 // bindings reports filters that no request would ever meet: silently unused, a
 // filter lets everything through.
 func (p *parser) bindings() {
+	p.inBothRoles()
 	named := map[string]bool{}
 	for _, r := range p.placed {
 		visit(r.msg, r.node, func(m proto.Message, _ *yaml.Node, _ bool) {
-			if f, ok := m.(*hcmv3.HttpFilter); ok && f.GetConfigDiscovery() != nil {
-				named[f.GetName()] = true
+			switch f := m.(type) {
+			case *hcmv3.HttpFilter:
+				named[f.GetName()] = named[f.GetName()] || f.GetConfigDiscovery() != nil
+			case *compositev3.DynamicConfig:
+				named[f.GetName()] = named[f.GetName()] || f.GetConfigDiscovery() != nil
 			}
 		})
 	}

@@ -19,15 +19,17 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"go.yaml.in/yaml/v3"
 )
 
 // refuse reports what Envoy refuses of a message beyond the rules that are written into
 // its API, as far as it depends on nothing that only a proxy has. Each rule here is held
-// against an Envoy by e2e/refusals_test.go: what it takes is not to be refused.
+// against an Envoy by e2e/refusals_test.go: what it takes is not to be refused, but for
+// names of capabilities.
 func (p *parser) refuse(m proto.Message, n *yaml.Node) {
-	p.untyped(m, n)
+	p.refuseParts(m, n)
 	if c, ok := certificateOf(m); ok && n != nil {
 		c.Line = n.Line
 		p.fleet.Certificates = append(p.fleet.Certificates, c)
@@ -77,6 +79,8 @@ func (p *parser) refuse(m proto.Message, n *yaml.Node) {
 		p.changedHeader(m.GetHeader().GetKey(), lineOf(n, "header", "key"))
 	case *tlsv3.DownstreamTlsContext:
 		p.serverTLS(m, n)
+	case *wasmv3.CapabilityRestrictionConfig:
+		p.capabilities(m, n)
 	case *tlsv3.TlsCertificate:
 		p.certificate(m, n)
 	case *tlsv3.CertificateValidationContext:
@@ -85,6 +89,19 @@ func (p *parser) refuse(m proto.Message, n *yaml.Node) {
 		}
 	}
 	p.removedHeaders(m.ProtoReflect(), n)
+}
+
+// refuseParts reports what is refused by subject.
+func (p *parser) refuseParts(m proto.Message, n *yaml.Node) {
+	p.untyped(m, n)
+	p.refuseClusters(m, n)
+	p.refuseFormats(m, n)
+	p.refuseRoutes(m, n)
+	p.refuseHTTP(m, n)
+	p.refuseFilters(m, n)
+	p.refuseIdentity(m, n)
+	p.refuseTLS(m, n)
+	p.refuseServices(m, n)
 }
 
 // typeOf is the message that a filter's configuration is, in whichever way it is written.

@@ -47,14 +47,7 @@ resources:
 // written; certificates, and what comes from elsewhere, keep their names; and what was read
 // stays as it was.
 func TestSecretNamesSayTheKind(t *testing.T) {
-	f, err := Parse("fleet.yaml", []byte(secretsYAML))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := f.AsProxiesKnow()
-	if err != nil {
-		t.Fatal(err)
-	}
+	f, all := asProxiesKnow(t, secretsYAML)
 	var names, written []string
 	for _, r := range all {
 		if r.Kind.Secret {

@@ -107,14 +107,17 @@ func snake(field string) string {
 
 // addresses reports listeners that would bind the same address.
 func (p *parser) addresses() {
-	taken := map[string]string{}
+	taken := map[string]int{}
 	for i, l := range p.fleet.Listeners {
 		for _, b := range BindsOf(l) {
-			if other, ok := taken[b.Name]; ok {
-				p.add(lineOf(&p.doc.Resources["listeners"][i], "address"),
-					"listener %q: listener %q has the address %s already", l.GetName(), other, b.Name)
+			at := &p.doc.Resources["listeners"][i]
+			switch other, ok := taken[b.Name]; {
+			case ok && other != i:
+				p.add(lineOf(at, "address"), "listener %q: listener %q has the address %s already", l.GetName(), p.fleet.Listeners[other].GetName(), b.Name)
+			case ok && b.Alone():
+				p.add(lineOf(at, "additional_addresses"), "listener %q: it has the address %s twice: without enable_reuse_port Envoy can't open it again", l.GetName(), b.Name)
 			}
-			taken[b.Name] = l.GetName()
+			taken[b.Name] = i
 		}
 	}
 }

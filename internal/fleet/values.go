@@ -22,7 +22,7 @@ func (r *messageReader) single(n *yaml.Node, field protoreflect.FieldDescriptor,
 			return v, true
 		}
 	}
-	r.add(n, "invalid value for %v field %s: %s%s", field.Kind(), field.Name(), written(n), hint(n, field))
+	r.add(n, "invalid value for %v field %s: %s%s", field.Kind(), field.Name(), writtenIn(n, field.ContainingMessage(), field.Kind()), hint(n, field))
 	return protoreflect.Value{}, false
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -45,18 +44,30 @@ func bind(l *listenerv3.Listener, filters []fleet.Filter) (*listenerv3.Listener,
 // must be the terminal one. Other network filters are left alone.
 func insert(f *listenerv3.Filter, names []string) error {
 	hcm := hcmOf(f)
-	last := len(hcm.GetHttpFilters()) - 1
-	if last < 0 {
+	if len(hcm.GetHttpFilters()) == 0 {
 		return nil
 	}
+	hcm.HttpFilters = before(hcm.GetHttpFilters(), names)
+	// An upgrade (to websocket, or CONNECT) that has filters of its own meets no others.
+	for _, upgrade := range hcm.GetUpgradeConfigs() {
+		if own := upgrade.GetFilters(); len(own) > 0 {
+			upgrade.Filters = before(own, slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+				return slices.ContainsFunc(own, func(f *hcmv3.HttpFilter) bool { return f.GetName() == name })
+			}))
+		}
+	}
+	repacked, err := packAny(hcm)
+	f.ConfigType = &listenerv3.Filter_TypedConfig{TypedConfig: repacked}
+	return err
+}
+
+// before puts filters before the last of others.
+func before(others []*hcmv3.HttpFilter, names []string) []*hcmv3.HttpFilter {
 	added := make([]*hcmv3.HttpFilter, len(names))
 	for i, name := range names {
 		added[i] = discovered(name)
 	}
-	hcm.HttpFilters = slices.Insert(hcm.GetHttpFilters(), last, added...)
-	repacked, err := packAny(hcm)
-	f.ConfigType = &listenerv3.Filter_TypedConfig{TypedConfig: repacked}
-	return err
+	return slices.Insert(others, len(others)-1, added...)
 }
 
 // discovered is an HTTP filter whose configuration comes by ECDS. It has no
@@ -65,12 +76,8 @@ func insert(f *listenerv3.Filter, names []string) error {
 func discovered(name string) *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_ConfigDiscovery{
 		ConfigDiscovery: &corev3.ExtensionConfigSource{
-			ConfigSource: &corev3.ConfigSource{
-				ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
-				InitialFetchTimeout:   durationpb.New(0),
-				ResourceApiVersion:    corev3.ApiVersion_V3,
-			},
-			TypeUrls: []string{"type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"},
+			ConfigSource: fleet.OwnSource(true),
+			TypeUrls:     []string{"type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"},
 		},
 	}}
 }

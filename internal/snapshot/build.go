@@ -25,7 +25,7 @@ const Runtime = "envoy.wasm.runtime.v8"
 // Build makes the snapshot of a fleet that fleet.Parse returned. modules holds
 // each of its modules by path.
 func Build(f *fleet.Fleet, modules map[string]*module.Module) (*Snapshot, error) {
-	b := builder{}
+	b, upstream := builder{}, f.UpstreamNames()
 	for _, filter := range f.Filters {
 		m := modules[filter.Module]
 		if m == nil {
@@ -36,6 +36,12 @@ func Build(f *fleet.Fleet, modules map[string]*module.Module) (*Snapshot, error)
 			return nil, err
 		}
 		b.resources = append(b.resources, r)
+		if name := upstream[filter.Name]; name != "" {
+			if r, err = r.as(name); err != nil {
+				return nil, fmt.Errorf("filter %q: %w", filter.Name, err)
+			}
+			b.resources = append(b.resources, r)
+		}
 	}
 	resources, err := f.AsProxiesKnow()
 	if err != nil {
@@ -89,7 +95,11 @@ func filterResource(f fleet.Filter, m *module.Module) (*Resource, error) {
 	if vm.VmId, err = vmID(plugin, m); err != nil {
 		return nil, err
 	}
-	version, err := filterVersion(plugin, m.Digest)
+	digest := m.Digest
+	if f.Secret() { // a configuration that becomes a secret is not shown from then on
+		digest += " secret"
+	}
+	version, err := filterVersion(plugin, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +117,17 @@ func filterResource(f fleet.Filter, m *module.Module) (*Resource, error) {
 	r := resourceOf(resource.ExtensionConfigType, f.Name, version, value)
 	r.module, r.vm, r.open = m.Digest, vm.VmId, failsOpen(plugin)
 	return r, nil
+}
+
+// as is a filter under another name: the same bytes but for that.
+func (r *Resource) as(name string) (*Resource, error) {
+	value, err := renamed(r.Wire.GetResource().GetValue(), name)
+	if err != nil {
+		return nil, err
+	}
+	own := resourceOf(r.typeURL(), name, r.Version, value)
+	own.module, own.vm, own.open, own.secret = r.module, r.vm, r.open, r.secret
+	return own, nil
 }
 
 func failsOpen(plugin *wasmv3.PluginConfig) bool {

@@ -94,7 +94,7 @@ func (r *Resource) apart() *Resource {
 	id[strings.LastIndexByte(r.vm, '@')] = '~'
 	value := bytes.Replace(r.Wire.GetResource().GetValue(), []byte(r.vm), id, 1)
 	own := resourceOf(r.typeURL(), r.Name, r.Version+"~", value)
-	own.module, own.vm, own.shadow = r.module, string(id), r.shadow
+	own.module, own.vm, own.shadow, own.secret = r.module, string(id), r.shadow, r.secret
 	return own
 }
 
@@ -131,6 +131,21 @@ func (s *Snapshot) SameCode(other *Snapshot) bool {
 		}
 	}
 	return true
+}
+
+// SharedVMs is how many of its Wasm VMs another revision has too, and how many it has.
+func (s *Snapshot) SharedVMs(other *Snapshot) (shared, all int) {
+	seen := map[string]bool{}
+	for _, r := range s.All(resource.ExtensionConfigType) {
+		if r.vm == "" || seen[r.vm] {
+			continue
+		}
+		seen[r.vm] = true
+		if all++; other.liveFilter(r.vm) != nil {
+			shared++
+		}
+	}
+	return shared, all
 }
 
 // VMs is how many Wasm VMs a worker holds that has accepted it: one for each

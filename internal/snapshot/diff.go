@@ -77,11 +77,12 @@ func difference(k *fleet.Kind, before, after *Resource) (*Change, error) {
 	if k.Secret {
 		return change, nil
 	}
-	old, err := before.text()
+	shown := conceal(before, after)
+	old, err := before.shownAs(shown)
 	if err != nil {
 		return nil, err
 	}
-	current, err := after.text()
+	current, err := after.shownAs(shown)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,10 @@ func difference(k *fleet.Kind, before, after *Resource) (*Change, error) {
 }
 
 // text is a resource for people, "" for none.
-func (r *Resource) text() (string, error) {
+func (r *Resource) text() (string, error) { return r.shownAs(nil) }
+
+// shownAs is one that has of a filter's configuration what shown makes of it.
+func (r *Resource) shownAs(shown func(*wasmv3.PluginConfig) error) (string, error) {
 	if r == nil {
 		return "", nil
 	}
@@ -102,6 +106,11 @@ func (r *Resource) text() (string, error) {
 	}
 	if err := redact(m.ProtoReflect()); err != nil {
 		return "", err
+	}
+	if config, is := m.(*corev3.TypedExtensionConfig); is && shown != nil {
+		if err := showConfig(config, shown); err != nil {
+			return "", err
+		}
 	}
 	raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
@@ -42,6 +43,17 @@ func (s *Snapshot) read() error {
 	return nil
 }
 
+// AsksOthers is whether a listener, or a filter by ECDS, asks another than this server for something that
+// it waits for before it is warm.
+func (s *Snapshot) AsksOthers() bool {
+	for _, url := range []string{resource.ListenerType, resource.ExtensionConfigType} {
+		if slices.ContainsFunc(s.All(url), func(r *Resource) bool { return r.asksOthers }) {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *Resource) read() error {
 	if r.module != "" {
 		return nil // a Wasm filter: megabytes, and it names nothing that a proxy would ask for
@@ -51,7 +63,12 @@ func (r *Resource) read() error {
 		return fmt.Errorf("reading %s %q: %w", r.typeURL(), r.Name, err)
 	}
 	r.asks, r.sockets, r.namesHost = fleet.Needs(m), fleet.PlacesOf(m), fleet.NamesHost(m)
-	if l, ok := m.(*listenerv3.Listener); ok {
+	r.filters = runs(optionsOf(m).GetHttpFilters())
+	switch l := m.(type) {
+	case *corev3.TypedExtensionConfig:
+		r.asksOthers = fleet.AsksOthers(m)
+	case *listenerv3.Listener:
+		r.asksOthers = fleet.AsksOthers(m)
 		if l.GetApiListener() != nil {
 			// A gRPC client's: Envoy takes it and does nothing with it. What clients ask for
 			// by name is seen when they do.

@@ -63,6 +63,14 @@ func (s *Snapshot) leftOut(f *hcmv3.HttpFilter) string {
 		return "the fleet file says so"
 	}
 	content := s.contentOf(f)
+	if jwt, ok := content.(*jwtv3.JwtAuthentication); ok && asksForKeys(jwt) {
+		return "it asks another service"
+	}
+	return LeftOut[packageOf(content)]
+}
+
+// packageOf names the type of an HTTP filter of Envoy's: "rbac"; "" for another.
+func packageOf(content proto.Message) string {
 	if content == nil {
 		return ""
 	}
@@ -70,11 +78,8 @@ func (s *Snapshot) leftOut(f *hcmv3.HttpFilter) string {
 	if !ok {
 		return ""
 	}
-	if jwt, ok := content.(*jwtv3.JwtAuthentication); ok && asksForKeys(jwt) {
-		return "it asks another service"
-	}
 	kind, _, _ := strings.Cut(name, ".")
-	return LeftOut[kind]
+	return kind
 }
 
 // filterName is the name that a filter of a listener has in the fleet file.

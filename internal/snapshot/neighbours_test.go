@@ -2,13 +2,14 @@ package snapshot
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/waxwing-xds/waxwing/internal/golden"
 )
 
 // Each type that is left out is one of Envoy's, and the paper names it.
@@ -21,15 +22,12 @@ func TestLeftOutIsDocumented(t *testing.T) {
 		}
 		return true
 	})
-	text, err := os.ReadFile("../../docs/fleet-file.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := golden.Read(t, "../../docs/fleet-file.md")
 	for _, kind := range slices.Sorted(maps.Keys(LeftOut)) {
 		if !packages[kind] {
 			t.Errorf("%q is no package of HTTP filters", kind)
 		}
-		if !strings.Contains(string(text), "`"+kind+"`") {
+		if !strings.Contains(text, "`"+kind+"`") {
 			t.Errorf("docs/fleet-file.md does not name %q", kind)
 		}
 	}

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
@@ -10,14 +11,16 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
 
-// Retyped is a filter that has another type by the same name than in what is served.
+// Retyped is a filter that is of another type by the same name than in what is served, or asks
+// for what the served one does not.
 type Retyped struct {
 	Name    string
-	Was, Is string // messages of Envoy's
+	Was, Is string // messages of Envoy's; the same where it only asks for something else
 }
 
 // Retyped are the filters which no proxy that has served takes: their names don't say their
-// types, and an Envoy takes no other type by a name.
+// types and what they ask for, and an Envoy takes no other type by a name, and asks for nothing
+// new.
 func (s *Snapshot) Retyped(served *Snapshot) ([]Retyped, error) {
 	var out []Retyped
 	if served == nil {
@@ -28,25 +31,32 @@ func (s *Snapshot) Retyped(served *Snapshot) ([]Retyped, error) {
 		if before == nil || r.module != "" && before.module != "" {
 			continue
 		}
-		was, err := before.filterType()
+		was, err := before.filter()
 		if err != nil {
 			return nil, err
 		}
-		is, err := r.filterType()
+		is, err := r.filter()
 		if err != nil {
 			return nil, err
 		}
-		if was != is {
-			out = append(out, Retyped{r.Name, was, is})
+		retyped := Retyped{r.Name, fleet.TypeOf(was), fleet.TypeOf(is)}
+		if retyped.Was != retyped.Is || asksForNew(was, is) {
+			out = append(out, retyped)
 		}
 	}
 	return out, nil
 }
 
-func (r *Resource) filterType() (string, error) {
+// asksForNew is whether a filter asks for something that it did not ask for.
+func asksForNew(was, is *corev3.TypedExtensionConfig) bool {
+	before := fleet.AsksOf(was)
+	return slices.ContainsFunc(fleet.AsksOf(is), func(ask string) bool { return !slices.Contains(before, ask) })
+}
+
+func (r *Resource) filter() (*corev3.TypedExtensionConfig, error) {
 	var config corev3.TypedExtensionConfig
 	if err := r.Wire.GetResource().UnmarshalTo(&config); err != nil {
-		return "", fmt.Errorf("reading filter %q: %w", r.Name, err)
+		return nil, fmt.Errorf("reading filter %q: %w", r.Name, err)
 	}
-	return fleet.TypeOf(&config), nil
+	return &config, nil
 }

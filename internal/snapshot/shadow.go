@@ -48,8 +48,9 @@ type Entry struct {
 	Socket *corev3.TransportSocket
 	Why    string // why it can't be asked; "" if it can
 
-	own  map[int]fleet.OwnAnswer // what its configuration answers itself, by the index of the check
-	more int                     // filter chains that can't be asked for the same reason
+	own      map[int]fleet.OwnAnswer // what its configuration answers itself, by the index of the check
+	refusers []refuser               // of a real listener
+	more     int                     // filter chains that can't be asked for the same reason
 }
 
 // Has reports whether a filter is in its chain.
@@ -96,7 +97,7 @@ func (out *shadows) listener(s *Snapshot, l *listenerv3.Listener, used map[strin
 	for _, chain := range chainsOf(l) {
 		for _, f := range chain.GetFilters() {
 			// The shadow's own codec finds out by itself what it is spoken to.
-			if hcm := hcmOf(f); len(s.filtersOf(hcm)) > 0 {
+			if hcm := hcmOf(f); len(s.filtersOf(hcm.GetHttpFilters())) > 0 {
 				if err := out.chain(s, l.GetName(), hcm, seen, used); err != nil {
 					return err
 				}
@@ -125,9 +126,9 @@ func hcmOf(f *listenerv3.Filter) *hcmv3.HttpConnectionManager {
 }
 
 // filtersOf are the fleet file's filters in a chain.
-func (s *Snapshot) filtersOf(hcm *hcmv3.HttpConnectionManager) []string {
+func (s *Snapshot) filtersOf(filters []*hcmv3.HttpFilter) []string {
 	var names []string
-	for _, f := range hcm.GetHttpFilters() {
+	for _, f := range filters {
 		if r := s.Get(resource.ExtensionConfigType, f.GetName()); r != nil && r.module != "" && f.GetConfigDiscovery().GetConfigSource().GetAds() != nil {
 			names = append(names, f.GetName())
 		}
@@ -141,9 +142,10 @@ func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectio
 	shadow.StatPrefix, shadow.AccessLog, shadow.AccessLogOptions, shadow.Tracing = ShadowStatPrefix, nil, nil, nil
 	shadow.CodecType = hcmv3.HttpConnectionManager_AUTO
 	var filters []string
-	if shadow.HttpFilters, filters = s.chainBeside(hcm); len(filters) == 0 {
+	if shadow.HttpFilters, filters = s.chainBeside(hcm.GetHttpFilters()); len(filters) == 0 {
 		return nil
 	}
+	upgrades := s.upgradesBeside(shadow)
 	s.sees(shadow, filters)
 	if err := s.awaits(shadow, filters); err != nil {
 		return err
@@ -161,7 +163,7 @@ func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectio
 		name = fmt.Sprintf("%s/%d", name, len(seen)+1)
 	}
 	seen[key] = true
-	for _, f := range filters {
+	for _, f := range slices.Concat(filters, upgrades) {
 		used[f] = true
 	}
 	out.entries = append(out.entries, Entry{Listener: name, Filters: filters, Shadow: true})
@@ -169,9 +171,9 @@ func (out *shadows) chain(s *Snapshot, listener string, hcm *hcmv3.HttpConnectio
 }
 
 // chainBeside are the filters of a shadow listener, and the names of those of the fleet file.
-func (s *Snapshot) chainBeside(hcm *hcmv3.HttpConnectionManager) (all []*hcmv3.HttpFilter, own []string) {
-	ours := s.filtersOf(hcm)
-	for _, f := range hcm.GetHttpFilters() {
+func (s *Snapshot) chainBeside(real []*hcmv3.HttpFilter) (all []*hcmv3.HttpFilter, own []string) {
+	ours := s.filtersOf(real)
+	for _, f := range real {
 		name := f.GetName()
 		switch {
 		case !slices.Contains(ours, name):
@@ -190,6 +192,17 @@ func (s *Snapshot) chainBeside(hcm *hcmv3.HttpConnectionManager) (all []*hcmv3.H
 		all = append(all, f)
 	}
 	return all, own
+}
+
+// upgradesBeside has the upgrades of a shadow listener that have filters of their own meet those that
+// they are to meet there, and says which of the fleet file these are.
+func (s *Snapshot) upgradesBeside(shadow *hcmv3.HttpConnectionManager) (own []string) {
+	for _, upgrade := range shadow.GetUpgradeConfigs() {
+		var some []string
+		upgrade.Filters, some = s.chainBeside(upgrade.GetFilters())
+		own = append(own, some...)
+	}
+	return own
 }
 
 func (out *shadows) add(name string, hcm *hcmv3.HttpConnectionManager) error {
@@ -252,12 +265,11 @@ func (s *Snapshot) answers() *routev3.RouteConfiguration {
 // filter adds a filter under its name in the shadow: the same bytes but for that.
 func (out *shadows) filter(f *Resource) error {
 	name := ShadowPrefix + f.Name
-	value, err := renamed(f.Wire.GetResource().GetValue(), name)
+	r, err := f.as(name)
 	if err != nil {
 		return err
 	}
-	r := resourceOf(resource.ExtensionConfigType, name, f.Version, value)
-	r.module, r.vm, r.shadow = f.module, f.vm, true
+	r.open, r.shadow = false, true
 	out.filters = append(out.filters, r)
 
 	// A policy that allows nothing.

@@ -30,9 +30,13 @@ type Resource struct {
 	open      bool          // of a filter: requests pass it when its VM has crashed
 	shadow    bool          // of a shadow listener
 	moved     string        // of a listener at another address: its version where it was
+	filters   []string      // of a cluster: the names of the HTTP filters that its requests meet
 	asks      []fleet.Need  // what it makes a proxy ask for
 	sockets   fleet.Sockets // of a listener: where it is
+	secret    bool          // of a filter: nobody is shown its configuration
 	namesHost bool          // it names something of a proxy's host
+	// asksOthers says that it waits for something that this server does not deliver.
+	asksOthers bool
 }
 
 // A Snapshot is everything a proxy of one revision is given. It is immutable.
@@ -67,6 +71,8 @@ type Meta struct {
 	Checks   []Check       `json:"checks,omitempty"`
 	NoShadow []string      `json:"no_shadow,omitempty"` // filters that are not put into shadow listeners
 	Shadow   fleet.Shadow  `json:"shadow,omitzero"`
+	// Secret are the filters whose configurations nobody is shown.
+	Secret []string `json:"secret,omitempty"`
 }
 
 // A Check is one that the fleet file has for a filter.
@@ -79,6 +85,9 @@ type Check struct {
 func metaOf(f *fleet.Fleet) Meta {
 	m := Meta{Rollout: f.Rollout, Shadow: f.Shadow}
 	for _, filter := range f.Filters {
+		if filter.Secret() {
+			m.Secret = append(m.Secret, filter.Name)
+		}
 		if !filter.Shadow {
 			m.NoShadow = append(m.NoShadow, filter.Name)
 		}
@@ -159,6 +168,7 @@ func assemble(fleetName string, resources []*Resource, meta Meta) (*Snapshot, er
 		if c.byName[r.Name] != nil {
 			return nil, fmt.Errorf("two resources %s named %q", typeURL, r.Name)
 		}
+		r.secret = r.secret || typeURL == resource.ExtensionConfigType && slices.Contains(meta.Secret, filterKind.ForPeople(r.Name))
 		c.byName[r.Name] = r
 		c.sorted = append(c.sorted, r)
 	}
@@ -167,7 +177,7 @@ func assemble(fleetName string, resources []*Resource, meta Meta) (*Snapshot, er
 		slices.SortFunc(s.All(k.Type), func(a, b *Resource) int { return cmp.Compare(a.Name, b.Name) })
 		for _, r := range s.All(k.Type) {
 			fmt.Fprintf(content, "%s\x00%s\x00%s\n", k.Type, r.Name, r.Version)
-			if r.module != "" {
+			if r.module != "" && !fleet.IsUpstream(r.Name) {
 				s.Modules = append(s.Modules, Module{Filter: r.Name, Digest: r.module})
 			}
 		}

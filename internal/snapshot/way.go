@@ -42,7 +42,7 @@ type ways struct {
 func (w *ways) chain(i int, chain *listenerv3.FilterChain) {
 	for at, f := range chain.GetFilters() {
 		hcm := hcmOf(f)
-		filters := w.of.filtersOf(hcm)
+		filters := w.of.filtersOf(hcm.GetHttpFilters())
 		if len(filters) == 0 {
 			continue
 		}
@@ -73,8 +73,8 @@ func (w *ways) in(e *Entry, chain *listenerv3.FilterChain, before []*listenerv3.
 	if why := w.certified(chain, &c); why != "" {
 		return why
 	}
-	if e.Socket, why = socketTo(chain, c, w.gate.proxied); why == "" {
-		e.own = w.of.own(e, hcm, c)
+	if e.Socket, why = w.socketTo(chain, c, w.gate.proxied); why == "" {
+		e.own, e.refusers = w.of.own(e, hcm, c), w.of.refusers(hcm)
 	}
 	return why
 }

@@ -49,13 +49,13 @@ func tlsOf(chain *listenerv3.FilterChain) *tlsv3.DownstreamTlsContext {
 
 // socketTo is what connections to a filter chain are made by, nil for plain ones; why says that
 // none can be.
-func socketTo(chain *listenerv3.FilterChain, c connection, proxied bool) (socket *corev3.TransportSocket, why string) {
+func (w *ways) socketTo(chain *listenerv3.FilterChain, c connection, proxied bool) (socket *corev3.TransportSocket, why string) {
 	switch tls := tlsOf(chain); {
 	case isRaw(chain):
 	case tls == nil:
 		return nil, "its connections have a transport socket by which a proxy does not ask (" + chain.GetTransportSocket().GetName() + ")"
-	case tls.GetRequireClientCertificate().GetValue():
-		return nil, "it wants a certificate of its clients (mutual TLS), and a proxy has none to ask the checks with"
+	case w.wantsCertificate(tls) != "":
+		return nil, w.wantsCertificate(tls)
 	default:
 		var err error
 		if socket, err = packSocket("envoy.transport_sockets.tls", upstreamTLS(tls, c)); err != nil {

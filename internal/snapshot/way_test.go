@@ -68,6 +68,11 @@ func onDemand(mapper string) string {
 		extension + "transport_sockets.tls.cert_mappers." + mapper + "}}}}}}}, "
 }
 
+// inspectsClients is a filter chain that speaks TLS with a common context.
+func inspectsClients(context string) string {
+	return "filter_chains: [{" + tlsContext + "common_tls_context: {" + context + "}}}, " + filters + "}]"
+}
+
 // gated is a snapshot with the filter "gate", and a certificate "c.d".
 func gated(t *testing.T) *Snapshot {
 	t.Helper()
@@ -79,7 +84,11 @@ func gated(t *testing.T) *Snapshot {
 	s := &Snapshot{types: map[string]*collection{}}
 	s.add(r)
 	for name, secret := range map[string]*tlsv3.Secret{
-		"c.d":    {Name: "c.d", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{}}},
+		"c.d": {Name: "c.d", Type: &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{}}},
+		"ca":  {Name: "ca", Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{}}},
+		"names": {Name: "names", Type: &tlsv3.Secret_ValidationContext{ValidationContext: &tlsv3.CertificateValidationContext{
+			MatchTypedSubjectAltNames: []*tlsv3.SubjectAltNameMatcher{{SanType: tlsv3.SubjectAltNameMatcher_DNS}},
+		}}},
 		"a.tick": {Name: "a.tick", Type: &tlsv3.Secret_SessionTicketKeys{SessionTicketKeys: &tlsv3.TlsSessionTicketKeys{}}},
 	} {
 		if r, err = newResource(resource.SecretType, name, secret); err != nil {
@@ -116,6 +125,18 @@ func TestWays(t *testing.T) {
 		{"PROXY protocol where it is there", strings.Replace(wanted, "MORE", "allow_requests_without_proxy_protocol: true", 1) + "\nfilter_chains: [{" + filters + "}]", "ingress: plain"},
 		{"PROXY protocol of the first version", strings.Replace(wanted, "MORE", "disallowed_versions: [V2]", 1) + "\nfilter_chains: [{" + filters + "}]", "ingress: not: listener filter \"pp\": it takes the PROXY protocol in version 1 only"},
 		{"mutual TLS", "filter_chains: [{" + tlsContext + "require_client_certificate: true, common_tls_context: {}}}, " + filters + "}]", "ingress: not: it wants a certificate of its clients"},
+		{"a CA for those that have a certificate", inspectsClients("validation_context: {trusted_ca: {inline_string: a}}"), "ingress: TLS http/1.1"},
+		{"names of clients", inspectsClients("validation_context: {match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: a}}]}"), "ingress: not: it wants a certificate of its clients (mutual TLS: match_typed_subject_alt_names in"},
+		{"names of clients, whoever says so", inspectsClients("validation_context: {trust_chain_verification: ACCEPT_UNTRUSTED, match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: a}}]}"), "ingress: TLS http/1.1"},
+		{"certificates of clients", inspectsClients("validation_context: {verify_certificate_hash: [a]}"), "ingress: not: it wants a certificate of its clients (mutual TLS: verify_certificate_hash"},
+		{"keys of clients", inspectsClients("validation_context: {verify_certificate_spki: [a]}"), "ingress: not: it wants a certificate of its clients (mutual TLS: verify_certificate_spki"},
+		{"SPIFFE", inspectsClients("validation_context: {trust_chain_verification: ACCEPT_UNTRUSTED, custom_validator_config: {name: envoy.tls.cert_validator.spiffe}}"), "ingress: not: it wants a certificate of its clients (mutual TLS: custom_validator_config"},
+		{"names of clients by SDS", inspectsClients("validation_context_sds_secret_config: {name: names, sds_config: {ads: {}}}"), "ingress: not: it wants a certificate of its clients (mutual TLS: match_typed"},
+		{"a CA by SDS", inspectsClients("validation_context_sds_secret_config: {name: ca, sds_config: {ads: {}}}"), "ingress: TLS http/1.1"},
+		{"a CA by SDS, and names beside it", inspectsClients("combined_validation_context: {default_validation_context: {verify_certificate_spki: [a]}, validation_context_sds_secret_config: {name: ca, sds_config: {self: {}}}}"), "ingress: not: it wants a certificate of its clients (mutual TLS: verify_certificate_spki"},
+		{"names by SDS, and a CA beside it", inspectsClients("combined_validation_context: {default_validation_context: {trusted_ca: {inline_string: a}}, validation_context_sds_secret_config: {name: names, sds_config: {ads: {}}}}"), "ingress: not: it wants a certificate of its clients (mutual TLS: match_typed"},
+		{"names by SDS, whoever says so", inspectsClients("combined_validation_context: {default_validation_context: {trust_chain_verification: ACCEPT_UNTRUSTED}, validation_context_sds_secret_config: {name: names, sds_config: {ads: {}}}}"), "ingress: TLS http/1.1"},
+		{"a context of the host", inspectsClients("validation_context_sds_secret_config: {name: ca, sds_config: {path_config_source: {path: /a}}}"), "ingress: not: it wants a certificate of its clients (mutual TLS, perhaps"},
 		{"ALTS", "filter_chains: [{transport_socket: {name: alts, typed_config: {" + extension + "transport_sockets.alts.v3.Alts, handshaker_service: a}}, " + filters + "}]", "ingress: not: its connections have a transport socket by which"},
 		{"a network of clients", "filter_chains: [{filter_chain_match: {source_prefix_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}]}, " + filters + "}]", "ingress: not: its filter chain is for clients of other addresses"},
 		{"a network that the proxy is of", "filter_chains: [{filter_chain_match: {source_prefix_ranges: [{address_prefix: 127.0.0.0, prefix_len: 8}]}, " + filters + "}]", "ingress: plain"},

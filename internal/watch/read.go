@@ -2,14 +2,13 @@ package watch
 
 import (
 	"fmt"
-	"io"
-	"os"
 )
 
 // read returns the bytes of a file; whole is false when it was written to while
 // it was read, or when another process still has it open for writing.
-func read(path string) (data []byte, whole bool, err error) {
-	f, err := os.Open(path)
+func (w *Watcher) read(path string) (data []byte, whole bool, err error) {
+	rule := w.rule(path)
+	f, err := rule.Open(path)
 	if err != nil {
 		return nil, true, err
 	}
@@ -19,11 +18,8 @@ func read(path string) (data []byte, whole bool, err error) {
 	if err != nil {
 		return nil, true, fmt.Errorf("reading: %w", err)
 	}
-	if before.IsDir() {
-		return nil, true, fmt.Errorf("reading %s: it is a directory", path)
-	}
-	if data, err = io.ReadAll(f); err != nil {
-		return nil, true, fmt.Errorf("reading: %w", err)
+	if data, err = rule.ReadAll(f); err != nil {
+		return nil, true, err
 	}
 	after, err := f.Stat()
 	if err != nil {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/waxwing-xds/waxwing/internal/confine"
 )
 
 // rescan is how often everything is looked at even if nothing was reported: some
@@ -40,13 +42,18 @@ type Change struct {
 	Draft bool
 	// Same says that the file was saved and holds what it held before: it is for people,
 	// and has no Data.
-	Same    bool
+	Same bool
+	// Folder says that there is a folder now where something else was told of before. Its files follow.
+	Folder  bool
 	Noticed time.Time // when the first sign of the change came
 	Settled time.Time // when it was taken
 }
 
 // A Watcher watches files. Create it with New, then Run it.
 type Watcher struct {
+	// Rule says which files may be read, by their paths. It is set before Run; nil: any.
+	Rule func(path string) confine.Rule
+
 	log      *slog.Logger
 	settings Settings
 	fs       *fsnotify.Watcher
@@ -69,6 +76,7 @@ type target struct {
 	trail   []string
 	// inFolder is the folder that the file was found in, "" for one that was asked for.
 	inFolder string
+	first    bool // of those that were asked for
 	folder   bool
 	seen     bool
 	saved    bool              // the file system reported something of it
@@ -88,8 +96,16 @@ func New(log *slog.Logger, settings Settings) (*Watcher, error) {
 	}, nil
 }
 
+func (w *Watcher) rule(path string) confine.Rule {
+	if w.Rule == nil {
+		return confine.Rule{}
+	}
+	return w.Rule(path)
+}
+
 // Watch sets which files and folders are watched; it may be called again at any
-// time with another set. Of a folder the files *.yaml and *.yml are watched.
+// time with another set. The first may be a folder, of which the files *.yaml and *.yml are
+// watched; that another is none is told as what is wrong with it.
 func (w *Watcher) Watch(paths []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -208,6 +224,9 @@ func (w *Watcher) replace(paths []string) {
 		}
 		w.add(path, "")
 	}
+	for _, path := range paths {
+		w.targets[path].first = path == paths[0]
+	}
 	w.updateWatches()
 }
 
@@ -280,18 +299,21 @@ func (w *Watcher) takeDue() {
 	}
 	slices.SortFunc(due, func(a, b *target) int { return strings.Compare(a.path, b.path) })
 	w.updateWatches() // before reading: a save in between is noticed again
-	w.read(due)
+	w.readAll(due)
 }
 
-// read reads targets and tells what is new. Where one is half-written, all wait for it.
-func (w *Watcher) read(due []*target) {
+// readAll reads targets and tells what is new. Where one is half-written, all wait for it.
+func (w *Watcher) readAll(due []*target) {
 	var changes []Change
 	for _, t := range due {
 		info, err := os.Stat(t.path)
-		if t.folder = err == nil && info.IsDir(); t.folder {
+		if t.folder = err == nil && info.IsDir() && (t.first || t.inFolder != ""); t.folder {
+			if t.seen {
+				changes = append(changes, Change{Path: t.path, Folder: true, Noticed: t.settler.first})
+			}
 			continue
 		}
-		data, whole, err := read(t.path)
+		data, whole, err := w.read(t.path)
 		if !whole && t.settler.again(time.Now()) {
 			return
 		}
@@ -328,17 +350,27 @@ func (w *Watcher) same(due []*target, changes []Change) (same []Change) {
 func (w *Watcher) isNew(c Change) bool {
 	t := w.targets[c.Path]
 	sum := sha256.Sum256(c.Data)
-	if c.Err != nil {
+	switch {
+	case c.Folder:
+		sum = sha256.Sum256([]byte("folder"))
+	case c.Err != nil:
 		sum = sha256.Sum256([]byte("error: " + c.Err.Error()))
+	}
+	if t.inFolder != "" && errors.Is(c.Err, fs.ErrNotExist) && !isLink(t.path) {
+		delete(w.targets, t.path) // its folder finds it again
 	}
 	if t.seen && sum == t.last {
 		return false
 	}
 	t.seen, t.last = true, sum
-	if t.inFolder != "" && errors.Is(c.Err, fs.ErrNotExist) {
-		delete(w.targets, t.path) // its folder finds it again
-	}
 	return true
+}
+
+// isLink is whether there is a symbolic link. One that leads nowhere is a file that is gone, but
+// it may come back where the link leads to, of which its folder knows nothing.
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
 // drafts reads the targets that may be read for a draft.
@@ -353,9 +385,9 @@ func (w *Watcher) drafts(now time.Time) {
 // draft reads a target that may change again, and tells what is new if it is whole.
 func (w *Watcher) draft(t *target) {
 	t.settler.drafted = true
-	data, whole, err := read(t.path)
+	data, whole, err := w.read(t.path)
 	if !whole || err != nil || t.seen && sha256.Sum256(data) == t.last {
-		return // there is nothing to begin with, or nothing new; read tells the error
+		return // there is nothing to begin with, or nothing new; readAll tells the error
 	}
 	w.take([]Change{{Path: t.path, Data: data, Draft: true, Noticed: t.settler.first}})
 }

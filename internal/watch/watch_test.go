@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +85,22 @@ func (w *watched) want(t *testing.T, path, content string) {
 	}
 	if c.Settled.Before(c.Noticed) {
 		t.Errorf("settled %v before it was noticed", c.Noticed.Sub(c.Settled))
+	}
+}
+
+// wantAll waits until each path was told to be so last, whatever was told before.
+func (w *watched) wantAll(t *testing.T, want map[string]string) {
+	t.Helper()
+	last := map[string]string{}
+	for !maps.Equal(last, want) {
+		switch c := w.settled(t); {
+		case c.Folder:
+			last[c.Path] = "a folder"
+		case c.Err != nil && !errors.Is(c.Err, fs.ErrNotExist):
+			t.Fatalf("%+v", c)
+		default:
+			last[c.Path] = string(c.Data)
+		}
 	}
 }
 
@@ -234,6 +252,50 @@ func TestConfigMap(t *testing.T) {
 	}
 }
 
+// A link that leads nowhere for a while is a file that is gone, and it is there again when what is
+// behind it is: not when everything is looked at again.
+func TestLinkThatLeadsNowhere(t *testing.T) {
+	for name, swap := range map[string]func(t *testing.T, dir, to string){
+		"a folder behind it is swapped": func(t *testing.T, dir, to string) {
+			must(t, os.Symlink(to, filepath.Join(dir, "..data_tmp")))
+			must(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+		},
+		"a folder behind it is made anew": func(t *testing.T, dir, to string) {
+			must(t, os.RemoveAll(filepath.Join(dir, "..data")))
+			if content, err := os.ReadFile(filepath.Join(dir, to, "fleet.yaml")); err == nil {
+				must(t, os.Mkdir(filepath.Join(dir, "..data"), 0o700))
+				write(t, filepath.Join(dir, "..data", "fleet.yaml"), string(content))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for version, content := range map[string]string{"..1": "1", "..2": "", "..3": "3", "..4": "", "..5": "5"} {
+				must(t, os.Mkdir(filepath.Join(dir, version), 0o700))
+				if content != "" {
+					write(t, filepath.Join(dir, version, "fleet.yaml"), content)
+				}
+			}
+			swap(t, dir, "..1")
+			file := filepath.Join(dir, "fleet.yaml")
+			must(t, os.Symlink(filepath.Join("..data", "fleet.yaml"), file))
+			w := watching(t, dir)
+			w.want(t, file, "1")
+			for _, next := range []struct{ version, content string }{{"..2", ""}, {"..3", "3"}, {"..4", ""}, {"..5", "5"}} {
+				began := time.Now()
+				swap(t, dir, next.version)
+				if w.want(t, file, next.content); time.Since(began) > rescan/2 {
+					t.Errorf("%s is noticed after %s", next.version, time.Since(began))
+				}
+			}
+			must(t, os.Remove(file))
+			w.want(t, file, "")
+			write(t, file, "6")
+			w.want(t, file, "6")
+		})
+	}
+}
+
 func TestFolder(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yml")
@@ -256,6 +318,49 @@ func TestFolder(t *testing.T) {
 	if gone.Path != b || !errors.Is(gone.Err, fs.ErrNotExist) || string(came.Data) != "3" {
 		t.Errorf("a rename: %+v, %+v", gone, came)
 	}
+}
+
+// What was told of a path is told anew where there is a folder, and its files follow; what is below
+// a path is gone where there is none, or a file.
+func TestFolderComesAndGoes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "fleets")
+	file := filepath.Join(dir, "edge.yaml")
+	w := watching(t, dir)
+	w.want(t, dir, "")
+	for range 2 {
+		must(t, os.Mkdir(dir, 0o700))
+		write(t, file, "2")
+		w.wantAll(t, map[string]string{dir: "a folder", file: "2"})
+		must(t, os.RemoveAll(dir))
+		w.wantAll(t, map[string]string{dir: "", file: ""})
+		write(t, dir, "1")
+		w.want(t, dir, "1")
+		must(t, os.Remove(dir))
+		must(t, os.Mkdir(dir, 0o700))
+		write(t, file, "2")
+		w.wantAll(t, map[string]string{dir: "a folder", file: "2"})
+		must(t, os.Rename(dir, dir+".away"))
+		write(t, dir, "1")
+		w.wantAll(t, map[string]string{dir: "1", file: ""})
+		must(t, os.RemoveAll(dir+".away"))
+		must(t, os.Remove(dir))
+		w.want(t, dir, "")
+	}
+}
+
+// A folder where a module is meant is told as wrong, and no file in it is watched.
+func TestFolderThatIsNoneOfFleetFiles(t *testing.T) {
+	file, dir := filepath.Join(t.TempDir(), "fleet.yaml"), t.TempDir()
+	write(t, file, "1")
+	write(t, filepath.Join(dir, "edge.yaml"), "2")
+	w := watching(t, file)
+	w.want(t, file, "1")
+	w.Watch([]string{file, dir})
+	if c := w.settled(t); c.Path != dir || c.Err == nil || !strings.Contains(c.Err.Error(), "is not a file, but a directory") {
+		t.Errorf("%+v", c)
+	}
+	must(t, os.RemoveAll(dir))
+	w.want(t, dir, "")
 }
 
 func TestAnotherSet(t *testing.T) {
