@@ -3,14 +3,15 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,11 +21,13 @@ import (
 // thousand proxies takes a busy server about a second.
 const DefaultTimeout = 10 * time.Second
 
-// Client asks the server at one address. Its errors are, for errors.Is:
+// Client asks a server. Its errors are, for errors.Is:
 //
 //   - ErrNoServer: there is none, or it did not answer in time (context.DeadlineExceeded, too);
 //   - ErrNotFound: it has no such fleet;
+//   - ErrNotAllowed: who asks may not, or has not proven who they are;
 //   - ErrRefused: a command was not carried out;
+//   - ErrUnavailable: it can't say now: too many ask it, say;
 //   - context.Canceled: who asked has given up.
 //
 // Any other answer that is not what was asked for is an *Error. It is safe for use by
@@ -34,25 +37,47 @@ type Client struct {
 	base    string
 	http    *http.Client
 	timeout time.Duration
+	token   string
+	exposed bool // others could read what is sent
+}
+
+// Access is how a client proves who it is, and knows the server. Neither counts at a Unix socket.
+type Access struct {
+	Token string      // a bearer token
+	TLS   *tls.Config // nil: plain text
 }
 
 // New makes a client of the server at an address: HOST:PORT, or unix:PATH for a Unix
-// domain socket. Nothing is connected yet.
-func New(address string) *Client {
+// domain socket. Of several it is the first where somebody listens, each time anew. Nothing
+// is connected yet.
+func New(addresses ...string) *Client { return NewWith(Access{}, addresses...) }
+
+// NewWith makes one that proves who it is. It has no token sent in plain text to another machine:
+// that is an error of each question.
+func NewWith(access Access, addresses ...string) *Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.IdleConnTimeout = 30 * time.Second // servers and their clients come and go in tests
-	base := "http://" + address
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		base = "http://xds"
-		transport.Proxy = nil
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", path)
+	transport.TLSClientConfig = access.TLS
+	c := &Client{address: strings.Join(addresses, " or "), base: "http://localhost", http: &http.Client{Transport: transport}, timeout: DefaultTimeout, token: access.Token}
+	for _, address := range addresses {
+		switch {
+		case isSocket(address):
+		case access.TLS != nil:
+			c.base = "https://" + address
+		default:
+			c.base = "http://" + address
+			c.exposed = c.exposed || !onLoopback(address)
 		}
 	}
-	return &Client{address: address, base: base, http: &http.Client{Transport: transport}, timeout: DefaultTimeout}
+	if slices.ContainsFunc(addresses, isSocket) {
+		transport.Proxy = nil
+		transport.DialContext = places(addresses).dial
+		transport.DialTLSContext = places(addresses).secure(access.TLS)
+	}
+	return c
 }
 
-// Address is the server's.
+// Address is the server's, or all those where it is looked for.
 func (c *Client) Address() string { return c.address }
 
 // WithTimeout is the client with another patience for each question.
@@ -156,6 +181,12 @@ func (c *Client) open(ctx context.Context, method, path string, body io.Reader) 
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		if c.exposed {
+			return nil, fmt.Errorf("xds at %s: %w", c.address, errExposed)
+		}
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	switch cause := context.Cause(ctx); {

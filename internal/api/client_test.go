@@ -96,13 +96,13 @@ func TestErrors(t *testing.T) {
 	}{
 		{problem(NewError(CodeRefused, "refused: it is paused")), ErrRefused, "xds at 127.0.0.1:1: 409 Conflict: refused: it is paused"},
 		{problem(NewError(CodeNotFound, `there is no fleet "x"`)), ErrNotFound, `xds at 127.0.0.1:1: 404 Not Found: there is no fleet "x"`},
-		{problem(NewError(CodeUnavailable, "later")), nil, "xds at 127.0.0.1:1: 503 Service Unavailable: later"},
+		{problem(NewError(CodeUnavailable, "later")), ErrUnavailable, "xds at 127.0.0.1:1: 503 Service Unavailable: later"},
 		// Something else listens there.
 		{http.NotFound, nil, "xds at 127.0.0.1:1: 404 Not Found: 404 page not found"},
 		{func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") }, nil, "reading the answer of 127.0.0.1:1: invalid character"},
 	} {
 		_, err := handled(test.handler).Diff(t.Context(), "x")
-		for _, is := range []error{ErrRefused, ErrNotFound, ErrNoServer} {
+		for _, is := range []error{ErrRefused, ErrNotFound, ErrNoServer, ErrUnavailable} {
 			if errors.Is(err, is) != errors.Is(test.is, is) {
 				t.Errorf("%v: is %v: %t", err, is, errors.Is(err, is))
 			}

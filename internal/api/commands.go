@@ -13,7 +13,8 @@ type Command struct {
 	SkipEmpty bool `json:"skip_empty"`
 	// AnswersMeant has VerbRetry take other answers than before for what is meant.
 	AnswersMeant bool `json:"answers_meant"`
-	// To is the number of the revision that VerbUndo goes back to, 0 for the one before.
+	// To is the number of the revision that VerbUndo goes back to. Revisions are counted from 1: 0,
+	// as where nothing is said, is for the one before.
 	To int `json:"to"`
 }
 

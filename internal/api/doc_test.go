@@ -4,18 +4,16 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/waxwing-xds/waxwing/internal/golden"
 )
 
 // Every path and every code of the API is told to its users.
 func TestDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/operating.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := golden.Read(t, "../../docs/operating.md")
 	n := 0
 	for _, path := range []string{"api.go", "errors.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
@@ -32,7 +30,7 @@ func TestDocumented(t *testing.T) {
 				word, _ := strconv.Unquote(lit.Value) // it compiles
 				n++
 				// "GET /v1/history?fleet=NAME" has it, and so has "refused" in a table.
-				if !strings.Contains(string(text), " "+word+"`") && !strings.Contains(string(text), " "+word+"?") && !strings.Contains(string(text), "| `"+word+"` |") {
+				if !strings.Contains(text, " "+word+"`") && !strings.Contains(text, " "+word+"?") && !strings.Contains(text, "| `"+word+"` |") {
 					t.Errorf("docs/operating.md says nothing of %s", word)
 				}
 			}

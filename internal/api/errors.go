@@ -24,22 +24,28 @@ type Code string
 // The codes, and the HTTP status that each goes with.
 const (
 	CodeInvalid          Code = "invalid"            // 400: the question can't be read
+	CodeUnauthenticated  Code = "unauthenticated"    // 401: who asks has not proven who they are
+	CodeForbidden        Code = "forbidden"          // 403: who asks may not
 	CodeNotFound         Code = "not_found"          // 404: there is no such path, or no such fleet
 	CodeMethodNotAllowed Code = "method_not_allowed" // 405: not to be asked so
 	CodeRefused          Code = "refused"            // 409: a command that can't be carried out, and why
 	CodeTooLarge         Code = "too_large"          // 413: the question is larger than is read
 	CodeNotJSON          Code = "not_json"           // 415: a question that must be JSON, and does not say so
+	CodeMisdirected      Code = "misdirected"        // 421: the Host is not this server's
 	CodeUnavailable      Code = "unavailable"        // 503: the server can't say, or has nothing to serve yet
 )
 
 // statuses are the HTTP statuses of the codes.
 var statuses = map[Code]int{
 	CodeInvalid:          http.StatusBadRequest,
+	CodeUnauthenticated:  http.StatusUnauthorized,
+	CodeForbidden:        http.StatusForbidden,
 	CodeNotFound:         http.StatusNotFound,
 	CodeMethodNotAllowed: http.StatusMethodNotAllowed,
 	CodeRefused:          http.StatusConflict,
 	CodeTooLarge:         http.StatusRequestEntityTooLarge,
 	CodeNotJSON:          http.StatusUnsupportedMediaType,
+	CodeMisdirected:      http.StatusMisdirectedRequest,
 	CodeUnavailable:      http.StatusServiceUnavailable,
 }
 
@@ -51,9 +57,12 @@ func NewError(code Code, detail string) *Error {
 
 // What errors of a Client are, for errors.Is.
 var (
-	ErrNoServer = errors.New("no server answers")
-	ErrRefused  = errors.New("refused")
-	ErrNotFound = errors.New("not found")
+	ErrNoServer   = errors.New("no server answers")
+	ErrRefused    = errors.New("refused")
+	ErrNotFound   = errors.New("not found")
+	ErrNotAllowed = errors.New("not allowed")
+	// ErrUnavailable is that the server can't say now: it is worth asking again.
+	ErrUnavailable = errors.New("unavailable")
 )
 
 // Error implements error.
@@ -66,6 +75,10 @@ func (e *Error) Is(target error) bool {
 		return e.Code == CodeRefused
 	case ErrNotFound:
 		return e.Code == CodeNotFound
+	case ErrNotAllowed:
+		return e.Code == CodeForbidden || e.Code == CodeUnauthenticated
+	case ErrUnavailable:
+		return e.Code == CodeUnavailable
 	}
 	return false
 }

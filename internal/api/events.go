@@ -17,6 +17,7 @@ type Event struct {
 	Stage    string    `json:"stage,omitempty"`
 	By       string    `json:"by,omitempty"` // a person, or "" for the server itself
 	Message  string    `json:"message,omitempty"`
+	From     *Source   `json:"from,omitempty"` // of what a command did: who has given it, as far as that is proven
 	// Timings of a change, in the order in which they come to pass.
 	Timings *Timings `json:"timings,omitempty"`
 	// ID names the event: GET /v1/events?after=ID goes on behind it.
@@ -35,6 +36,9 @@ type Timings struct {
 
 // Entry is an event of a fleet's history: who, what, when, why.
 type Entry = rollout.Entry
+
+// A Source is who has given a command, as far as that is proven.
+type Source = rollout.Source
 
 // An EventKind says what an Event or an Entry is about.
 type EventKind = rollout.Kind

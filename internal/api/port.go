@@ -10,6 +10,11 @@ type Port struct {
 	Certificates []Certificate `json:"certificates,omitempty"`
 	// Refused is how often somebody was refused since the server started, by reason.
 	Refused map[string]int64 `json:"refused,omitempty"`
+	// Bounded is how often a client has come to a bound of what it may take since the server
+	// started, by bound; LastBounded which client did so last, and to what end.
+	Bounded       map[string]int64 `json:"bounded,omitempty"`
+	LastBounded   string           `json:"last_bounded,omitempty"`
+	LastBoundedAt time.Time        `json:"last_bounded_at,omitzero"`
 }
 
 // A Security is how the xDS port knows who connects.

@@ -17,6 +17,7 @@ type Status struct {
 	Unsettled bool   `json:"unsettled"`
 	Next      string `json:"next,omitempty"` // "": these are all the proxies
 	Port      *Port  `json:"port,omitempty"` // of xDS
+	Admin     *Admin `json:"admin,omitempty"`
 }
 
 // Fleet is one fleet.
@@ -97,6 +98,7 @@ type Troubled struct {
 
 // Disk is what is on disk for a fleet, and what has come of it.
 type Disk struct {
+	// File is where it is, "" where it is gone.
 	File string `json:"file,omitempty"`
 	// Content names what is in the fleet file and its modules: it is the same for the
 	// same bytes, also after a restart.

@@ -64,6 +64,7 @@ const (
 	EventRejected          = rollout.Rejected
 	EventRolledBack        = rollout.RolledBack
 	EventReplaced          = rollout.Replaced
+	EventProxyLost         = rollout.ProxyLost
 	EventStillRejected     = rollout.StillRejected
 	EventProxyRefusesGood  = rollout.ProxyRefusesGood
 	EventProxyInTrouble    = rollout.ProxyInTrouble

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"unicode/utf8"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 )
@@ -96,10 +97,22 @@ func split(what, address string) (hostPort, error) {
 	return hostPort{host, uint16(n)}, nil
 }
 
-// quote writes a string as YAML, of which JSON is a part.
+// quote writes a string as YAML, of which JSON is a part, but for characters that JSON may have as
+// they are and YAML may not: https://yaml.org/spec/1.2.2/#51-character-set
 func quote(s string) (string, error) {
+	if !utf8.ValidString(s) { // it would become another
+		return "", fmt.Errorf("%q is not in UTF-8", s)
+	}
 	b, err := json.Marshal(s)
-	return string(b), err
+	var out strings.Builder
+	for _, r := range string(b) {
+		if r >= 0x7f && r <= 0x9f || r == 0xfeff || r == 0xfffe || r == 0xffff {
+			fmt.Fprintf(&out, "\\u%04x", r)
+		} else {
+			out.WriteRune(r)
+		}
+	}
+	return out.String(), err
 }
 
 // ParseLabels reads "key=value" words.

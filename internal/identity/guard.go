@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -52,17 +51,28 @@ func New(log *slog.Logger, keeper *Keeper, rules Rules) *Guard {
 	}
 }
 
-// Options are what a gRPC server needs for it.
-func (g *Guard) Options() []grpc.ServerOption {
+// Options are what a gRPC server needs for it. Each of around is told of the connections that
+// prove who they are.
+func (g *Guard) Options(around ...func(credentials.TransportCredentials) credentials.TransportCredentials) []grpc.ServerOption {
+	var creds credentials.TransportCredentials = &transport{credentials.NewTLS(g.keeper.config()), g}
+	for _, wrap := range around {
+		creds = wrap(creds)
+	}
 	return []grpc.ServerOption{
-		grpc.Creds(&transport{credentials.NewTLS(g.keeper.config()), g}),
+		grpc.Creds(creds),
 		grpc.ConnectionTimeout(handshakeTime),
+		// TLS reads whole records by itself. gRPC's own buffer, which it keeps for each connection that
+		// is none of the system's, would be 32 KiB on top of that.
+		grpc.ReadBufferSize(readBuffer),
 		grpc.StreamInterceptor(g.stream),
 		grpc.UnaryInterceptor(func(_ context.Context, _ any, info *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
 			return nil, status.Errorf(codes.PermissionDenied, "%s: nothing is known of who may ask this", info.FullMethod)
 		}),
 	}
 }
+
+// readBuffer is for the heads of a few frames, in bytes.
+const readBuffer = 1 << 10
 
 // handshakeTime is how long a client may take to prove who it is.
 const handshakeTime = 10 * time.Second
@@ -101,9 +111,18 @@ type authInfo struct {
 	peer *Peer
 }
 
+// Client is who has connected, for what one client may have of the server.
+func (a authInfo) Client() string { return "certificate " + shortened(a.peer.name) }
+
+// CertificateName is what the peer is called by its certificate, for who serves it.
+func (a authInfo) CertificateName() string { return a.peer.name }
+
 func (g *Guard) admit(conn, raw net.Conn, state tls.ConnectionState) *Peer {
-	leaf := state.PeerCertificates[0]
+	leaf, client := state.PeerCertificates[0], g.keeper.current.Load().client
 	p := &Peer{Conn: conn, raw: raw, guard: g, name: nameOf(leaf), chain: state.PeerCertificates, grant: g.rules.grant(leaf)}
+	if until, ok := client.verified(state.VerifiedChains); ok {
+		p.by, p.until = client, until
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.peers[p] = true
@@ -198,5 +217,4 @@ func (g *Guard) Port(p *api.Port) {
 	p.Security = api.SecurityMutualTLS
 	p.Certificates = g.keeper.certificates()
 	p.Refused = g.refusals.all()
-	slices.SortStableFunc(p.Certificates, func(a, b api.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
 }

@@ -38,6 +38,9 @@ type Keeper struct {
 	log        *slog.Logger
 	files      Files
 	minVersion uint16
+	port       string // which it is of, for people
+	optional   bool   // who connects may have no certificate
+	protocols  []string
 	now        func() time.Time
 	spiffe     *workloadapi.Client // in place of files, or nil
 
@@ -67,28 +70,37 @@ type material struct {
 // minVersion is tls.VersionTLS13, or tls.VersionTLS12.
 func NewKeeper(log *slog.Logger, files Files, minVersion uint16, now func() time.Time) (*Keeper, error) {
 	k := newKeeper(log, files, minVersion, now)
-	for _, path := range []string{files.Cert, files.Key, files.ClientCA} {
+	return k, k.begin()
+}
+
+// begin reads the files for the first time.
+func (k *Keeper) begin() error {
+	for _, path := range k.paths() {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("TLS of the xDS port: %w", err)
+			return fmt.Errorf("TLS of %s: %w", k.port, err)
 		}
 		k.texts[path] = text
 	}
 	server, err := k.readServer()
 	if err != nil {
-		return nil, fmt.Errorf("TLS of the xDS port: %s and %s: %w", files.Cert, files.Key, err)
+		return fmt.Errorf("TLS of %s: %s and %s: %w", k.port, k.files.Cert, k.files.Key, err)
 	}
 	client, err := k.readClientCA()
 	if err != nil {
-		return nil, fmt.Errorf("TLS of the xDS port: %s: %w", files.ClientCA, err)
+		return fmt.Errorf("TLS of %s: %s: %w", k.port, k.files.ClientCA, err)
 	}
 	k.use(server, client)
-	return k, nil
+	return nil
+}
+
+func (k *Keeper) paths() []string {
+	return slices.DeleteFunc([]string{k.files.Cert, k.files.Key, k.files.ClientCA}, func(path string) bool { return path == "" })
 }
 
 func newKeeper(log *slog.Logger, files Files, minVersion uint16, now func() time.Time) *Keeper {
 	return &Keeper{
-		log: log, files: files, minVersion: minVersion, now: now, changed: make(chan struct{}, 1),
+		log: log, files: files, minVersion: minVersion, now: now, port: "the xDS port", protocols: []string{"h2"}, changed: make(chan struct{}, 1),
 		texts: map[string][]byte{}, unread: map[string]error{}, problems: map[string]*problem{},
 	}
 }
@@ -102,7 +114,7 @@ func (k *Keeper) Run(ctx context.Context, settings watch.Settings) error {
 	if err != nil {
 		return err
 	}
-	w.Watch([]string{k.files.Cert, k.files.Key, k.files.ClientCA})
+	w.Watch(k.paths())
 	return w.Run(ctx, k.take)
 }
 
@@ -150,12 +162,12 @@ func (k *Keeper) replace(server *pair, serverErr error, client *bundle, clientEr
 	if !k.judge(useServer, k.files.Cert, serverErr) || same(server.chain, now.server.chain) {
 		server = now.server
 	} else {
-		k.log.Info("the xDS port has a new certificate", "file", k.files.Cert, "of", nameOf(server.chain[0]), "until", ends(server.chain))
+		k.log.Info(k.port+" has a new certificate", "file", k.files.Cert, "of", nameOf(server.chain[0]), "until", ends(server.chain))
 	}
 	if !k.judge(useClientCA, k.files.ClientCA, clientErr) || same(client.roots, now.client.roots) {
 		client = now.client // who was verified by these still is
 	} else {
-		k.log.Info("the xDS port has new authorities for proxies' certificates", "file", k.files.ClientCA, "authorities", len(client.roots))
+		k.log.Info(k.port+" has new authorities for its clients' certificates", "file", k.files.ClientCA, "authorities", len(client.roots))
 	}
 	if server != now.server || client != now.client {
 		k.use(server, client)
@@ -170,7 +182,7 @@ func (k *Keeper) judge(use, file string, err error) bool {
 		return true
 	}
 	if p := k.problems[use]; p == nil || p.err.Error() != err.Error() {
-		k.log.Error("what there is now for the xDS port can't be used: what was there before goes on", "use", use, "file", file, "error", err)
+		k.log.Error("what there is now for "+k.port+" can't be used: what was there before goes on", "use", use, "file", file, "error", err)
 		k.problems[use] = &problem{k.now(), err}
 	}
 	return false
@@ -181,10 +193,10 @@ func (k *Keeper) use(server *pair, client *bundle) {
 	m := &material{server: server, client: client}
 	m.config = &tls.Config{
 		MinVersion: k.minVersion, Certificates: []tls.Certificate{server.Certificate},
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: m.client.pool, Time: k.now,
+		ClientAuth: k.clientAuth(), ClientCAs: m.client.pool, Time: k.now,
 		// A session that is resumed would bring back who was verified by authorities of before.
 		SessionTicketsDisabled: true,
-		NextProtos:             []string{"h2"},
+		NextProtos:             k.protocols,
 	}
 	k.current.Store(m)
 	select {
@@ -196,7 +208,7 @@ func (k *Keeper) use(server *pair, client *bundle) {
 // config is the TLS of the port: each connection gets what is in use when it comes.
 func (k *Keeper) config() *tls.Config {
 	return &tls.Config{
-		MinVersion: k.minVersion, NextProtos: []string{"h2"},
+		MinVersion: k.minVersion, NextProtos: k.protocols,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return k.current.Load().config, nil },
 	}
 }
@@ -211,6 +223,9 @@ func (k *Keeper) readServer() (*pair, error) {
 }
 
 func (k *Keeper) readClientCA() (*bundle, error) {
+	if k.files.ClientCA == "" {
+		return &bundle{}, nil
+	}
 	if err := k.unread[k.files.ClientCA]; err != nil {
 		return nil, err
 	}
@@ -219,7 +234,8 @@ func (k *Keeper) readClientCA() (*bundle, error) {
 
 func same(a, b []*x509.Certificate) bool { return slices.EqualFunc(a, b, (*x509.Certificate).Equal) }
 
-// certificates says what is in use, and what is wrong with what is on disk.
+// certificates says what is in use, that first which expires first, and what is wrong with what
+// is on disk.
 func (k *Keeper) certificates() []api.Certificate {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -228,6 +244,7 @@ func (k *Keeper) certificates() []api.Certificate {
 	for _, c := range m.client.roots {
 		out = append(out, k.describe(useClientCA, k.files.ClientCA, []*x509.Certificate{c}))
 	}
+	slices.SortStableFunc(out, func(a, b api.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
 	return out
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/certs"
+	"github.com/waxwing-xds/waxwing/internal/golden"
 	"github.com/waxwing-xds/waxwing/internal/identity"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
@@ -74,15 +75,6 @@ func save(t *testing.T, path string, data []byte) {
 	if err := os.Rename(next, path); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func content(t *testing.T, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 // Certificates are replaced without ending a stream, server, client and CA in turn.
@@ -155,12 +147,12 @@ func TestBrokenReplacement(t *testing.T) {
 	p := guarded(t, "", "edge-1")
 	for _, file := range []string{certs.CertFile, certs.KeyFile, certs.CAFile} { // plain files, to be broken one by one
 		path := filepath.Join(certs.ServerDir(p.dir), file)
-		save(t, path, content(t, path))
+		save(t, path, []byte(golden.Read(t, path)))
 	}
 	files := p.files()
 	good := map[string][]byte{}
 	for _, path := range []string{files.Cert, files.Key, files.ClientCA} {
-		good[path] = content(t, path)
+		good[path] = []byte(golden.Read(t, path))
 	}
 	now := time.Now()
 	late := p.issue(now.Add(-2*time.Hour), now.Add(-time.Hour))

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -83,6 +84,20 @@ func (b *bundle) verify(sent []*x509.Certificate, now time.Time) (until time.Tim
 		}
 	}
 	return until, nil
+}
+
+// verified is until when chains that a handshake has verified just now prove who a client is, by an
+// authority of these; not ok where it was verified by others, which were replaced meanwhile.
+func (b *bundle) verified(chains [][]*x509.Certificate) (until time.Time, ok bool) {
+	for _, chain := range chains {
+		if slices.ContainsFunc(b.roots, chain[len(chain)-1].Equal) {
+			if end := ends(chain); end.After(until) {
+				until = end
+			}
+			ok = true
+		}
+	}
+	return until, ok
 }
 
 // ends is when the first of some certificates expires.

@@ -11,15 +11,15 @@ import (
 // anyone could read every filter's configuration, and speak for any proxy. Loopback and Unix
 // sockets are for this machine alone.
 func CheckPlaintext(address net.Addr) error {
-	if local(address) {
+	if Local(address) {
 		return nil
 	}
 	return fmt.Errorf("the xDS server: %s is reached from other machines, which plain text would let read all configuration and speak for any proxy: "+
 		"give --tls-cert, --tls-key and --client-ca, or --insecure-plaintext where something else (a mesh, a tunnel) encrypts and authenticates", address)
 }
 
-// local is whether only this machine reaches an address.
-func local(address net.Addr) bool {
+// Local is whether only this machine reaches an address.
+func Local(address net.Addr) bool {
 	switch a := address.(type) {
 	case *net.UnixAddr:
 		return true

@@ -11,19 +11,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
+
+// A Pattern is of a name in certificates; one of its fields is set. In it * stands for one or more
+// characters: of a URI without "/", of a DNS name without ".".
+type Pattern struct {
+	URI string `yaml:"uri,omitempty" json:"uri,omitempty"`
+	DNS string `yaml:"dns,omitempty" json:"dns,omitempty"`
+	CN  string `yaml:"cn,omitempty" json:"cn,omitempty"`
+}
 
 // A Rule maps certificates to what they may claim. It is of one kind of name: of the rules that
 // match a certificate the one for a URI SAN counts before one for a DNS SAN, that before one for
 // a common name, and of one kind the first.
 type Rule struct {
-	// URI, DNS and CN are a pattern of a name; one of them is set. In it * stands for one or more
-	// characters: of a URI without "/", of a DNS name without ".".
-	URI string `yaml:"uri,omitempty" json:"uri,omitempty"`
-	DNS string `yaml:"dns,omitempty" json:"dns,omitempty"`
-	CN  string `yaml:"cn,omitempty" json:"cn,omitempty"`
+	Pattern `yaml:",inline"`
+
 	// Nodes are patterns of the node ids: * stands for one or more characters, {1} for what the
 	// first * of the name stood for, and so on.
 	Nodes []string `yaml:"nodes" json:"nodes"`
@@ -53,46 +59,70 @@ var part = map[string]string{"uri": `([^/]+)`, "dns": `([^.]+)`, "cn": `(.+)`}
 // ParseRules reads a list of rules in YAML, or JSON.
 func ParseRules(text string) (Rules, error) {
 	r := Rules{of: map[string][]compiled{}}
-	d := yaml.NewDecoder(bytes.NewReader([]byte(text)))
-	d.KnownFields(true)
-	if err := d.Decode(&r.list); err != nil && !errors.Is(err, io.EOF) {
-		return Rules{}, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	if err := decode(text, &r.list); err != nil {
+		return Rules{}, err
 	}
 	for i, rule := range r.list {
 		kind, pattern, err := rule.check()
 		if err != nil {
 			return Rules{}, fmt.Errorf("rule %d: %w", i+1, err)
 		}
-		flags := ""
-		if kind == "dns" {
-			flags = "(?i)"
-		}
-		r.of[kind] = append(r.of[kind], compiled{rule, expression(flags, pattern, part[kind])})
+		r.of[kind] = append(r.of[kind], compiled{rule, nameExpression(kind, pattern)})
 	}
 	return r, nil
 }
 
+// decode reads a list of rules, which has no fields that are not known.
+func decode(text string, list any) error {
+	d := yaml.NewDecoder(bytes.NewReader([]byte(text)))
+	d.KnownFields(true)
+	if err := d.Decode(list); err != nil && !errors.Is(err, io.EOF) {
+		return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	return nil
+}
+
+// nameExpression is a pattern of a name of a kind.
+func nameExpression(kind, pattern string) *regexp.Regexp {
+	flags := ""
+	if kind == "dns" {
+		flags = "(?i)"
+	}
+	return expression(flags, pattern, part[kind])
+}
+
 var reference = regexp.MustCompile(`\{[^{}]*\}`)
 
-// check finds what a rule is of, or what is wrong with it.
-func (r Rule) check() (kind, pattern string, err error) {
+// one is the field that is set, and its kind.
+func (p Pattern) one() (kind, pattern string, err error) {
 	for _, k := range kinds {
-		if p := map[string]string{"uri": r.URI, "dns": r.DNS, "cn": r.CN}[k]; p != "" {
+		if text := map[string]string{"uri": p.URI, "dns": p.DNS, "cn": p.CN}[k]; text != "" {
 			if kind != "" {
 				return "", "", errors.New("it has more than one of uri, dns and cn")
 			}
-			kind, pattern = k, p
+			kind, pattern = k, text
 		}
 	}
-	switch {
-	case kind == "":
+	if kind == "" {
 		return "", "", errors.New("it has none of uri, dns and cn")
+	}
+	return kind, pattern, nil
+}
+
+// check finds what a rule is of, or what is wrong with it.
+func (r Rule) check() (kind, pattern string, err error) {
+	if kind, pattern, err = r.one(); err != nil {
+		return "", "", err
+	}
+	switch {
 	case len(r.Nodes) == 0:
 		return "", "", errors.New("it has no nodes")
 	case r.Fleets != nil && len(r.Fleets) == 0:
 		return "", "", errors.New("its fleets are none: leave them out for any")
 	case slices.Contains(r.Nodes, "") || slices.Contains(r.Fleets, ""):
 		return "", "", errors.New("a node or fleet is empty")
+	case !utf8.ValidString(pattern + strings.Join(slices.Concat(r.Nodes, r.Fleets), "")):
+		return "", "", errors.New("it is not in UTF-8")
 	}
 	for _, node := range r.Nodes {
 		for _, ref := range reference.FindAllString(node, -1) {
@@ -111,13 +141,13 @@ func expression(flags, pattern, star string) *regexp.Regexp {
 
 // A grant is what a certificate may claim.
 type grant struct {
-	nodes  []*regexp.Regexp
+	nodes  []glob
 	fleets []string // nil for any
 }
 
 // allows is whether it may claim a node id.
 func (g grant) allows(node string) bool {
-	return slices.ContainsFunc(g.nodes, func(r *regexp.Regexp) bool { return r.MatchString(node) })
+	return slices.ContainsFunc(g.nodes, func(p glob) bool { return p.matches(node) })
 }
 
 // grant is what a certificate may claim; of no nodes where no rule matches it.
@@ -141,22 +171,23 @@ func (r Rules) grant(c *x509.Certificate) grant {
 	return grant{}
 }
 
-// granted are the node ids that a name is granted by a rule, given what the * stood for.
-func (r compiled) granted(stars []string) (out []*regexp.Regexp) {
+// granted are the node ids that a name is granted by a rule, given what the * stood for. A name
+// that is not in UTF-8, as no node id may be, is granted none.
+func (r compiled) granted(stars []string) (out []glob) {
+	if !utf8.ValidString(strings.Join(stars, "")) {
+		return nil
+	}
 	for _, node := range r.Nodes {
-		text, at := "", 0
+		var pattern glob
+		at := 0
 		for _, span := range reference.FindAllStringIndex(node, -1) {
 			n, _ := strconv.Atoi(node[span[0]+1 : span[1]-1]) // check has read it
-			text += globbed(node[at:span[0]]) + regexp.QuoteMeta(stars[n])
+			pattern = pattern.then(node[at:span[0]]).text(stars[n])
 			at = span[1]
 		}
-		out = append(out, regexp.MustCompile("(?s)^"+text+globbed(node[at:])+"$"))
+		out = append(out, pattern.then(node[at:]))
 	}
 	return out
-}
-
-func globbed(pattern string) string {
-	return strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.+`)
 }
 
 func defaultGrant(c *x509.Certificate) (g grant) {
@@ -167,7 +198,10 @@ func defaultGrant(c *x509.Certificate) (g grant) {
 		}
 	}
 	for _, id := range ids {
-		g.nodes = append(g.nodes, regexp.MustCompile("(?s)^"+regexp.QuoteMeta(id)+"$"))
+		if !utf8.ValidString(id) { // of a SPIFFE id like spiffe://a/%ff; no node id is so
+			continue
+		}
+		g.nodes = append(g.nodes, literal(id))
 	}
 	return g
 }

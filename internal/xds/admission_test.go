@@ -14,6 +14,7 @@ import (
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
+	"github.com/waxwing-xds/waxwing/internal/quota"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
@@ -243,7 +244,7 @@ func TestAdmissionHolds(t *testing.T) {
 		size := 1 + rand.IntN(budget)
 		turn := make(chan struct{})
 		turns.Add(1)
-		ticket := a.request(size, func() { close(turn) }, nil)
+		ticket := a.request(nil, size, func() { close(turn) }, nil)
 		go func() {
 			defer turns.Done()
 			if !a.use(ticket, size) {
@@ -263,8 +264,8 @@ func TestAdmissionHolds(t *testing.T) {
 		}()
 	}
 	turns.Wait()
-	if a.inFlight != 0 || a.waiting.Len() != 0 {
-		t.Errorf("at the end %d bytes are in flight and %d wait", a.inFlight, a.waiting.Len())
+	if a.inFlight != 0 || a.waiting != 0 {
+		t.Errorf("at the end %d bytes are in flight and %d wait", a.inFlight, a.waiting)
 	}
 }
 
@@ -272,7 +273,7 @@ func TestAdmissionHolds(t *testing.T) {
 func TestAdmissionOrder(t *testing.T) {
 	a := &admission{budget: 10}
 	order := make(chan int, 10)
-	request := func(i, size int) *ticket { return a.request(size, func() { order <- i }, nil) }
+	request := func(i, size int) *ticket { return a.request(nil, size, func() { order <- i }, nil) }
 	one := request(1, 8)
 	two, three := request(2, 5), request(3, 2)
 	if a.use(two, 5) || a.use(three, 2) {
@@ -292,5 +293,42 @@ func TestAdmissionOrder(t *testing.T) {
 	a.release(three)
 	if i := <-order; i != 4 {
 		t.Errorf("then came %d", i)
+	}
+}
+
+// A client that has all of the budget, and never answers, leaves the others a part beside it; and
+// clients that wait take turns.
+func TestPushBudgetIsShared(t *testing.T) {
+	greedy, modest, other := &quota.Client{Name: "greedy"}, &quota.Client{Name: "modest"}, &quota.Client{Name: "other"}
+	a := &admission{budget: 800}
+	var held []*ticket
+	for range 20 {
+		held = append(held, a.request(greedy, 100, func() {}, nil))
+	}
+	if a.inFlight != 800 || a.waiting != 12 {
+		t.Fatalf("%d bytes are in flight, and %d wait", a.inFlight, a.waiting)
+	}
+	reserved := a.request(modest, 100, func() {}, nil)
+	if !a.use(reserved, 100) {
+		t.Error("the modest one waits for who never answers")
+	}
+	order := make(chan string, 9)
+	more := a.request(modest, 100, func() { order <- "modest" }, nil)
+	third := a.request(other, 100, func() { order <- "other" }, nil)
+	if a.use(more, 100) || a.use(third, 100) || a.inFlight > 900 {
+		t.Errorf("%d bytes are in flight", a.inFlight)
+	}
+	a.release(held[0])
+	a.release(reserved)
+	got := []string{<-order, <-order}
+	slices.Sort(got)
+	if fmt.Sprint(got) != "[modest other]" {
+		t.Errorf("then came %v, and not those that wait behind twelve of the greedy one", got)
+	}
+	for _, ticket := range append(held, more, third) {
+		a.release(ticket)
+	}
+	if a.inFlight != 0 || a.waiting != 0 || len(a.shares) != 0 || a.turns.Len() != 0 {
+		t.Errorf("at the end %+v", a)
 	}
 }

@@ -19,9 +19,16 @@ import (
 // and copying them for each proxy. Fields of a protobuf message may be
 // concatenated, so what goes over the wire is the same.
 // https://protobuf.dev/programming-guides/encoding/#last-one-wins
-type codec struct{ encoding.CodecV2 }
+type codec struct {
+	encoding.CodecV2
 
-func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
+	decoding chan struct{} // holds a token for each large request that is being decoded
+}
+
+func newCodec() codec { return codec{encoding.GetCodecV2("proto"), make(chan struct{}, 2)} }
+
+// largeRequest is the size in bytes from which only so many requests are decoded at a time.
+const largeRequest = 256 << 10
 
 // Marshal implements encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {

@@ -47,6 +47,7 @@ type Counters struct {
 	Unanswered  uint64 // upstream_cx_destroy_local_with_active_rq (HTTP/1), upstream_rq_tx_reset (HTTP/2), upstream_rq_cancelled
 	Workers     int    // server.concurrency; 0 where no flush has said yet
 	VMs         int    // wasm.envoy.wasm.runtime.v8.active
+	Warming     int    // listener_manager.total_listeners_warming
 	ConfigFails uint64 // extension_config_discovery.….config_fail
 	// Crashes are the requests that found their VM crashed, and what was tried then:
 	// wasm.….vm_reload_success, _failure and _backoff. Only FAIL_RELOAD counts these;
@@ -60,6 +61,13 @@ type Counters struct {
 	Named map[string]Named
 }
 
+// maxCount is the most that a flush is taken to count of a thing. A proxy that says more, or
+// says it in many pieces, has that for its figure: no sum of such figures overflows.
+const maxCount = 1 << 53
+
+// sum adds figures of several flushes.
+func sum(a, b uint64) uint64 { return min(a+b, 4*maxCount) }
+
 // Times are how long requests took, downstream_rq_time, where the metrics service sends
 // summaries: the sums of medians and of 99th percentiles, in milliseconds, each as many times
 // as there were requests.
@@ -69,7 +77,7 @@ type Times struct {
 }
 
 func (t *Times) add(u Times) {
-	t.Requests += u.Requests
+	t.Requests = sum(t.Requests, u.Requests)
 	t.Medians += u.Medians
 	t.P99s += u.P99s
 }
@@ -113,6 +121,9 @@ func (c *Counters) add(f *flush) {
 	if f.seen[statVMs] {
 		c.VMs = int(f.counts[statVMs])
 	}
+	if f.seen[statWarming] {
+		c.Warming = int(f.counts[statWarming])
+	}
 	if f.seen[statActive] {
 		c.Active = int(f.counts[statActive])
 	}
@@ -129,6 +140,7 @@ const (
 	statProbeFailed
 	statWorkers
 	statVMs
+	statWarming
 	statConfigFail
 	statCrash
 	statRouted
@@ -172,6 +184,8 @@ func statOf(name []byte) stat {
 		return statWorkers
 	case string(name) == "wasm.envoy.wasm.runtime.v8.active":
 		return statVMs
+	case string(name) == "listener_manager.total_listeners_warming":
+		return statWarming
 	case bytes.HasPrefix(name, []byte("extension_config_discovery.")) && bytes.HasSuffix(name, []byte(".config_fail")):
 		return statConfigFail
 	case bytes.HasPrefix(name, []byte("wasm.")) && (bytes.HasSuffix(name, []byte(".vm_reload_success")) ||
@@ -253,7 +267,7 @@ func (f *flush) family(b []byte) error {
 			if name != "" {
 				f.name(name, Named{v, gauge})
 			}
-			f.counts[s] += v
+			f.counts[s] = min(f.counts[s]+v, maxCount)
 			f.seen[s] = true
 		default: // its type, its help
 		}
@@ -293,7 +307,7 @@ func (f *flush) time(metric []byte) error {
 			return nil
 		})
 	})
-	if n := float64(t.Requests); err == nil && median >= 0 && p99 >= 0 && p99 < 1e12 && n < 1e12 {
+	if n := float64(t.Requests); err == nil && median >= 0 && median < 1e12 && p99 >= 0 && p99 < 1e12 && n < 1e12 {
 		t.Medians, t.P99s = n*median, n*p99
 		f.times.add(t)
 	}
@@ -342,7 +356,7 @@ func (f *flush) valueOf(metric []byte) (v uint64, gauge bool, err error) {
 				return nil
 			}
 			number := math.Float64frombits(bits)
-			if !(number >= 0 && number < 1<<53) {
+			if !(number >= 0 && number < maxCount) {
 				return fmt.Errorf("a metric's value is %v", number)
 			}
 			v = uint64(number)

@@ -219,7 +219,7 @@ func TestMaxStreams(t *testing.T) {
 	other := h.proxy("b", false, nil)
 	h.connect(other)
 	h.full(other)
-	if s := h.Stats(); s.Streams != 1 || s.RefusedStreams != 1 {
+	if s := h.Stats(); s.Streams != 1 || s.Clients.Refused["max-streams"] != 1 {
 		t.Errorf("%+v", s)
 	}
 	p.Close()

@@ -32,6 +32,9 @@ const (
 	Probed
 	// Counted says: the proxy sent its counters.
 	Counted
+	// Hushed says: of several processes with the node id one is not heard, while another is; or
+	// all are again. See quiet.go.
+	Hushed
 )
 
 // An Event is evidence from a proxy.
@@ -54,12 +57,14 @@ type Event struct {
 	Unsure   bool          // Probed: the service behind the filters may have answered these
 	Counters Counters      // Counted: since the last such event that was taken
 	Elapsed  time.Duration // Served and Rejected: since the revision was assigned
+	Quiet    Quiet         // Hushed: which; its zero value for none
 }
 
 // An Answer is what a probe was answered: 0 for nothing.
 type Answer struct {
 	Name   string
-	Key    string // see Probe.Key
+	Key    string // see Probe
+	Way    string
 	Check  fleet.Check
 	Status int
 	// Again says that it was once answered wrongly, nobody knows how, and is answered as wanted.

@@ -18,13 +18,13 @@ import (
 type voices struct {
 	plan    *ProbePlan
 	health  []*healthStream // oldest first; the newest speaks for the node
-	metrics int             // open streams
+	metrics []*metricsStream
 
 	healthAt, metricsAt time.Time // when the last report, or flush, came in
 }
 
 // any is whether there is something to know.
-func (v *voices) any() bool { return v.plan != nil || len(v.health) > 0 || v.metrics > 0 }
+func (v *voices) any() bool { return v.plan != nil || len(v.health) > 0 || len(v.metrics) > 0 }
 
 // wake has the health discovery streams look again at what to ask.
 func (v *voices) wake() {
@@ -50,33 +50,16 @@ func (v *voices) newest() *healthStream {
 	return v.health[len(v.health)-1]
 }
 
-// identify takes the node that a stream begins with, and holds a later one against it.
-func identify(known, node *corev3.Node) (*corev3.Node, error) {
+// identify takes the node that a stream begins with, of which kept is what is kept, and holds a
+// later one against it.
+func identify(kept *keeping, known, node *corev3.Node) (*corev3.Node, error) {
 	switch {
 	case known == nil && node.GetId() == "":
 		return nil, status.Error(codes.InvalidArgument, "the first message of a stream must have a node with an id")
 	case known == nil:
-		slim(node)
-		return node, nil
+		return node, kept.node(node)
 	case node != nil && node.GetId() != fleet.SaidID(known):
 		return nil, status.Errorf(codes.InvalidArgument, "the stream of node %q can't become that of %q", fleet.SaidID(known), node.GetId())
 	}
 	return known, nil
-}
-
-// enter counts a stream that opens. Limits.MaxStreams holds for each kind.
-func (s *Server) enter(open *int) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.limits.MaxStreams > 0 && *open >= s.limits.MaxStreams {
-		return status.Errorf(codes.ResourceExhausted, "the server has its %d streams", s.limits.MaxStreams)
-	}
-	*open++
-	return nil
-}
-
-func (s *Server) exit(open *int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	*open--
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +29,12 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if attack(os.Getenv(attackEnv)) {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // variants runs a test for both variants of the protocol.
 func variants(t *testing.T, test func(t *testing.T, sotw bool)) {
@@ -97,12 +103,12 @@ func serve(t testing.TB, limits Limits) *harness {
 	return &harness{Server: s, t: t, ctx: ctx, conn: conn}
 }
 
-// proxy makes a simulated proxy of this test that asks for the filter "auth".
-func (h *harness) proxy(id string, sotw bool, judge func(xdstest.Response) error) *xdstest.Proxy {
+// proxy makes a simulated proxy of this test that asks for the filter "auth", and for more filters by name.
+func (h *harness) proxy(id string, sotw bool, judge func(xdstest.Response) error, more ...string) *xdstest.Proxy {
 	h.t.Helper()
 	p := xdstest.New(xdstest.Config{
 		Node: xdstest.Node(id, "edge", nil), SotW: sotw, Judge: judge,
-		Names: map[string][]string{resource.ExtensionConfigType: {"auth"}},
+		Names: map[string][]string{resource.ExtensionConfigType: append([]string{"auth"}, more...)},
 	})
 	h.t.Cleanup(p.Close)
 	return p
@@ -250,9 +256,13 @@ func build(t *testing.T, cluster, moduleText string) *snapshot.Snapshot {
 
 func buildOf(t *testing.T, text, moduleText string) *snapshot.Snapshot {
 	t.Helper()
-	s, err := rig.Snapshot("fleet.yaml", []byte(text), map[string][]byte{"auth.wasm": []byte(moduleText)})
+	s, err := snapshotOf(text, moduleText)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func snapshotOf(text, moduleText string) (*snapshot.Snapshot, error) {
+	return rig.Snapshot("fleet.yaml", []byte(text), map[string][]byte{"auth.wasm": []byte(moduleText)})
 }

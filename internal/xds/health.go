@@ -10,6 +10,8 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	healthv3 "github.com/envoyproxy/go-control-plane/envoy/service/health/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/quota"
 )
 
 // A healthStream is one health discovery stream. One goroutine sends and judges.
@@ -35,15 +37,15 @@ func (h *healthStream) wake() {
 
 // StreamHealthCheck implements the health discovery service.
 func (s *Server) StreamHealthCheck(stream healthv3.HealthDiscoveryService_StreamHealthCheckServer) error {
-	if err := s.enter(&s.health); err != nil {
-		return err
-	}
+	s.enter(&s.health)
 	defer s.exit(&s.health)
+	kept := keeping{client: quota.Of(stream)}
+	defer kept.nothing()
 	first, err := stream.Recv()
 	if err != nil {
 		return err
 	}
-	node, err := identify(nil, first.GetHealthCheckRequest().GetNode())
+	node, err := identify(&kept, nil, first.GetHealthCheckRequest().GetNode())
 	if err != nil {
 		return err
 	}
@@ -78,7 +80,7 @@ func (h *healthStream) receive(ctx context.Context, reports chan<- *healthv3.End
 			return err
 		}
 		if request := m.GetHealthCheckRequest(); request != nil {
-			if _, err := identify(h.node, request.GetNode()); err != nil {
+			if _, err := identify(nil, h.node, request.GetNode()); err != nil {
 				return err
 			}
 			continue
@@ -92,7 +94,7 @@ func (h *healthStream) receive(ctx context.Context, reports chan<- *healthv3.End
 }
 
 func (s *Server) healthOpened(h *healthStream) {
-	h.proxy = s.rowOf(h.node, false) // locked
+	h.proxy = s.rowOf(h.node, provenBy(h.stream.Context()), false) // locked
 	defer h.proxy.mu.Unlock()
 	h.proxy.voices.health = append(h.proxy.voices.health, h)
 	// Without a plan it is sent an empty one: the probes of an earlier stream run on.
@@ -124,7 +126,7 @@ func (h *healthStream) send() error {
 	if h.asked != nil && h.asked.plan == plan && h.asked.slot == slot {
 		return nil
 	}
-	return h.ask(newInquiry(plan, slot, false, false))
+	return h.ask(newInquiry(plan, slot, trying))
 }
 
 func (h *healthStream) ask(q *inquiry) error {
@@ -137,7 +139,7 @@ func (h *healthStream) ask(q *inquiry) error {
 			e.Keys = []string{u.probe.Key}
 		}
 		h.tell(e)
-		if specifier, err = newInquiry(nothing, 0, false, false).specifier(); err != nil {
+		if specifier, err = newInquiry(nothing, 0, trying).specifier(); err != nil {
 			return err
 		}
 	}
@@ -150,12 +152,13 @@ func (h *healthStream) take(r *healthv3.EndpointHealthResponse) error {
 	h.proxy.mu.Lock()
 	h.proxy.voices.healthAt, h.heard = now, now
 	h.proxy.mu.Unlock()
+	h.proxy.listen(now)
 	if h.asked == nil {
 		return nil
 	}
 	v := h.asked.judge(r, now)
 	if v.again {
-		return h.ask(h.asked.anew(v.latch, v.slow))
+		return h.ask(h.asked.anew(v.how))
 	}
 	if v.passed || len(v.failed) > 0 {
 		h.tell(Event{Kind: Probed, Plan: h.asked.plan.ID, Passed: v.passed, Failed: v.failed, Keys: v.keys, Wrong: v.wrong, Before: v.before, Unsure: v.unsure})

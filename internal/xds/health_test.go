@@ -329,6 +329,23 @@ func TestTwoHealthStreams(t *testing.T) {
 	h.expect(HealthClosed, "a")
 }
 
+// Where all that is asked goes through real listeners as they are, it is told once each has an answer,
+// whatever that is.
+func TestOnlyBeforehand(t *testing.T) {
+	asked := plan("r1/shadow", "x", "y")
+	for i := range asked.Probes {
+		asked.Probes[i].Before = true
+	}
+	h, p := probing(t, asked)
+	h.report(p, h.told(p, 1), silent, good)
+	latched := h.latched(p, 1, wrong, good)
+	h.report(p, latched, silent, good)
+	h.report(p, latched, wrong, good)
+	if e := h.expect(Probed, "a"); !e.Passed || len(e.Before) != 2 || e.Before[0].Status != 503 || e.Before[1].Status != 200 {
+		t.Errorf("%+v", e)
+	}
+}
+
 // remembered counts the nodes of which something is known.
 func (h *harness) remembered() int {
 	return h.Stats().Proxies
@@ -367,7 +384,7 @@ func TestProbesThatWouldAbort(t *testing.T) {
 	} {
 		plan := plan("a", "probe")
 		change(&plan.Probes[0])
-		if s, err := newInquiry(plan, 0, false, false).specifier(); err == nil {
+		if s, err := newInquiry(plan, 0, trying).specifier(); err == nil {
 			t.Errorf("%s: it would be sent %v", name, s)
 		}
 	}

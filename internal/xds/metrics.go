@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/mem"
@@ -15,6 +16,7 @@ import (
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/service/metrics/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/quota"
 )
 
 // A flush is what is read of a StreamMetricsMessage, of which a proxy sends 11 KB
@@ -41,6 +43,10 @@ var (
 
 // Unmarshal implements encoding.CodecV2: a flush is scanned, all else decoded.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if data.Len() > largeRequest { // it may be ten times as much when it is decoded
+		c.decoding <- struct{}{}
+		defer func() { <-c.decoding }()
+	}
 	f, ok := v.(*flush)
 	if !ok {
 		return c.CodecV2.Unmarshal(data, v)
@@ -104,13 +110,14 @@ func fields(b []byte, take func(protowire.Number, []byte) error) error {
 // StreamMetrics implements the metrics service: proxies push their statistics, of
 // counters what was added since the last flush.
 func (s *Server) StreamMetrics(stream metricsv3.MetricsService_StreamMetricsServer) error {
-	if err := s.enter(&s.metrics); err != nil {
-		return err
-	}
+	s.enter(&s.metrics)
 	defer s.exit(&s.metrics)
+	kept := keeping{client: quota.Of(stream)}
+	defer kept.nothing()
 	var node *corev3.Node
 	var p *proxy
 	var latest Counters
+	m := &metricsStream{peer: peerOf(stream.Context())}
 	for {
 		f := flush{names: s.named()}
 		err := stream.RecvMsg(&f)
@@ -121,24 +128,26 @@ func (s *Server) StreamMetrics(stream metricsv3.MetricsService_StreamMetricsServ
 			return err
 		}
 		known := node
-		if node, err = identify(known, f.node); err != nil {
+		if node, err = identify(&kept, known, f.node); err != nil {
 			return err
 		}
 		if known == nil {
-			p = s.metricsOpened(node)
-			defer p.metricsClosed()
+			p = s.metricsOpened(node, provenBy(stream.Context()), m)
+			defer p.metricsClosed(m)
 		}
-		latest = p.counted(node, latest, &f)
+		latest = p.counted(node, m, latest, &f)
 	}
 }
 
 // counted tells of a flush, and returns it, for its gauges.
-func (p *proxy) counted(node *corev3.Node, before Counters, f *flush) Counters {
+func (p *proxy) counted(node *corev3.Node, m *metricsStream, before Counters, f *flush) Counters {
 	c := Counters{At: time.Now(), Clock: f.clock, Workers: before.Workers, VMs: before.VMs, Active: before.Active}
 	c.add(f)
 	p.mu.Lock()
 	p.voices.metricsAt = c.At
+	m.heardAt(c.At)
 	p.mu.Unlock()
+	p.listen(c.At)
 	if _, deltas := fleet.EvidenceOf(node); deltas {
 		p.server.events.merge(Event{Kind: Counted, Node: node, Counters: c}, mergeCounted)
 	}
@@ -147,25 +156,25 @@ func (p *proxy) counted(node *corev3.Node, before Counters, f *flush) Counters {
 
 // mergeCounted adds up what was not taken yet.
 func mergeCounted(older, newer Event) Event {
-	sum := &newer.Counters
-	sum.Requests += older.Counters.Requests
-	sum.Errors += older.Counters.Errors
-	sum.Redirects += older.Counters.Redirects
-	sum.Denials += older.Counters.Denials
-	sum.ProbeRedirects += older.Counters.ProbeRedirects
-	sum.ProbeDenials += older.Counters.ProbeDenials
-	sum.Probes += older.Counters.Probes
-	sum.ProbesFailed += older.Counters.ProbesFailed
-	sum.Begun += older.Counters.Begun
-	sum.ConfigFails += older.Counters.ConfigFails
-	sum.Crashes += older.Counters.Crashes
-	sum.Routed += older.Counters.Routed
-	sum.ServiceErrors += older.Counters.ServiceErrors
-	sum.ServiceDenials += older.Counters.ServiceDenials
-	sum.Unanswered += older.Counters.Unanswered
-	sum.Bytes += older.Counters.Bytes
-	sum.Times.add(older.Counters.Times)
-	sum.Named = mergeNamed(older.Counters.Named, sum.Named)
+	all := &newer.Counters
+	all.Requests = sum(all.Requests, older.Counters.Requests)
+	all.Errors = sum(all.Errors, older.Counters.Errors)
+	all.Redirects = sum(all.Redirects, older.Counters.Redirects)
+	all.Denials = sum(all.Denials, older.Counters.Denials)
+	all.ProbeRedirects = sum(all.ProbeRedirects, older.Counters.ProbeRedirects)
+	all.ProbeDenials = sum(all.ProbeDenials, older.Counters.ProbeDenials)
+	all.Probes = sum(all.Probes, older.Counters.Probes)
+	all.ProbesFailed = sum(all.ProbesFailed, older.Counters.ProbesFailed)
+	all.Begun = sum(all.Begun, older.Counters.Begun)
+	all.ConfigFails = sum(all.ConfigFails, older.Counters.ConfigFails)
+	all.Crashes = sum(all.Crashes, older.Counters.Crashes)
+	all.Routed = sum(all.Routed, older.Counters.Routed)
+	all.ServiceErrors = sum(all.ServiceErrors, older.Counters.ServiceErrors)
+	all.ServiceDenials = sum(all.ServiceDenials, older.Counters.ServiceDenials)
+	all.Unanswered = sum(all.Unanswered, older.Counters.Unanswered)
+	all.Bytes = sum(all.Bytes, older.Counters.Bytes)
+	all.Times.add(older.Counters.Times)
+	all.Named = mergeNamed(older.Counters.Named, all.Named)
 	return newer
 }
 
@@ -173,14 +182,14 @@ func mergeNamed(older, newer map[string]Named) map[string]Named {
 	if len(older) == 0 {
 		return newer
 	}
-	sum := maps.Clone(older)
+	all := maps.Clone(older)
 	for name, n := range newer {
 		if !n.Gauge {
-			n.Value += sum[name].Value
+			n.Value = sum(all[name].Value, n.Value)
 		}
-		sum[name] = n
+		all[name] = n
 	}
-	return sum
+	return all
 }
 
 // Count names statistics of proxies that are told as they are, beside those of Counters, by
@@ -200,21 +209,21 @@ func (s *Server) named() map[string]string {
 	return nil
 }
 
-func (s *Server) metricsOpened(node *corev3.Node) *proxy {
+func (s *Server) metricsOpened(node *corev3.Node, certificate string, m *metricsStream) *proxy {
 	if _, deltas := fleet.EvidenceOf(node); !deltas {
 		s.log.Warn("this proxy's metrics are not counted: its node metadata does not say that they are the server's, as `xds bootstrap` prints it, so that they may be totals",
 			"node", node.GetId())
 	}
-	p := s.rowOf(node, false) // locked
+	p := s.rowOf(node, certificate, false) // locked
 	defer p.mu.Unlock()
-	p.voices.metrics++
+	p.voices.metrics = append(p.voices.metrics, m)
 	return p
 }
 
-func (p *proxy) metricsClosed() {
+func (p *proxy) metricsClosed(m *metricsStream) {
 	defer p.server.forgetSome()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.voices.metrics--
+	p.voices.metrics = slices.DeleteFunc(p.voices.metrics, func(other *metricsStream) bool { return other == m })
 	p.vacate()
 }

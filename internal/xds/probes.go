@@ -76,6 +76,7 @@ func (id PlanID) String() string {
 type Probe struct {
 	Name    string          // for people; it has no header's value
 	Key     string          // of its check, whichever listener it goes through; nobody here looks into it
+	Way     string          // the listener that it goes through, for people
 	Address *corev3.Address // the proxy's own listener: TCP on loopback, or an abstract Unix socket ("@…")
 	// InSlot is that of another process with the node id than the first, nil for the same.
 	InSlot func(slot int) (*corev3.Address, error)
@@ -144,12 +145,8 @@ type inquiry struct {
 	plan *ProbePlan
 	slot int    // of the process that is asked
 	name string // what its clusters' names have in common
-	// latched says that one failure of a probe stays to be seen. A proxy
-	// acknowledges a listener a moment before its workers listen, so that a plan is
-	// sent unlatched first, and latched as soon as every probe has passed.
-	latched bool
-	slow    bool // it asks each plan.Later
-	mute    bool // the proxy does not say what it was answered
+	manner
+	mute bool // the proxy does not say what it was answered
 
 	reports  int       // that came in
 	began    time.Time // when the first did
@@ -157,6 +154,20 @@ type inquiry struct {
 	lateAt   int       // which of them was late, 0 for none
 	progress []progress
 }
+
+// A manner is how a proxy is asked a plan: one after the other, as soon as every probe has passed.
+type manner int
+
+const (
+	// trying: a failure may pass. A proxy acknowledges a listener a moment before its workers
+	// listen.
+	trying  manner = iota
+	latched        // one failure of a probe stays to be seen
+	sparing        // that, and each is asked only every plan.Later
+)
+
+// latches is whether one failure of a probe stays to be seen.
+func (m manner) latches() bool { return m >= latched }
 
 // progress is what came of a probe so far.
 type progress struct {
@@ -170,9 +181,9 @@ type progress struct {
 // nothing is a plan without probes.
 var nothing = &ProbePlan{Report: time.Hour}
 
-func newInquiry(plan *ProbePlan, slot int, latched, slow bool) *inquiry {
+func newInquiry(plan *ProbePlan, slot int, how manner) *inquiry {
 	q := &inquiry{
-		plan: plan, slot: slot, latched: latched, slow: slow, progress: make([]progress, len(plan.Probes)),
+		plan: plan, slot: slot, manner: how, progress: make([]progress, len(plan.Probes)),
 		name: plan.ID.String() + "/" + rand.Text() + "/",
 	}
 	for i, p := range plan.Probes {
@@ -183,8 +194,8 @@ func newInquiry(plan *ProbePlan, slot int, latched, slow bool) *inquiry {
 
 // anew is the same plan once more. Of a probe that was answered as it is wanted, after all, the
 // configuration's own answer counts no longer.
-func (q *inquiry) anew(latched, slow bool) *inquiry {
-	again := newInquiry(q.plan, q.slot, latched, slow)
+func (q *inquiry) anew(how manner) *inquiry {
+	again := newInquiry(q.plan, q.slot, how)
 	for i := range again.progress {
 		again.progress[i].own = q.progress[i].own && !q.progress[i].routed
 	}
@@ -225,7 +236,7 @@ func (q *inquiry) interval(p Probe) time.Duration {
 	switch {
 	case p.Before:
 		return max(q.plan.Interval, q.plan.Beside)
-	case q.slow:
+	case q.manner == sparing:
 		return q.plan.Later
 	}
 	return q.plan.Interval
@@ -246,7 +257,7 @@ const often = 100
 
 // slows is whether that is so.
 func (q *inquiry) slows() bool {
-	return !q.slow && q.plan.Later > q.plan.Interval && q.reported(1) > often*q.plan.Interval
+	return q.manner != sparing && q.plan.Later > q.plan.Interval && q.reported(1) > often*q.plan.Interval
 }
 
 // timeout is how long an answer may take.
@@ -254,7 +265,7 @@ func (q *inquiry) timeout(p Probe) time.Duration { return cmp.Or(p.Timeout, q.pl
 
 // report is the time between two reports: shorter at first, which is over when all have passed.
 func (q *inquiry) report() time.Duration {
-	if q.latched || len(q.plan.Probes) == 0 {
+	if q.latches() || len(q.plan.Probes) == 0 {
 		return q.plan.Report
 	}
 	return max(q.plan.Report/4, 10*time.Millisecond)
@@ -332,7 +343,7 @@ func aborts(p Probe) string {
 // met. To latch is to want, after a failure, more successes than there will be.
 func (q *inquiry) healthCheck(i int, p Probe) *corev3.HealthCheck {
 	healthy := uint32(1)
-	if q.latched {
+	if q.latches() {
 		healthy = 1 << 30
 	}
 	interval := durationpb.New(q.interval(p))

@@ -25,12 +25,14 @@ type proxy struct {
 	gone      bool          // off the server's table
 	place     *list.Element // in Server.absent, while only its refusals are remembered; the server's lock
 	software  string        // of the proxy that refused it: another may accept
-	labels    string        // a hash of what fleets go by in it; see twins.go
+	who       who           // whose it is, of those that have its node id; see twins.go
 	target    string        // the ID of what it is to have
 	told      snapshot.Pair // what all sessions were last told to serve
 	ack       *Verdict
 	nack      *refusal
 	voices    voices
+	hushed    bool      // one of its processes is said not to be heard; see quiet.go
+	listened  time.Time // when that was looked at last
 }
 
 // A Verdict is a proxy's word on a response. It is not written to once made.
@@ -54,7 +56,7 @@ type refusal struct {
 
 // join makes a session the one that speaks for its node.
 func (s *Server) join(session *session, node *corev3.Node, fresh bool) {
-	p := s.rowOf(node, fresh) // locked
+	p := s.rowOf(node, provenBy(session.stream.Context()), fresh) // locked
 	defer p.mu.Unlock()
 	if software := softwareOf(node); p.software != software {
 		p.rejected = nil
@@ -94,6 +96,7 @@ func (s *Server) quit(session *session) {
 	for _, other := range p.all() {
 		other.sibling() // what was in the way of another may be free now
 	}
+	p.listen(time.Now())
 }
 
 func (s *Server) takeOff(session *session) {

@@ -46,13 +46,17 @@ func (s *session) advance() {
 	}
 	s.tryFirst()
 	for turn := range fleet.Turns {
-		busy := false
+		busy := s.keptFirst(turn)
 		for _, k := range turn {
+			if k.Type == resource.ListenerType && busy {
+				continue
+			}
 			if st := s.types[k.Type]; st != nil { // the proxy asks for it
 				busy = st.inFlight() || s.send(st, s.additions(st)) || busy
 			}
 		}
 		if busy {
+			s.sendBehind()
 			return
 		}
 	}
@@ -62,6 +66,10 @@ func (s *session) advance() {
 	}
 	if s.trying {
 		s.hasTried()
+		return
+	}
+	if s.interim {
+		s.hasAhead()
 		return
 	}
 	for _, k := range slices.Backward(fleet.Kinds) { // what refers, before what it referred to
@@ -96,12 +104,17 @@ func (s *session) send(st *typeState, p *push) bool {
 // additions are the resources that a proxy asks for and does not have in the
 // target's version.
 func (s *session) additions(st *typeState) *push {
+	return s.additionsOf(st, s.offered)
+}
+
+// additionsOf are those of them that are offered.
+func (s *session) additionsOf(st *typeState, offered func(*typeState) []*snapshot.Resource) *push {
 	if !st.open || st.closing {
 		return nil
 	}
 	s.recognize(st)
 	var add []*snapshot.Resource
-	for _, r := range s.offered(st) {
+	for _, r := range offered(st) {
 		if !st.wants(r.Name) {
 			continue
 		}
@@ -298,7 +311,7 @@ func (s *session) report() {
 	s.proxy.mu.Lock()
 	defer s.proxy.mu.Unlock()
 	if !s.served {
-		s.served, s.between = true, false
+		s.served, s.between, s.last = true, false, s.target
 		s.serves.Store(&Event{Kind: Served, Node: s.node, Revision: s.target.Pair, Named: s.names(), Elapsed: time.Since(s.assigned)})
 		s.proxy.report()
 	}

@@ -34,7 +34,7 @@ func TestReady(t *testing.T) {
 	began := time.Now()
 	p := plan("r1/shadow", "x")
 	p.Probes[0].Ready = 10 * time.Second
-	q := newInquiry(p, 0, false, false)
+	q := newInquiry(p, 0, trying)
 	wrong := reportOf(q, corev3.HealthStatus_UNHEALTHY, 503)
 	for at := time.Duration(0); at < 10*time.Second; at += 100 * time.Millisecond {
 		if v := q.judge(wrong, began.Add(at)); len(v.failed) > 0 {
@@ -44,12 +44,12 @@ func TestReady(t *testing.T) {
 	if v := q.judge(wrong, began.Add(10*time.Second)); len(v.failed) != 1 {
 		t.Errorf("it is not judged after 10s: %+v", v)
 	}
-	q = newInquiry(p, 0, false, false)
+	q = newInquiry(p, 0, trying)
 	q.judge(reportOf(q, corev3.HealthStatus_UNHEALTHY, 503), began)
-	if v := q.judge(reportOf(q, corev3.HealthStatus_HEALTHY, 200), began.Add(time.Second)); !v.latch {
+	if v := q.judge(reportOf(q, corev3.HealthStatus_HEALTHY, 200), began.Add(time.Second)); !v.how.latches() {
 		t.Errorf("that it is ready is not noticed: %+v", v)
 	}
-	q = newInquiry(p, 0, true, false)
+	q = newInquiry(p, 0, latched)
 	q.judge(reportOf(q, corev3.HealthStatus_HEALTHY, 200), began)
 	if v := q.judge(reportOf(q, corev3.HealthStatus_UNHEALTHY, 503), began.Add(time.Second)); len(v.failed) != 1 {
 		t.Errorf("a failure after it was ready does not count: %+v", v)
@@ -61,7 +61,7 @@ func TestProbeOfItsOwn(t *testing.T) {
 	p := plan("r1/shadow", "x", "y")
 	p.Probes[1].Timeout = 3 * time.Second
 	p.Probes[1].Check.Expect.Statuses = []fleet.StatusRange{{From: 400, To: 499}, {From: 200, To: 200}}
-	q := newInquiry(p, 0, false, false)
+	q := newInquiry(p, 0, trying)
 	s, err := q.specifier()
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestProbeOfBodies(t *testing.T) {
 		p.Probes[i].Check.Expect.Body.Contains = []fleet.Octets{"a", "", "b"}
 	}
 	p.Probes[1].Seen = true
-	q := newInquiry(p, 0, true, false)
+	q := newInquiry(p, 0, latched)
 	s, err := q.specifier()
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestProbeOfBodies(t *testing.T) {
 		t.Errorf("it says %q", v.failed)
 	}
 	p.Probes[0].Check.Method = "GET" // with which Envoy aborts
-	if _, err := newInquiry(p, 0, true, false).specifier(); err == nil {
+	if _, err := newInquiry(p, 0, latched).specifier(); err == nil {
 		t.Error("a body is sent by GET")
 	}
 }

@@ -29,8 +29,7 @@ type reportVerdict struct {
 	before []Answer // of those through a listener as it was, as far as it tells
 	unsure bool     // each of these was answered 5xx, or not at all
 	again  bool     // the plan is to be sent again
-	latch  bool     // latched
-	slow   bool     // and each later than before
+	how    manner   // then
 }
 
 // judge takes the next report.
@@ -50,7 +49,7 @@ func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) repor
 		}
 		asked++
 		state := q.probed(i, e, now)
-		if state == probeBad && !q.latched && now.Sub(q.began) < q.plan.Probes[i].Ready {
+		if state == probeBad && !q.latches() && now.Sub(q.began) < q.plan.Probes[i].Ready {
 			state = probeOpen
 		}
 		switch state {
@@ -70,12 +69,13 @@ func (q *inquiry) judge(r *healthv3.EndpointHealthResponse, now time.Time) repor
 	switch {
 	case len(v.failed) > 0:
 		v.again = false
-	case good == asked && q.latched && q.slows():
-		v.again, v.latch, v.slow = true, true, true
-	case good == asked && q.latched:
+	case asked == 0 && len(v.before) < len(said): // that is all that is asked, and not all is told
+	case good == asked && q.latches() && q.slows():
+		v.again, v.how = true, sparing
+	case good == asked && q.latches():
 		v.passed = true
 	case good == asked:
-		v.again, v.latch = true, true
+		v.again, v.how = true, latched
 	}
 	return v
 }
@@ -96,7 +96,7 @@ func (q *inquiry) before(p Probe, e *healthv3.EndpointHealth, now time.Time) []A
 
 // answered is what a probe was answered last. A timeout's status is that of an earlier answer.
 func (q *inquiry) answered(e *healthv3.EndpointHealth, p Probe) Answer {
-	a := Answer{Name: p.Name, Key: p.Key, Check: p.Check, Status: answer(e)}
+	a := Answer{Name: p.Name, Key: p.Key, Way: p.Way, Check: p.Check, Status: answer(e)}
 	if e.GetHealthStatus() == corev3.HealthStatus_TIMEOUT {
 		a.Status = 0
 	}
@@ -148,13 +148,13 @@ func (q *inquiry) probed(i int, e *healthv3.EndpointHealth, now time.Time) probe
 		p.passed = true
 		return probeGood
 	case health == corev3.HealthStatus_TIMEOUT && q.late():
-		if q.latched {
+		if q.latches() {
 			return probeLost
 		}
 		return probeOpen
-	case health == corev3.HealthStatus_TIMEOUT, p.passed && q.latched, q.over(q.plan.Probes[i], now):
+	case health == corev3.HealthStatus_TIMEOUT, p.passed && q.latches(), q.over(q.plan.Probes[i], now):
 		return probeBad
-	case wrong && (q.latched || q.reported(p.wrongSince) > q.interval(q.plan.Probes[i])+q.report()):
+	case wrong && (q.latches() || q.reported(p.wrongSince) > q.interval(q.plan.Probes[i])+q.report()):
 		// A worker takes a new filter a moment after the main thread has accepted
 		// it. So, at first, the answer after a wrong one must be wrong as well.
 		return probeBad
@@ -205,12 +205,16 @@ func (q *inquiry) reported(since int) time.Duration {
 
 // over says that a probe must have been answered by now.
 func (q *inquiry) over(p Probe, now time.Time) bool {
-	return q.reported(1) > q.timeout(p)+q.spread(p) && (q.latched || now.Sub(q.began) > beginning)
+	return q.reported(1) > q.timeout(p)+q.spread(p) && (q.latches() || now.Sub(q.began) > beginning)
 }
 
-// answer is the status of the last answer, 0 for none.
+// answer is the status of the last answer, 0 for none. What is no status at all is none.
 func answer(e *healthv3.EndpointHealth) int {
-	return int(e.GetHealthMetadata().GetFields()[answerKey].GetNumberValue())
+	status := e.GetHealthMetadata().GetFields()[answerKey].GetNumberValue()
+	if !(status >= 100 && status < 600) {
+		return 0
+	}
+	return int(status)
 }
 
 // serviceMay is whether the service behind the filters may have failed a probe. A

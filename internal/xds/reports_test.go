@@ -39,7 +39,7 @@ func (v reportVerdict) String() string {
 		return "failed"
 	case v.passed:
 		return "passed"
-	case v.latch:
+	case v.how.latches():
 		return "latch"
 	case v.again:
 		return "again"
@@ -52,30 +52,30 @@ func TestJudge(t *testing.T) {
 	repeat := func(n int, s scripted) []scripted { return slices.Repeat([]scripted{s}, n) }
 	for _, c := range []struct {
 		name    string
-		latched bool
+		how     manner
 		reports []scripted
 	}{
-		{"passes at first", false, []scripted{{tick, silent, "open"}, {tick, good, "latch"}}},
-		{"passes", true, []scripted{{tick, silent, "open"}, {tick, good, "passed"}, {tick, good, "passed"}}},
-		{"fails on the first answer", true, []scripted{{tick, silent, "open"}, {tick, wrong, "failed"}}},
-		{"a new listener is refused for a while", false, slices.Concat(repeat(10, scripted{tick, silent, "open"}), []scripted{{tick, good, "latch"}})},
+		{"passes at first", trying, []scripted{{tick, silent, "open"}, {tick, good, "latch"}}},
+		{"passes", latched, []scripted{{tick, silent, "open"}, {tick, good, "passed"}, {tick, good, "passed"}}},
+		{"fails on the first answer", latched, []scripted{{tick, silent, "open"}, {tick, wrong, "failed"}}},
+		{"a new listener is refused for a while", trying, slices.Concat(repeat(10, scripted{tick, silent, "open"}), []scripted{{tick, good, "latch"}})},
 		// Nothing but time tells, where no status does: 25 ms a report, a timeout of 1 s, and the beginning.
-		{"no answer ever, at first", false, slices.Concat(repeat(41, scripted{40 * time.Millisecond, silent, "open"}), []scripted{{40 * time.Millisecond, silent, "failed"}})},
-		{"no answer ever", true, slices.Concat(repeat(11, scripted{tick, silent, "open"}), []scripted{{tick, silent, "failed"}})},
-		{"reports that came in a bunch", true, slices.Concat(repeat(11, scripted{0, silent, "open"}), []scripted{{0, good, "passed"}})},
-		{"an Envoy that gives no status fails", true, []scripted{{tick, xdstest.Result{Health: corev3.HealthStatus_HEALTHY}, "passed"}, {tick, silent, "failed"}}},
-		{"times out", true, []scripted{{tick, good, "passed"}, {tick, timeout, "failed"}}},
-		{"times out in a late report", true, []scripted{{tick, good, "passed"}, {stall, timeout, "again"}}},
+		{"no answer ever, at first", trying, slices.Concat(repeat(41, scripted{40 * time.Millisecond, silent, "open"}), []scripted{{40 * time.Millisecond, silent, "failed"}})},
+		{"no answer ever", latched, slices.Concat(repeat(11, scripted{tick, silent, "open"}), []scripted{{tick, silent, "failed"}})},
+		{"reports that came in a bunch", latched, slices.Concat(repeat(11, scripted{0, silent, "open"}), []scripted{{0, good, "passed"}})},
+		{"an Envoy that gives no status fails", latched, []scripted{{tick, xdstest.Result{Health: corev3.HealthStatus_HEALTHY}, "passed"}, {tick, silent, "failed"}}},
+		{"times out", latched, []scripted{{tick, good, "passed"}, {tick, timeout, "failed"}}},
+		{"times out in a late report", latched, []scripted{{tick, good, "passed"}, {stall, timeout, "again"}}},
 		// Envoy's timer of reports is due before that of the request.
-		{"times out after a late report", true, []scripted{{tick, good, "passed"}, {stall, good, "passed"}, {tick, timeout, "again"}}},
-		{"times out long after a late report", true, []scripted{{stall, good, "passed"}, {stall, good, "passed"}, {tick, good, "passed"}, {tick, timeout, "failed"}}},
-		{"times out late, at first", false, []scripted{{tick, silent, "open"}, {stall, timeout, "open"}, {tick, timeout, "open"}, {tick, timeout, "failed"}}},
-		{"is wrong in a late report", true, []scripted{{tick, good, "passed"}, {stall, wrong, "failed"}}},
+		{"times out after a late report", latched, []scripted{{tick, good, "passed"}, {stall, good, "passed"}, {tick, timeout, "again"}}},
+		{"times out long after a late report", latched, []scripted{{stall, good, "passed"}, {stall, good, "passed"}, {tick, good, "passed"}, {tick, timeout, "failed"}}},
+		{"times out late, at first", trying, []scripted{{tick, silent, "open"}, {stall, timeout, "open"}, {tick, timeout, "open"}, {tick, timeout, "failed"}}},
+		{"is wrong in a late report", latched, []scripted{{tick, good, "passed"}, {stall, wrong, "failed"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pl := plan("r/live", "x")
 			pl.Timeout = time.Second
-			q := newInquiry(pl, 0, c.latched, false)
+			q := newInquiry(pl, 0, c.how)
 			now := time.Now()
 			for i, r := range c.reports {
 				now = now.Add(r.after)

@@ -26,10 +26,14 @@ func (s *session) deltaRequest(req *discoveryv3.DeltaDiscoveryRequest) error {
 		return nil // a type that is never served: not answering is the answer
 	}
 	subscribe, unsubscribe := req.GetResourceNamesSubscribe(), req.GetResourceNamesUnsubscribe()
+	if err := s.mayAsk(max(len(subscribe), len(req.GetInitialResourceVersions()))); err != nil {
+		return err
+	}
 	st := s.types[url]
 	if st == nil {
 		st = s.begin(url)
 		st.sub = stream.NewDeltaSubscription(subscribe, unsubscribe, nil, nameless(url))
+		st.claims = req.GetInitialResourceVersions()
 		s.claimVersions(url, req.GetInitialResourceVersions())
 		st.have = maps.Clone(req.GetInitialResourceVersions())
 		st.acked = st.have
@@ -42,6 +46,11 @@ func (s *session) deltaRequest(req *discoveryv3.DeltaDiscoveryRequest) error {
 		// while subscribed, it wants to be sent again.
 		st.forget(unsubscribe)
 		st.forget(subscribe)
+	}
+	if st.names == 0 || len(subscribe)+len(unsubscribe) > 0 {
+		if err := s.asks(st); err != nil {
+			return err
+		}
 	}
 	s.open(st)
 	return nil
@@ -58,6 +67,9 @@ func (s *session) sotwRequest(req *discoveryv3.DiscoveryRequest) error {
 	s.verdict(url, req.GetResponseNonce(), req.GetErrorDetail())
 	if fleet.KindOf(url) == nil {
 		return nil
+	}
+	if err := s.mayAsk(len(req.GetResourceNames())); err != nil {
+		return err
 	}
 	st := s.types[url]
 	switch {
@@ -77,6 +89,9 @@ func (s *session) sotwRequest(req *discoveryv3.DiscoveryRequest) error {
 		if !maps.Equal(before, st.sub.SubscribedResources()) {
 			st.resume = "" // the version is that of what it asked for first
 		}
+	}
+	if err := s.asks(st); err != nil {
+		return err
 	}
 	st.forget(st.unwanted())
 	s.open(st)

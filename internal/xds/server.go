@@ -6,6 +6,7 @@
 package xds
 
 import (
+	"cmp"
 	"container/list"
 	"log/slog"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
@@ -21,6 +23,8 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	healthv3 "github.com/envoyproxy/go-control-plane/envoy/service/health/v3"
 	metricsv3 "github.com/envoyproxy/go-control-plane/envoy/service/metrics/v3"
+
+	"github.com/waxwing-xds/waxwing/internal/quota"
 )
 
 // Limits bound what proxies can take of the server.
@@ -31,6 +35,15 @@ type Limits struct {
 	// MaxRequestBytes is the size of one request from a proxy; a larger one ends
 	// its stream. 0 means gRPC's default, 4 MiB.
 	MaxRequestBytes int
+	// MaxClientStreams is how many of them, of each kind, and of connections one client has at most;
+	// MaxClientRequests how many requests a second are read of it. MaxClientBytes is how much is kept
+	// of what one client says of its nodes and asks for, MaxKeptBytes of what all do. MaxNames is how
+	// many resources one stream asks for by name. 0 means no limit. See package quota.
+	MaxClientStreams, MaxClientRequests    int
+	MaxClientBytes, MaxKeptBytes, MaxNames int
+	// MaxUnread is how many bytes are held of requests that were not taken, of which MaxClientUnread
+	// of one client. 0 means 512 MiB, and 384 MiB.
+	MaxUnread, MaxClientUnread int
 	// MaxUnmatched is how many proxies that no fleet matches are held; the streams
 	// of more are ended with RESOURCE_EXHAUSTED. 0 means no limit.
 	MaxUnmatched int
@@ -49,6 +62,7 @@ type Server struct {
 	metricsv3.UnimplementedMetricsServiceServer
 
 	log       *slog.Logger
+	clients   *quota.Clients
 	limits    Limits
 	events    events
 	admission admission
@@ -74,7 +88,7 @@ type Server struct {
 // NewServer makes a server that gives nothing to anyone until Assign says what.
 func NewServer(log *slog.Logger, limits Limits) *Server {
 	return &Server{
-		log: log, limits: limits,
+		log: log, limits: limits, clients: quota.New(log, limits.quota()),
 		events:    events{ready: make(chan struct{}, 1)},
 		admission: admission{budget: limits.PushBudget, timeout: limits.PushTimeout},
 		proxies:   map[string]*proxy{}, twins: map[string]string{},
@@ -90,18 +104,40 @@ func (s *Server) Options() []grpc.ServerOption {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.UnknownServiceHandler(s.unserved),
+		grpc.Creds(s.clients.Creds(insecure.NewCredentials())), // unless others follow
+		grpc.ChainStreamInterceptor(s.clients.Stream),
+		grpc.MaxHeaderListSize(maxHeaders),
 		// Proxies ping every 2 s, by the bootstrap, to notice a server that is
 		// gone without a word; gRPC's default would cut them off for it.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 500 * time.Millisecond, PermitWithoutStream: true}),
 		// And the other way round: a proxy that is gone without a word is off the table
 		// in a minute. No sooner: one that compiles a large module on a busy machine
 		// answers nothing meanwhile, and would be sent it again for ever.
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 50 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 50 * time.Second, MaxConnectionIdle: 5 * time.Minute}),
 	}
 	if s.limits.MaxRequestBytes > 0 {
 		options = append(options, grpc.MaxRecvMsgSize(s.limits.MaxRequestBytes))
 	}
 	return options
+}
+
+// maxHeaders is how large the headers of a request may be, in bytes.
+const maxHeaders = 64 << 10
+
+// Clients are those of the port, and what each takes of it.
+func (s *Server) Clients() *quota.Clients { return s.clients }
+
+// Most of what there is one client may have, for ten thousand proxies may be behind one address.
+const (
+	maxUnread       = 512 << 20
+	maxClientUnread = 384 << 20
+)
+
+func (l Limits) quota() quota.Limits {
+	return quota.Limits{
+		Streams: l.MaxStreams, ClientStreams: l.MaxClientStreams, ClientRequests: l.MaxClientRequests,
+		Kept: l.MaxKeptBytes, ClientKept: l.MaxClientBytes, Unread: cmp.Or(l.MaxUnread, maxUnread), ClientUnread: cmp.Or(l.MaxClientUnread, maxClientUnread),
+	}
 }
 
 // Register adds the discovery, health discovery and metrics services to a gRPC server.
@@ -166,19 +202,15 @@ func (s *Server) proxy(nodeID string) *proxy {
 	return s.proxies[nodeID]
 }
 
-// acceptsStream is whether there is room for one stream more, which it counts then.
-func (s *Server) acceptsStream() bool {
+// enter counts a stream that opens, and exit one that ends. How many there may be is quota's matter.
+func (s *Server) enter(open *int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.limits.MaxStreams > 0 && s.streams >= s.limits.MaxStreams {
-		return false
-	}
-	s.streams++
-	return true
+	*open++
 }
 
-func (s *Server) release() {
+func (s *Server) exit(open *int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.streams--
+	*open--
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/envoyproxy/go-control-plane/pkg/server/stream/v3"
 
 	"github.com/waxwing-xds/waxwing/internal/fleet"
+	"github.com/waxwing-xds/waxwing/internal/quota"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
@@ -29,6 +30,7 @@ type session struct {
 	// Set by the first request, before anyone else has the session.
 	node  *corev3.Node
 	proxy *proxy
+	holds keeping // of its goroutine
 
 	mu       sync.Mutex
 	target   *snapshot.Snapshot // nil: keep what it has
@@ -36,14 +38,19 @@ type session struct {
 	slot     int                // see slots.go; written with the proxy's lock, too
 	claimed  bool               // the proxy has said which, or that it has none
 	peer     string             // the address of its connection
+	spoke    atomic.Int64       // when its last request came in, in nanoseconds since 1970
 	licence  licence            // what the target allows; see wall.go
 	owners   map[string]string  // whose the real listeners are, as far as they were sent by this session
 	kept     map[string]bool    // listeners that a target lacks and does not remove, of which that is said
+	last     *snapshot.Snapshot // the last target that it had all of
+	renews   bool               // what it has kept is being brought up to date; see kept.go
 	assigned time.Time
 	halted   atomic.Bool           // the proxy refused a part of the target
 	reserved bool                  // the addresses of what it was given were tried
 	tried    bool                  // nothing of what it was given is to be tried any more
 	trying   bool                  // the target is the trial of what it was given; see trial.go
+	interim  bool                  // the target is what comes ahead of what it was given; see snapshot.Interim
+	turned   bool                  // it has that, or needs none
 	between  bool                  // it has taken a part of a target, for users to meet, and not all of one since
 	served   bool                  // the target was reported as served
 	serves   atomic.Pointer[Event] // says that the proxy has accepted the target; nil before
@@ -103,6 +110,10 @@ type typeState struct {
 	// later are listeners that the proxy could not take for trouble of its own, while others
 	// are yet to come.
 	later map[string]string
+	// claims are the versions that a delta proxy said it has when it came; names and kept are how
+	// many names it asks for or claims, and how many bytes that takes. See keeping.go.
+	claims      map[string]string
+	names, kept int
 	// answered says that something was sent.
 	answered bool
 }
@@ -114,7 +125,7 @@ func newSession(stream grpc.ServerStream, s *Server, sotw bool) (*session, error
 	transport, err := transportOf(stream.Context())
 	return &session{
 		stream: stream, transport: transport,
-		server: s, sotw: sotw, opened: time.Now(), types: map[string]*typeState{}, peer: peerOf(stream.Context()),
+		server: s, sotw: sotw, holds: keeping{client: quota.Of(stream)}, opened: time.Now(), types: map[string]*typeState{}, peer: peerOf(stream.Context()),
 	}, err
 }
 
@@ -122,6 +133,7 @@ func newSession(stream grpc.ServerStream, s *Server, sotw bool) (*session, error
 // against it: a stream that changed its identity would get another fleet's answer.
 // fresh says that the request knows of no resources.
 func (s *session) identify(node *corev3.Node, url string, fresh bool) error {
+	s.spoke.Store(time.Now().UnixNano())
 	known := s.node // this goroutine sets it
 	switch {
 	case url == "":
@@ -137,7 +149,9 @@ func (s *session) identify(node *corev3.Node, url string, fresh bool) error {
 			s.server.log.Error("a proxy is refused", "node", node.GetId(), "error", err)
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
-		slim(node)
+		if err := s.holds.node(node); err != nil {
+			return err
+		}
 		s.server.join(s, node, fresh)
 		return nil
 	case node == nil:
@@ -145,7 +159,6 @@ func (s *session) identify(node *corev3.Node, url string, fresh bool) error {
 	case node.GetId() != fleet.SaidID(known) || node.GetCluster() != known.GetCluster():
 		return status.Errorf(codes.InvalidArgument, "the stream of node %q can't become that of %q", fleet.SaidID(known), node.GetId())
 	}
-	slim(node)
 	return nil
 }
 
@@ -174,6 +187,7 @@ func (s *session) leave(why error) {
 	if s.proxy != nil {
 		s.server.quit(s)
 	}
+	s.holds.nothing()
 }
 
 // assign sets where the proxy should be.
@@ -183,7 +197,7 @@ func (s *session) assign(t Target) {
 	target := t.Snapshot
 	s.licence = t.licence()
 	if target == nil || s.given == nil || s.target == nil || target.ID != s.given.ID {
-		s.reserved, s.tried, s.trying = false, false, false
+		s.reserved, s.tried, s.trying, s.turned = false, false, false, false
 		s.notLater()
 		s.served, s.assigned = false, time.Now()
 		s.serves.Store(nil)
@@ -194,11 +208,29 @@ func (s *session) assign(t Target) {
 	s.advance()
 }
 
-// aim has the proxy go to what it was given, if it has nothing to try of that first.
+// aim has the proxy go to what it was given, if it has nothing to try of that first, by what is
+// to come ahead of it.
 func (s *session) aim() {
-	if !s.trying {
-		s.target = s.own(s.given)
+	if s.trying {
+		return
 	}
+	s.target, s.interim = s.own(s.given), false
+	if s.turned {
+		return
+	}
+	ahead, err := snapshot.Interim(s.target, s.last)
+	if err != nil {
+		s.server.log.Error("clusters lose filters before listeners have them", "node", s.node.GetId(), "revision", s.given.ID, "error", err)
+	} else if ahead != nil {
+		s.target, s.interim = ahead, true
+	}
+}
+
+// hasAhead goes on from what comes ahead of what it was given to that.
+func (s *session) hasAhead() {
+	s.turned = true
+	s.aim()
+	s.advance()
 }
 
 // own is the snapshot with listeners where this proxy has them.

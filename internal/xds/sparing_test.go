@@ -14,13 +14,13 @@ func TestProbesSlowDown(t *testing.T) {
 	good := xdstest.Result{Health: corev3.HealthStatus_HEALTHY, Status: 200}
 	pl := plan("r/live", "x")
 	pl.Later = 10 * pl.Interval
-	q, now := newInquiry(pl, 0, true, false), time.Now()
+	q, now := newInquiry(pl, 0, latched), time.Now()
 	asked := time.Duration(0)
 	for {
 		now = now.Add(pl.Report)
 		v := q.judge(said(q, good), now)
 		if v.again {
-			if !v.latch || !v.slow {
+			if v.how != sparing {
 				t.Errorf("it is asked anew: %+v", v)
 			}
 			break
@@ -32,7 +32,7 @@ func TestProbesSlowDown(t *testing.T) {
 	if asked < often*pl.Interval {
 		t.Errorf("it slows down after %v", asked)
 	}
-	q = newInquiry(pl, 0, true, true)
+	q = newInquiry(pl, 0, sparing)
 	if got := q.healthCheck(0, pl.Probes[0]).GetInterval().AsDuration(); got != pl.Later {
 		t.Errorf("then it asks each %v", got)
 	}
@@ -47,16 +47,16 @@ func TestProbesSlowDown(t *testing.T) {
 func TestProbesBeginApart(t *testing.T) {
 	silent := xdstest.Result{Health: corev3.HealthStatus_UNHEALTHY}
 	pl := plan("r/live", "x")
-	if jitter := newInquiry(pl, 0, false, false).healthCheck(0, pl.Probes[0]).GetInitialJitter(); jitter != nil {
+	if jitter := newInquiry(pl, 0, trying).healthCheck(0, pl.Probes[0]).GetInitialJitter(); jitter != nil {
 		t.Errorf("asked each %v it begins within %v", pl.Interval, jitter.AsDuration())
 	}
 	pl.Interval, pl.Timeout = 20*time.Second, time.Second
 	again := *pl
-	if again.ID.Again++; newInquiry(&again, 0, false, false).healthCheck(0, pl.Probes[0]).GetInitialJitter() != nil {
+	if again.ID.Again++; newInquiry(&again, 0, trying).healthCheck(0, pl.Probes[0]).GetInitialJitter() != nil {
 		t.Error("it waits when it is asked anew")
 	}
-	for _, latched := range []bool{false, true} {
-		q, now := newInquiry(pl, 0, latched, false), time.Now()
+	for _, how := range []manner{trying, latched} {
+		q, now := newInquiry(pl, 0, how), time.Now()
 		if jitter := q.healthCheck(0, pl.Probes[0]).GetInitialJitter().AsDuration(); jitter != pl.Interval {
 			t.Errorf("it begins within %v", jitter)
 		}
@@ -68,7 +68,7 @@ func TestProbesBeginApart(t *testing.T) {
 			now = now.Add(q.report())
 		}
 		if waited < pl.Interval+pl.Timeout {
-			t.Errorf("latched %v: it has failed after %v", latched, waited)
+			t.Errorf("asked in manner %v: it has failed after %v", how, waited)
 		}
 	}
 }

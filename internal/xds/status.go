@@ -55,7 +55,7 @@ func (p *proxy) status() (ProxyStatus, bool) {
 	out := ProxyStatus{
 		Node: newest.node, Variant: variant, Streams: len(p.sessions),
 		Connected: newest.opened, Halted: newest.halted.Load(), LastACK: p.ack,
-		Health: len(p.voices.health) > 0, HealthAt: p.voices.healthAt, Metrics: p.voices.metrics > 0, MetricsAt: p.voices.metricsAt,
+		Health: len(p.voices.health) > 0, HealthAt: p.voices.healthAt, Metrics: len(p.voices.metrics) > 0, MetricsAt: p.voices.metricsAt,
 	}
 	if p.nack != nil {
 		out.LastNACK = &p.nack.Verdict

@@ -45,11 +45,8 @@ func receiver[R any](stream interface{ Recv() (R, error) }, take func(*session, 
 
 // serve runs one stream to its end, request by request.
 func (s *Server) serve(stream grpc.ServerStream, sotw bool, take func(*session) error) error {
-	if !s.acceptsStream() {
-		s.counts.refusedStreams.Add(1)
-		return status.Errorf(codes.ResourceExhausted, "the server has its %d streams", s.limits.MaxStreams)
-	}
-	defer s.release()
+	s.enter(&s.streams)
+	defer s.exit(&s.streams)
 	session, err := newSession(stream, s, sotw)
 	if err != nil {
 		return err

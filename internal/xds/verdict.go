@@ -121,9 +121,18 @@ func (s *session) verdict(url, nonce string, detail *rpcstatus.Status) {
 		s.proxy.accepts(v)
 	} else {
 		s.server.counts.rejected.Add(1)
-		v.Message = truncate(p.spelling.Plain(detail.GetMessage()))
+		v.Message = truncate(s.withoutSecrets(p, p.spelling.Plain(detail.GetMessage())))
 		s.refused(st, p, v)
 	}
+}
+
+// withoutSecrets is what a proxy says without what nobody is to be shown of what it has.
+func (s *session) withoutSecrets(p *push, text string) string {
+	of := p.add
+	if s.target != nil {
+		of = slices.Concat(of, s.target.All(resource.ExtensionConfigType))
+	}
+	return snapshot.Hide(of, text)
 }
 
 // refused remembers that the proxy does not want these versions, and stops

@@ -26,10 +26,19 @@ func ofVersion(node *corev3.Node, minor uint32) *corev3.Node {
 // scoped is a snapshot with a listener as any and so many whose routes are by scopes.
 func scoped(t *testing.T, n int) *snapshot.Snapshot {
 	t.Helper()
-	text := strings.ReplaceAll(fleetYAML, "%s", "echo")
+	var ports []int
 	for i := range n {
+		ports = append(ports, 19000+i)
+	}
+	return buildOf(t, scopedText(ports...), "module")
+}
+
+// scopedText is the fleet file of one, by the ports of those.
+func scopedText(ports ...int) string {
+	text := strings.ReplaceAll(fleetYAML, "%s", "echo")
+	for _, port := range ports {
 		text = strings.Replace(text, "  clusters:\n", fmt.Sprintf(`    - name: scoped-%[1]d
-      address: {socket_address: {address: 127.0.0.1, port_value: %[2]d}}
+      address: {socket_address: {address: 127.0.0.1, port_value: %[1]d}}
       filter_chains:
         - filters:
             - name: hcm
@@ -44,9 +53,9 @@ func scoped(t *testing.T, n int) *snapshot.Snapshot {
                 http_filters:
                   - {name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
   clusters:
-`, i, 19000+i), 1)
+`, port), 1)
 	}
-	return buildOf(t, text, "module")
+	return text
 }
 
 // An Envoy before 1.38 never asks for the scopes of a listener that comes after its start: such a
@@ -114,7 +123,7 @@ func TestRateLimitBeforeEnvoy140(t *testing.T) {
 	} {
 		p := plan("r1/live", "x")
 		p.Probes[0].Limited = c.limited
-		q := newInquiry(p, 0, false, false)
+		q := newInquiry(p, 0, trying)
 		q.mute = saysNoStatus(ofVersion(xdstest.Node("a", "edge", nil), c.minor))
 		s, err := q.specifier()
 		if err != nil {

@@ -33,18 +33,26 @@ func withSecret(t *testing.T, cluster, secret string) *snapshot.Snapshot {
 `), "module")
 }
 
+// givenUp is a proxy that has been sent the cluster "before", which warms, and is to have "next"
+// instead meanwhile: of fleets that a function makes, of a cluster and what that asks for.
+func givenUp(t *testing.T, sotw bool, made func(t *testing.T, cluster, asks string) *snapshot.Snapshot) (p *speaker, warms string) {
+	t.Helper()
+	h := serve(t, Limits{})
+	p = h.speaker(sotw)
+	p.asks(resource.ClusterType)
+	h.expect(Connected, "p")
+	h.Assign("p", made(t, "before", "old"))
+	warms = p.isSent(resource.ClusterType, "before")
+	h.Assign("p", made(t, "next", "new"))
+	return p, warms
+}
+
 // A target that is given up between clusters and what they wait for leaves no proxy with a
 // cluster that waits for what never comes: it gets that, then the next clusters, and then
 // what these ask for. It answers no clusters while one warms.
 func TestClustersOfAGivenUpTargetGetWhatTheyWaitFor(t *testing.T) {
 	variants(t, func(t *testing.T, sotw bool) {
-		h := serve(t, Limits{})
-		p := h.speaker(sotw)
-		p.asks(resource.ClusterType)
-		h.expect(Connected, "p")
-		h.Assign("p", withSecret(t, "before", "old"))
-		warms := p.isSent(resource.ClusterType, "before")
-		h.Assign("p", withSecret(t, "next", "new"))
+		p, warms := givenUp(t, sotw, withSecret)
 		p.asks(resource.EndpointType, "old")
 		p.answers(resource.EndpointType, p.isSent(resource.EndpointType, "old"), "old")
 		p.asks(resource.SecretType, "old@validation_context")
@@ -59,6 +67,41 @@ func TestClustersOfAGivenUpTargetGetWhatTheyWaitFor(t *testing.T) {
 		p.asks(resource.SecretType, "old@validation_context", "new@validation_context")
 		p.answers(resource.SecretType, p.isSent(resource.SecretType, "new@validation_context"), "old@validation_context", "new@validation_context")
 		p.answers(resource.ClusterType, warms)
+	})
+}
+
+// withFilter has a cluster with a filter by ECDS.
+func withFilter(t *testing.T, cluster, filter string) *snapshot.Snapshot {
+	t.Helper()
+	head, _, _ := strings.Cut(strings.ReplaceAll(fleetYAML, "%s", cluster), "  clusters:\n")
+	return buildOf(t, head+strings.NewReplacer("CLUSTER", cluster, "FILTER", filter).Replace(`  clusters:
+    - name: CLUSTER
+      connect_timeout: 1s
+      load_assignment: {cluster_name: CLUSTER}
+      filters: [{name: FILTER, config_discovery: {config_source: {ads: {}}, type_urls: [type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC]}}]
+  extension_configs: [{name: FILTER, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC, stat_prefix: x}}]
+`), "module")
+}
+
+// What clusters wait for is sent while they do, also filters, which else come after them; and no
+// other filter. Those of a target that is given up come, too.
+func TestClustersGetTheFiltersThatTheyWaitFor(t *testing.T) {
+	const suffix = "@network.rbac.v3.RBAC"
+	variants(t, func(t *testing.T, sotw bool) {
+		p, warms := givenUp(t, sotw, withFilter)
+		p.asks(resource.ExtensionConfigType, "auth", "old"+suffix)
+		p.answers(resource.ExtensionConfigType, p.isSent(resource.ExtensionConfigType, "old"+suffix), "auth", "old"+suffix)
+		p.answers(resource.ClusterType, warms)
+
+		clusters := []string{"next"}
+		if sotw {
+			clusters = []string{"before", "next"}
+		}
+		warms = p.isSent(resource.ClusterType, clusters...)
+		p.asks(resource.ExtensionConfigType, "auth", "old"+suffix, "new"+suffix)
+		p.answers(resource.ExtensionConfigType, p.isSent(resource.ExtensionConfigType, "new"+suffix), "auth", "old"+suffix, "new"+suffix)
+		p.answers(resource.ClusterType, warms)
+		p.isSent(resource.ExtensionConfigType, "auth")
 	})
 }
 

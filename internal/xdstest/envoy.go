@@ -43,7 +43,7 @@ type EnvoyConfig struct {
 //   - clusters are asked for when the runtime layers of its bootstrap are there, and listeners
 //     when the first clusters are there and ready;
 //   - a cluster warms beside the one that it replaces, until its endpoints came after it
-//     and then its secrets; while one warms, clusters are not acknowledged;
+//     and then its secrets and filters; while one warms, clusters are not acknowledged;
 //   - a listener warms beside the one that it replaces, until its routes, filters and
 //     secrets are there; it is acknowledged at once. At the start of the process no
 //     listener listens before all of the first ones are ready;
@@ -55,6 +55,8 @@ type EnvoyConfig struct {
 //     which it refused last, since a file of its host was missing; it is acknowledged;
 //   - a filter whose type is not among the type_urls of all listeners that have it, those that
 //     drain included, is refused; a listener that comes after such a one goes on without;
+//   - what a filter asks for itself, it asks for while its listener or cluster warms; what a later
+//     one asks for that nobody else has, it waits for in vain;
 //   - when one of a type is refused, all that waits for one of that type goes on without;
 //   - what a second user asks for, and was subscribed to already, is not asked for again
 //     (delta), or with the same names again (state-of-the-world); two users with the same

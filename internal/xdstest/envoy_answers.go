@@ -10,6 +10,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	injectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/credential_injector/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	luav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
@@ -191,6 +192,11 @@ func (e *Envoy) filters(hcm *hcmv3.HttpConnectionManager, headers map[string]str
 		case packed.MessageIs(&rbacv3.RBAC{}):
 			return 403
 		case packed.MessageIs(&mutationv3.HeaderMutation{}), packed.MessageIs(&luav3.Lua{}):
+			continue
+		case packed.MessageIs(&injectorv3.CredentialInjector{}):
+			if asks, err := sourcesIn(&config); err != nil || e.missing(asks) != "" {
+				return 401
+			}
 			continue
 		case !packed.MessageIs(wasm) || packed.UnmarshalTo(wasm) != nil:
 			return 500

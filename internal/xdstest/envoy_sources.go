@@ -12,8 +12,10 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	compositev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -24,14 +26,16 @@ import (
 type sourceKey struct {
 	url, name, config string
 	forever           bool // it has no initial_fetch_timeout
+	upstream          bool // of an HTTP filter: a cluster has it
 }
 
 // A source is such a subscription.
 type source struct {
 	users int
-	value *anypb.Any // nil until it came
-	heard uint64     // of a secret or filter: the hash of what it was sent last
-	given bool       // something of its type was refused: it is not waited for any more
+	value *anypb.Any  // nil until it came
+	heard uint64      // of a secret or filter: the hash of what it was sent last
+	given bool        // something of its type was refused: it is not waited for any more
+	asks  []sourceKey // of a filter: what it asks for itself
 	scopes
 	hosts
 }
@@ -42,17 +46,19 @@ func keyOf(url, name string, config *corev3.ConfigSource) (sourceKey, error) {
 		return sourceKey{}, fmt.Errorf("the config source of %q %w: %w", name, errNotRead, err)
 	}
 	timeout := config.GetInitialFetchTimeout()
-	return sourceKey{url, name, string(text), timeout != nil && timeout.AsDuration() == 0}, nil
+	return sourceKey{url: url, name: name, config: string(text), forever: timeout != nil && timeout.AsDuration() == 0}, nil
 }
 
 // sourcesIn are what a listener or cluster, or anything in it, has discovered by ADS:
 // routes, filters and secrets.
 func sourcesIn(m proto.Message) (keys []sourceKey, err error) {
-	add := func(url, name string, config *corev3.ConfigSource) {
+	_, upstream := m.(*clusterv3.Cluster)
+	add := func(url, name string, config *corev3.ConfigSource, ofHTTP ...bool) {
 		if config.GetAds() == nil {
 			return
 		}
 		key, wrong := keyOf(url, name, config)
+		key.upstream = upstream && len(ofHTTP) > 0
 		if wrong != nil {
 			err = wrong
 		} else if !slices.Contains(keys, key) {
@@ -71,10 +77,14 @@ func sourcesIn(m proto.Message) (keys []sourceKey, err error) {
 				}
 			}
 		case *hcmv3.HttpFilter:
-			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource())
+			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource(), true)
+		case *compositev3.DynamicConfig:
+			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource(), true)
 		case *listenerv3.Filter:
 			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource())
 		case *listenerv3.ListenerFilter:
+			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource())
+		case *clusterv3.Filter:
 			add(resource.ExtensionConfigType, m.GetName(), m.GetConfigDiscovery().GetConfigSource())
 		case *tlsv3.SdsSecretConfig:
 			add(resource.SecretType, m.GetName(), m.GetSdsConfig())
@@ -119,6 +129,10 @@ func walk(m protoreflect.Message, fn func(proto.Message)) {
 func (e *Envoy) use(key sourceKey) {
 	s := e.sources[key]
 	if s == nil {
+		other := key
+		if other.upstream = !key.upstream; key.url == resource.ExtensionConfigType && e.sources[other] != nil {
+			e.fault("filter %s is of a listener and of a cluster: Envoy feeds only one of them", key.name)
+		}
 		s = &source{}
 		e.sources[key] = s
 		if key.name == wildcard {
@@ -140,8 +154,8 @@ func (e *Envoy) unuse(key sourceKey) {
 	if key.name != wildcard { // of which Envoy does not say that it wants it no more
 		e.watch(key.url).drop(key.name)
 	}
-	for _, route := range s.named {
-		e.unuse(route)
+	for _, below := range slices.Concat(slices.Collect(maps.Values(s.named)), s.asks) {
+		e.unuse(below)
 	}
 }
 
@@ -160,6 +174,10 @@ func (e *Envoy) missing(keys []sourceKey) string {
 			out = append(out, kindOf(key.url)+" "+key.name)
 		case s.byVHDS && !s.hosted:
 			out = append(out, "virtual hosts of "+key.name)
+		default:
+			if below := e.missing(s.asks); below != "" {
+				out = append(out, below)
+			}
 		}
 	}
 	return strings.Join(out, ", ")
@@ -203,9 +221,13 @@ func (e *Envoy) takeSource(key sourceKey, s *source, packed *anypb.Any) error {
 	if path := e.missingFile(packed); path != "" {
 		return fmt.Errorf("Invalid path: %s", path) //nolint:staticcheck // Envoy's own words
 	}
+	first := s.value == nil
 	s.value = packed
-	if key.url == resource.RouteType {
+	switch key.url {
+	case resource.RouteType:
 		e.takeRoute(s)
+	case resource.ExtensionConfigType:
+		return e.takeFilter(key, s, first)
 	}
 	return nil
 }

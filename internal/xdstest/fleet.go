@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 )
 
@@ -18,9 +19,15 @@ import (
 // connections (16 and 24 MiB, envoy.config.core.v3.Http2ProtocolOptions), and the
 // retries of our bootstrap. The rest is as small as gRPC allows. It connects
 // when a proxy does.
-func Dial(address string) (*grpc.ClientConn, error) {
+func Dial(address string) (*grpc.ClientConn, error) { return dial(address, nil) }
+
+// dial is the same with credentials, nil for plain text.
+func dial(address string, by credentials.TransportCredentials) (*grpc.ClientConn, error) {
+	if by == nil {
+		by = insecure.NewCredentials()
+	}
 	conn, err := grpc.NewClient("passthrough:///"+address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(by),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30)),
 		grpc.WithInitialWindowSize(16<<20), grpc.WithInitialConnWindowSize(24<<20),
 		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(4<<10),
@@ -45,12 +52,13 @@ type Fleet struct {
 func NewFleet(n int, address string, config func(i int) Config) (*Fleet, error) {
 	f := &Fleet{}
 	for i := range n {
-		conn, err := Dial(address)
+		c := config(i)
+		conn, err := dial(address, c.Credentials)
 		if err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		f.conns = append(f.conns, conn)
-		f.Proxies = append(f.Proxies, New(config(i)))
+		f.Proxies = append(f.Proxies, New(c))
 	}
 	return f, nil
 }

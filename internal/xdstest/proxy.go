@@ -13,6 +13,7 @@ import (
 
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -29,6 +30,8 @@ type Config struct {
 	// Judge decides on a response: an error refuses it, ErrStall leaves it
 	// unanswered. nil accepts all.
 	Judge func(Response) error
+	// Credentials are those of the connection that NewFleet makes for it; nil: plain text.
+	Credentials credentials.TransportCredentials
 	// Light proxies keep no record of responses, so that thousands can run for long.
 	Light bool
 }
