@@ -54,6 +54,7 @@ var changes = []change{
 	{"another generic secret or none", onListener(isHTTP, func(g *Generator, f *Fleet, l *Listener) {
 		if l.Generic != "" && g.chance(50) {
 			l.Generic = ""
+			l.fitExtension()
 		} else {
 			l.Generic = g.secretOf(f, Generic)
 		}
@@ -102,6 +103,7 @@ var changes = []change{
 			c.CA = g.secretOf(f, Validation)
 		}
 	})},
+	{"a filter by ECDS of what goes to a service or none", onOne(clustersOf, injects)},
 	{"add a filter", func(g *Generator, f *Fleet) bool { return g.addFilter(f) }},
 	{"remove a filter", func(g *Generator, f *Fleet) bool {
 		if len(f.Filters) == 0 {
@@ -270,8 +272,10 @@ func renameSecret(g *Generator, f *Fleet) bool {
 		}
 	}
 	for i := range f.Clusters {
-		if f.Clusters[i].CA == before {
-			f.Clusters[i].CA = s.Name
+		for _, name := range []*string{&f.Clusters[i].CA, &f.Clusters[i].Injects} {
+			if *name == before {
+				*name = s.Name
+			}
 		}
 	}
 	return true

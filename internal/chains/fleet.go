@@ -98,6 +98,7 @@ type Cluster struct {
 	Service string // EDS: its service_name
 	Of      string // Aggregate: the cluster below it
 	CA      string // TLS to the service, with a validation context by SDS
+	Injects string // a generic secret that a filter by ECDS gives its requests
 }
 
 // endpoints is the name of what an EDS cluster asks for.
@@ -235,8 +236,10 @@ func (f *Fleet) Prune() {
 
 func (f *Fleet) pruneClusters() {
 	for i := range f.Clusters {
-		if c := &f.Clusters[i]; c.CA != "" && f.secret(c.CA) == nil {
-			c.CA = ""
+		for _, name := range []*string{&f.Clusters[i].CA, &f.Clusters[i].Injects} {
+			if *name != "" && f.secret(*name) == nil {
+				*name = ""
+			}
 		}
 	}
 	for again := true; again; {
@@ -260,4 +263,5 @@ func (f *Fleet) pruneListener(l *Listener) {
 	if len(f.Scopes) == 0 {
 		l.Scoped = ""
 	}
+	l.fitExtension()
 }

@@ -80,6 +80,9 @@ func (g *Generator) addCluster(f *Fleet) *Cluster {
 	if c.tls() && g.chance(20) {
 		c.CA = g.secretOf(f, Validation)
 	}
+	if g.chance(15) {
+		injects(g, f, &c)
+	}
 	f.Clusters = append(f.Clusters, c)
 	return &f.Clusters[len(f.Clusters)-1]
 }
@@ -95,7 +98,7 @@ func (g *Generator) become(f *Fleet, c *Cluster) {
 	case c.Kind == Aggregate && len(below) == 0:
 		c.Kind = Static
 	case c.Kind == Aggregate:
-		c.Of, c.CA = pick(g, below), ""
+		c.Of, c.CA, c.Injects = pick(g, below), "", ""
 	case c.Kind == EDS && g.chance(50):
 		c.Service = g.name("service")
 	}
@@ -156,18 +159,18 @@ func (g *Generator) addListener(f *Fleet) {
 	if l.byStream() && g.chance(30) {
 		g.encrypt(f, added)
 	}
-	if g.chance(20) {
-		g.extends(added)
-	}
 	if l.HTTP() && g.chance(10) {
 		added.Generic = g.secretOf(f, Generic)
+	}
+	if g.chance(20) {
+		g.extends(f, added)
 	}
 }
 
 func (g *Generator) route(f *Fleet, kind ListenerKind) Route {
 	if len(f.targets(kind)) == 0 {
 		c := g.addCluster(f)
-		c.Kind, c.Service, c.Of, c.CA = Static, "", "", ""
+		c.Kind, c.Service, c.Of, c.CA, c.Injects = Static, "", "", "", ""
 	}
 	return Route{To: pick(g, f.targets(kind)), Mark: g.r.IntN(1000)}
 }

@@ -66,7 +66,7 @@ func (f *Fleet) Render(s Setting) ([]byte, error) {
 		listeners = append(listeners, f.listener(l, s))
 	}
 	for _, c := range f.Clusters {
-		clusters = append(clusters, c.cluster(s))
+		clusters = append(clusters, f.cluster(c, s))
 		if c.Kind == EDS {
 			endpoints = append(endpoints, c.assignment(c.endpoints(), s, "127.0.0.1"))
 		}
@@ -113,6 +113,11 @@ func (f *Fleet) more(resources object, s Setting) {
 	for _, l := range f.Listeners {
 		if l.Extension != "" {
 			extensions = append(extensions, l.extension())
+		}
+	}
+	for _, c := range f.Clusters {
+		if _, own := f.injectorOf(c); own && c.Injects != "" {
+			extensions = append(extensions, c.upstreamExtension())
 		}
 	}
 	if len(extensions) > 0 {
@@ -294,16 +299,11 @@ func (f *Fleet) httpFilters(l Listener) list {
 			}})
 		}
 	}
-	if l.Extension == OfRequests {
+	if l.Extension == OfRequests || l.Extension == OfCredentials {
 		out = append(out, l.discovered())
 	}
-	if l.Generic != "" {
-		out = append(out, typed("envoy.filters.http.credential_injector", "filters.http.credential_injector.v3.CredentialInjector", object{
-			"overwrite": true,
-			"credential": typed("envoy.http.injected_credentials.generic", "http.injected_credentials.generic.v3.Generic", object{
-				"credential": bySDS(l.Generic), "header": "x-credential",
-			}),
-		}))
+	if l.Generic != "" && l.Extension != OfCredentials {
+		out = append(out, injector(l.Generic, "x-credential"))
 	}
 	return append(out, typed("envoy.filters.http.router", "filters.http.router.v3.Router", nil))
 }
@@ -346,7 +346,7 @@ func header(name, value string) object {
 	return object{"header": object{"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 }
 
-func (c Cluster) cluster(s Setting) object {
+func (f *Fleet) cluster(c Cluster, s Setting) object {
 	out := object{"name": c.Name, "connect_timeout": "1s"}
 	switch c.Kind {
 	case Aggregate:
@@ -367,6 +367,9 @@ func (c Cluster) cluster(s Setting) object {
 	case StrictDNS, LogicalDNS:
 		out["type"], out["load_assignment"] = c.Kind, c.assignment(c.Name, s, "localhost")
 		out["dns_lookup_family"] = "V4_ONLY"
+	}
+	if c.Injects != "" {
+		out["typed_extension_protocol_options"] = f.upstream(c)
 	}
 	if c.CA != "" {
 		out["transport_socket"] = typed("envoy.transport_sockets.tls", "transport_sockets.tls.v3.UpstreamTlsContext", object{

@@ -121,6 +121,7 @@ func (s *shrinker) plainer() (shrunk bool) {
 		eachListener(func(l *Listener) { l.TLS, l.Cert, l.CA, l.Tickets = false, "", "", "" }),
 		eachListener(func(l *Listener) { l.CA, l.Tickets, l.Generic, l.Also, l.Alone = "", "", "", 0, false }),
 		eachListener(func(l *Listener) { l.Extension, l.Rule, l.Named = "", 0, "" }),
+		eachCluster(func(c *Cluster) { c.Injects = "" }),
 		eachListener(func(l *Listener) { l.Scoped = "" }),
 		func(f *Fleet) { f.Match, f.Setting = 0, 0 },
 		func(f *Fleet) {
@@ -147,6 +148,14 @@ func eachListener(do func(*Listener)) func(*Fleet) {
 	return func(f *Fleet) {
 		for i := range f.Listeners {
 			do(&f.Listeners[i])
+		}
+	}
+}
+
+func eachCluster(do func(*Cluster)) func(*Fleet) {
+	return func(f *Fleet) {
+		for i := range f.Clusters {
+			do(&f.Clusters[i])
 		}
 	}
 }

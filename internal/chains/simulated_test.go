@@ -27,6 +27,7 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
+	"github.com/waxwing-xds/waxwing/internal/confine"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/control/controltest"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
@@ -92,7 +93,7 @@ func (w *simWorld) start() error {
 		return err
 	}
 	server, files := xds.NewServer(log, xds.Limits{}), newFiles(w.content)
-	source := build.NewFiles(w.root, files, build.NewMaker(build.Inspect{}))
+	source := build.NewFiles(w.root, files, build.NewMaker(build.Inspect{}, confine.Rule{}))
 	loop, err := control.New(control.Config{Log: log, Source: source, XDS: server, Store: dir})
 	if err != nil {
 		return errors.Join(err, dir.Close())

@@ -14,6 +14,9 @@ func (f Fleet) Static(s Setting) ([]byte, error) {
 	for i := range f.Filters {
 		f.Filters[i].Discovered = true // else the server puts them in
 	}
+	for i := range f.Clusters {
+		f.Clusters[i].Injects = "" // by a secret of a cluster's filter Envoy 1.40 ends when it only validates
+	}
 	text, err := f.Render(s)
 	if err != nil {
 		return nil, err

@@ -64,8 +64,8 @@ func heap() uint64 {
 func TestTablesDoNotGrowWithWhatHasLeft(t *testing.T) {
 	const crowd, batch = 12_000, 500
 	for _, c := range []struct{ name, rollout string }{
-		{"a rollout to all", "rollout: {limits: {disconnects: 1000000}, stages: [{name: all, percent: 100, bake: 1h}]}\n"},
-		{"a rollout to some", "rollout: {limits: {disconnects: 1000000}, stages: [{name: some, percent: 10, bake: 1h}, {name: all, percent: 100}]}\n"},
+		{"a rollout to all", "rollout: {limits: {disconnects: 1000000, troubled: 1}, stages: [{name: all, percent: 100, bake: 1h, deadline: 0s}]}\n"},
+		{"a rollout to some", "rollout: {limits: {disconnects: 1000000, troubled: 1}, stages: [{name: some, percent: 10, bake: 1h, deadline: 0s}, {name: all, percent: 100}]}\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			control := idle(t)

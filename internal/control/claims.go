@@ -73,7 +73,7 @@ func (c *Control) claimant(n *nodeState) string {
 		if !n.known {
 			match = (*fleetState).first
 		}
-		if name := c.best(n.node, n.home, match); name != "" {
+		if name := c.best(n.node, n.home, match); name != "" && !c.fleets[name].spent() {
 			return name
 		}
 	}
@@ -83,17 +83,67 @@ func (c *Control) claimant(n *nodeState) string {
 		}
 		return s.claims(n.home)
 	}
-	if name := c.best(n.node, n.home, claims); name != "" || c.runs(n) {
+	switch name := c.best(n.node, n.home, claims); {
+	case name != "":
 		return name
+	case c.isWantedBack(n):
+		return n.home
+	case c.runs(n):
+		return ""
 	}
 	return c.best(n.node, n.home, c.inVain)
 }
+
+// spent is whether a fleet is retired that never served anything: what it has opened on proxies
+// keeps these from no other.
+func (s *fleetState) spent() bool { return s.retired() && s.rollout.Serving.ID == "" }
 
 // letsGo is whether a fleet has no file, and so takes no proxy from another one: but those
 // that have confirmed what is on its way are with it until it is retired.
 func (c *Control) letsGo(s *fleetState, n *nodeState) bool {
 	return s.fileless && s.name != n.home && c.runs(n) && !s.rollout.Took(n.node.GetId())
 }
+
+// isWantedBack is whether a proxy that no match in force claims is to be of the fleet that it is
+// from again: the revision on its way there is for it.
+func (c *Control) isWantedBack(n *nodeState) bool {
+	s := c.fleets[n.home]
+	if s == nil || s.rollout.Serving.ID == "" || s.rollout.Rollout == nil || s.rollout.Rollout.Move || c.claimedByHome(n) || s.fileless {
+		return false
+	}
+	next := s.next()
+	_, barred := s.rollout.Barred(n.node.GetId())
+	return next != nil && next.Matches(n.node) && !barred && fleet.MayBeOf(n.node, s.name)
+}
+
+// claimedByHome is whether the match in force of a proxy's own fleet claims it.
+func (c *Control) claimedByHome(n *nodeState) bool {
+	m := c.fleets[n.home].inForce()
+	return m != nil && m.Matches(n.node)
+}
+
+// behind is whether a proxy that no fleet claimed runs something that its own does not serve any more.
+func (c *Control) behind(n *nodeState) bool {
+	now := c.fleets[n.home].serves()
+	return now.ID != "" && n.base.ID != "" && n.base != now
+}
+
+// comesBack is whether such a proxy is its fleet's again: it is to prove what that serves by now, as one
+// that comes from another fleet is.
+func (c *Control) comesBack(n *nodeState) bool {
+	_, barred := c.fleets[n.home].rollout.Barred(n.node.GetId())
+	return c.behind(n) && !barred && c.Revision(n.base) != nil
+}
+
+// staysBehind is whether it is not: it has failed to take what the fleet serves by now, and keeps what it runs.
+func (c *Control) staysBehind(n *nodeState) bool {
+	_, barred := c.fleets[n.home].rollout.Barred(n.node.GetId())
+	return c.behind(n) && barred
+}
+
+// isLeftBehind is whether that is why a proxy keeps what it runs, and not that no fleet claims it: which
+// of the two it is, people are told in its fleet's history and notices, and in its own row.
+func (c *Control) isLeftBehind(n *nodeState) bool { return c.claimedByHome(n) && c.staysBehind(n) }
 
 // inVain is the match of a fleet whose first revision was rejected, nil for others. It takes a
 // proxy from nobody, and there is nothing to give it: but it is one of the fleet's.

@@ -31,8 +31,16 @@ func (e *NoFleetError) Error() string {
 // Unwrap makes it an ErrRefused.
 func (e *NoFleetError) Unwrap() error { return ErrRefused }
 
+// From is a context of what somebody asks of the loop: a command's source.
+func From(ctx context.Context, source api.Source) context.Context {
+	return context.WithValue(ctx, sourceKey{}, &source)
+}
+
+type sourceKey struct{}
+
 type request struct {
 	command api.Command
+	from    *api.Source        // who has given it; nil where nobody said
 	undoTo  *snapshot.Snapshot // what undo goes back to, if it had to be read
 	reply   chan error
 }
@@ -45,6 +53,7 @@ const storePatience = 3 * time.Second
 // when the disk takes it not at all, or not in time, which the status says.
 func (c *Control) Do(ctx context.Context, command api.Command) error {
 	r := request{command: command, reply: make(chan error, 1)}
+	r.from, _ = ctx.Value(sourceKey{}).(*api.Source)
 	var err error
 	if r.undoTo, err = c.readUndo(ctx, command); err != nil {
 		return err
@@ -66,6 +75,8 @@ func (c *Control) Do(ctx context.Context, command api.Command) error {
 
 // take carries a command out, in the loop, and sees to its answer.
 func (c *Control) take(r request) {
+	c.from = r.from
+	defer func() { c.from = nil }()
 	if slices.Contains(fleetVerbs, r.command.Verb) {
 		r.reply <- c.fleetCommand(r.command)
 		return
@@ -129,7 +140,7 @@ func (c *Control) carryOut(command api.Command, undoTo *snapshot.Snapshot) error
 		return fmt.Errorf("%w: fleet %s: %s", ErrRefused, s.name, refusal)
 	}
 	refusal := c.step(s, rollout.Command{
-		Verb: command.Verb, By: command.By, Why: command.Why, ID: command.ID, SkipEmpty: command.SkipEmpty, AnswersMeant: command.AnswersMeant, To: command.To,
+		Verb: command.Verb, By: command.By, Why: command.Why, ID: command.ID, SkipEmpty: command.SkipEmpty, AnswersMeant: command.AnswersMeant, To: command.To, From: c.from,
 	})
 	c.drop(s)
 	if refusal != "" {

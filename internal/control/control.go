@@ -32,6 +32,8 @@ type Config struct {
 	Grace time.Duration
 	// Port says how the xDS port is guarded, for the status; nil where nobody knows.
 	Port func() *api.Port
+	// Admin says who may ask the admin API, for the status; nil where nobody knows.
+	Admin func() *api.Admin
 	// Forbidden is told of a proxy that would be of a fleet if its certificate let it; or nil.
 	Forbidden func(node, fleet string)
 }
@@ -45,6 +47,7 @@ type Control struct {
 	feed *feed
 
 	commands chan request
+	from     *api.Source // of the command that is carried out
 	reads    chan func()
 
 	delivery Delivery
@@ -63,6 +66,7 @@ type Control struct {
 	erasing  map[string]bool        // keys of forgotten fleets that are yet to be removed from the state directory
 	away     map[string]*nodeState  // proxies that left, by node id
 	twins    twins
+	salt     salt
 	before   map[string]claim // in force when the server started, by the fleets' keys
 	began    time.Time
 	unsorted bool          // which fleet a proxy is to be of may have changed
@@ -91,6 +95,7 @@ func New(c Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
+	control.readSalt()
 	control.delivery = deliver.New(c.Log, c.XDS, control, space)
 	if err := control.restore(); err != nil {
 		return nil, fmt.Errorf("restoring the last state: %w", err)
@@ -150,6 +155,7 @@ func (c *Control) tick() {
 	c.wakeAt = time.Time{}
 	c.retireGone()
 	c.storeTwins()
+	c.retrySalt()
 	c.filesKnown()
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		s := c.fleets[name]

@@ -15,6 +15,7 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
+	"github.com/waxwing-xds/waxwing/internal/confine"
 	"github.com/waxwing-xds/waxwing/internal/rollout"
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 	"github.com/waxwing-xds/waxwing/internal/store"
@@ -45,7 +46,7 @@ func open(t testing.TB, path string) (*Control, error) {
 			t.Error(err)
 		}
 	})
-	return New(Config{Log: log, Source: build.NewFiles("fleet.yaml", still{}, build.NewMaker(build.Inspect{})), XDS: xds.NewServer(log, xds.Limits{}), Store: dir})
+	return New(Config{Log: log, Source: build.NewFiles("fleet.yaml", still{}, build.NewMaker(build.Inspect{}, confine.Rule{})), XDS: xds.NewServer(log, xds.Limits{}), Store: dir})
 }
 
 // idle is a loop that does not run: the test is what happens to it.

@@ -133,7 +133,7 @@ func (c *Control) job(s *fleetState) stateJob {
 			job.state.Runs[id] = g.runs.String()
 		}
 	}
-	job.state.File, job.state.Retired = s.file, s.retirement
+	job.state.File, job.state.Retired, job.state.Renamed = s.file, s.retirement, s.renamed
 	if s.name != s.key {
 		job.state.Name = s.name
 	}

@@ -17,17 +17,15 @@ import (
 
 // renameTo finds the fleet that a file had, if it has another name for it now: state,
 // history, rejections and proxies go along. A name that there was before stays with what
-// it is the name of.
-func (c *Control) renameTo(path, before, name string) {
+// it is the name of, and what had the file is without one then: see missFiles.
+func (c *Control) renameTo(before, name string) {
 	s := c.fleets[before]
 	if s == nil || before == name || c.onDisk(before) {
 		return
 	}
-	if other := c.fleets[name]; other != nil && !other.blank() {
-		c.note(before, api.EventFileGone, fmt.Sprintf("its file %s has fleet %s now, which there is already: it is none of this one", path, name))
-		return
+	if other := c.fleets[name]; other == nil || other.blank() {
+		c.rename(map[string]string{before: name})
 	}
-	c.rename(s, name)
 }
 
 // blank is whether there is nothing of a fleet but its name.
@@ -35,31 +33,11 @@ func (s *fleetState) blank() bool {
 	return s.rollout.Serving.ID == "" && s.rollout.Rollout == nil && len(s.rollout.History) == 0
 }
 
-func (c *Control) rename(s *fleetState, name string) {
-	before := s.name
-	delete(c.fleets, before)
-	delete(c.problems, before)
-	s.name, c.fleets[name] = name, s
-	for _, n := range c.known {
-		if n.home == before {
-			n.home = name
-		}
-		if n.fleet == before {
-			n.fleet = name
-		}
-		n.told = n.told.renamed(before, name)
-	}
-	c.note(name, api.EventRenamed, fmt.Sprintf("from %s to %s: its proxies, its history and what was rejected go along", before, name))
-}
-
 // fileThere notes that a fleet has its file, and reports whether it is to be built: not
 // one that a person retired with this content.
 func (c *Control) fileThere(f build.File) bool {
 	s := c.fleet(f.Fleet)
-	if s.file != f.Path {
-		s.file, s.dirty = f.Path, true
-	}
-	s.gone = time.Time{}
+	c.hasFile(s, f.Path)
 	if s.retirement == nil {
 		return true
 	}
@@ -99,25 +77,6 @@ func (c *Control) takeUp(s *fleetState) {
 	c.note(s.name, api.EventTakenUp, fmt.Sprintf("by %s: it is retired no more", f.Path))
 }
 
-// fileGone takes that a file is no more, and with it what was wrong in it.
-func (c *Control) fileGone(path, had string) {
-	delete(c.problems, path)
-	s := c.fleets[had]
-	if s == nil || s.file != path || c.onDisk(had) {
-		return
-	}
-	delete(c.problems, s.name)
-	if s.blank() {
-		delete(c.fleets, s.name)
-		return
-	}
-	if s.retirement == nil || s.returning() {
-		s.gone = time.Now()
-		c.note(s.name, api.EventFileGone, fmt.Sprintf("%s: it is retired in %s unless it comes back", path, c.Grace))
-		c.wake(s.gone.Add(c.Grace))
-	}
-}
-
 // filesKnown tells rollouts whose file is gone, or back.
 func (c *Control) filesKnown() {
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
@@ -150,7 +109,11 @@ func (c *Control) retireGone() {
 		switch left := c.Grace - time.Since(s.gone); {
 		case s.gone.IsZero() || s.retirement != nil && !s.returning():
 		case left <= 0:
-			c.retire(s, "", "its file is gone for "+c.Grace.String())
+			why := "its file is gone"
+			if s.file == "" {
+				why = c.fileWas(s)
+			}
+			c.retire(s, "", why+" for "+c.Grace.String())
 		default:
 			c.wake(time.Now().Add(left))
 		}
@@ -174,5 +137,5 @@ func (c *Control) retire(s *fleetState, by, why string) {
 	c.guestsAnew()
 	s.gone, s.moving, s.declined, s.dirty, c.unsorted = time.Time{}, nil, nil, true, true
 	c.step(s, rollout.Withdrawn{Reason: "the fleet is retired"})
-	c.step(s, rollout.Noted{Entry: rollout.Entry{Kind: api.EventRetired, Revision: s.rollout.Serving, By: by, Reason: why + ": its proxies keep what they run"}})
+	c.step(s, rollout.Noted{Entry: rollout.Entry{Kind: api.EventRetired, Revision: s.rollout.Serving, By: by, From: c.from, Reason: why + ": its proxies keep what they run"}})
 }

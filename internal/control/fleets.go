@@ -23,9 +23,11 @@ type fleetState struct {
 	offering *fleet.Match           // of what is about to be offered
 	guests   map[string]guest       // proxies of it that its match does not tell; see homes.go
 
-	file       string      // the path of its file, or that it had last
+	file       string      // the path of its file, or that it had last; "" where that is another fleet's now
+	lostTo     string      // the path of the one that it had, where that is another fleet's now
 	gone       time.Time   // since when it has none; zero while it has one, or is retired
 	fileless   bool        // the rollout was told that it has none, or is retired
+	renamed    time.Time   // last, zero for never
 	retirement *Retirement // why it takes no more proxies, nil where it does
 	forgotten  bool
 	rollout    rollout.Fleet
@@ -58,10 +60,23 @@ func (c *Control) fleet(name string) *fleetState {
 			name: name, key: c.newKey(name), matches: map[string]fleet.Match{}, guests: map[string]guest{}, snapshots: map[string]*snapshot.Snapshot{},
 			storing: map[string]bool{}, rewrite: map[string]bool{},
 		}
-		s.rollout.Keep = c.KeepRevisions
+		c.equip(s)
 		c.fleets[name] = s
 	}
 	return s
+}
+
+// equip gives the rollout of a fleet what is not of its state.
+func (c *Control) equip(s *fleetState) {
+	s.rollout.Keep = c.KeepRevisions
+	s.rollout.SetSalt(c.salt.is)
+	s.rollout.SetSharedVMs(func(of, other string) rollout.Sharing {
+		a, b := s.snapshots[of], s.snapshots[other]
+		if a == nil || b == nil {
+			return rollout.SharingOf(0, 0)
+		}
+		return rollout.SharingOf(a.SharedVMs(b))
+	})
 }
 
 // newKey is the key of a new fleet: its name, unless one that was renamed has that.
@@ -226,6 +241,8 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 			if s.declined != nil && s.moving == nil {
 				s.dirty, s.moving, s.declined = true, &s.declined.Match, nil
 			}
+		case rollout.LeftBehind:
+			c.leftBehind(s, e.Nodes, e.Reason)
 		case rollout.NotAdopted:
 			c.notMoved(s, e.Nodes, e.Reason)
 			c.unsorted = true
@@ -242,7 +259,7 @@ func (c *Control) step(s *fleetState, event rollout.Event) (refusal string) {
 		c.enforce(s, match, "it comes with revision "+short(s.rollout.Serving))
 	}
 	if serving != s.rollout.Serving.ID {
-		c.Source.Serving(s.file, s.snapshots[s.rollout.Serving.ID])
+		c.sayServing(s)
 		c.drop(s)
 	}
 	c.takeUp(s)
@@ -308,7 +325,7 @@ func planOf(snap, serving *snapshot.Snapshot) rollout.Plan {
 			Bake: st.Bake, Deadline: st.Deadline, Manual: st.Manual,
 		})
 	}
-	plan.Checks, plan.FailOpen = snap.CheckKeys(), snap.FailOpen()
+	plan.Checks, plan.FailOpen, plan.AsksOthers = snap.CheckKeys(), snap.FailOpen(), snap.AsksOthers()
 	plan.Watch, plan.OnEvidence = r.Watch, r.OnEvidence
 	for _, e := range snap.Entries() {
 		for _, check := range snap.Meta.Checks {

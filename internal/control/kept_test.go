@@ -25,9 +25,9 @@ func TestKeptProxyKeepsWhatItRunsOverRestarts(t *testing.T) {
 			c = c.restarted(t, dir)
 			c.says(t, "a", `{}`, false)
 			c.says(t, "b", `{"tier": "inner"}`, false)
-			c.mustKeep(t, "a", runs.String())
+			c.mustKeep(t, runs.String())
 			c.follow()
-			c.mustKeep(t, "a", runs.String())
+			c.mustKeep(t, runs.String())
 			if c.Revision(runs) == nil {
 				t.Error("what it runs is not known any more")
 			}
@@ -61,15 +61,16 @@ func TestKeptProxyOfUnknownRevision(t *testing.T) {
 	c.says(t, "a", `{}`, false)
 	c.says(t, "b", `{"tier": "inner"}`, false)
 	c.follow()
-	c.mustKeep(t, "a", runs.String())
+	c.mustKeep(t, runs.String())
 	if c.Revision(runs) != nil {
 		t.Error("what was lost is known")
 	}
 }
 
-// mustKeep checks that no fleet decides about a proxy, and what it is to have then.
-func (c *Control) mustKeep(t *testing.T, id, runs string) {
+// mustKeep checks that no fleet decides about proxy a, and what it is to have then.
+func (c *Control) mustKeep(t *testing.T, runs string) {
 	t.Helper()
+	const id = "a"
 	c.mustBe(t, map[string]string{id: "edge kept"})
 	if got := c.nodes[id].target; got.Live != runs || got.Shadow != "" {
 		t.Errorf("it is to have %+v, and ran %s", got, runs)

@@ -54,20 +54,22 @@ func (c *Control) probed(s *fleetState, id string, e xds.Event) {
 	c.step(s, rollout.Probed{
 		Node: id, Of: snap.ID, Probe: rollout.Probe(e.Plan.Through), Passed: e.Passed, Failed: strings.Join(e.Failed, ", "),
 		Checks: e.Keys, Unsure: e.Unsure,
-		Wrong: answers(s, e.Wrong), Before: answers(s, e.Before),
+		Wrong: c.answers(s, snap, id, e.Wrong), Before: c.answers(s, snap, id, e.Before),
 	})
 }
 
-// answers are what checks were answered, and what of it can be the service's doing.
-func answers(s *fleetState, said []xds.Answer) []rollout.CheckAnswer {
+// answers are what checks of a revision were answered, and what of it can be the doing of the
+// service, or of another filter.
+func (c *Control) answers(s *fleetState, snap *snapshot.Snapshot, id string, said []xds.Answer) []rollout.CheckAnswer {
 	var out []rollout.CheckAnswer
 	for _, a := range said {
 		r := rollout.CheckAnswer{Check: a.Name, Status: a.Status, Want: a.Check.Status, Passes: a.Check.Passes(), Again: a.Again}
 		if a.Check.Expects(a.Status) {
 			r.Want = a.Status // of several
 		}
-		if _, listener, ok := strings.Cut(a.Name, ") by "); ok && a.Key != "" {
-			r.Same = a.Key + " by " + listener
+		if a.Key != "" {
+			r.Same = a.Key + " by " + a.Way
+			r.By, r.New = snap.RefusedBy(a.Way, a.Key, a.Status, c.predecessor(s, id))
 		}
 		if serving := s.snapshots[s.rollout.Serving.ID]; serving != nil {
 			r.Old = slices.ContainsFunc(serving.Meta.Checks, func(c snapshot.Check) bool { return sameCheck(c.Check, a.Check) })
@@ -75,6 +77,14 @@ func answers(s *fleetState, said []xds.Answer) []rollout.CheckAnswer {
 		out = append(out, r)
 	}
 	return out
+}
+
+// predecessor is what a proxy ran before a candidate; nil for nothing that is known.
+func (c *Control) predecessor(s *fleetState, id string) *snapshot.Snapshot {
+	if n := c.nodes[id]; n != nil && n.base.ID != "" {
+		return c.Revision(n.base)
+	}
+	return s.snapshots[s.rollout.Serving.ID]
 }
 
 // sameCheck compares two checks but for the line of the file they are in.

@@ -142,7 +142,12 @@ func (c *Control) place(n *nodeState) {
 		c.put(n, "", "", snapshot.Ref{})
 	case !c.runs(n):
 		c.put(n, to, to, snapshot.Ref{})
+		c.unsorted = c.unsorted || c.runs(n) && c.claimant(n) != to // what is on its way elsewhere claims it, now that it runs something
 	case to == n.home && c.leaving(n):
+		c.put(n, n.home, "", c.keeps(n))
+	case to == n.home && (c.isWantedBack(n) || c.comesBack(n)): // it has what it runs until it has proven that
+		c.put(n, to, to, c.baseFor(n))
+	case to == n.home && c.staysBehind(n):
 		c.put(n, n.home, "", c.keeps(n))
 	case to == n.home:
 		c.put(n, to, to, snapshot.Ref{})
@@ -235,12 +240,6 @@ func (c *Control) baseFor(n *nodeState) snapshot.Ref {
 	return c.fleets[n.home].serves()
 }
 
-func (c *Control) claimedByHome(n *nodeState) bool {
-	s := c.fleets[n.home]
-	m := s.inForce()
-	return m != nil && m.Matches(n.node)
-}
-
 // put makes it so: which fleet is a proxy's home, which decides about it, and what it
 // runs if that is another.
 func (c *Control) put(n *nodeState, home, decides string, base snapshot.Ref) {
@@ -284,15 +283,24 @@ func (c *Control) beginMove(s *fleetState) {
 		plan := planOf(s.snapshots[s.rollout.Serving.ID], nil)
 		c.step(s, rollout.Offered{ID: s.rollout.Serving.ID, Plan: plan, Move: true})
 	case s.moving != nil && expected == 0:
-		c.enforce(s, *s.moving, c.movesNone())
+		c.enforce(s, *s.moving, c.movesNone(s))
 	}
 }
 
-// movesNone says that a match brings none of the proxies that are connected, and of those
+// movesNone says that a match brings none of the proxies that are connected from elsewhere, and of those
 // that are not, after a restart say, what becomes.
-func (c *Control) movesNone() string {
+func (c *Control) movesNone(s *fleetState) string {
 	const later = "one that connects later goes by it"
-	if n := len(c.nodes); n > 0 {
+	back := 0
+	for _, n := range c.nodes {
+		if n.fleet == "" && n.home == s.name && c.behind(n) && s.moving.Matches(n.node) {
+			back++
+		}
+	}
+	switch n := len(c.nodes); {
+	case back > 0:
+		return fmt.Sprintf("of %s it brings %d back, which prove what is served first, and %s", connected(n), back, later)
+	case n > 0:
 		return fmt.Sprintf("of %s it moves none, and %s", connected(n), later)
 	}
 	return "no proxy is connected, and " + later
@@ -367,6 +375,7 @@ func (c *Control) movedIn(s *fleetState, nodes []string) {
 		}
 		from[home] = append(from[home], id)
 	}
+	delete(from, s.name) // what was kept, and is wanted back
 	for _, home := range slices.Sorted(maps.Keys(from)) {
 		c.note(home, rollout.MovedOut, fmt.Sprintf("%s to fleet %s, whose revision %s they have proven", named(from[home]), s.name, short(s.rollout.Serving)))
 	}
@@ -386,6 +395,20 @@ func (c *Control) notMoved(s *fleetState, nodes []string, reason string) {
 	}
 }
 
+// leftBehind says in the history of their fleets that proxies stay for now, and what is tried.
+func (c *Control) leftBehind(s *fleetState, nodes []string, reason string) {
+	stay := map[string][]string{}
+	for _, id := range nodes {
+		if n := c.nodes[id]; n != nil {
+			stay[n.home] = append(stay[n.home], id)
+		}
+	}
+	for _, home := range slices.Sorted(maps.Keys(stay)) {
+		c.note(home, rollout.MoveRefused, fmt.Sprintf("%s not yet to fleet %s, for trouble of its own: %s; it stays as it was, and is tried again until it has taken what that serves",
+			named(stay[home]), s.name, reason))
+	}
+}
+
 // note puts something into a fleet's history, and tells people.
 func (c *Control) note(name string, kind rollout.Kind, reason string) {
 	if s := c.fleets[name]; s != nil {
@@ -395,7 +418,7 @@ func (c *Control) note(name string, kind rollout.Kind, reason string) {
 
 // sayKept says once of each proxy that no fleet claims any more.
 func (c *Control) sayKept() {
-	kept, leave := map[string][]string{}, map[string][]string{}
+	kept, leave, behind := map[string][]string{}, map[string][]string{}, map[string][]string{}
 	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
 		n := c.nodes[id]
 		keeps := n.placed && n.fleet == "" && n.base.ID != ""
@@ -403,13 +426,18 @@ func (c *Control) sayKept() {
 		case !keeps || n.saidKept:
 		case c.leaving(n):
 			leave[n.home] = append(leave[n.home], id)
+		case c.isLeftBehind(n):
+			behind[n.home] = append(behind[n.home], id)
 		default:
 			kept[n.home] = append(kept[n.home], id)
 		}
 		n.saidKept = keeps
 	}
 	for _, home := range slices.Sorted(maps.Keys(kept)) {
-		c.note(home, api.EventKept, named(kept[home])+": no fleet's match claims them any more: they keep what they run, over their restarts and the server's; have a fleet's match claim them, or end them")
+		c.note(home, api.EventKept, named(kept[home])+unclaimedText)
+	}
+	for _, home := range slices.Sorted(maps.Keys(behind)) {
+		c.note(home, api.EventKept, named(behind[home])+behindText)
 	}
 	for _, home := range slices.Sorted(maps.Keys(leave)) {
 		c.note(home, api.EventKept, named(leave[home])+": the match of the revision on its way does not claim them: they keep what they run")

@@ -25,6 +25,7 @@ type nodeState struct {
 	fleet string       // the fleet that decides what it gets, "" for none
 	since time.Time    // of the state that status shows; of one that is away, when it left
 	given time.Time    // when it was given its target
+	came  time.Time    // when it connected
 
 	named    int  // how many resources it asks for by name, where it is no Envoy
 	fresh    bool // it connected without any configuration
@@ -65,13 +66,13 @@ func (c *Control) proxyEvent(e xds.Event) {
 	case xds.Disconnected:
 		if n != nil {
 			c.feed.put(api.Event{Kind: api.EventDisconnected, Node: id, Fleet: n.home})
-			c.leave(n, false)
+			c.leave(n, c.replaced(n))
 			c.remember(n)
 			delete(c.nodes, id)
 			c.twinLeft(n)
 			c.delivery.Left(id)
 		}
-	case xds.Served, xds.Rejected, xds.HealthOpened, xds.HealthClosed, xds.Probed, xds.Counted:
+	case xds.Served, xds.Rejected, xds.HealthOpened, xds.HealthClosed, xds.Probed, xds.Counted, xds.Hushed:
 		if n != nil && n.fleet != "" {
 			c.hears(c.fleet(n.fleet), n, e)
 		}
@@ -81,7 +82,7 @@ func (c *Control) proxyEvent(e xds.Event) {
 // connected takes that a proxy has come, or come back. One that comes without any
 // configuration has nothing to lose; what another one runs is what it ran before.
 func (c *Control) connected(id string, e xds.Event) {
-	n := &nodeState{node: e.Node, fresh: e.Fresh, known: c.away[id] != nil || knownBy(c.before, e.Node) != ""}
+	n := &nodeState{node: e.Node, came: time.Now(), fresh: e.Fresh, known: c.away[id] != nil || knownBy(c.before, e.Node) != ""}
 	c.nodes[id] = n
 	c.twinCame(n)
 	n.told = c.toldOf(id)
@@ -105,6 +106,7 @@ func (c *Control) connected(id string, e xds.Event) {
 	}
 	c.sayForbidden(n)
 	c.sort()
+	c.cameElsewhere(n)
 	c.sayMoves(id) // of this one alone: ten thousand may come at once
 }
 
@@ -144,6 +146,8 @@ func (c *Control) hears(s *fleetState, n *nodeState, e xds.Event) {
 		n.tick(e.Counters.At, e.Counters.Clock)
 		c.clock(s, n)
 		c.step(s, rollout.Counted{Node: id, Counters: c.counters(s, n, e.Counters)})
+	case xds.Hushed:
+		c.step(s, rollout.Hushed{Node: id, Since: e.Quiet.Since, Peer: e.Quiet.Peer, Of: e.Quiet.Of})
 	case xds.Connected, xds.Disconnected: // proxyEvent's
 	}
 }
@@ -160,7 +164,7 @@ func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.
 		Begun: e.Begun - min(e.Probes, e.Begun), Active: e.Active,
 		Redirects: int64(e.Redirects) - int64(e.ProbeRedirects), Denials: int64(e.Denials) - int64(e.ProbeDenials),
 		ServiceDenials: e.ServiceDenials,
-		VMs:            e.VMs, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
+		VMs:            e.VMs, Warming: e.Warming, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
 		ServiceErrors: e.ServiceErrors + e.Unanswered + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too
 	}
 	if n := float64(e.Times.Requests); n > 0 {

@@ -17,7 +17,7 @@ import (
 // it is to have one, or what keeps it from them is said by itself: a tie, a move that was refused.
 func (c *Control) lacksProxies(s *fleetState) string {
 	m := c.onDiskMatch(s.name)
-	matched, stronger := 0, map[string][]string{}
+	matched, stronger, had := 0, map[string][]string{}, map[string][]string{}
 	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
 		n := c.nodes[id]
 		counts := func(other *fleetState) *fleet.Match {
@@ -34,8 +34,12 @@ func (c *Control) lacksProxies(s *fleetState) string {
 			continue
 		}
 		matched++
-		if other := c.fleets[name]; other != nil && counts(other).Criteria() > m.Criteria() {
+		switch other := c.fleets[name]; {
+		case other == nil:
+		case counts(other).Criteria() > m.Criteria():
 			stronger[name] = append(stronger[name], id)
+		case !other.gone.IsZero(): // a tie with what is in no file, which `ties` does not see
+			had[name] = append(had[name], id)
 		}
 	}
 	if matched == 0 {
@@ -45,10 +49,17 @@ func (c *Control) lacksProxies(s *fleetState) string {
 	for _, name := range slices.Sorted(maps.Keys(stronger)) {
 		others = append(others, fmt.Sprintf("%s by fleet %s", named(stronger[name]), name))
 	}
+	if len(others) > 0 {
+		return "the connected proxies that it matches are claimed with more criteria: " + strings.Join(others, ", ")
+	}
+	for _, name := range slices.Sorted(maps.Keys(had)) {
+		other := c.fleets[name]
+		others = append(others, fmt.Sprintf("%s of fleet %s (%s; it is retired in %s)", named(had[name]), name, c.fileWas(other), c.graceLeft(other)))
+	}
 	if len(others) == 0 {
 		return ""
 	}
-	return "the connected proxies that it matches are claimed with more criteria: " + strings.Join(others, ", ")
+	return "the connected proxies that it matches are claimed with equally many criteria by what has had them before: " + strings.Join(others, ", ")
 }
 
 // sayAtSave says what is seldom meant of a file that was saved.
@@ -111,7 +122,7 @@ func (c *Control) notices(s *fleetState) []string {
 	case s.retired():
 		out = append(out, "it is retired since "+s.retirement.At.Format(time.DateTime)+": its proxies keep what they run until another fleet's match claims them")
 	case !s.gone.IsZero():
-		out = append(out, fmt.Sprintf("its file %s is gone: it is retired in %s", s.file, max(0, c.Grace-time.Since(s.gone)).Round(time.Second)))
+		out = append(out, fmt.Sprintf("%s: it is retired in %s", c.fileWas(s), c.graceLeft(s)))
 	case ok && f.Match != nil:
 		out = append(out, c.ties(f)...)
 		if why := c.lacksProxies(s); why != "" {
@@ -126,23 +137,37 @@ func (c *Control) notices(s *fleetState) []string {
 
 // movements are the proxies that are not where they are to be, and why.
 func (c *Control) movements(s *fleetState) []string {
-	var kept []string
+	var kept, behind []string
 	for id, n := range c.nodes {
-		if n.fleet == "" && n.home == s.name && n.base.ID != "" {
+		switch {
+		case n.fleet != "" || n.home != s.name || n.base.ID == "":
+		case c.isLeftBehind(n):
+			behind = append(behind, id)
+		default:
 			kept = append(kept, id)
 		}
 	}
 	slices.Sort(kept)
+	slices.Sort(behind)
 	var out []string
 	held := c.held(s)
 	for _, from := range slices.Sorted(maps.Keys(held)) {
 		out = append(out, heldText(held[from], from, c.rolloutWaits(c.fleets[from], time.Now())))
 	}
 	if len(kept) > 0 {
-		out = append(out, named(kept)+": no fleet's match claims them any more: they keep what they run, over their restarts and the server's; have a fleet's match claim them, or end them")
+		out = append(out, named(kept)+unclaimedText)
+	}
+	if len(behind) > 0 {
+		out = append(out, named(behind)+behindText)
 	}
 	return append(out, c.refusedMoves(s)...)
 }
+
+// What is said of proxies that keep what they run, after their names.
+const (
+	unclaimedText = ": no fleet's match claims them any more: they keep what they run, over their restarts and the server's; have a fleet's match claim them, or end them"
+	behindText    = ": they could not take what their fleet serves by now, and keep what they run"
+)
 
 // keptText says why a proxy keeps what it runs, and what ends that.
 func (c *Control) keptText(n *nodeState, runs rollout.Revision) string {
@@ -152,6 +177,10 @@ func (c *Control) keptText(n *nodeState, runs rollout.Revision) string {
 	}
 	if c.leaving(n) {
 		return fmt.Sprintf("the match of the revision on its way in fleet %s does not claim it: %s, and is that fleet's as before if the revision is given up", n.home, keeps)
+	}
+	if c.isLeftBehind(n) {
+		why, _ := c.fleets[n.home].rollout.Barred(n.node.GetId())
+		return fmt.Sprintf("it could not take what fleet %s serves by now: %s (%s)", n.home, keeps, why.Reason)
 	}
 	if to := c.claimant(n); to != "" {
 		return fmt.Sprintf("fleet %s claims it, and is yet to take it: %s", to, keeps)

@@ -14,19 +14,19 @@ import (
 func (c *Control) diskStatus(s *fleetState) api.Disk {
 	out := api.Disk{State: api.DiskNothing, Why: c.problems[s.name]}
 	f, there := c.fileOf(s.name)
-	if there {
+	if there && !f.Gone {
 		out.File, out.Content, out.Saved = f.Path, f.Content, f.Saved
 	}
 	switch {
 	case c.pending(s):
 		out.State, out.Why = api.DiskReading, "it is read, and tried in the sandbox"
 	case !there && s.retired():
-		out.Why = s.retiredText()
-	case !there && out.Why == "" && s.file != "":
-		out.Why = fmt.Sprintf("its file %s is gone", s.file)
+		out.Why = c.retiredText(s)
+	case !there && out.Why == "" && s.file+s.lostTo != "":
+		out.Why = c.fileWas(s)
 	case !there:
 	case s.retiredWith(f):
-		out.State, out.Why = api.DiskRetired, s.retiredText()+": "+takenUpBy
+		out.State, out.Why = api.DiskRetired, c.retiredText(s)+": "+takenUpBy
 	case out.Why != "":
 		out.State = api.DiskRefused
 	default:
@@ -46,13 +46,13 @@ func (c *Control) diskStatus(s *fleetState) api.Disk {
 const takenUpBy = "save another content there, and it is taken up again when that is served"
 
 // retiredText says since when a fleet is retired, by whom, and of which file.
-func (s *fleetState) retiredText() string {
+func (c *Control) retiredText(s *fleetState) string {
 	by := ""
 	if s.retirement.By != "" {
 		by = " by " + s.retirement.By
 	}
 	if s.retirement.Content == "" {
-		return fmt.Sprintf("fleet %s is retired since %s%s, and its file %s is gone: it takes no proxies", s.name, s.retirement.At.Format(time.DateTime), by, s.file)
+		return fmt.Sprintf("fleet %s is retired since %s%s, and %s: it takes no proxies", s.name, s.retirement.At.Format(time.DateTime), by, c.fileWas(s))
 	}
 	return fmt.Sprintf("fleet %s is retired since %s%s, with what is in %s: it takes no proxies", s.name, s.retirement.At.Format(time.DateTime), by, s.file)
 }
@@ -85,6 +85,7 @@ func (c *Control) rolloutWaits(s *fleetState, now time.Time) *rollout.HoldUp {
 	if disk := h.Kind == rollout.WaitDisk || h.Kind == rollout.WaitNewer; disk && s.disk.reason != "" {
 		h.Text += "; the disk is tried again by itself: " + s.disk.reason
 	}
+	h.Text = c.withHolders(s, h.Text)
 	if len(c.fleets) > 1 { // the commands are to do as they stand
 		h.Text = commandOf.ReplaceAllString(h.Text, "`$1 --fleet "+s.name+"`")
 		h.Do += " --fleet " + s.name

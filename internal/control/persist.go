@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +27,7 @@ type storedFleet struct {
 	Guests   map[string]time.Time   `json:"guests,omitempty"`  // by node; see homes.go
 	Runs     map[string]string      `json:"runs,omitempty"`    // by node: what guests run that is not what it serves
 	File     string                 `json:"file,omitempty"`    // its path
+	Renamed  time.Time              `json:"renamed,omitzero"`  // last
 	Retired  *Retirement            `json:"retired,omitempty"`
 	Rollout  rollout.Fleet          `json:"rollout"`
 }
@@ -58,8 +58,8 @@ func readFleet(data []byte) (storedFleet, error) {
 			return storedFleet{}, fmt.Errorf("match: %w", err)
 		}
 	}
-	if r := stored.Rollout.Rollout; r != nil && (r.Stage < 0 || r.Stage >= len(r.Plan.Stages)) {
-		return storedFleet{}, fmt.Errorf("its rollout is in stage %d of %d", r.Stage+1, len(r.Plan.Stages))
+	if err := stored.Rollout.Restored(); err != nil {
+		return storedFleet{}, err
 	}
 	return stored, nil
 }
@@ -156,15 +156,19 @@ func (c *Control) restoreFleet(key string) error {
 	if err != nil {
 		return c.damaged(fleetFileName(key), err)
 	}
-	name := cmp.Or(stored.Name, key)
+	name := c.nameOf(stored, key)
 	s := c.fleet(name)
 	s.key, s.match, s.moving, s.declined, s.rollout = key, stored.Match, stored.Moving, stored.Declined, stored.Rollout
-	s.rollout.Keep = c.KeepRevisions
+	c.equip(s)
 	maps.Copy(s.matches, stored.Matches)
 	for id, since := range stored.Guests {
-		s.guests[id] = guest{since: since, runs: snapshot.ParseRef(stored.Runs[id])}
+		runs := snapshot.ParseRef(stored.Runs[id])
+		if runs.ID != "" && runs.Fleet == "" { // a damaged name: it is looked for, and nothing is sent where it is not there
+			runs.Fleet = key
+		}
+		s.guests[id] = guest{since: since, runs: runs}
 	}
-	s.file, s.retirement = stored.File, stored.Retired
+	s.file, s.retirement, s.renamed = stored.File, stored.Retired, stored.Renamed
 	if s.retirement == nil || s.returning() {
 		s.gone = c.began // until its file is read
 		c.wake(s.gone.Add(c.Grace))
@@ -190,7 +194,7 @@ func (c *Control) restoreFleet(key string) error {
 		c.Log.Info("goes on with a rollout", "fleet", name, "revision", candidate.Number, "id", candidate.ID, "stage", s.rollout.Rollout.Stage+1)
 	}
 	c.countNamed()
-	c.Source.Serving(s.file, s.snapshots[s.rollout.Serving.ID])
+	c.sayServing(s)
 	c.Log.Info("restored", "fleet", name, "revision", s.rollout.Serving.Number, "id", s.rollout.Serving.ID)
 	return errors.Join(errs...)
 }

@@ -32,6 +32,9 @@ type Source interface {
 type Store interface {
 	// Identity is a name that no other store has; see store.Dir.
 	Identity(prefix string) (string, error)
+	// Salt is a secret that no other store has; see store.Dir. Without one, "", the ranks of
+	// proxies are known to who knows their node ids.
+	Salt() (string, error)
 	// Save writes a file as a whole or not at all.
 	Save(name string, data []byte) error
 	// Load reads a file; errors.Is(err, fs.ErrNotExist) when there is none.

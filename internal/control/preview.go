@@ -56,8 +56,12 @@ func (c *Control) preview(claims []supposed) []api.Move {
 	for _, id := range slices.Sorted(maps.Keys(c.nodes)) {
 		n := c.nodes[id]
 		from := cmp.Or(was[n.home], n.home)
-		if to := c.wouldGo(n, files, was, from); to != from {
+		to := c.wouldGo(n, files, was, from)
+		switch {
+		case to != from:
 			moves[[2]string{n.home, to}] = append(moves[[2]string{n.home, to}], id)
+		case n.fleet == "" && c.fleets[n.home] != nil && c.behind(n): // it is its fleet's again
+			moves[[2]string{"", to}] = append(moves[[2]string{"", to}], id)
 		}
 	}
 	out := []api.Move{}

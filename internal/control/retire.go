@@ -20,7 +20,7 @@ func (c *Control) fleetCommand(command api.Command) error {
 		return &NoFleetError{command.Fleet}
 	}
 	if command.Verb == api.VerbForget {
-		return c.forget(s)
+		return c.forget(s, command)
 	}
 	if s.retired() && !s.returning() {
 		return fmt.Errorf("%w: fleet %s is retired already", ErrRefused, s.name)
@@ -34,7 +34,7 @@ func (c *Control) fleetCommand(command api.Command) error {
 }
 
 // forget deletes what there is of a fleet.
-func (c *Control) forget(s *fleetState) error {
+func (c *Control) forget(s *fleetState, command api.Command) error {
 	if !s.retired() {
 		return fmt.Errorf("%w: fleet %s is not retired (`xds fleet retire %s`)", ErrRefused, s.name, s.name)
 	}
@@ -56,8 +56,9 @@ func (c *Control) forget(s *fleetState) error {
 	c.guestsAnew()
 	c.erasing[s.key] = true
 	c.delivery.Anew(s.key)
-	c.Log.Info("a fleet is forgotten", "fleet", s.name)
-	c.feed.put(api.Event{Kind: api.EventForgotten, Fleet: s.name})
+	// Its history goes with it: this is all that says who it was.
+	c.Log.Info("a fleet is forgotten", "fleet", s.name, "by", command.By, "why", command.Why, "from", c.from)
+	c.feed.put(api.Event{Kind: api.EventForgotten, Fleet: s.name, By: command.By, Message: command.Why, From: c.from})
 	if !s.writing {
 		c.erase(s)
 	}

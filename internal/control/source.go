@@ -2,8 +2,6 @@ package control
 
 import (
 	"cmp"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +31,7 @@ func (c *Control) saved(e build.Saved) {
 	for _, n := range e.Read {
 		c.feed.put(api.Event{Kind: api.EventNoticed, Message: n.Path, Timings: &api.Timings{Noticed: n.Noticed, Settled: n.Settled}})
 	}
-	had := map[string]string{}
+	had, same := map[string]string{}, map[string]bool{}
 	for i := range e.Files {
 		f := &e.Files[i]
 		if f.Fleet == "" {
@@ -43,16 +41,25 @@ func (c *Control) saved(e build.Saved) {
 		if had[f.Path] = before.Fleet; !known && !f.Gone {
 			had[f.Path] = c.fleetOf(f.Path)
 		}
+		if same[f.Path] = f.Body != "" && f.Body == before.Body; f.Match == nil {
+			f.Body = before.Body // of what was read last
+		}
 		if c.files[f.Path] = *f; f.Gone && f.Err == nil {
 			delete(c.files, f.Path)
 		}
 		if s := c.fleets[f.Fleet]; s != nil && s.retiredWith(*f) && before.Content != "" && before.Content != f.Content {
-			c.sayNotice(s, s.retiredText()+", and what was saved is not served: "+takenUpBy)
+			c.sayNotice(s, c.retiredText(s)+", and what was saved is not served: "+takenUpBy)
 		}
 	}
+	c.freeNames()
+	c.renameTogether(e.Files, had, same)
 	for _, f := range e.Files {
+		if now, there := c.files[f.Path]; there {
+			f.Fleet = now.Fleet
+		}
 		c.fileSaved(f, had[f.Path])
 	}
+	c.missFiles()
 	c.unsorted = true // proxies may have waited for what was in them
 	c.sort()
 }
@@ -60,13 +67,13 @@ func (c *Control) saved(e build.Saved) {
 // fileSaved takes one of them. had is the fleet that it had before.
 func (c *Control) fileSaved(f build.File, had string) {
 	if f.Gone {
-		c.fileGone(f.Path, had)
+		delete(c.problems, f.Path)
+		if _, there := c.fileOf(f.Fleet); !there {
+			delete(c.problems, f.Fleet)
+		}
 	}
 	switch {
 	case f.Match == nil && f.Err != nil:
-		if s := c.fleets[f.Fleet]; s != nil && s.file == f.Path && !f.Gone {
-			s.gone = time.Time{} // its file is there, for all that is wrong in it
-		}
 		key := cmp.Or(f.Fleet, f.Path)
 		if f.Twin {
 			key = f.Path // it is none of the other file's fleet
@@ -77,7 +84,7 @@ func (c *Control) fileSaved(f build.File, had string) {
 		return
 	case f.Own:
 		c.healed(f.Path)
-		c.renameTo(f.Path, had, f.Fleet)
+		c.renameTo(had, f.Fleet)
 		if !c.fileThere(f) {
 			return
 		}
@@ -86,32 +93,6 @@ func (c *Control) fileSaved(f build.File, had string) {
 	if s := c.fleet(f.Fleet); f.Err != nil {
 		c.problem(s.name, f.Err)
 	}
-}
-
-// fleetOf is the fleet that had a file last.
-func (c *Control) fleetOf(path string) string {
-	for name, s := range c.fleets {
-		if s.file == path {
-			return name
-		}
-	}
-	return ""
-}
-
-// fileOf is the file that a fleet was read from last; ok is false where there is none.
-func (c *Control) fileOf(fleet string) (f build.File, ok bool) {
-	for _, path := range slices.Sorted(maps.Keys(c.files)) {
-		if f := c.files[path]; f.Fleet == fleet {
-			return f, true
-		}
-	}
-	return build.File{}, false
-}
-
-// onDisk is whether a file has a fleet.
-func (c *Control) onDisk(name string) bool {
-	f, ok := c.fileOf(name)
-	return ok && f.Match != nil
 }
 
 // trying is the file of a fleet that is being tried, if one is. What comes of the file of a

@@ -22,6 +22,9 @@ func (c *Control) status(proxies int) api.Status {
 	if c.Port != nil {
 		out.Port = c.Port()
 	}
+	if c.Admin != nil {
+		out.Admin = c.Admin()
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.fleets)) {
 		delete(out.Problems, name)
 		out.Fleets = append(out.Fleets, c.fleetStatus(c.fleets[name]))
@@ -47,7 +50,7 @@ func (c *Control) fleetStatus(s *fleetState) api.Fleet {
 		}
 	}
 	if snap := s.snapshots[cmp.Or(out.Candidate.ID, out.Serving.ID)]; snap != nil {
-		out.Modules, out.Unproven = modulesOf(snap), snap.Unproven()
+		out.Modules, out.Unproven = modulesOf(snap), append(snap.Unproven(), s.rollout.NotShown()...)
 	}
 	return out
 }

@@ -77,16 +77,27 @@ func TestMovedWhenItsTroubleIsOver(t *testing.T) {
 		if got := w.Says(rollout.MovedOut); len(got) != 1 || !strings.HasPrefix(got[0], "1 proxy (a) to fleet inner") {
 			t.Errorf("%q", got)
 		}
+		const stays = "1 proxy (b) not yet to fleet inner, for trouble of its own: Listener ingress: cannot bind"
+		if got := w.Says(rollout.MoveRefused); len(got) != 1 || !strings.HasPrefix(got[0], stays) {
+			t.Errorf("of the other is said %q", got)
+		}
 
+		started := len(w.Says(rollout.MoveStarted))
 		w.Restart()
 		w.Now(portTaken(edge), "b")
 		w.Pass(3 * time.Minute)
+		if got := w.Says(rollout.MoveStarted)[started:]; len(got) > 0 {
+			t.Errorf("what goes on is said to begin: %q", got)
+		}
 		if p := w.Node("b"); p.Fleet != "edge" || p.State != api.ProxyTrouble {
 			t.Errorf("%+v", p)
 		}
 		w.Now(freed, "b")
 		w.Pass(2 * time.Minute)
 		mustServe(t, w, "b", "inner", w.Fleet("inner").Serving)
+		if got := w.Says(rollout.MoveRefused); len(got) != 1 {
+			t.Errorf("it is said again: %q", got)
+		}
 		if got := w.Says(rollout.MovedOut); len(got) != 2 && !strings.HasPrefix(got[len(got)-1], "1 proxy (b) to fleet inner") {
 			t.Errorf("%q", got)
 		}
@@ -182,4 +193,25 @@ func running(w *controltest.World, r rollout.Revision) []string {
 		}
 	}
 	return out
+}
+
+// A fleet that was retired and comes back takes its own proxies into its stages: nobody says that
+// these refuse what it serves.
+func TestNoEmptyStageOfAFleetThatComesBack(t *testing.T) {
+	controltest.Run(t, func(c *control.Config) { c.Grace = time.Second }, func(t *testing.T, w *controltest.World) {
+		w.Connect("own")
+		save(w, 1, staged)
+		w.Pass(time.Minute)
+		w.Save(map[string]string{"edge.yaml": controltest.Gone})
+		w.Pass(5 * time.Second)
+		save(w, 2, staged)
+		w.Pass(time.Minute)
+		mustServe(t, w, "own", "edge", w.Fleet("edge").Serving)
+		if f := w.Fleet("edge"); f.Serving.Number != 2 || f.Retired != nil {
+			t.Errorf("%+v", f)
+		}
+		if got := w.Says(rollout.Empty); len(got) > 0 {
+			t.Errorf("%q", got)
+		}
+	})
 }

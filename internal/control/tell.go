@@ -28,15 +28,21 @@ func (s *fleetState) number(id string) int {
 
 // tell logs what the rollout decided and passes it on to who follows along.
 func (c *Control) tell(s *fleetState, e rollout.Entry) {
+	if e.Kind == rollout.Waits {
+		e.Reason = c.withHolders(s, e.Reason)
+	}
 	r := api.Event{
 		Time: e.At, Kind: e.Kind, Fleet: s.name, Revision: e.Revision.ID, Number: e.Revision.Number,
-		Stage: e.Stage, Node: e.Node, By: e.By, Message: e.Reason,
+		Stage: e.Stage, Node: e.Node, By: e.By, Message: e.Reason, From: e.From,
 	}
 	log := c.Log.With("fleet", s.name, "revision", e.Revision.Number, "id", e.Revision.ID)
 	for _, field := range []struct{ key, value string }{{"stage", e.Stage}, {"node", e.Node}, {"by", e.By}, {"reason", e.Reason}} {
 		if field.value != "" {
 			log = log.With(field.key, field.value)
 		}
+	}
+	if e.From != nil {
+		log = log.With("from", e.From)
 	}
 	switch e.Kind {
 	case rollout.Started:
@@ -65,6 +71,8 @@ func (c *Control) tell(s *fleetState, e rollout.Entry) {
 		log.Error("a proxy refuses what the fleet serves: it keeps what it has")
 	case rollout.ProxyInTrouble:
 		log.Warn("a proxy has trouble of its own: it keeps what it has, and is tried again until it has taken this")
+	case rollout.ProxyLost:
+		log.Warn("a proxy was lost soon after it was given a revision, and does not come back")
 	case rollout.Refusal: // problem logs it
 	case rollout.Unchanged, rollout.Replanned, rollout.Asked, rollout.StageStarted, rollout.Empty, rollout.Waits, rollout.Unproven,
 		rollout.FailedBefore, rollout.Blipped, rollout.ServiceAwaited, rollout.Baking, rollout.Awaiting, rollout.Abandoned, rollout.RolledBack,

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -26,8 +27,8 @@ func (c *Control) troubled(s *fleetState) *api.Troubled {
 	}
 	slices.Sort(nodes)
 	slices.SortStableFunc(nodes, func(a, b string) int { return of[a].Since.Compare(of[b].Since) })
-	all, limit := c.count(s.name), 0
-	if snap := s.snapshots[s.rollout.Serving.ID]; snap != nil {
+	all, limit := c.count(s.name), -1
+	if snap := s.snapshots[cmp.Or(s.rollout.Serving.ID, s.candidate().ID)]; snap != nil {
 		limit = rollout.MayBeTroubled(snap.Meta.Rollout.Limits.Troubled, all)
 	}
 	first := of[nodes[0]]
@@ -38,13 +39,16 @@ func (c *Control) troubled(s *fleetState) *api.Troubled {
 	return out
 }
 
-// troubledText is how many proxies are in trouble, and what that means for what is served.
+// troubledText is how many proxies are in trouble, and what that means for what is served, or for a
+// first revision. limit is -1 where there is none of these.
 func troubledText(n, of, limit int) string {
 	switch {
 	case of == 1:
 		return "the only proxy can't take what it is to have, for trouble of its own, which is to be mended where it runs"
 	case n == of:
 		return fmt.Sprintf("none of the %d proxies can take what it is to have, for trouble of their own, which is to be mended where they run", of)
+	case limit < 0:
+		return fmt.Sprintf("%d of %d proxies can't take what they are to have, for trouble of their own", n, of)
 	case n > limit:
 		return fmt.Sprintf("%d of %d proxies can't take what they are to have, for trouble of their own, and limits.troubled lets the fleet go without %d", n, of, limit)
 	}

@@ -11,6 +11,24 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
+// What is said of a proxy in trouble while a first revision is on its way goes by the limit of that.
+func TestTroubleWithTheFirst(t *testing.T) {
+	controltest.Run(t, nil, func(t *testing.T, w *controltest.World) {
+		w.Connect("a", "b", "c")
+		w.Now(func(p *controltest.Proxy) { p.Takes = func(snapshot.Pair) error { return controltest.ErrTrouble } }, "b")
+		save(w, 1, staged)
+		const want = "1 of 3 proxies can't take what they are to have, for trouble of their own; the fleet goes on without them, up to 1 (limits.troubled): b, since"
+		for _, serving := range []int{0, 1} {
+			w.Pass(500 * time.Millisecond)
+			f := w.Fleet("edge")
+			if f.Serving.Number != serving || f.Troubled == nil || f.Troubled.TooMany || !strings.Contains(f.Troubled.Text, want) {
+				t.Errorf("with %d served, want %d: %+v", f.Serving.Number, serving, f.Troubled)
+			}
+			w.Pass(time.Minute)
+		}
+	})
+}
+
 // A proxy that gets into trouble after the fleet was serving is said with the fleet, and is
 // too many only past the limit, or where no other is left.
 func TestTroubleAfterServing(t *testing.T) {

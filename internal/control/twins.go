@@ -15,8 +15,8 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/snapshot"
 )
 
-// Processes with one node id and different labels are proxies of their own, each with a name
-// that the streams give it (see internal/xds/twins.go). Here each is placed by its own labels,
+// Processes with one node id and different labels or certificates are proxies of their own, each with a
+// name that the streams give it (see internal/xds/twins.go). Here each is placed by its own labels,
 // like any; what is left to do is to say so, and to keep over a restart which of them has the
 // id for its name.
 
@@ -65,7 +65,8 @@ func (c *Control) twinLeft(n *nodeState) {
 	}
 }
 
-// twinsText says of a proxy which processes share its node id, and what labels each has.
+// twinsText says of a proxy which processes share its node id, and what labels and certificate each
+// has.
 func (c *Control) twinsText(n *nodeState) string {
 	said := fleet.SaidID(n.node)
 	names := c.twins.named[said]
@@ -86,11 +87,28 @@ func (c *Control) twinsText(n *nodeState) string {
 	if len(have) > most {
 		more, have = fmt.Sprintf(" and %d more", len(have)-most), have[:most]
 	}
-	return fmt.Sprintf("the node id %s is used by processes with different labels: %s%s; each is a proxy of its own, placed by its own labels: start each with an id of its own (--service-node)",
-		said, strings.Join(have, ", "), more)
+	differ := "labels"
+	if c.certificatesDiffer(said) {
+		differ = "certificates"
+	}
+	return fmt.Sprintf("the node id %s is used by processes with different %s: %s%s; each is a proxy of its own, placed by its own labels: start each with an id of its own (--service-node)",
+		said, differ, strings.Join(have, ", "), more)
 }
 
-// labelsText is what fleets go by in a proxy, but for its id.
+// certificatesDiffer is whether the processes that share a node id have different names by their
+// certificates.
+func (c *Control) certificatesDiffer(said string) bool {
+	seen := map[string]bool{}
+	for name := range c.twins.named[said] {
+		seen[fleet.CertificateOf(c.nodes[name].node)] = true
+	}
+	if first := c.nodes[said]; first != nil {
+		seen[fleet.CertificateOf(first.node)] = true
+	}
+	return len(seen) > 1
+}
+
+// labelsText is what fleets go by in a proxy, but for its id, and its certificate.
 func labelsText(n *nodeState) string {
 	var out []string
 	attributes := fleet.AttributesOf(n.node)
@@ -98,7 +116,11 @@ func labelsText(n *nodeState) string {
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		out = append(out, name+": "+attributes[name])
 	}
-	return "{" + strings.Join(out, ", ") + "}"
+	text := "{" + strings.Join(out, ", ") + "}"
+	if name := fleet.CertificateOf(n.node); name != "" {
+		text += fmt.Sprintf(" and the certificate of %q", name)
+	}
+	return text
 }
 
 // storeTwins has what has changed of the names written, beside the loop.

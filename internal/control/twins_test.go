@@ -56,6 +56,27 @@ func TestTwinsHaveFleetsOfTheirOwn(t *testing.T) {
 	}
 }
 
+// Where certificates tell the processes apart it is said which each has.
+func TestTwinsByCertificate(t *testing.T) {
+	c, _ := oneFleet(t)
+	for id, name := range map[string]string{"a": "host-a", "a~5678": "host-b"} {
+		n := &corev3.Node{Id: "a", Cluster: "edge"}
+		fleet.SetCertificate(n, name)
+		if id != "a" {
+			fleet.Rename(n, id)
+		}
+		c.proxyEvents([]xds.Event{{Kind: xds.Disconnected, Node: &corev3.Node{Id: id}}, {Kind: xds.Connected, Node: n}})
+	}
+	text := c.twinsText(c.nodes["a"])
+	for _, want := range []string{
+		"the node id a is used by processes with different certificates", `a has {cluster: edge} and the certificate of "host-a"`, `a~5678 has {cluster: edge} and the certificate of "host-b"`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it is said %q, without %q", text, want)
+		}
+	}
+}
+
 // A proxy that may have a fleet's first revision already is of that fleet after a restart of
 // the server, though another fleet's match in force is for it, too.
 func TestFirstRevisionGoesOnAfterRestart(t *testing.T) {

@@ -22,31 +22,19 @@ func (n *nodeState) way() way {
 	return w
 }
 
-// renamed is the way with another name of a fleet.
-func (w way) renamed(before, name string) way {
-	if w.home == before {
-		w.home = name
-	}
-	if w.to == before {
-		w.to = name
-	}
-	return w
-}
-
 // toldOf is what was told of a proxy that has just connected, when it was there before.
 func (c *Control) toldOf(id string) way {
 	if away := c.away[id]; away != nil {
 		return away.told
 	}
-	first, told := "", way{}
-	for name, s := range c.fleets { // before the server was started
-		if first != "" && first < name {
-			continue
+	told := way{}
+	for name, s := range c.fleets { // before the server was started; of several the first by name
+		r := s.rollout.Rollout
+		if _, is := s.guests[id]; is && (told.home == "" || name < told.home) {
+			told.home = name
 		}
-		if r := s.rollout.Rollout; r != nil && r.Bases[id] != "" {
-			first, told = name, way{to: name}
-		} else if _, is := s.guests[id]; is {
-			first, told = name, way{home: name}
+		if r != nil && r.Bases[id] != "" && (told.to == "" || name < told.to) {
+			told.to = name
 		}
 	}
 	return told
@@ -135,8 +123,10 @@ func (c *Control) whyNotTo(n *nodeState, to string) string {
 	switch {
 	case s.retired():
 		return "fleet " + to + " is retired"
-	case c.letsGo(s, n):
+	case c.letsGo(s, n) && s.file != "":
 		return fmt.Sprintf("the file of fleet %s, %s, is gone, and it had not confirmed what is on its way there", to, s.file)
+	case c.letsGo(s, n):
+		return fmt.Sprintf("fleet %s has no file (%s), and it had not confirmed what is on its way there", to, c.fileWas(s))
 	case barred:
 		return "it could not be moved: " + u.Reason
 	case m == nil:

@@ -34,6 +34,16 @@ func CompareFiles(t *testing.T, want, got string, names ...string) string {
 	return all.String()
 }
 
+// Read is what is in a file of the repository, a paper's say.
+func Read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // Compare says where a text differs from that of a file, or writes the file anew.
 func Compare(t *testing.T, path, got string) {
 	t.Helper()
@@ -42,11 +52,7 @@ func Compare(t *testing.T, path, got string) {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
+	if diff := cmp.Diff(Read(t, path), got); diff != "" {
 		t.Errorf("not as in %s (-want +got); `go test -rewrite` if it is meant:\n%s", path, diff)
 	}
 }

@@ -20,10 +20,10 @@ func (s *step) blameSurroundings(r *Rollout) {
 	}
 }
 
-// What such a revision meets may be there still, and users would meet it with it. So in a try
-// after the first one proxy alone is flipped until it has confirmed, and a check that fails
-// there for what may be the service's doing has it back at once: nobody waits for what may be
-// over in a moment, since it is tried again.
+// What such a revision meets may be there still, and users would meet it with it. So in a try after
+// the first, of those that have something to lose, one proxy alone is flipped until it has confirmed,
+// and a check that fails there for what may be the service's doing has it back at once: nobody waits
+// for what may be over in a moment, since it is tried again.
 
 // mayFlip are the members that are to flip now, of those that have proven the candidate.
 func (s *step) mayFlip() []string {
@@ -31,13 +31,14 @@ func (s *step) mayFlip() []string {
 	if len(r.proven) == 0 { // as it mostly is, at each step of each proxy
 		return nil
 	}
-	nodes := slices.Sorted(maps.Keys(r.proven))
-	if r.Tries == 0 || s.Serving.ID == "" {
+	nodes := slices.DeleteFunc(slices.Sorted(maps.Keys(r.proven)), func(node string) bool { return s.beforeFlip(node) != heard })
+	if r.Tries == 0 {
 		return nodes
 	}
+	free, careful := s.byLoss(nodes)
 	some := false
 	for node := range r.Flipped {
-		if p := s.proxies[node]; p != nil && p.trouble == nil {
+		if p := s.proxies[node]; p != nil && p.trouble == nil && !s.first(node) {
 			if p.phase == Confirmed {
 				return nodes
 			}
@@ -45,9 +46,22 @@ func (s *step) mayFlip() []string {
 		}
 	}
 	if some {
-		return nil
+		return free
 	}
-	return nodes[:1]
+	return append(free, careful[:min(1, len(careful))]...)
+}
+
+// byLoss tells those of some members that have nothing to lose, whom a first revision is given to, from
+// the others.
+func (s *step) byLoss(nodes []string) (free, careful []string) {
+	for _, node := range nodes {
+		if s.first(node) {
+			free = append(free, node)
+		} else {
+			careful = append(careful, node)
+		}
+	}
+	return free, careful
 }
 
 // hasty is whether a check that fails on the first proxy of a try after the first counts at once.

@@ -50,7 +50,7 @@ func (t *traffic) lacks(live string, enough uint32) bool {
 }
 
 // lingers is whether too little is known of what a proxy answers since it was taken back.
-func (t *traffic) lingers(string) bool {
+func (t *traffic) lingers() bool {
 	heard := t.before.next
 	if t.flipped { // what is served is watched
 		heard = t.after.next
@@ -70,10 +70,10 @@ func (s *step) awaitsBaseline() bool {
 		return true
 	}
 	enough := uint32(max(r.Plan.Limits.MinRequests, 1))
-	r.baseline.earlier, r.baseline.lacking = "", s.lacking((*traffic).lingers)
+	r.baseline.earlier, r.baseline.lacking = "", s.lacking(func(p *proxy) bool { return p.traffic.lingers() })
 	r.baseline.back = len(r.baseline.lacking) > 0
 	if judged && !r.baseline.back {
-		r.baseline.lacking = s.lacking(func(t *traffic, live string) bool { return t.lacks(live, enough) })
+		r.baseline.lacking = s.lacking(func(p *proxy) bool { return p.traffic.lacks(p.accepted.Live, enough) })
 	}
 	if len(r.baseline.lacking) > 0 && !r.baseline.back {
 		r.baseline.earlier = s.comparable(enough)
@@ -90,9 +90,9 @@ func (s *step) awaitsBaseline() bool {
 }
 
 // lacking are the proxies that are to flip and of which something is not known.
-func (s *step) lacking(what func(t *traffic, live string) bool) (out []string) {
+func (s *step) lacking(what func(*proxy) bool) (out []string) {
 	for node := range s.Rollout.proven {
-		if p := s.proxies[node]; p.base == "" && what(&p.traffic, p.accepted.Live) {
+		if p := s.proxies[node]; p.base == "" && what(p) {
 			out = append(out, node)
 		}
 	}
@@ -124,7 +124,7 @@ func (s *step) comparable(enough uint32) string {
 
 // awaitsBaseline is whether the stage waits for that.
 func (r *Rollout) awaitsBaseline() bool {
-	return !r.baseline.since.IsZero() && !r.Released && r.members > 0 && r.unproven == 0
+	return !r.baseline.since.IsZero() && !r.Released && r.allProven()
 }
 
 func (h *HoldUp) baseline(r *Rollout) string {
@@ -135,6 +135,6 @@ func (h *HoldUp) baseline(r *Rollout) string {
 		return fmt.Sprintf("stage %q has proven the revision, and waits until it is known what users of %s are answered since a rejected one was taken back there: open connections may stay with that for a while",
 			h.Stage, h.who())
 	}
-	return fmt.Sprintf("stage %q has proven the revision, and waits until what users of %s are answered by what is served is known for %s, as there are no other proxies to compare with",
+	return fmt.Sprintf("stage %q has proven the revision, and waits until what users of %s are answered by what is served is known for %s, as outside the stage there are no other proxies to compare with that have answered enough",
 		h.Stage, h.who(), baselineEnough)
 }

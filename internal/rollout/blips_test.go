@@ -138,13 +138,13 @@ func TestServiceThatFlapsForAllIsNoEvidence(t *testing.T) {
 // more than none of forty.
 func TestFewErrorsAreHeldAgainstChance(t *testing.T) {
 	limits := defaultPlan().Limits
-	if !byChanceAlone(window{requests: 40, errors: 9}, limits, window{requests: 26, errors: 4}) {
+	if !errorsMeasure.byChanceAlone(window{requests: 40, errors: 9}, limits, window{requests: 26, errors: 4}) {
 		t.Error("9 of 40 are evidence, beside 4 of 26")
 	}
-	if byChanceAlone(window{requests: 40, errors: 9}, limits, window{requests: 40}) {
+	if errorsMeasure.byChanceAlone(window{requests: 40, errors: 9}, limits, window{requests: 40}) {
 		t.Error("9 of 40 may be chance, where none was before")
 	}
-	if byChanceAlone(window{requests: 400, errors: 100}, limits, window{requests: 400, errors: 20}) {
+	if errorsMeasure.byChanceAlone(window{requests: 400, errors: 100}, limits, window{requests: 400, errors: 20}) {
 		t.Error("100 of 400 may be chance, where 20 were before")
 	}
 }

@@ -24,6 +24,7 @@ const (
 var Verbs = []Verb{Pause, Resume, Promote, Abort, Undo, Retry}
 
 func (s *step) command(c Command) {
+	s.from = c.From
 	refusal := s.carryOut(c)
 	s.do(Answer{refusal})
 	if refusal == "" {

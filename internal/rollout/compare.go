@@ -82,7 +82,7 @@ const cohortsMost = 2 * DefaultKeep
 func (s *step) joinCohort(node string, at time.Time, w window) {
 	p := s.proxies[node]
 	live := p.accepted.Live
-	if live == "" || p.base != "" || s.Target(node).Live != live && !p.whole {
+	if live == "" || p.base != "" || p.phase == AwaitingService || s.Target(node).Live != live && !p.whole {
 		s.leaveCohort(p, at)
 		return
 	}
@@ -294,6 +294,18 @@ func (m measure) worse(now window, old meanwhile, limits Limits, apart float64) 
 	}
 	return fmt.Sprintf("%.1f%% of %d requests were %s, and at the same time %.1f%% of those of proxies that have the revision before (limit: %.1f%% more)",
 		100*m.share(now), now.requests, m.what, 100*m.share(old.window), 100*limits.Errors)
+}
+
+// byChanceAlone is whether a share may be chance, where there were some such requests before, or
+// elsewhere: a few of a service that fails now and then show any share. Where there were none,
+// any are news.
+func (m measure) byChanceAlone(now window, limits Limits, usual ...window) bool {
+	for _, w := range usual {
+		if w.share(m.of(w), limits.MinRequests) > 0 && byChance(m.of(now), now.requests, m.of(w), w.requests) > chance {
+			return true
+		}
+	}
+	return false
 }
 
 // chance is how probable a difference may be, at most, among proxies that fail alike: a

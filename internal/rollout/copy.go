@@ -14,6 +14,7 @@ func (f *Fleet) Copy() Fleet {
 	}
 	if f.Watch != nil {
 		watch := *f.Watch
+		watch.Excused = slices.Clone(watch.Excused)
 		if d := watch.Degraded; d != nil {
 			degraded := *d
 			watch.Degraded = &degraded
@@ -25,8 +26,8 @@ func (f *Fleet) Copy() Fleet {
 			Candidate: r.Candidate, Plan: r.Plan, Stage: r.Stage,
 			Members: maps.Clone(r.Members), Warmed: maps.Clone(r.Warmed), Flipped: maps.Clone(r.Flipped),
 			Released: r.Released, Approved: r.Approved, Paused: r.Paused, PausedAt: r.PausedAt, PausedBy: r.PausedBy,
-			Started: r.Started, StageAt: r.StageAt, Lost: r.Lost, Tries: r.Tries, Before: r.copyBefore(), Move: r.Move, Staged: r.Staged, Own: r.Own, Full: slices.Clone(r.Full), Bases: maps.Clone(r.Bases),
-			Took: maps.Clone(r.Took), Late: maps.Clone(r.Late),
+			Started: r.Started, StageAt: r.StageAt, Lost: r.Lost, Tries: r.Tries, Before: r.copyBefore(), Excused: slices.Clone(r.Excused), Move: r.Move, Staged: r.Staged, Own: r.Own, Full: slices.Clone(r.Full), Bases: maps.Clone(r.Bases),
+			Took: maps.Clone(r.Took), Late: maps.Clone(r.Late), Fallen: maps.Clone(r.Fallen), Forgotten: r.Forgotten, Salted: r.Salted,
 		}
 	}
 	return c

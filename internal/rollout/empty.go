@@ -78,6 +78,9 @@ func (s *step) vacant() {
 		}
 		return
 	}
+	if s.holdsFor() {
+		return
+	}
 	if s.isEmpty() && r.pool != nil {
 		s.fillUp()
 		s.sayEmpty()
@@ -103,9 +106,10 @@ func (s *step) fillUp() {
 	}
 }
 
-// sayEmpty says at once, and once in a stage, that nobody can be of it.
+// sayEmpty says at once, and once in a stage, that nobody can be of it. While the rollout stands
+// still nobody is taken into it, which says nothing of who can be.
 func (s *step) sayEmpty() {
-	if s.isEmpty() {
+	if s.isEmpty() && !s.stopped() {
 		s.once(Empty, "", s.empty())
 	}
 }

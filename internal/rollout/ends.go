@@ -83,6 +83,7 @@ func (s *step) promote() {
 		s.endMove()
 		return
 	}
+	s.forgetWaiting()
 	good := append(slices.Clone(s.Kept()), s.Serving)
 	s.Serving, s.Unmoved, s.Opened, s.Closed = r.Candidate, nil, nil, ""
 	s.keep(good)

@@ -12,6 +12,8 @@ type Plan struct {
 	Shadow       bool `json:"shadow"`
 	ShadowChecks bool `json:"shadow_checks"`
 	LiveChecks   bool `json:"live_checks"`
+	// AsksOthers says that listeners ask others than this server for something before they are warm.
+	AsksOthers bool `json:"asks_others,omitempty"`
 	// Checks names each check by its content.
 	Checks []string `json:"checks,omitempty"`
 	// FailOpen says that requests pass a filter whose VM has crashed.
@@ -69,6 +71,11 @@ type CheckAnswer struct {
 	// Same is what it has in common with the same check of another revision, through the same
 	// listener; "" where that is not known.
 	Same string
+	// By is which filters beside those of the revision, in the real listener and not in the
+	// shadow, may have answered so by themselves, where the shadow has proven the check; "" for
+	// none. New says that one of them is not, or is another, in what the proxy ran before.
+	By  string
+	New bool
 }
 
 // Events: what can happen to a fleet.
@@ -163,6 +170,14 @@ type (
 		Node     string
 		Counters Counters
 	}
+	// Hushed says: of the processes that share a proxy's node id one is not heard, since when, while
+	// another is; or, where Since is zero, all are again.
+	Hushed struct {
+		Node  string
+		Since time.Time
+		Peer  string // the address that it is connected from, for people
+		Of    int    // how many processes there are
+	}
 	// Command says: a person wants something.
 	Command struct {
 		Verb Verb
@@ -174,6 +189,7 @@ type (
 		// SkipEmpty has Promote pass a stage that no connected proxy can be of.
 		SkipEmpty bool
 		To        int // Undo: the number of the revision to go back to; 0 for the one before
+		From      *Source
 	}
 	// Tick says: time has passed. See Fleet.Next.
 	Tick struct{}
@@ -207,6 +223,12 @@ type (
 		Nodes  []string
 		Reason string
 	}
+	// LeftBehind says: these came from other fleets with others that are of this one now, and
+	// have not taken its revision for trouble of their own; they stay as they were until they have.
+	LeftBehind struct {
+		Nodes  []string
+		Reason string
+	}
 	// MoveAgain says: proxies that were not moved may come once more.
 	MoveAgain struct{}
 	// Answer says: why a command was not carried out; "" where it was.
@@ -227,6 +249,7 @@ type Entry struct {
 	Node     string    `json:"node,omitempty"`
 	By       string    `json:"by,omitempty"` // a person, or "" for the server itself
 	Reason   string    `json:"reason,omitempty"`
+	From     *Source   `json:"from,omitempty"` // of what a command did: who has given it, as far as that is proven
 }
 
 // A Kind says what an Entry is about.
@@ -241,7 +264,7 @@ const (
 	StageStarted      Kind = "stage started"      // its proxies get the candidate in their shadow listeners
 	Empty             Kind = "empty stage"        // no connected proxy can be of it
 	Waits             Kind = "waits"              // something is waited for a while already
-	Unproven          Kind = "unproven"           // a proxy can't be asked the checks: its ACK must do
+	Unproven          Kind = "unproven"           // a proxy can't be asked the checks: its ACK must do; or another filter answers them
 	FailedBefore      Kind = "failed before"      // a check fails as it did before the candidate: it is no evidence
 	Blipped           Kind = "blip"               // a check failed for a moment: it is no evidence
 	ServiceAwaited    Kind = "awaiting service"   // a first revision waits for the service behind it
@@ -256,6 +279,7 @@ const (
 	StillRejected     Kind = "still rejected"     // the content offered is that of a rejected revision
 	ProxyRefusesGood  Kind = "proxy refuses good" // one proxy refuses what the others serve
 	ProxyInTrouble    Kind = "in trouble"         // one proxy can't take what it is given, for trouble of its own
+	ProxyLost         Kind = "proxy lost"         // it was lost soon after it was given a candidate, and does not come back
 	ProxyOutOfTrouble Kind = "out of trouble"     // it has taken it
 	Refusal           Kind = "refused"            // what is on disk did not pass preflight: no proxy saw it
 	Paused            Kind = "paused"

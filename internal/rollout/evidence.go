@@ -68,7 +68,7 @@ func (s *step) against(node string, c Counters, plan Plan) charge {
 
 // accuse acts on what speaks against the candidate: everyone goes back.
 func (s *step) accuse(node string, c charge) {
-	r, around := s.Rollout, c.from == moreErrors && s.failedAnyway(node, s.Rollout.Plan.Limits)
+	r, around := s.Rollout, c.from == moreErrors && (s.failedAnyway(node, s.Rollout.Plan.Limits) || s.asksForService(node))
 	s.reject(Rejected, node, c.reason, "", c.facets...)
 	if around {
 		s.blameSurroundings(r)

@@ -17,6 +17,9 @@ func (s *step) probed(e Probed) {
 	if s.testified(e) || p == nil || r == nil || e.Of != r.Candidate.ID {
 		return
 	}
+	if s.probedMidFlip(e) {
+		return
+	}
 	inShadow := e.Probe == ProbeShadow && (p.phase == Proving || p.phase == Proven)
 	inLive := e.Probe == ProbeLive && (p.phase == Confirming || p.phase == Confirmed || p.phase == AwaitingService)
 	if !inShadow && !inLive {
@@ -24,10 +27,18 @@ func (s *step) probed(e Probed) {
 	}
 	if inShadow {
 		s.noteBefore(e)
+	} else {
+		p.shown = p.shown || e.Passed
+		e = s.withoutRefused(e)
+	}
+	if inShadow && !r.Plan.ShadowChecks && s.answeredBefore(e) {
+		return
 	}
 	confirmed := p.phase == Confirmed
 	switch {
 	case e.Passed:
+	case s.asksOnceMore(e):
+		return
 	case inShadow:
 		s.checkFails(e, "in its shadow listener (no user's request met it)")
 		return
@@ -48,6 +59,7 @@ func (s *step) probed(e Probed) {
 	s.blipOver(e)
 	p.lastGood, p.wrongAt = s.now, time.Time{}
 	switch {
+	case p.phase == Confirming && p.opening.waits: // the listener before has answered
 	case p.phase == Confirming, p.phase == AwaitingService:
 		s.enter(e.Node, Confirmed)
 	case p.phase == Proving && p.good.IsZero():
@@ -71,6 +83,9 @@ func (s *step) watchedProbe(e Probed) {
 		return
 	}
 	if e.Passed {
+		s.outlive(e.Node)
+	}
+	if e = s.withoutExcused(e, w.Excused); e.Passed {
 		s.watchedPass(e.Node)
 		return
 	}

@@ -30,24 +30,12 @@ func (s *step) moreThanBefore(p *proxy, limits Limits, until time.Time) string {
 	usual := max(before.errorShare(limits.MinRequests), rest.errorShare(limits.MinRequests), s.sharesBefore().errorShare(limits.MinRequests))
 	for _, reports := range []int{1, len(t.after.windows)} {
 		now, _, _ := t.after.upTo(until, reports)
-		if got := now.errorShare(limits.MinRequests); got > usual+limits.Errors && !byChanceAlone(now, limits, before, rest, s.sharesBefore()) {
+		if got := now.errorShare(limits.MinRequests); got > usual+limits.Errors && !errorsMeasure.byChanceAlone(now, limits, before, rest, s.sharesBefore()) {
 			return fmt.Sprintf("%.1f%% of its last %d requests were answered 5xx; %s, %s (limit: %.1f%% more)",
 				100*got, now.requests, shareText("before it had the revision", before), s.elsewhere(rest, id), 100*limits.Errors)
 		}
 	}
 	return ""
-}
-
-// byChanceAlone is whether a share of errors may be chance, where there were errors before, or
-// elsewhere: a few requests of a service that fails now and then show any share. Where there
-// were none, any are news.
-func byChanceAlone(now window, limits Limits, usual ...window) bool {
-	for _, w := range usual {
-		if w.errors > 0 && w.errorShare(limits.MinRequests) > 0 && byChance(now.errors, now.requests, w.errors, w.requests) > chance {
-			return true
-		}
-	}
-	return false
 }
 
 // failedAnyway is whether the service behind a proxy fails, and has failed as many as are evidence
@@ -56,6 +44,13 @@ func (s *step) failedAnyway(node string, limits Limits) bool {
 	t := &s.proxies[node].traffic
 	before, rest := t.before.last(len(t.before.windows)), s.rest.last(len(s.rest.windows))
 	return t.serviceErrors > 0 && max(before.errorShare(limits.MinRequests), rest.errorShare(limits.MinRequests)) > limits.Errors
+}
+
+// asksForService is whether a proxy's checks are asked anew, since they fail as a service does, and its
+// service fails: the errors that are counted meanwhile tell what the checks are about to.
+func (s *step) asksForService(node string) bool {
+	p := s.proxies[node]
+	return p != nil && !p.blipAt.IsZero() && p.traffic.serviceErrors > 0
 }
 
 // elsewhere is how it is where the revision is not or, where all proxies have it, how it is with

@@ -30,7 +30,8 @@ func (s *step) byFilters(p *proxy, plan Plan) charge {
 	case by.told:
 		return charge{}
 	}
-	if now := t.after.last(len(t.after.windows)); now.filterShare(enough) > usual+plan.Limits.Errors {
+	now := t.after.last(len(t.after.windows))
+	if now.filterShare(enough) > usual+plan.Limits.Errors && !filterMeasure.byChanceAlone(now, plan.Limits, before, rest, s.sharesBefore()) {
 		return charge{evidence: CrashedVMs, facets: []string{plan.limitsFacet()}, reason: fmt.Sprintf("%.1f%% of its last %d requests were answered 5xx by a filter, as by one whose VM has crashed, and did not reach the service; before it had the revision %.1f%% (limit: %.1f%% more)",
 			100*now.filterShare(enough), now.requests, 100*usual, 100*plan.Limits.Errors)}
 	}

@@ -31,7 +31,7 @@ const (
 	WaitPaused     Wait = "paused"            // a person paused it
 	WaitFile       Wait = "no file"           // the fleet's file is gone, and it is not retired yet
 	WaitNewer      Wait = "newer"             // a newer revision waits for this one to be stored
-	WaitNoProxy    Wait = "no proxy"          // no proxy of the fleet is connected
+	WaitNoProxy    Wait = "no proxy"          // no proxy of the fleet is connected, or none that can be asked the checks
 	WaitEmpty      Wait = "empty stage"       // none of those that are can be of the stage
 	WaitTrouble    Wait = "in trouble"        // all of the stage's proxies have trouble of their own
 	WaitAway       Wait = "away"              // the stage's proxies are not connected
@@ -72,6 +72,7 @@ var phaseWaits = []struct {
 	{Flipping, WaitFlipping, "to accept the revision in the real listeners"},
 	{Confirming, WaitConfirming, "to answer the checks through the real listeners"},
 	{AwaitingService, WaitService, "whose service fails, by no fault of the filters: it is asked again until it answers"},
+	{Proven, WaitFlipping, "to be heard, before the real listeners are given the revision"},
 }
 
 // Person is whether only a person ends a wait of this kind, whatever time passes.
@@ -134,8 +135,12 @@ func (f *Fleet) HoldUp(now time.Time) *HoldUp {
 		what, does = f.nobody(&h)
 	case r.awaitsBaseline():
 		what, does = h.baseline(r), "gives the revision up"
-	case r.waiting > 0:
+	case r.clientsOnly() && r.waiting == len(r.proven):
+		what, does = h.clients(r)
+	case !r.allConfirmed():
 		what, does = f.phases(&h), "gives the revision up"
+	case !r.Approved && r.awaitsFallen(now):
+		what, does = h.confirmedBut(r, now)
 	default:
 		what, does = h.confirmed(r, now)
 	}
@@ -188,6 +193,9 @@ func (f *Fleet) nobody(h *HoldUp) (what, does string) {
 		h.Do = doSkipEmpty
 		return f.empty() + ": one that it can take is waited for", "goes on without the stage"
 	}
+	if len(r.Fallen) > r.natural && (!r.Move || f.anyArrival()) {
+		return h.fallen(r)
+	}
 	if f.allInTrouble(h) {
 		node := h.Nodes[0]
 		t := f.TroubleOf(node)
@@ -208,14 +216,20 @@ func (f *Fleet) nobody(h *HoldUp) (what, does string) {
 // empty says why a stage has no proxy, though some are connected.
 func (f *Fleet) empty() string {
 	stage := f.Rollout.stage()
-	left := 0
-	for _, p := range f.proxies {
+	left, troubled := 0, 0
+	for node, p := range f.proxies {
 		if stage.matches(p.attributes) {
 			left++
+			if p.trouble != nil && !f.refusing[node] {
+				troubled++
+			}
 		}
 	}
 	if left == 0 {
 		return fmt.Sprintf("no connected proxy matches stage %q (%s)", stage.Name, stage.criteria())
+	}
+	if troubled == left {
+		return fmt.Sprintf("stage %q has no proxy that can be asked: of %s that it matches each has trouble of its own", stage.Name, proxies(left))
 	}
 	return fmt.Sprintf("stage %q has no proxy that can be asked: of %s that it matches each refuses what the fleet serves, or did not take it",
 		stage.Name, proxies(left))
@@ -254,7 +268,11 @@ func (f *Fleet) phases(h *HoldUp) string {
 		h.Kind, h.Do = w.kind, doAbort
 		h.name(nodes)
 		f.phaseEnds(h, w.phase, nodes)
-		return fmt.Sprintf("stage %q waits for %s %s%s%s", h.Stage, h.who(), w.what, f.deaf(w.phase, nodes), h.flapText(r))
+		what := w.what
+		if w.phase == Proving && !r.Plan.ShadowChecks {
+			what = "to answer the checks through the real listeners by what is served, to compare with"
+		}
+		return fmt.Sprintf("stage %q waits for %s %s%s%s", h.Stage, h.who(), what, f.deaf(w.phase, nodes)+f.opens(nodes), h.flapText(r))
 	}
 	h.Since, h.Do = r.StageAt, doAbort
 	return fmt.Sprintf("stage %q waits for its proxies", h.Stage)
@@ -263,6 +281,10 @@ func (f *Fleet) phases(h *HoldUp) string {
 // phaseEnds says when a phase ends that some proxies are in, and how.
 func (f *Fleet) phaseEnds(h *HoldUp, phase Phase, nodes []string) {
 	deadline, from := f.Rollout.stage().Deadline, h.Since
+	if phase == Proven {
+		f.unheardEnds(h, nodes)
+		return
+	}
 	if phase == AwaitingService && !f.anyDenied(nodes) {
 		from = f.quietSince(nodes)
 	}
@@ -271,6 +293,8 @@ func (f *Fleet) phaseEnds(h *HoldUp, phase Phase, nodes []string) {
 	}
 	h.Until, h.Then = from.Add(deadline), "the revision is rejected"
 	switch {
+	case phase == Proving && !f.Rollout.Plan.ShadowChecks:
+		h.Until, h.Then = from.Add(beforePatience), "it goes on without"
 	case phase == Joining:
 		h.Then = "the stage goes on without it"
 	case f.allSilent(nodes):

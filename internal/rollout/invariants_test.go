@@ -157,11 +157,15 @@ func (w *world) report(node string) {
 	if w.proxies[node] == nil || a.Probe == ProbeNone {
 		return
 	}
-	passed := !w.bad[a.Of] && !w.broken[a.Of]
+	w.step(answered(node, a, !w.bad[a.Of] && !w.broken[a.Of], w.proven))
+}
+
+// answered is what a proxy says of the probe that it is asked; what it has proven so is noted.
+func answered(node string, a Assignment, passed bool, proven map[string]bool) Probed {
 	if passed && a.Probe == ProbeShadow {
-		w.proven[node+"/"+a.Of] = true
+		proven[node+"/"+a.Of] = true
 	}
-	w.step(Probed{Node: node, Of: a.Of, Probe: a.Probe, Passed: passed})
+	return Probed{Node: node, Of: a.Of, Probe: a.Probe, Passed: passed}
 }
 
 func (w *world) restart() {

@@ -70,7 +70,7 @@ func (f *Fleet) Confirmed(id string) bool {
 
 // beginMove begins the rollout of what is served to proxies of other fleets.
 func (s *step) beginMove(e Offered) {
-	s.Rollout = newRollout(s.Serving, e.Plan, s.now)
+	s.Rollout = newRollout(s.Serving, e.Plan, s.now).by(s.salt)
 	s.Rollout.Move, s.Rollout.stored = true, true
 	s.Rollout.Tries = s.triesOf(s.arrivals())
 	s.rest = share{}
@@ -136,6 +136,7 @@ func (r *Rollout) drop(node string) {
 	delete(r.Bases, node)
 	delete(r.Took, node)
 	delete(r.Late, node)
+	delete(r.Fallen, node)
 }
 
 // disown forgets a proxy that another fleet decides about.
@@ -167,8 +168,8 @@ func (s *step) arrivals() []string {
 	return out
 }
 
-func (s *step) anyArrival() bool {
-	for _, p := range s.proxies {
+func (f *Fleet) anyArrival() bool {
+	for _, p := range f.proxies {
 		if p.base != "" {
 			return true
 		}

@@ -164,10 +164,7 @@ func (m *migration) reports(node string) {
 	}
 	// What is good on others may not be on one.
 	passed := !m.bad[a.Of] && (m.f.Rollout == nil || !m.f.Rollout.Move || m.r.IntN(20) > 0)
-	if passed && a.Probe == ProbeShadow {
-		m.proven[node+"/"+a.Of] = true
-	}
-	m.take(Probed{Node: node, Of: a.Of, Probe: a.Probe, Passed: passed})
+	m.take(answered(node, a, passed, m.proven))
 }
 
 func (m *migration) restarts() {

@@ -92,21 +92,22 @@ func (s *step) partly(node string, c Counters, w window) charge {
 	if plan.FailOpen && w.filtered > 0 && usual == 0 {
 		return charge{evidence: CrashedVMs, reason: many(w.filtered) + " had a 5xx from a filter, as from one whose VM crashes, while the proxy had a part of it"}
 	}
-	if p.trouble.back && p.trouble.heard < heardAfter {
+	if t := p.trouble; t != nil && t.back && t.heard < heardAfter {
 		return charge{}
 	}
 	others, report := s.others(s.Rollout.Candidate.ID)
 	lately := between(others, s.now.Add(-heardAfter*time.Second-report-reportSlack), s.now)
 	had := p.traffic.after.last(heardAfter)
 	const text = "%.1f%% of %d requests were answered 5xx%s while the proxy had a part of it; before that %.1f%% (limit: %.1f%% more)"
-	if got, usual := had.filterShare(enough), max(usual, filterMeasure.share(lately)); got > usual+plan.Limits.Errors {
+	chance := func(m measure) bool { return m.byChanceAlone(had, plan.Limits, before, rest, lately) }
+	if got, usual := had.filterShare(enough), max(usual, filterMeasure.share(lately)); got > usual+plan.Limits.Errors && !chance(filterMeasure) {
 		return charge{
 			evidence: CrashedVMs, facets: []string{plan.limitsFacet()},
 			reason: fmt.Sprintf(text, 100*got, had.requests, " by a filter", 100*usual, 100*plan.Limits.Errors),
 		}
 	}
 	usual = max(before.errorShare(enough), rest.errorShare(enough), errorsMeasure.share(lately))
-	if got := had.errorShare(enough); got > usual+plan.Limits.Errors && !s.first(node) {
+	if got := had.errorShare(enough); got > usual+plan.Limits.Errors && !s.first(node) && !p.traffic.leftover && !chance(errorsMeasure) {
 		return charge{
 			evidence: Errors, facets: []string{plan.limitsFacet()},
 			reason: fmt.Sprintf(text, 100*got, had.requests, "", 100*usual, 100*plan.Limits.Errors),

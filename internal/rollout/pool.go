@@ -3,7 +3,6 @@ package rollout
 import (
 	"cmp"
 	"container/heap"
-	"hash/fnv"
 	"slices"
 )
 
@@ -40,7 +39,7 @@ func (p *pool) add(s *step, node string, by int) {
 	if matches {
 		p.matching += by
 	}
-	if member && (matches || known == nil && at == r.Stage) { // one that is away keeps its place
+	if member && !s.client(node) && (matches || known == nil && at == r.Stage) { // one that is away keeps its place
 		p.seats += by
 		if at == r.Stage {
 			p.own += by
@@ -48,7 +47,7 @@ func (p *pool) add(s *step, node string, by int) {
 	}
 	if by > 0 && matches && !member && !p.queued[node] {
 		p.queued[node] = true
-		at := known.rank
+		at := s.rank(node)
 		if s.Opened[node] != "" {
 			at = 0 // it has been tried on this one: no other is harmed
 		}
@@ -56,8 +55,8 @@ func (p *pool) add(s *step, node string, by int) {
 	}
 }
 
-// fill enlists proxies until the stage has its size, and one of its own at least, those with the lowest hash of
-// their id first: the same ones for every revision, and on every replica.
+// fill enlists proxies until the stage has its size, and one of its own at least, those with the lowest rank
+// first: the same ones for every revision.
 func (p *pool) fill(s *step) (enlisted []string) {
 	r := s.Rollout
 	stage := r.stage()
@@ -68,8 +67,10 @@ func (p *pool) fill(s *step) (enlisted []string) {
 			continue
 		}
 		s.enlist(node)
-		p.seats++
-		p.own++
+		if !s.client(node) {
+			p.seats++
+			p.own++
+		}
 		enlisted = append(enlisted, node)
 	}
 	if len(enlisted) > 0 {
@@ -116,14 +117,4 @@ func (q *queue) Pop() any {
 	last := (*q)[len(*q)-1]
 	*q = (*q)[:len(*q)-1]
 	return last
-}
-
-func rank(node string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(node))
-	// FNV leaves ids that differ in their last letter close together.
-	x := h.Sum64()
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	return x ^ x>>33
 }

@@ -39,7 +39,7 @@ const (
 type proxy struct {
 	attributes map[string]string
 	base       string // what it runs of another fleet, until it is of this one
-	rank       uint64 // its place in the order in which stages take proxies
+	rank       uint64 // by the salt; see rank.go
 	expects    bool   // health discovery
 	own        bool   // it runs something of which nothing is known; see own.go
 	fresh      bool   // it joined without any configuration
@@ -49,8 +49,13 @@ type proxy struct {
 	cohort     *cohort // that it is of; see compare.go
 	whole      bool    // it has taken nothing of another since
 	phase      Phase
+	came       bool      // its stage was under way when it came, and it has not confirmed since; see comers.go
 	since      time.Time // of the phase
+	given      time.Time // when it was given something of the candidate last; see fallen.go
 	heard      time.Time // when anything was heard of it last
+	hushed     Hushed    // which of its processes is not; see silent.go
+	woke       time.Time // when it was heard last after it was not for longer than usual; see wake.go
+	anew       int       // how often it was asked the checks anew through its shadow listener
 	good       time.Time // of the first report in a row that the checks hold
 	lastGood   time.Time
 	traffic    traffic
@@ -67,11 +72,16 @@ type proxy struct {
 	blips      int       // that were over when they were, and that no counter explains
 	wrongAt    time.Time // since when checks fail that are held against witnesses; zero: they do not
 	held       bool      // the checks have held in its real listener before the flip
+	right      []string  // those of them that have
+	midFlip    bool      // its flip lasts, and it is asked the checks meanwhile; see midflip.go
+	shown      bool      // and all of them after it
+	opening    opening   // its listeners, after the flip
 }
 
 func (p *proxy) reset() {
 	p.phase, p.good, p.lastGood, p.wrongAt = Idle, time.Time{}, time.Time{}, time.Time{}
-	p.blipAt, p.blips, p.held = time.Time{}, 0, false
+	p.blipAt, p.blips, p.held, p.shown, p.came = time.Time{}, 0, false, false, false
+	p.right, p.midFlip, p.given, p.anew, p.opening.waits = nil, false, time.Time{}, 0, false
 }
 
 // ready is whether a stage can go on with the proxy.
@@ -84,7 +94,7 @@ func (p *proxy) asksLive() bool {
 	if p.trouble != nil && p.trouble.silent {
 		phase = p.at()
 	}
-	return phase == Confirming || phase == Confirmed || phase == AwaitingService
+	return phase == Confirming || phase == Confirmed || phase == AwaitingService || phase == Flipping && p.midFlip
 }
 
 // unproven is whether the proxy keeps its stage from flipping.
@@ -112,20 +122,22 @@ func (f *Fleet) Accepted(node string) Assignment {
 func (s *step) enter(node string, phase Phase) {
 	p, r := s.proxies[node], s.Rollout
 	s.discount(node)
-	p.phase, p.since, p.good = phase, s.now, time.Time{}
+	if phase == Confirmed && s.first(node) {
+		p.traffic.serviceCame(p.phase == AwaitingService)
+	}
+	p.phase, p.since, p.good, p.midFlip = phase, s.now, time.Time{}, false
+	if phase == Flipping || phase == Warming && r.Plan.Shadow {
+		p.given = s.now
+	}
 	if phase == Confirmed {
-		p.lastGood = s.now
+		p.lastGood, p.came = s.now, false
 		if p.base != "" {
 			r.Took = marked(r.Took, node, true)
 		}
 	}
 	s.count(node)
-	if !r.allConfirmed() {
-		r.bakeSince = time.Time{}
-	}
+	r.bakeAnew()
 }
-
-func (r *Rollout) allConfirmed() bool { return r.members > 0 && r.waiting == 0 }
 
 // count and discount keep how many connected members there are of each kind.
 func (s *step) count(node string)    { s.tally(node, 1) }
@@ -140,11 +152,20 @@ func (s *step) tally(node string, by int) {
 		return
 	}
 	r.members += by
+	if p.unasked != "" {
+		r.clients += by
+	}
 	if !p.ready() {
 		r.waiting += by
 	}
 	if p.unproven() {
 		r.unproven += by
+	}
+	if p.came && !p.ready() {
+		r.coming += by
+	}
+	if p.came && p.unproven() {
+		r.comingUnproven += by
 	}
 	if p.phase == Joining {
 		r.joining += by
@@ -171,7 +192,9 @@ func (s *step) joined(e Joined) {
 	if s.proxies[e.Node] != nil {
 		s.left(Left{Node: e.Node})
 	}
-	p := &proxy{attributes: e.Attributes, base: e.Base, rank: rank(e.Node), expects: e.Health, fresh: e.Fresh, since: s.now, heard: s.now}
+	s.turns()
+	s.turnover.returns(e.Node)
+	p := &proxy{attributes: e.Attributes, base: e.Base, rank: rankBy(s.salt, e.Node), expects: e.Health, fresh: e.Fresh, since: s.now, heard: s.now}
 	p.own = e.Own && s.mayBeOwn(e.Node)
 	s.recount(e.Node, func() { s.proxies[e.Node] = p })
 	if p.own {
@@ -184,12 +207,8 @@ func (s *step) joined(e Joined) {
 	} else if s.Closed != "" && e.Base == "" && s.Opened[e.Node] == "" && len(s.Opened) < s.remembers() {
 		s.opened(e.Node, s.Closed)
 	}
-	if r := s.Rollout; r != nil && e.Fresh {
-		delete(r.Warmed, e.Node)
-		delete(r.Took, e.Node)
-		if r.Flipped[e.Node] {
-			s.lost(e.Node, "it came back without what it had")
-		}
+	if s.Rollout != nil {
+		s.returns(e)
 	}
 	if s.Rollout != nil {
 		s.forgetMembers()
@@ -208,6 +227,7 @@ func (s *step) place(node string) {
 	if _, member := r.Members[node]; !member || p == nil || p.phase != Idle {
 		return
 	}
+	p.came = s.comes(p)
 	switch {
 	case p.trouble != nil:
 		s.placeInTrouble(node)
@@ -227,6 +247,10 @@ func (s *step) warm(node string) {
 	s.enter(node, Warming)
 	s.do(Assign{node})
 	if !s.Rollout.Plan.Shadow {
+		if s.asksBefore(s.proxies[node]) {
+			s.enter(node, Proving)
+			return
+		}
 		s.enter(node, Proven) // there is no shadow to prove it in: the flip is the first it sees of it
 		return
 	}
@@ -237,10 +261,14 @@ func (s *step) warm(node string) {
 }
 
 func (s *step) left(e Left) {
+	s.turns()
 	s.discount(e.Node)
 	delete(s.troubled, e.Node)
 	if p := s.proxies[e.Node]; p != nil {
 		s.leaveCohort(p, s.now)
+		if !e.Moved {
+			s.fell(e.Node)
+		}
 	}
 	s.recount(e.Node, func() { delete(s.proxies, e.Node) })
 	s.symptoms = marked(s.symptoms, e.Node, false)
@@ -249,8 +277,8 @@ func (s *step) left(e Left) {
 	if e.Moved {
 		s.disown(e.Node)
 	}
-	if r := s.Rollout; r != nil && !r.allConfirmed() {
-		r.bakeSince = time.Time{}
+	if r := s.Rollout; r != nil {
+		r.bakeAnew()
 	}
 }
 
@@ -262,7 +290,8 @@ func (s *step) served(e Served) {
 	if p.accepted.Shadow != "" && e.Shadow == "" {
 		p.traffic.mixed = true // the next report may have a crash in the shadow
 	}
-	p.accepted, p.unasked, p.whole, p.part = Assignment{Live: e.Live, Shadow: e.Shadow}, e.Unasked, false, ""
+	p.accepted, p.whole, p.part = Assignment{Live: e.Live, Shadow: e.Shadow}, false, ""
+	s.setUnasked(e.Node, e.Unasked)
 	s.overTrouble(e.Node)
 	base := s.base(e.Node)
 	if e.Live == base {
@@ -275,6 +304,9 @@ func (s *step) served(e Served) {
 	r := s.Rollout
 	if r == nil {
 		return
+	}
+	if e.Live != r.Candidate.ID {
+		delete(r.Took, e.Node) // put back, for trouble of its own
 	}
 	switch {
 	case p.phase == Joining && e.Live == base:
@@ -319,7 +351,7 @@ func (s *step) healthChanged(e Health) {
 		return
 	}
 	if !e.Open && (p.phase == Confirmed || p.phase == AwaitingService) && s.Rollout.Plan.LiveChecks {
-		s.enter(e.Node, Confirming) // it must say so again
+		s.comesAgain(e.Node)
 	}
 	s.do(Assign{e.Node})
 }

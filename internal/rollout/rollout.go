@@ -80,7 +80,10 @@ type Fleet struct {
 	// Meant is the ID of a revision of which a person says that other answers are meant.
 	Meant string `json:"answers_meant,omitempty"`
 
-	surroundings *surroundings // of the proxies that were flipped last; nil where they are to be looked at
+	salt string // see SetSalt
+
+	sharedVMs    func(of, other string) Sharing // nil: none are
+	surroundings *surroundings                  // of the proxies that were flipped last; nil where they are to be looked at
 
 	proxies   map[string]*proxy
 	returning map[string]bool // proxies that are on their way back from Returned
@@ -96,10 +99,12 @@ type Fleet struct {
 	symptoms  map[string]bool // connected proxies that have evidence against what is served
 	fileless  *noFile         // nil: it has one; see fileless.go
 	now       time.Time       // of the newest step
+	resumed   time.Time       // when the server went on after it was stopped itself; see unheard.go
 
 	peak       int            // the most proxies that were connected at once
 	leftAs     map[string]int // members that are away, in the order in which they left
 	departures int
+	turnover   turnover
 }
 
 // A Rollout is a revision on its way to the fleet.
@@ -127,6 +132,8 @@ type Rollout struct {
 	Tries    int       `json:"tries,omitempty"` // how often it was rejected for its surroundings
 	// Before are the checks that fail in members' real listeners before the flip, and how.
 	Before map[string]map[string]int `json:"before,omitempty"`
+	// Excused are failing answers of the real listeners that were no evidence.
+	Excused []Excuse `json:"excused,omitempty"`
 	// Move says that the candidate is what the fleet serves, and that only proxies of
 	// other fleets are given it.
 	Move bool `json:"move,omitempty"`
@@ -146,16 +153,34 @@ type Rollout struct {
 	// the others were taken in; see trail.go.
 	Late map[string]bool `json:"late,omitempty"`
 
-	stored    bool                 // the candidate would survive a crash
-	next      *Offered             // a newer one that waits until this one is stored, and so done
-	nextAt    time.Time            // since when
-	bakeSince time.Time            // all connected members are confirmed since; zero while one is not
-	loneAt    time.Time            // no proxy of the fleet is connected since; zero while one is
-	vacantAt  time.Time            // others are, and no member is, since; zero else
-	emptyAt   time.Time            // there is no member that it can be given to since, though proxies are connected; zero else
-	waiting   int                  // connected members that are not confirmed
-	unproven  int                  // connected members that have not proven it yet
-	joining   int                  // those of them that take the last good revision first
+	// Salted says that stages take proxies by their salted ranks; see rank.go.
+	Salted bool `json:"salted,omitempty"`
+
+	// Fallen are members that were lost soon after they were given the candidate; see fallen.go.
+	Fallen map[string]Fall `json:"fallen,omitempty"`
+	// Forgotten are more of them, of which only the number is kept.
+	Forgotten int `json:"forgotten,omitempty"`
+
+	stored    bool      // the candidate would survive a crash
+	next      *Offered  // a newer one that waits until this one is stored, and so done
+	nextAt    time.Time // since when
+	bakeSince time.Time // those that are waited for are confirmed since; zero while one is not
+	loneAt    time.Time // no proxy of the fleet is connected since; zero while one is
+	vacantAt  time.Time // others are, and no member is, since; zero else
+	emptyAt   time.Time // there is no member that it can be given to since, though proxies are connected; zero else
+	waiting   int       // connected members that are not confirmed
+	unproven  int       // connected members that have not proven it yet
+	joining   int       // those of them that take the last good revision first
+
+	clients int // those that can be asked no checks; see clients.go
+
+	natural   int // losses of Fallen that are none of the candidate's
+	sorted    lossesSorted
+	naturalAt time.Time // when they are counted anew at the soonest
+	outlived  float64   // seconds in which members that have left since had it and might have ended by it; of both see turnover.go
+
+	coming, comingUnproven int // those that came to a stage under way, of waiting and of unproven; see comers.go
+
 	proven    map[string]bool      // connected members that wait for their flip
 	members   int                  // connected members
 	pool      *pool                // nil where all of the fleet is of the stage, and after a restart
@@ -221,12 +246,15 @@ func (f *Fleet) Target(node string) Assignment {
 			a.Probe, a.Of, a.Again = ProbeLive, r.Candidate.ID, p.asked
 		}
 		return a
-	case !member || p == nil || p.at() == Idle || p.at() == Joining || !r.Plan.Shadow:
+	case !member || p == nil || p.at() == Idle || p.at() == Joining || !r.Plan.Shadow && (!f.asksBefore(p) || f.PutBack(node)):
 		return f.watching(node, Assignment{Live: base})
 	}
-	a := Assignment{Live: base, Shadow: r.Candidate.ID}
-	if p.at() != Warming && !f.PutBack(node) && p.health && r.Plan.ShadowChecks {
-		a.Probe, a.Of = ProbeShadow, r.Candidate.ID
+	a := Assignment{Live: base}
+	if r.Plan.Shadow {
+		a.Shadow = r.Candidate.ID
+	}
+	if p.at() != Warming && !f.PutBack(node) && p.health && (r.Plan.ShadowChecks || f.asksBefore(p)) {
+		a.Probe, a.Of, a.Again = ProbeShadow, r.Candidate.ID, p.anew
 	}
 	return a
 }
@@ -246,6 +274,7 @@ func (f *Fleet) watching(node string, a Assignment) Assignment {
 
 // Step takes an event at a time.
 func (f *Fleet) Step(event Event, now time.Time) []Effect {
+	f.noteStall(now)
 	f.now = now
 	if f.proxies == nil {
 		f.proxies = map[string]*proxy{}
@@ -302,10 +331,13 @@ func (s *step) take(event Event) {
 		s.probed(e)
 	case Counted:
 		s.counted(e)
+	case Hushed:
+		s.hushed(e)
 	case Command:
 		s.command(e)
 	case Tick:
 		s.retryTroubled()
+		s.lookAtLongFlips()
 		s.tryAgain(s.retryAt())
 		s.moveAgain()
 		s.waitFor()
@@ -332,6 +364,7 @@ type step struct {
 	*Fleet
 	effects  []Effect
 	recorded bool // something is in the history that was not
+	from     *Source
 }
 
 func (s *step) do(e Effect) { s.effects = append(s.effects, e) }
@@ -339,6 +372,9 @@ func (s *step) do(e Effect) { s.effects = append(s.effects, e) }
 // record tells people, and remembers.
 func (s *step) record(e Entry) {
 	e.At = s.now
+	if e.From == nil {
+		e.From = s.from
+	}
 	s.History = append(s.History, e)
 	if more := len(s.History) - maxHistory; more > 0 {
 		s.History = slices.Clone(s.History[more:])
@@ -428,7 +464,7 @@ func (s *step) begin(e Offered, again *Rejection) {
 	}
 	s.Last = max(s.Last, number)
 	own := s.anyOwn()
-	r := newRollout(Revision{ID: e.ID, Number: number}, s.staged(e.Plan, e.Staged || own), s.now)
+	r := newRollout(Revision{ID: e.ID, Number: number}, s.staged(e.Plan, e.Staged || own), s.now).by(s.salt)
 	s.Rollout = r
 	r.Staged, r.Own, r.Tries = e.Staged || own, own, tries
 	if s.Serving.ID == "" && !r.Staged {

@@ -19,6 +19,7 @@ func (Clock) event()     {}
 func (Health) event()    {}
 func (Probed) event()    {}
 func (Counted) event()   {}
+func (Hushed) event()    {}
 func (Command) event()   {}
 func (Tick) event()      {}
 
@@ -30,5 +31,6 @@ func (Offer) effect()      {}
 func (Tell) effect()       {}
 func (Adopted) effect()    {}
 func (NotAdopted) effect() {}
+func (LeftBehind) effect() {}
 func (MoveAgain) effect()  {}
 func (Answer) effect()     {}

@@ -21,7 +21,8 @@ import (
 //     replaced, has proven, and the real listener answers with a failure of the service, is
 //     waited for, for as long as it takes; see awaitService.
 //
-// A check whose answer the filters give by themselves (a 403, say) is never excused: no
+// A check whose answer the filters give by themselves (a 403, say) is excused only where the
+// filters before, which are served, had the same check and failed it in the same way: no
 // service is met by it. So a filter that traps is found by these and, with checks that only
 // let requests pass, by the proxy's counters: what it answers 5xx has not been routed.
 
@@ -41,14 +42,17 @@ func (s *step) noteBefore(e Probed) {
 		return
 	}
 	failing := map[string]int{}
+	var right []string
 	for _, a := range e.Before {
 		if a.Status != a.Want {
 			failing[a.Check] = a.Status
+		} else {
+			right = append(right, a.Check)
 		}
 	}
 	r := s.Rollout
 	if p := s.proxies[e.Node]; p != nil {
-		p.held = len(failing) == 0
+		p.held, p.right = len(failing) == 0, right
 	}
 	switch {
 	case len(failing) == 0:
@@ -63,11 +67,13 @@ func (s *step) noteBefore(e Probed) {
 // excused is whether each check that fails through a real listener failed there before the
 // flip, in the same way, and by the service's doing:
 //
-//   - the answer wanted is the service's, not the filters' own;
+//   - the answer wanted is the service's, not the filters' own, but for the last of these;
 //   - it was wrong before, and the same, or both are ways in which a service is not there;
 //   - where it is another than these (a 404), the revision before has the same check: its
 //     filters were to let that request pass, too. Else it might be an answer of theirs, and
-//     the candidate not in force.
+//     the candidate not in force;
+//   - where the answer wanted is the filters' own, the revision before has the same check as well,
+//     and neither it nor the candidate gives that answer, nor a 5xx, which may be the filters'.
 //
 // A check that was not answered at all before, and is not now, is none against filters that the
 // shadow has proven, whoever was to answer: something between the proxy and its listener is in
@@ -83,7 +89,8 @@ func (s *step) excused(e Probed) bool {
 		if failed && proven && was == 0 && a.Status == 0 {
 			continue // nobody has answered it before, and the filters are proven: something is in the way
 		}
-		if !failed || !same || !a.Passes || !a.Again && !absent(a.Status) && !a.Old {
+		as := a.Passes && (a.Again || absent(a.Status)) || a.Old && !absent(was) && (a.Passes || was < http.StatusInternalServerError)
+		if !failed || !same || !as {
 			return false
 		}
 	}
@@ -95,6 +102,9 @@ func (s *step) excused(e Probed) bool {
 		how = "a rate limit refused to answer, and the shadow has proven it: "
 	}
 	s.once(FailedBefore, e.Node, "no evidence against it: "+how+e.Failed)
+	for _, a := range e.Wrong {
+		s.excuse(e.Node, a, "")
+	}
 	return true
 }
 

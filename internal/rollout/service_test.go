@@ -32,6 +32,8 @@ func TestOnlyWhatFailedBeforeIsExcused(t *testing.T) {
 		{"the filters deny it now", 503, 403, 200, true, true, false},
 		{"the filters answer as before, and should not", 403, 403, 401, false, false, false},
 		{"the filters still let it pass", 200, 200, 403, false, false, false},
+		{"nor did what is served, which has the same check", 200, 200, 403, false, true, true},
+		{"and did not so before", 403, 200, 403, false, true, false},
 		{"nobody can connect, before and after", 0, 0, 403, false, true, true},
 		{"nobody can connect any more", 403, 0, 403, false, true, false},
 		{"the filters fail where they should deny", 503, 503, 403, false, true, false},
@@ -107,6 +109,16 @@ func failing(status int, passes bool) Probed {
 	return Probed{Node: "a", Of: "one", Probe: ProbeLive, Failed: live, Wrong: []CheckAnswer{{Check: live, Status: status, Want: 200, Passes: passes}}}
 }
 
+// provesTwo has the shadow of a proxy pass the checks of revision "two" for more than a second, while the real
+// listener, with the revision before, answers them with a status. It returns when that is over.
+func provesTwo(f *Fleet, now time.Time, status int) time.Time {
+	for range 12 {
+		now = now.Add(100 * time.Millisecond)
+		f.Step(Probed{Node: "a", Of: "two", Probe: ProbeShadow, Passed: true, Before: []CheckAnswer{{Check: live, Status: status, Want: 200}}}, now)
+	}
+	return now
+}
+
 // A first revision waits for its service past any deadline, says so, and is served when the
 // service is there.
 func TestFirstRevisionWaitsForItsService(t *testing.T) {
@@ -155,10 +167,7 @@ func TestSaveWhileTheFirstRevisionWaits(t *testing.T) {
 		f.Step(Offered{ID: "two", Plan: plan}, now)
 		f.Step(Stored{ID: "two"}, now)
 		give()
-		for range 12 {
-			now = now.Add(100 * time.Millisecond)
-			f.Step(Probed{Node: "a", Of: "two", Probe: ProbeShadow, Passed: true, Before: []CheckAnswer{{Check: live, Status: 503, Want: 200}}}, now)
-		}
+		now = provesTwo(f, now, 503)
 		give()
 		waits("two")
 		f.Step(Probed{Node: "a", Of: "two", Probe: ProbeLive, Passed: true}, now)
@@ -177,10 +186,7 @@ func TestSaveThatBreaksTheFirstRevision(t *testing.T) {
 	f.Step(Offered{ID: "two", Plan: defaultPlan()}, now)
 	f.Step(Stored{ID: "two"}, now)
 	give()
-	for range 12 {
-		now = now.Add(100 * time.Millisecond)
-		f.Step(Probed{Node: "a", Of: "two", Probe: ProbeShadow, Passed: true, Before: []CheckAnswer{{Check: live, Status: 200, Want: 200}}}, now)
-	}
+	now = provesTwo(f, now, 200)
 	give()
 	report := failing(503, true)
 	report.Of = "two"
@@ -239,10 +245,7 @@ func failsAfterFlip(before, held bool, told Counters) *Fleet {
 	give := func() { a := f.Target("a"); f.Step(Served{Node: "a", Live: a.Live, Shadow: a.Shadow}, now) }
 	give()
 	give()
-	for range 12 {
-		now = now.Add(100 * time.Millisecond)
-		f.Step(Probed{Node: "a", Of: "two", Probe: ProbeShadow, Passed: true, Before: []CheckAnswer{{Check: live, Status: 200, Want: 200}}}, now)
-	}
+	now = provesTwo(f, now, 200)
 	give()
 	if before {
 		f.Step(Counted{Node: "a", Counters: Counters{At: now, ServiceErrors: 3}}, now)

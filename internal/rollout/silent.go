@@ -14,6 +14,10 @@ import (
 // After the flip it may be the candidate that hangs it. So that is evidence unless another proxy
 // that has confirmed the candidate was heard since. One sign speaks for such a candidate
 // afterwards: a loop without an end has none, so a process that answers again was not in one.
+//
+// What hangs already is not flipped (unheard.go).
+//
+// Where processes share a node id, the proxy is heard when all of them are (Hushed).
 
 // Unheard are the proxies for whose silence a revision was rejected. It is tried again by itself
 // once one of them is heard.
@@ -41,7 +45,7 @@ const quietLeast = 5 * time.Second
 // nothing in its phase.
 // https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/bootstrap/v3/bootstrap.proto#envoy-v3-api-field-config-bootstrap-v3-bootstrap-stats-flush-interval
 func (f *Fleet) hush(p *proxy) hush {
-	quiet, every := f.now.Sub(p.heard), p.traffic.every
+	every := p.every()
 	switch {
 	case every == 0 && p.phase == AwaitingService: // it is asked each askAgain
 		every = askAgain
@@ -50,6 +54,11 @@ func (f *Fleet) hush(p *proxy) hush {
 	case every == 0:
 		return heard
 	}
+	return hushAfter(f.now.Sub(p.heard), every)
+}
+
+// hushAfter is that of a proxy that was not heard for so long, and should be so often.
+func hushAfter(quiet, every time.Duration) hush {
 	switch {
 	case quiet <= 2*every+time.Second:
 		return heard
@@ -57,6 +66,27 @@ func (f *Fleet) hush(p *proxy) hush {
 		return unsure
 	}
 	return silent
+}
+
+// every is how often a proxy is heard; 0 where that is not known.
+func (p *proxy) every() time.Duration {
+	if p.hushed.of() { // which is told of no sooner
+		return max(p.traffic.every, time.Second)
+	}
+	return p.traffic.every
+}
+
+// usual is for how long a proxy is not heard, as a rule, at most.
+func (p *proxy) usual() time.Duration {
+	if every := p.every(); every > 0 {
+		return every + every/2
+	}
+	return quietLeast
+}
+
+// silentAt is whether it was not heard for longer than usual at a moment when it was given something.
+func (p *proxy) silentAt(given time.Time) bool {
+	return p.every() > 0 && given.Sub(p.heard) > p.usual()
 }
 
 // quietFor is whether nothing was heard of a proxy for so long.
@@ -68,14 +98,17 @@ func (f *Fleet) quietFor(p *proxy, length time.Duration) bool {
 func (f *Fleet) allSilent(nodes []string) bool {
 	return !slices.ContainsFunc(nodes, func(node string) bool {
 		p := f.proxies[node]
-		return f.mayHangByIt(node) || p.traffic.every == 0 && p.phase != AwaitingService || f.hush(p) != silent
+		return f.mayHangByIt(node) || p.traffic.every == 0 && p.phase != AwaitingService && !p.hushed.of() || f.hush(p) != silent
 	})
 }
 
 // mayHangByIt is whether a candidate may be why nothing is heard of a member: it has it in its real
-// listeners, and no other that has it was heard since.
+// listeners since it was heard, or a moment later, and no other that has it was heard since.
 func (f *Fleet) mayHangByIt(node string) bool {
 	p := f.proxies[node]
+	if p.phase == Flipping && p.silentAt(p.given) {
+		return false
+	}
 	return (p.phase == Flipping || p.phase == Confirming || p.phase == AwaitingService) && !f.confirmedSince(node, p.heard)
 }
 
@@ -100,7 +133,10 @@ func (s *step) fallSilent(node string) {
 	}
 	t := &trouble{
 		reason: s.silence(p) + ": it may hang", phase: p.phase, since: s.now, candidate: true, silent: true,
-		before: p.phase == Warming && p.traffic.every > 0 && p.since.Sub(p.heard) > 2*p.traffic.every+time.Second,
+		before: p.phase == Warming && p.silentAt(p.since),
+	}
+	if p.phase == Proven && r.Plan.Shadow {
+		t.phase, p.good = Proving, time.Time{} // it has to show once more that it holds
 	}
 	s.setTrouble(node, t)
 	s.record(Entry{Kind: ProxyInTrouble, Revision: r.Candidate, Stage: r.stage().Name, Node: node, Reason: t.reason})
@@ -122,7 +158,29 @@ func (s *step) hungByIt(node string) {
 }
 
 func (s *step) silence(p *proxy) string {
-	return "nothing was heard of it for " + s.now.Sub(p.heard).Round(time.Second).String()
+	length := s.now.Sub(p.heard).Round(time.Second).String()
+	if h := p.hushed; h.of() {
+		return fmt.Sprintf("nothing was heard for %s of one of the %d processes that share this node id (the one connected from %s)", length, h.Of, h.Peer)
+	}
+	return "nothing was heard of it for " + length
+}
+
+// of is whether it is said of a process that it is not heard.
+func (h Hushed) of() bool { return !h.Since.IsZero() }
+
+// hushed takes that one of several processes is not heard, or that all are again.
+func (s *step) hushed(e Hushed) {
+	p := s.proxies[e.Node]
+	if p == nil {
+		return
+	}
+	was := p.hushed
+	switch p.hushed = e; {
+	case e.of():
+		p.heard = e.Since
+	case was.of():
+		s.heardOf(e.Node, e.Of < was.Of) // or the one that was not is gone
+	}
 }
 
 // confirmedSince is whether another proxy was heard since a moment that has confirmed the candidate,
@@ -161,11 +219,22 @@ func (s *step) hear(event Event) {
 	if node == "" {
 		return
 	}
+	if p := s.proxies[node]; p != nil && p.hushed.of() {
+		if _, anew := event.(Joined); !anew {
+			return // that was another process of its id
+		}
+	}
+	s.heardOf(node, fresh)
+}
+
+// heardOf notes that a proxy is heard, all of its processes.
+func (s *step) heardOf(node string, fresh bool) {
 	s.hearAgain(node, fresh)
 	p := s.proxies[node]
 	if p == nil {
 		return
 	}
+	p.wake(s.now)
 	p.heard = s.now
 	t := p.trouble
 	if t == nil || !t.silent {
@@ -197,7 +266,7 @@ func speaker(event Event) (node string, fresh bool) {
 		if e.Open {
 			return e.Node, false
 		}
-	case Offered, Stored, Left, Fileless, Noted, Unfit, Unbarred, Withdrawn, Clock, Command, Tick: // of no proxy, or of none that speaks
+	case Offered, Stored, Left, Fileless, Noted, Unfit, Unbarred, Withdrawn, Clock, Hushed, Command, Tick: // of no proxy, or of none that speaks
 	}
 	return "", false
 }

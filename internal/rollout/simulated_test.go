@@ -18,6 +18,8 @@ type simulated struct {
 	denied  float64 // the share of requests that are answered 4xx before; 0 for any
 	// soon says that it is saved 1.5 s after another change, which is harmless, is served.
 	soon bool
+	// lasts is how long a proxy that was given the change answers by it before it says that it has it.
+	lasts time.Duration
 
 	f         *Fleet
 	saved     string
@@ -128,8 +130,17 @@ func (s *simulated) give() {
 		for i := range s.proxies {
 			a := s.f.Target(s.node(i))
 			had := s.f.Accepted(s.node(i)).Live
+			if a.Live == "two" && had != "two" && s.lasts > 0 {
+				if s.flippedAt[i].IsZero() {
+					s.flippedAt[i] = s.now
+					s.drained(i)
+				}
+				if s.now.Sub(s.flippedAt[i]) < s.lasts {
+					continue
+				}
+			}
 			s.f.Step(Served{Node: s.node(i), Live: a.Live, Shadow: a.Shadow}, s.now)
-			if a.Live == "two" && had != "two" {
+			if a.Live == "two" && had != "two" && s.lasts == 0 {
 				s.flippedAt[i] = s.now
 				s.drained(i)
 			}
@@ -178,7 +189,7 @@ func (s *simulated) ask() {
 				denied, fails = denied+(1-denied)*w.denied, max(fails, w.fails)
 			}
 		}
-		s.answer(&s.counters[u.at], u, n, denied, fails, s.f.Accepted(s.node(u.at)).Live == "two")
+		s.answer(&s.counters[u.at], u, n, denied, fails, s.f.Target(s.node(u.at)).Live == "two")
 	}
 }
 

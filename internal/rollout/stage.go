@@ -28,10 +28,8 @@ func (w *Watch) next(now time.Time) time.Time {
 		return time.Time{}
 	case w.Degraded != nil:
 		return now.Add(time.Second)
-	case now.Before(w.Until):
-		return w.Until
 	}
-	return time.Time{}
+	return w.Until // it ends with the first Tick from then on
 }
 
 // startStage widens the rollout to the proxies of a stage.
@@ -41,6 +39,7 @@ func (s *step) startStage(i int) {
 	r.Released, r.Approved, r.told, r.bakeSince, r.Lost = false, false, map[Kind]bool{}, time.Time{}, 0
 	r.flaps = flaps{}
 	r.baseline, r.loneAt, r.vacantAt, r.emptyAt, r.toldWaits = baseline{}, time.Time{}, time.Time{}, time.Time{}, nil
+	s.settleComers()
 	s.recruit()
 	stage := r.stage()
 	s.record(Entry{
@@ -154,6 +153,7 @@ func (s *step) advance() {
 	if r.pool == nil && !r.stage().whole() && len(s.proxies) > 0 {
 		s.recruit() // after a restart, or when a proxy became another fleet's
 	}
+	s.countFallen() // before a stage can end without them
 	for s.Rollout != nil && s.turn() {
 	}
 }
@@ -173,8 +173,11 @@ func (s *step) waitFor() {
 	}
 	s.appoint()
 	for _, node := range s.due() {
-		s.waive(node)
 		p := s.proxies[node]
+		if s.neverReports(p) {
+			p.opening.waits = false
+		}
+		s.waive(node)
 		if !s.overdue(p) {
 			continue
 		}
@@ -201,6 +204,9 @@ func (s *step) waitFor() {
 			}
 		case Idle, Proven, Confirmed, InTrouble: // it waits for others
 		}
+	}
+	if s.leaveUnheard(); s.Rollout != r {
+		return
 	}
 	s.vacant()
 }
@@ -230,7 +236,7 @@ func (s *step) due() []string {
 	var out []string
 	for node := range s.Rollout.Members {
 		if p := s.proxies[node]; p != nil {
-			if _, _, waived := s.waived(p); waived || s.overdue(p) {
+			if _, _, waived := s.waived(p); waived || s.overdue(p) || s.neverReports(p) {
 				out = append(out, node)
 			}
 		}
@@ -263,8 +269,14 @@ func (s *step) waived(p *proxy) (next Phase, checks, waived bool) {
 	plan := s.Rollout.Plan
 	switch p.phase {
 	case Proving:
+		if s.asksBefore(p) {
+			return Proven, false, s.askedLong(p)
+		}
 		next, checks = Proven, plan.ShadowChecks
 	case Confirming:
+		if p.opening.waits {
+			return Idle, false, false
+		}
 		next, checks = Confirmed, plan.LiveChecks
 	case Idle, Joining, Warming, Proven, Flipping, Confirmed, AwaitingService, InTrouble:
 		return Idle, false, false
@@ -279,9 +291,11 @@ func (s *step) turn() bool {
 	case (r.Move || r.Own && r.members > 0) && s.isEmpty() && r.Stage < len(r.Plan.Stages)-1:
 		s.startStage(r.Stage + 1) // none that has something to lose is of it, and the others have it already
 		return true
-	case r.members == 0 || r.unproven > 0 || s.isEmpty():
+	case r.members == 0 || !r.Released && (!r.allProven() || s.Serving.ID != "" && r.clientsOnly()) || s.isEmpty():
 		return false
 	case !r.Released && s.awaitsBaseline():
+		return false
+	case !r.Released && s.allUnheard():
 		return false
 	case !r.Released:
 		s.release()
@@ -302,7 +316,7 @@ func (s *step) turn() bool {
 	case r.stage().Manual && !r.Approved:
 		s.once(Awaiting, "", "")
 		return false
-	case s.anySilent(), !r.Approved && !r.compares(s.now).IsZero():
+	case s.anySilent(), !r.Approved && (r.awaitsFallen(s.now) || !r.compares(s.now).IsZero()):
 		return false
 	case r.Stage < len(r.Plan.Stages)-1:
 		s.startStage(r.Stage + 1)
@@ -333,7 +347,7 @@ func (s *step) flip(node string) {
 	s.enter(node, Flipping)
 	p := s.proxies[node]
 	p.traffic.flip()
-	p.traffic.regained = false
+	p.traffic.leftover, p.traffic.regained = p.traffic.regained, false
 	p.traffic.habit.treat(p.accepted.Live, s.Rollout.baseline.earlier)
 	// One that has it already is sent nothing, and says nothing: a first revision that was
 	// left for another one, and came back.
@@ -344,7 +358,9 @@ func (s *step) flip(node string) {
 
 // hasFlipped has a proxy confirm what its real listener runs.
 func (s *step) hasFlipped(node string) {
+	s.proxies[node].flipAsked()
 	s.enter(node, Confirming)
+	s.flipOpens(node)
 	s.waive(node)
 	s.do(Assign{node})
 }

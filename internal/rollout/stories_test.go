@@ -227,8 +227,11 @@ func (s *story) proxyEvent(d *datadriven.TestData, arg string) Event {
 	case "leave":
 		return Left{Node: arg, Moved: d.HasArg("moved")}
 	case "serve": // all that it was given
-		a := s.f.Target(arg)
-		return Served{Node: arg, Live: a.Live, Shadow: a.Shadow}
+		a, unasked := s.f.Target(arg), ""
+		if d.HasArg("client") {
+			unasked = "it is no Envoy, and asks for 4 resources by name"
+		}
+		return Served{Node: arg, Live: a.Live, Shadow: a.Shadow, Unasked: unasked}
 	case "refuse":
 		a := s.f.Target(arg)
 		return Refused{Node: arg, Live: a.Live, Shadow: a.Shadow, Reason: "it does not load"}
@@ -242,11 +245,43 @@ func (s *story) proxyEvent(d *datadriven.TestData, arg string) Event {
 		return Clock{Node: arg, Of: d.CmdArgs[2].Key, Reason: "its clock is 400 days behind the server's"}
 	case "pass", "fail":
 		a := s.f.Target(arg)
-		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)", Checks: s.plan.Checks, Unsure: d.HasArg("unsure")}
+		return Probed{Node: arg, Of: a.Of, Probe: a.Probe, Passed: d.Cmd == "pass", Failed: "check #1 (UNHEALTHY)", Checks: s.plan.Checks, Unsure: d.HasArg("unsure"), Wrong: s.wrong(d), Before: s.before(d)}
+	case "hush": // one of two processes is not heard since now, while the other is
+		return Hushed{Node: arg, Since: s.now, Peer: "127.0.0.1:40004", Of: 2}
+	case "all-heard":
+		of := 2
+		if d.HasArg("gone") {
+			of = 1
+		}
+		return Hushed{Node: arg, Of: of}
 	case "count":
 		return Counted{Node: arg, Counters: s.counters(d)}
 	}
 	return nil
+}
+
+// wrong is what check #1 was answered, where it is said: "fail a answered=403 authz" by a service,
+// or the filter authz beside those of the revision, which "new" says is new with it.
+func (s *story) wrong(d *datadriven.TestData) []CheckAnswer {
+	if !d.HasArg("answered") {
+		return nil
+	}
+	a := CheckAnswer{Check: "#1", Want: 200, Passes: true, New: d.HasArg("new"), Old: d.HasArg("old")}
+	d.ScanArgs(s.t, "answered", &a.Status)
+	if d.HasArg("authz") {
+		a.By = `HTTP filter "authz"`
+	}
+	return []CheckAnswer{a}
+}
+
+// before is what check #1 was answered by what is served: "pass a before=200".
+func (s *story) before(d *datadriven.TestData) []CheckAnswer {
+	if !d.HasArg("before") {
+		return nil
+	}
+	a := CheckAnswer{Check: "#1", Want: 200, Passes: true}
+	d.ScanArgs(s.t, "before", &a.Status)
+	return []CheckAnswer{a}
 }
 
 func (s *story) number(d *datadriven.TestData) int {
@@ -287,6 +322,8 @@ func (s *story) counters(d *datadriven.TestData) Counters {
 			c.Errors = uint64(n)
 		case "vms":
 			c.VMs, c.WantVMs = n, 4
+		case "warming":
+			c.Warming = n
 		case "crashes":
 			c.Crashes = uint64(n)
 		case "filtered":
@@ -319,6 +356,8 @@ func planOf(t *testing.T, d *datadriven.TestData) Plan {
 				st.Match = map[string]string{"label.track": value}
 			case "manual":
 				st.Manual = true
+			case "others":
+				plan.AsksOthers = true
 			case "check":
 				plan.Checks = append(plan.Checks, value)
 			case "errors":
@@ -363,6 +402,8 @@ func describe(e Effect) string {
 		return "build what is on disk"
 	case Adopted:
 		return "of this fleet now: " + strings.Join(e.Nodes, " ")
+	case LeftBehind:
+		return fmt.Sprintf("left behind %s: %s", strings.Join(e.Nodes, " "), e.Reason)
 	case NotAdopted:
 		return "stay as they were: " + strings.Join(e.Nodes, " ")
 	case MoveAgain:

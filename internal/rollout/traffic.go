@@ -22,6 +22,7 @@ type Counters struct {
 	// ServiceDenials are requests that the service answered 4xx.
 	ServiceDenials uint64
 	VMs            int    // Wasm VMs that are alive
+	Warming        int    // listeners that are yet to be warm, and so to listen
 	WantVMs        int    // how many there should be: workers + 2 for each one held; 0 if not known
 	ConfigFails    uint64 // configurations it could not apply
 	Crashes        uint64 // requests that found their VM crashed; under FAIL_RELOAD only
@@ -57,6 +58,7 @@ type traffic struct {
 	serviceDenials, olderDenials uint64
 	unended                      int64 // requests that began since the flip, less those that ended
 	regained                     bool  // requests failed until it was taken back, and it has not been given another candidate since
+	leftover                     bool  // regained at its last flip, and no report since has been without a 5xx: connections may stay with what was rejected
 	habit                        habit
 	named                        map[string]*track // of Plan.Evidence; nil for none
 	// ownBefore and restBefore are what it and the others answered before its flip; none
@@ -73,6 +75,24 @@ func (t *traffic) flip() {
 	t.flipTracks()
 	t.flipped, t.mixed, t.after, t.reports, t.fewVMs = true, true, share{}, 0, 0
 	t.right, t.wrong, t.around, t.unended = false, 0, 0, 0
+}
+
+// serviceCame begins anew what is counted of a first revision that has been confirmed: until then
+// the service behind it may not have been there, which is nobody's evidence, now or later. Where
+// it was waited for, the next report is of that time, too.
+func (t *traffic) serviceCame(awaited bool) {
+	t.mixed = t.mixed || awaited || t.serviceErrors > 0 || t.after.last(len(t.after.windows)).errors > 0
+	t.after = share{}
+}
+
+// forgetWaiting does the same for a first revision that is about to be served: more 5xx were no
+// evidence while it was tried, and are none when it is watched.
+func (s *step) forgetWaiting() {
+	for node, p := range s.proxies {
+		if s.first(node) {
+			p.traffic.after = share{}
+		}
+	}
 }
 
 // lingering is how many requests of its last reports it takes to say that a proxy failed with what
@@ -103,6 +123,7 @@ func (s *step) counted(e Counted) {
 	if p == nil {
 		return
 	}
+	s.countWarming(e.Node, c.Warming, c.At)
 	s.hearOnDoubt(e.Node, c)
 	s.explainBlips(e.Node, c)
 	t := &p.traffic
@@ -113,6 +134,7 @@ func (s *step) counted(e Counted) {
 		t.every = w.span
 	}
 	t.last, t.asked = c.At, w.requests > 0
+	t.leftover = t.leftover && (w.requests == 0 || w.errors > 0)
 	t.unended += int64(c.Begun) - int64(c.Requests)
 	t.serviceErrors, t.olderErrors = t.olderErrors+c.ServiceErrors, c.ServiceErrors
 	t.serviceDenials, t.olderDenials = t.olderDenials+c.ServiceDenials, c.ServiceDenials
@@ -120,7 +142,8 @@ func (s *step) counted(e Counted) {
 		t.around += w.filtered
 	}
 	if t.flipped && p.phase == Flipping {
-		return // the old one answers still, or the new one already
+		s.countedMidFlip(e.Node, c, w) // the old one answers still, or the new one already
+		return
 	}
 	mixed := t.mixed
 	t.mixed = false

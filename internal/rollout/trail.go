@@ -30,7 +30,7 @@ func (s *step) trail(left *Rollout, late stragglers) {
 	if len(late) == 0 {
 		return
 	}
-	r := newRollout(s.Serving, left.Plan, s.now)
+	r := newRollout(s.Serving, left.Plan, s.now).by(s.salt)
 	r.Move, r.stored, r.Bases, r.Late = true, true, map[string]string{}, map[string]bool{}
 	s.Rollout = r
 	nodes := slices.Sorted(maps.Keys(late))
@@ -42,9 +42,25 @@ func (s *step) trail(left *Rollout, late stragglers) {
 		r.Warmed = marked(r.Warmed, node, left.Warmed[node])
 		r.Flipped = marked(r.Flipped, node, left.Flipped[node])
 	}
+	s.sayLeftBehind(left, late)
 	s.record(Entry{Kind: MoveStarted, Revision: r.Candidate, Reason: fmt.Sprintf(
 		"%s from elsewhere, tried again for as long as trouble of its own keeps it from that: %s", proxies(len(nodes)), few(nodes))})
 	s.startStage(0)
+}
+
+// sayLeftBehind tells once of each, where its fleet's history can say it: all of a move are in
+// there as begun, and these as nothing else.
+func (s *step) sayLeftBehind(left *Rollout, late stragglers) {
+	by := map[string][]string{}
+	for node, t := range late {
+		if !left.Late[node] {
+			by[t.reason] = append(by[t.reason], node)
+		}
+	}
+	for _, reason := range slices.Sorted(maps.Keys(by)) {
+		slices.Sort(by[reason])
+		s.do(LeftBehind{Nodes: by[reason], Reason: reason})
+	}
 }
 
 // lateInTrouble are how many of these there are still.

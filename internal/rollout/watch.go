@@ -33,7 +33,10 @@ type Watch struct {
 	// with. They take nothing back: see Survey.
 	OtherChecks bool `json:"other_checks,omitempty"`
 	// Stays says that evidence would have taken it back, and there is none to go back to.
-	Stays    bool      `json:"stays,omitempty"`
+	Stays bool `json:"stays,omitempty"`
+	// Excused are failing answers that were no evidence while the revision was tried: they are
+	// none now either.
+	Excused  []Excuse  `json:"excused,omitempty"`
 	Degraded *Degraded `json:"degraded,omitempty"` // nil: there is no evidence against it
 }
 
@@ -111,7 +114,7 @@ func (f *Fleet) asks(p *proxy) bool {
 // watch begins the watch over the revision that is served now.
 func (s *step) watch(plan Plan) {
 	plan.Stages = nil
-	w := &Watch{Plan: plan, Since: s.now, Before: s.answersBefore()}
+	w := &Watch{Plan: plan, Since: s.now, Before: s.answersBefore(), Excused: s.Rollout.Excused}
 	if plan.Watch > 0 {
 		w.Until = s.now.Add(plan.Watch)
 	}

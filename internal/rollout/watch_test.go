@@ -33,7 +33,8 @@ func (w *world) breaks(node string) {
 	before, watch := f.Serving, f.Watch
 	judged := f.Rollout == nil && watch != nil && f.proxies[node].traffic.flipped && !f.proxies[node].traffic.mixed &&
 		f.proxies[node].accepted == Assignment{Live: before.ID}
-	undoes := judged && watch.takesBack(CrashedVMs, w.now) && ((&step{Fleet: f}).before().ID != "" || !watch.Right)
+	back, _ := (&step{Fleet: f}).before(charge{evidence: CrashedVMs})
+	undoes := judged && watch.takesBack(CrashedVMs, w.now) && (back.ID != "" || !watch.Right)
 	w.step(Counted{Node: node, Counters: c})
 	switch crashes := c.Crashes > 0; {
 	case judged && crashes && undoes && f.Serving == before:

@@ -65,7 +65,7 @@ func (s *step) appoint() {
 		}
 	}
 	slices.SortFunc(could, func(a, b string) int {
-		return cmp.Or(-cmp.Compare(s.proxies[a].rank, s.proxies[b].rank), cmp.Compare(a, b))
+		return cmp.Or(-cmp.Compare(s.rank(a), s.rank(b)), cmp.Compare(a, b))
 	})
 	for _, node := range could[:min(len(could), witnessesMost-len(r.witnesses))] {
 		if r.witnesses == nil {
@@ -83,6 +83,9 @@ func (s *step) testified(e Probed) bool {
 		return false
 	}
 	w := r.witnesses[e.Node]
+	if s.Watch != nil {
+		e = s.withoutExcused(e, s.Watch.Excused)
+	}
 	if e.Passed {
 		w.held, w.wrong = s.now, nil
 		return true

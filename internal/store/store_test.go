@@ -149,3 +149,26 @@ func identity(t *testing.T, path string) string {
 	}
 	return name
 }
+
+// The salt is made once, is secret, and is made anew where it was lost.
+func TestSalt(t *testing.T) {
+	path := t.TempDir()
+	d, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	first, err := d.Salt()
+	if again, e := d.Salt(); err != nil || e != nil || len(first) < 26 || again != first {
+		t.Errorf("it is %d characters, and then the same: %v; %v, %v", len(first), again == first, err, e)
+	}
+	if info, err := os.Stat(filepath.Join(path, "salt")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if err := os.WriteFile(filepath.Join(path, "salt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if anew, err := d.Salt(); err != nil || len(anew) < 26 || anew == first {
+		t.Errorf("of an empty file: %q, %v", anew, err)
+	}
+}

@@ -20,6 +20,9 @@ import (
 // Gone is the content of a file that is no more.
 const Gone = "(gone)"
 
+// Missed is that of one that is no more, and was asked for by its path.
+const Missed = "(missed)"
+
 // A Source has the fleets that a test saves. It builds them at once, with modules that
 // nobody tries.
 type Source struct {
@@ -127,10 +130,12 @@ func (s *Source) Hold() (release func()) {
 func (s *Source) read(path, text string) (build.File, []build.Event) {
 	now := time.Now()
 	file := build.File{Path: path, Fleet: s.names[path], Digest: text, Content: text, Saved: now}
-	if text == Gone {
+	if text == Gone || text == Missed {
 		delete(s.files, path)
 		delete(s.names, path)
-		file.Gone = true
+		if file.Gone = true; text == Missed {
+			file.Err = fmt.Errorf("%s: the fleet file does not exist", path)
+		}
 		return file, nil
 	}
 	s.files[path] = text
@@ -139,7 +144,7 @@ func (s *Source) read(path, text string) (build.File, []build.Event) {
 		file.Err = err
 		return file, nil
 	}
-	file.Fleet, file.Match, file.MatchLine = f.Name, &f.Match, f.MatchLine
+	file.Fleet, file.Match, file.MatchLine, file.Body = f.Name, &f.Match, f.MatchLine, build.BodyOf([]byte(text), f)
 	file.Pending, file.Trying = true, now
 	s.names[path] = f.Name
 	built := build.Built{Path: path, Fleet: f.Name, Match: f.Match, Noticed: now, Settled: now, Made: now, Err: s.refused, Warnings: s.warned}

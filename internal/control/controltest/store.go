@@ -70,6 +70,18 @@ func (s *Store) Damage(prefix string) {
 	}
 }
 
+// Restore has a file hold what it held when this was called, when what it returns is.
+func (s *Store) Restore(name string) (restore func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data := s.files[name]
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.files[name] = data
+	}
+}
+
 // Aside names the files that were put aside.
 func (s *Store) Aside() []string {
 	s.mu.Lock()
@@ -94,6 +106,9 @@ func (s *Store) write(name string, change func()) error {
 
 // Identity implements control.Store.
 func (s *Store) Identity(prefix string) (string, error) { return prefix + "here", nil }
+
+// Salt implements control.Store: there is none, so that who is first in a test is always the same.
+func (s *Store) Salt() (string, error) { return "", nil }
 
 // Save implements control.Store.
 func (s *Store) Save(name string, data []byte) error {
