@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/envoy"
-	"github.com/waxwing-xds/waxwing/internal/rig/process"
+	"github.com/waxwing-xds/waxwing/internal/process"
 )
 
 // Where everything is. fleet.yaml names the echo service.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
-	"github.com/waxwing-xds/waxwing/internal/rig/process"
+	"github.com/waxwing-xds/waxwing/internal/process"
 )
 
 // startTimeout is for as many proxies to compile the filter, on two busy cores.
@@ -129,7 +129,7 @@ func countServing(ctx context.Context, c *api.Client) (serving int, problem stri
 func whatToTry(proxies int) string {
 	return fmt.Sprintf(`
   The proxies listen on %d to %d; xds itself logs to %s/xds.log. They speak
-  mutual TLS with each other, by the certificates in %s. Try:
+  mutual TLS, by the certificates in %s. Try:
 
     curl -H 'token: 32323'  localhost:%d     → Welcome to WASM land
     curl -H 'token: 323232' localhost:%d     → 403 Access forbidden.

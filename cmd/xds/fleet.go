@@ -42,12 +42,20 @@ func printFleets(w io.Writer, fleets []api.Fleet) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "FLEET\tSTATE\tSERVING\tPROXIES\tFILE")
 	for _, f := range fleets {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", f.Fleet, fleetState(f), revision(f.Serving), f.Proxies, orDash(f.File))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\n", f.Fleet, fleetState(f), revision(f.Serving), f.Proxies, fileOf(f))
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("printing the fleets: %w", err)
 	}
 	return nil
+}
+
+// fileOf is the file that a fleet has, or had.
+func fileOf(f api.Fleet) string {
+	if f.File == "" || f.Disk.File != "" || f.Disk.State == api.DiskReading {
+		return orDash(f.File)
+	}
+	return f.File + " (gone)"
 }
 
 // fleetState sums a fleet up.

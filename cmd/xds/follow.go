@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -27,6 +28,9 @@ func follow(ctx context.Context, w io.Writer, c *api.Client) error {
 	defer tick.Stop()
 	for {
 		status, err := c.Status(ctx)
+		if errors.Is(err, api.ErrNotAllowed) { // it never will
+			return err
+		}
 		if err == nil {
 			screen.table(table(status, time.Now()), fingerprint(status))
 		}
@@ -131,7 +135,7 @@ func sentence(r api.Event) string {
 		text = fmt.Sprintf("went back  %s from revision %s: %s", r.Fleet, rev, r.Message)
 	case api.EventUnchanged, api.EventReplanned, api.EventAsked, api.EventStageStarted, api.EventEmpty, api.EventWaits, api.EventUnproven,
 		api.EventFailedBefore, api.EventBlipped, api.EventServiceAwaited, api.EventFlipped, api.EventBaking, api.EventAwaiting, api.EventAbandoned,
-		api.EventReplaced, api.EventProxyRefusesGood, api.EventProxyInTrouble, api.EventProxyOutOfTrouble, api.EventRefusal, api.EventPaused,
+		api.EventReplaced, api.EventProxyLost, api.EventProxyRefusesGood, api.EventProxyInTrouble, api.EventProxyOutOfTrouble, api.EventRefusal, api.EventPaused,
 		api.EventResumed, api.EventPromoted, api.EventSkipped, api.EventAborted, api.EventUndone, api.EventRetried, api.EventRecovered,
 		api.EventStays, api.EventWatchEnded, api.EventMoveStarted, api.EventMovedIn, api.EventMovedOut, api.EventMoveRefused, api.EventMoveEnded:
 	}

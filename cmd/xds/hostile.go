@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -32,7 +33,11 @@ func keep(e *preflight.Error, fleetName string) error {
 		}
 	}
 	file := strings.Join(words, "-") + ".yaml"
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	err = os.Remove(file) // one of before may have another mode
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = os.WriteFile(file, text, 0o600)
+	}
+	if err != nil {
 		return fmt.Errorf("keeping what the filter failed: %w", err)
 	}
 	e.Kept = file
@@ -60,7 +65,7 @@ func (t *trial) strictly(r *tried, report preflight.Report) {
 }
 
 // replayed prints what a filter answers to what a file holds.
-func (t *trial) replayed(ctx context.Context, sandbox *preflight.Sandbox, file, path, config string, out io.Writer) error {
+func (t *trial) replayed(ctx context.Context, sandbox box, file, path, config string, out io.Writer) error {
 	answers, err := t.replay(ctx, sandbox, file, path, config)
 	for _, answer := range answers {
 		if _, err := fmt.Fprintln(out, answer); err != nil {
@@ -71,7 +76,7 @@ func (t *trial) replayed(ctx context.Context, sandbox *preflight.Sandbox, file, 
 }
 
 // replay asks a filter of a fleet file, or a module by itself, what a file holds.
-func (t *trial) replay(ctx context.Context, sandbox *preflight.Sandbox, file, path, config string) (answers []string, err error) {
+func (t *trial) replay(ctx context.Context, sandbox box, file, path, config string) (answers []string, err error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("what is to be replayed: %w", err)
@@ -101,7 +106,7 @@ func (t *trial) plugin(ctx context.Context, path, name, config string) (prefligh
 	if strings.HasSuffix(path, ".wasm") {
 		return t.alone(data, config)
 	}
-	content, err := t.maker.Parse(ctx, path, data)
+	content, err := t.content(ctx, path, data)
 	if err != nil {
 		return preflight.Plugin{}, err
 	}
@@ -109,7 +114,10 @@ func (t *trial) plugin(ctx context.Context, path, name, config string) (prefligh
 		if filter.Name != name {
 			continue
 		}
-		m, err := moduleOf(path, filter)
+		m, err := t.moduleOf(path, filter)
+		if err == nil {
+			err = t.maker.Verified(ctx, content.Fleet, filter, m, t.besides(content.Fleet))
+		}
 		if err != nil {
 			return preflight.Plugin{}, err
 		}

@@ -5,21 +5,19 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/identity"
+	"github.com/waxwing-xds/waxwing/internal/quota"
 )
 
 // listenXDS opens the xDS port: HOST:PORT, or unix:PATH. Where it would serve plain text to
 // other machines it is closed again, unless that was asked for.
 func listenXDS(ctx context.Context, s settings) (net.Listener, error) {
-	l, err := listenAt(ctx, s.Listen)
+	l, err := listenAt(ctx, s.Listen, byUmask)
 	if err != nil {
 		return nil, fmt.Errorf("the xDS server: %w", err)
 	}
@@ -30,31 +28,6 @@ func listenXDS(ctx context.Context, s settings) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
-}
-
-func listenAt(ctx context.Context, address string) (net.Listener, error) {
-	path, unix := strings.CutPrefix(address, "unix:")
-	if !unix {
-		return new(net.ListenConfig).Listen(ctx, "tcp", address)
-	}
-	// The socket of a server that was killed is in the way of the next one. The state
-	// directory's lock says that there is no other server of this state; one of another
-	// state that listens here is not pushed aside.
-	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 && !answered(ctx, path) {
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("the socket of a server before: %w", err)
-		}
-	}
-	return new(net.ListenConfig).Listen(ctx, "unix", path)
-}
-
-// answered is whether somebody listens at a Unix socket.
-func answered(ctx context.Context, path string) bool {
-	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
-	if err != nil {
-		return false
-	}
-	return c.Close() == nil
 }
 
 // guard makes what guards the xDS port by certificates, nil for plain text.
@@ -104,7 +77,7 @@ func (s settings) tlsVersion() (uint16, error) {
 }
 
 // port is what the status says of the xDS port.
-func port(s settings, l net.Listener, guard *identity.Guard) *api.Port {
+func port(s settings, l net.Listener, guard *identity.Guard, clients quota.Figures) *api.Port {
 	p := &api.Port{Address: l.Addr().String(), Security: api.SecurityLocal}
 	switch {
 	case guard != nil:
@@ -112,5 +85,14 @@ func port(s settings, l net.Listener, guard *identity.Guard) *api.Port {
 	case s.InsecurePlaintext:
 		p.Security = api.SecurityInsecure
 	}
+	for reason, n := range clients.Refused {
+		if n > 0 && p.Bounded == nil {
+			p.Bounded = map[string]int64{}
+		}
+		if n > 0 {
+			p.Bounded[reason] = n
+		}
+	}
+	p.LastBounded, p.LastBoundedAt = clients.Last, clients.LastAt
 	return p
 }

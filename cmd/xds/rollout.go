@@ -51,7 +51,7 @@ func (a *app) rolloutFlags(cmd *cobra.Command) rolloutFlags {
 }
 
 func (a *app) rolloutVerb(verb api.Verb, short string) *cobra.Command {
-	cmd := &cobra.Command{Use: string(verb), Short: short, Args: noArgs}
+	cmd := &cobra.Command{Use: string(verb), Short: short, Long: short + ".\n\n" + waitOf(verb), Args: noArgs}
 	flags := a.rolloutFlags(cmd)
 	why := cmd.Flags().String("why", "", "a reason, for the history")
 	by := cmd.Flags().String("by", "", "who does it, for the history; default: the user")
@@ -71,6 +71,9 @@ func (a *app) rolloutVerb(verb api.Verb, short string) *cobra.Command {
 		if err := flags.valid(); err != nil {
 			return err // before anything is done
 		}
+		if cmd.Flags().Changed("to") && to < 1 {
+			return usageError{fmt.Errorf("--to: there is no revision %d: they are counted from 1 (xds rollout history)", to)}
+		}
 		if *by == "" {
 			*by = userName()
 		}
@@ -86,6 +89,21 @@ func (a *app) rolloutVerb(verb api.Verb, short string) *cobra.Command {
 	return cmd
 }
 
+// waitOf says what --wait is with a command to a rollout.
+func waitOf(verb api.Verb) string {
+	switch verb {
+	case api.VerbAbort, api.VerbUndo:
+		return `With --wait it returns at once, too: what is on disk is not going to be served, as was asked
+for. The exit status is 0 when that was done. An xds rollout status --wait for what was given up
+ends with 3.`
+	case api.VerbPause:
+		return `With --wait it returns when the rollout has ended that somebody has resumed; --timeout ends that
+with 5.`
+	case api.VerbResume, api.VerbPromote, api.VerbRetry:
+	}
+	return `With --wait it returns when the rollout has ended; its exit status is that of xds rollout status --wait.`
+}
+
 func userName() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username
@@ -96,7 +114,7 @@ func userName() string {
 func (a *app) rolloutStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show where a rollout is", Args: noArgs,
-		Long: "Show where a rollout is, and what it waits for." + waitHelp,
+		Long: "Show where a rollout is, what it waits for, and what no check can show of the revision\n(not proven: see docs/rollouts.md)." + waitHelp,
 	}
 	flags := a.rolloutFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -198,6 +216,9 @@ func printRollout(w io.Writer, f api.Fleet, now time.Time) error {
 	if f.Asked != nil {
 		fmt.Fprintf(t, "checks\t%s\n", f.Asked.Reason)
 	}
+	for _, why := range f.Unproven {
+		fmt.Fprintf(t, "not proven\t%s\n", why)
+	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("printing the rollout: %w", err)
 	}
@@ -242,22 +263,4 @@ func waitsText(h *api.Wait) string {
 		return "go on with `" + h.Do + "`: " + h.Text
 	}
 	return "end the stage with `" + h.Do + "`: " + h.Text
-}
-
-func (a *app) rolloutHistory() *cobra.Command {
-	cmd := &cobra.Command{Use: "history", Short: "Show what happened to a fleet: who, what, when, why", Args: noArgs}
-	return question(a, cmd, (*api.Client).History, printHistory)
-}
-
-func printHistory(w io.Writer, entries []api.Entry) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "WHEN\tREVISION\tWHAT\tSTAGE\tNODE\tBY\tWHY")
-	for _, e := range entries {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format("2006-01-02 15:04:05.000"),
-			revision(e.Revision), e.Kind, orDash(e.Stage), orDash(e.Node), orDash(e.By), orDash(e.Reason))
-	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("printing the history: %w", err)
-	}
-	return nil
 }

@@ -27,6 +27,8 @@ const (
 	exitNoServer = 6
 	exitNobody   = 7
 	exitReplaced = 8
+
+	exitNotAllowed = 9 // the server does not let who asks
 )
 
 // exitError is an error with an exit status of its own.
@@ -79,6 +81,8 @@ func statusOf(err error) int {
 		return exit.status
 	case errors.Is(err, api.ErrNoServer):
 		return exitNoServer
+	case errors.Is(err, api.ErrNotAllowed):
+		return exitNotAllowed
 	}
 	return exitFailed
 }
@@ -102,7 +106,7 @@ names, and keeps every connected Envoy on the newest revision that works.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.serve(), a.check(), a.status(), a.rollout(), a.fleet(), a.diff(), a.bootstrap(), a.certs(), a.newFilter(), a.version())
+	root.AddCommand(a.serve(), a.check(), a.status(), a.rollout(), a.fleet(), a.diff(), a.bootstrap(), a.certs(), a.token(), a.newFilter(), a.version())
 	return root
 }
 

@@ -11,9 +11,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/waxwing-xds/waxwing/internal/rig"
+	"github.com/waxwing-xds/waxwing/internal/sandbox"
+	"github.com/waxwing-xds/waxwing/internal/signed/signedtest"
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == sandbox.Argument { // started by a test that runs a command in this process
+		main()
+	}
 	testscript.Main(m, map[string]func(){"xds": main})
 }
 
@@ -23,7 +28,8 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
-			for _, name := range []string{"XDS_LISTEN", "XDS_ADMIN"} {
+			env.Values[keys] = map[string]*signedtest.Key{}
+			for _, name := range []string{"XDS_LISTEN", "XDS_ADMIN", "TCP"} {
 				address, err := rig.FreeAddress()
 				if err != nil {
 					return err
@@ -32,8 +38,37 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"eventually": eventually},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"eventually": eventually, "sign": sign},
 	})
+}
+
+// keys is where a script has its keys, by name.
+const keys = "keys"
+
+// sign signs a file as cosign does: `sign KEY FILE` writes FILE.sig, `sign -bundle KEY FILE` writes
+// FILE.sigstore.json, and `sign KEY` the public key, KEY.pub.
+func sign(ts *testscript.TestScript, neg bool, args []string) {
+	bundle := len(args) > 0 && args[0] == "-bundle"
+	if bundle {
+		args = args[1:]
+	}
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: sign [-bundle] KEY [FILE]")
+	}
+	made := ts.Value(keys).(map[string]*signedtest.Key)
+	key := made[args[0]]
+	if key == nil {
+		key = signedtest.NewKey(signedtest.ECDSA)
+		made[args[0]] = key
+	}
+	name, text := args[0]+".pub", key.PEM()
+	switch {
+	case len(args) == 2 && bundle:
+		name, text = args[1]+".sigstore.json", key.Bundle([]byte(ts.ReadFile(args[1])))
+	case len(args) == 2:
+		name, text = args[1]+".sig", key.Sign([]byte(ts.ReadFile(args[1])))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
 }
 
 // eventually runs a command until it succeeds and its output matches:

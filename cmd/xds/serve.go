@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -23,7 +22,7 @@ import (
 	"github.com/waxwing-xds/waxwing/internal/console"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	_ "github.com/waxwing-xds/waxwing/internal/extensions" // fleet files may use all of Envoy's API
-	"github.com/waxwing-xds/waxwing/internal/preflight"
+	"github.com/waxwing-xds/waxwing/internal/sandbox"
 	"github.com/waxwing-xds/waxwing/internal/store"
 	"github.com/waxwing-xds/waxwing/internal/watch"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -53,8 +52,8 @@ Each setting can be given as a flag, in the environment (XDS_LOG_LEVEL for
 				return usageError{err}
 			}
 			defer hangUps(log)()
-			if s.KeepRevisions < 1 {
-				return usageError{fmt.Errorf("keep-revisions: %d is under 1: `xds rollout undo` needs the one before", s.KeepRevisions)}
+			if err := s.inRange(); err != nil {
+				return err
 			}
 			return serve(cmd.Context(), log, s)
 		},
@@ -133,52 +132,81 @@ func serve(ctx context.Context, log *slog.Logger, s settings) (err error) {
 		return err
 	}
 	defer grpcListener.Close() //nolint:errcheck // gRPC has closed it, or nothing was served
+	if err := s.Verify.readable(); err != nil {
+		return err
+	}
 	guard, keeper, err := s.guard(ctx, log)
 	if err != nil {
 		return err
 	}
 	settle := watch.Settings{Quiet: s.Settle, Max: s.SettleMax}
-	watcher, err := watch.New(log, settle)
+	box, end := s.sandbox(log)
+	defer end()
+	files, err := s.source(log, settle, box)
 	if err != nil {
 		return err
 	}
-	server := xds.NewServer(log, xds.Limits{
-		MaxStreams: s.MaxStreams, MaxRequestBytes: s.MaxRequestBytes, MaxUnmatched: s.MaxUnmatched,
-		PushBudget: s.PushBudgetBytes, PushTimeout: s.PushTimeout,
-	})
-	var sandbox build.Sandbox = build.Inspect{}
-	if s.Preflight {
-		sandbox = preflight.New(s.Limits, os.LookupEnv)
+	server := xds.NewServer(log, s.clientLimits())
+	admin, err := openAdmin(ctx, log, s)
+	if err != nil {
+		return err
 	}
-	files := build.NewFiles(s.Fleet, watcher, build.NewMaker(sandbox))
+	defer admin.close() //nolint:errcheck // who serves it has closed it, or nothing was served
 	loop, err := control.New(control.Config{
 		Log: log, Source: files, XDS: server, Store: dir, Grace: s.RetireGrace, KeepRevisions: s.KeepRevisions,
-		Port: func() *api.Port { return port(s, grpcListener, guard) }, Forbidden: guard.Forbidden,
+		Port: func() *api.Port { return port(s, grpcListener, guard, server.Clients().Figures()) }, Forbidden: guard.Forbidden,
+		Admin: admin.describe,
 	})
 	if err != nil {
 		return err
 	}
-	adminListener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Admin)
-	if err != nil {
-		return fmt.Errorf("the admin API: %w", err)
-	}
-	log.Info("xds serves", "listen", grpcListener.Addr().String(), "admin", adminListener.Addr().String(),
-		"fleet", s.Fleet, "state", s.State)
+	log.Info("xds serves", "listen", grpcListener.Addr().String(), "admin", at(admin.tcp),
+		"fleet", s.Fleet, "state", s.State, "socket", at(admin.socket), "metrics", at(admin.health))
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return files.Run(ctx) })
 	g.Go(func() error { return loop.Run(ctx) })
 	options := server.Options()
 	if guard != nil {
-		options = append(options, guard.Options()...)
+		options = append(options, guard.Options(server.Clients().Creds)...)
 		g.Go(func() error { return keeper.Run(ctx, settle) })
 		g.Go(func() error { return guard.Run(ctx) })
 	}
 	g.Go(func() error { return serveGRPC(ctx, server, options, grpcListener) })
-	g.Go(func() error { return serveHTTP(ctx, console.Handler(log, loop, server.Stats), adminListener) })
+	admin.door.run(ctx, g, settle)
+	admin.serve(ctx, log, g, console.Handler(log, loop, server.Stats), console.Health(log, loop, server.Stats))
 	err = g.Wait()
 	log.Info("xds has stopped")
 	return err
+}
+
+// clientLimits are what clients of the xDS port may take.
+func (s settings) clientLimits() xds.Limits {
+	return xds.Limits{
+		MaxClientStreams: s.MaxClientStreams, MaxClientRequests: s.MaxClientRequests, MaxClientBytes: s.MaxClientBytes,
+		MaxKeptBytes: s.MaxKeptBytes, MaxNames: s.MaxNames,
+		MaxStreams: s.MaxStreams, MaxRequestBytes: s.MaxRequestBytes, MaxUnmatched: s.MaxUnmatched,
+		PushBudget: s.PushBudgetBytes, PushTimeout: s.PushTimeout,
+	}
+}
+
+// source is what the server watches.
+func (s settings) source(log *slog.Logger, settle watch.Settings, box build.Sandbox) (*build.Files, error) {
+	watcher, err := watch.New(log, settle)
+	if err != nil {
+		return nil, err
+	}
+	watcher.Rule = s.files()
+	return build.NewFiles(s.Fleet, watcher, s.maker(box)), nil
+}
+
+// sandbox is what filters are tried in, in processes of their own, until end.
+func (s settings) sandbox(log *slog.Logger) (box build.Sandbox, end func()) {
+	if !s.Preflight {
+		return build.Inspect{}, func() {}
+	}
+	pool := sandbox.New(log, s.Limits, os.LookupEnv)
+	return pool, pool.Close
 }
 
 func serveGRPC(ctx context.Context, server *xds.Server, options []grpc.ServerOption, l net.Listener) error {
@@ -188,22 +216,8 @@ func serveGRPC(ctx context.Context, server *xds.Server, options []grpc.ServerOpt
 	// without a server, with what they have.
 	stop := context.AfterFunc(ctx, g.Stop)
 	defer stop()
-	if err := g.Serve(l); err != nil {
+	if err := g.Serve(server.Clients().Listener(l)); err != nil {
 		return fmt.Errorf("the xDS server: %w", err)
-	}
-	return nil
-}
-
-func serveHTTP(ctx context.Context, handler http.Handler, l net.Listener) error {
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second,
-		// Long answers (/v1/events) end with the server.
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // there is nothing left to do about it
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("the admin API: %w", err)
 	}
 	return nil
 }

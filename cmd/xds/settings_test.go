@@ -8,36 +8,54 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/waxwing-xds/waxwing/internal/golden"
 )
 
 // samples are three values for each setting, none of them the default.
 var samples = map[string][3]string{
-	"fleet":              {"a.yaml", "b.yaml", "c.yaml"},
-	"state":              {"a", "b", "c"},
-	"listen":             {"a:1", "b:2", "c:3"},
-	"tls-cert":           {"a", "b", "c"},
-	"tls-key":            {"a", "b", "c"},
-	"client-ca":          {"a", "b", "c"},
-	"spiffe-socket":      {"unix:///a", "unix:///b", "unix:///c"},
-	"tls-min-version":    {"1.2", "1.2", "1.2"},
-	"identity":           {`[{"dns":"*","nodes":["{1}"]}]`, `[{"uri":"spiffe://a/*","nodes":["a-*"],"fleets":["edge"]}]`, `[{"cn":"c","nodes":["c"]}]`},
-	"insecure-plaintext": {"true", "true", "true"},
-	"admin":              {"a:1", "b:2", "c:3"},
-	"settle":             {"1ms", "2ms", "3ms"},
-	"settle-max":         {"1s", "3s", "4s"},
-	"max-streams":        {"1", "2", "3"},
-	"max-request-bytes":  {"1", "2", "3"},
-	"max-unmatched":      {"1", "2", "3"},
-	"push-budget-bytes":  {"1", "2", "3"},
-	"keep-revisions":     {"1", "2", "3"},
-	"push-timeout":       {"1s", "3s", "4s"},
-	"retire-grace":       {"1s", "3s", "4s"},
-	"log-level":          {"debug", "warn", "error"},
-	"log-format":         {"json", "x", "y"},
-	"preflight":          {"off", "off", "off"},
-	"preflight-start":    {"1s", "3s", "4s"},
-	"preflight-call":     {"1ms", "2ms", "3ms"},
-	"preflight-memory":   {"1", "2", "3"},
+	"allow-path":          {"srv/a,srv/b", "c", "d,e"},
+	"max-module-bytes":    {"1", "2", "3"},
+	"fleet":               {"a.yaml", "b.yaml", "c.yaml"},
+	"state":               {"a", "b", "c"},
+	"listen":              {"a:1", "b:2", "c:3"},
+	"tls-cert":            {"a", "b", "c"},
+	"tls-key":             {"a", "b", "c"},
+	"client-ca":           {"a", "b", "c"},
+	"spiffe-socket":       {"unix:///a", "unix:///b", "unix:///c"},
+	"tls-min-version":     {"1.2", "1.2", "1.2"},
+	"identity":            {`[{"dns":"*","nodes":["{1}"]}]`, `[{"uri":"spiffe://a/*","nodes":["a-*"],"fleets":["edge"]}]`, `[{"cn":"c","nodes":["c"]}]`},
+	"verify":              {`{"keys":[{"file":"a.pub"}]}`, `{"keys":[{"file":"a.pub"},{"file":"b.pub"}]}`, `{"identities":[{"issuer":"a","subject":"b"}],"trusted_root":{"file":"c"}}`},
+	"insecure-plaintext":  {"true", "true", "true"},
+	"admin":               {"a:1", "b:2", "c:3"},
+	"admin-socket":        {"a", "b", "c"},
+	"admin-tls-cert":      {"a", "b", "c"},
+	"admin-tls-key":       {"a", "b", "c"},
+	"admin-client-ca":     {"a", "b", "c"},
+	"admin-tokens":        {"a", "b", "c"},
+	"admin-roles":         {`[{"dns":"*.ops","role":"operate"}]`, `[{"cn":"a","role":"view"}]`, `[{"uri":"spiffe://a/*","role":"operate"}]`},
+	"admin-host":          {"a", "b", "c,d"},
+	"metrics":             {"a:1", "b:2", "c:3"},
+	"settle":              {"1ms", "2ms", "3ms"},
+	"settle-max":          {"1s", "3s", "4s"},
+	"max-streams":         {"1", "2", "3"},
+	"max-client-streams":  {"1", "2", "3"},
+	"max-client-requests": {"1", "2", "3"},
+	"max-client-bytes":    {"1", "2", "3"},
+	"max-kept-bytes":      {"1", "2", "3"},
+	"max-names":           {"1", "2", "3"},
+	"max-request-bytes":   {"1", "2", "3"},
+	"max-unmatched":       {"1", "2", "3"},
+	"push-budget-bytes":   {"1", "2", "3"},
+	"keep-revisions":      {"1", "2", "3"},
+	"push-timeout":        {"1s", "3s", "4s"},
+	"retire-grace":        {"1s", "3s", "4s"},
+	"log-level":           {"debug", "warn", "error"},
+	"log-format":          {"json", "x", "y"},
+	"preflight":           {"off", "off", "off"},
+	"preflight-start":     {"1s", "3s", "4s"},
+	"preflight-call":      {"1ms", "2ms", "3ms"},
+	"preflight-memory":    {"1", "2", "3"},
 }
 
 func newFlags() *pflag.FlagSet {
@@ -104,6 +122,14 @@ func TestSettingsErrors(t *testing.T) {
 		"# rules\nidentity:\n- {dns: a}\n":           ":3: identity: rule 1: it has no nodes",
 		"identity: [{dns: a, uri: b, nodes: [c]}]\n": ":1: identity: rule 1: it has more than one of uri, dns and cn",
 		"identity: [{dns: a, node: [c]}]\n":          ":1: identity: ",
+		"admin-roles: [{dns: a, role: root}]\n":      ":1: admin-roles: rule 1: role \"root\" is neither view nor operate",
+		"admin-roles: [{role: view}]\n":              ":1: admin-roles: rule 1: it has none of uri, dns and cn",
+		"admin-host: a:1\n":                          ":1: admin-host: \"a:1\" is not a host name",
+		"\nverify: {}\n":                             ":2: verify: it names nobody who signs: keys, or identities",
+		"verify: off\n":                              ":1: verify: a string does not belong here",
+		"verify: [{file: a}]\n":                      ":1: verify: ",
+		"verify:\n  keys: [{fil: a}]\n":              `:2: verify: unknown field "fil"`,
+		"verify: {identities: [{issuer: a}]}\n":      ":1: verify: identity 1 has one of subject and subject_regexp",
 		"preflight: true\n":                          ":1: preflight: \"true\" is not a on|off",
 	} {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
@@ -138,11 +164,7 @@ func TestSettingsAreDocumented(t *testing.T) {
 		value := "`" + f.DefValue + "`"
 		fmt.Fprintf(&table, "| `--%s` | `%s` | %s | %s |\n", f.Name, envName(f.Name), value, f.Usage)
 	})
-	page, err := os.ReadFile(root + "docs/operating.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(page), table.String()) {
+	if !strings.Contains(golden.Read(t, root+"docs/operating.md"), table.String()) {
 		t.Errorf("docs/operating.md lacks this table of settings:\n%s", table.String())
 	}
 }
@@ -156,11 +178,7 @@ func TestSampleFile(t *testing.T) {
 			fmt.Fprintf(&want, "\n# %s\n%s\n", f.Usage, strings.TrimSpace(f.Name+": "+f.DefValue))
 		}
 	})
-	sample, err := os.ReadFile(root + "xds.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(sample), want.String()) {
+	if !strings.Contains(golden.Read(t, root+"xds.yaml"), want.String()) {
 		t.Errorf("xds.yaml lacks these lines:\n%s", want.String())
 	}
 	flags := newFlags()

@@ -19,7 +19,10 @@ func (a *app) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the fleets and the connected proxies of a running server",
-		Args:  noArgs,
+		Long: `Show the fleets and the connected proxies of a running server, and below the tables what
+is wrong or not proven, and why. What each STATE of a proxy means, and what to do then, and what
+"not proven" means is in docs/rollouts.md.`,
+		Args: noArgs,
 	}
 	admin := a.adminFlag(cmd)
 	output := a.outputFlag(cmd)
@@ -69,7 +72,7 @@ func printStatus(w io.Writer, s api.Status, now time.Time) error {
 }
 
 func printProblems(w io.Writer, s api.Status, now time.Time) error {
-	lines := portProblems(s.Port, now)
+	lines := append(portProblems(s.Port, now), adminProblems(s.Admin, now)...)
 	for _, f := range s.Fleets {
 		lines = append(lines, fleetProblems(f)...)
 	}

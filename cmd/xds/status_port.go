@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -15,6 +18,9 @@ func portProblems(p *api.Port, now time.Time) (lines []string) {
 	if p.Security == api.SecurityInsecure {
 		lines = append(lines, fmt.Sprintf("xDS port %s: plain text, and nobody proves who they are (--insecure-plaintext): something else must see to both", p.Address))
 	}
+	if p.LastBounded != "" && now.Sub(p.LastBoundedAt) < boundedFor {
+		lines = append(lines, fmt.Sprintf("xDS port: %s (at %s; since the server started: %s)", p.LastBounded, p.LastBoundedAt.Format(time.DateTime), counted(p.Bounded)))
+	}
 	said := map[string]bool{} // a problem is that of all authorities of a file
 	for _, c := range p.Certificates {
 		if c.Problem != "" && !said[c.Use] {
@@ -25,6 +31,38 @@ func portProblems(p *api.Port, now time.Time) (lines []string) {
 		if c.Expiring {
 			lines = append(lines, expiring(c, now))
 		}
+	}
+	return lines
+}
+
+// boundedFor is how long the status says that a client came to a bound.
+const boundedFor = 10 * time.Minute
+
+// counted are counts in words.
+func counted(counts map[string]int64) string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		out = append(out, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	return strings.Join(out, ", ")
+}
+
+// adminProblems are what is wrong with how the admin API is guarded, and what of it is not.
+func adminProblems(a *api.Admin, now time.Time) (lines []string) {
+	if a == nil {
+		return nil
+	}
+	if a.Metrics != "" {
+		lines = append(lines, fmt.Sprintf("/metrics, /healthz and /readyz: at %s, for anyone who reaches it (--metrics)", a.Metrics))
+	}
+	if t := a.Tokens; t != nil && t.Problem != "" {
+		lines = append(lines, fmt.Sprintf("admin API: what is in %s since %s is not used, and the %d tokens of before go on: %s",
+			t.File, t.ProblemSince.Format(time.DateTime), t.Count, t.Problem))
+	}
+	for _, line := range portProblems(&api.Port{Certificates: a.Certificates}, now) {
+		line = strings.Replace(line, "xDS port", "admin API", 1)
+		line = strings.Replace(line, "no proxy can connect", "nobody can ask it by TCP", 1)
+		lines = append(lines, strings.Replace(line, "proxies' certificates", "its clients' certificates", 1))
 	}
 	return lines
 }

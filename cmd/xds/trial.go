@@ -18,14 +18,18 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/build"
+	"github.com/waxwing-xds/waxwing/internal/confine"
 	"github.com/waxwing-xds/waxwing/internal/fleet"
 	"github.com/waxwing-xds/waxwing/internal/module"
 	"github.com/waxwing-xds/waxwing/internal/preflight"
+	"github.com/waxwing-xds/waxwing/internal/signed"
 )
 
 // trial is what `xds check` does and finds.
 type trial struct {
-	maker   *build.Maker // the server's way from files to revisions
+	maker   *build.Maker                   // the server's way from files to revisions
+	may     confine.Rule                   // which modules may be read
+	beside  func(path string) confine.Rule // and which of their signatures and keys
 	wrong   []error
 	files   map[string]string // of the fleets, by their names
 	claims  []api.Claim       // of the fleets
@@ -128,12 +132,12 @@ func (t *trial) folder(ctx context.Context, path string) error {
 }
 
 func (t *trial) fleet(ctx context.Context, path string) error {
-	data, err := os.ReadFile(path)
+	data, err := confine.Rule{MaxBytes: fleet.MaxBytes}.ReadFile(path)
 	if err != nil {
 		t.add(err)
 		return nil
 	}
-	content, err := t.maker.Parse(ctx, path, data)
+	content, err := t.content(ctx, path, data)
 	if err != nil {
 		t.add(err)
 		return nil
@@ -146,16 +150,21 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 	t.files[f.Name] = path
 	t.claims = append(t.claims, api.Claim{Fleet: f.Name, File: path, Match: matchOf(f.Match)})
 	modules, wrong := map[string]*module.Module{}, len(t.wrong)
+	beside := t.besides(f)
 	for _, filter := range f.Filters {
 		p := build.PluginOf(f, filter, nil)
 		if !t.only.choose(&p) {
 			continue
 		}
-		if p.Module, err = moduleOf(path, filter); err != nil {
+		if p.Module, err = t.moduleOf(path, filter); err != nil {
 			t.add(err)
 			continue
 		}
 		modules[filter.Module] = p.Module
+		if err := t.maker.Verified(ctx, f, filter, p.Module, beside); err != nil {
+			t.add(err)
+			continue
+		}
 		err = t.try(ctx, tried{Fleet: f.Name, Filter: filter.Name, Module: filter.Module}, p, func(e *preflight.Error) error { return e.At(f, filter) })
 		if err != nil {
 			return err
@@ -164,7 +173,7 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 	if len(t.wrong) > wrong || t.only.pattern != nil {
 		return nil
 	}
-	made, _, err := t.maker.Revision(ctx, content, modules, nil) // no filter is tried again
+	made, _, err := t.maker.Revision(ctx, content, build.Inputs{Modules: modules, Beside: beside}, nil) // no filter is tried again
 	if err != nil {
 		t.add(err)
 		return ctx.Err()
@@ -178,18 +187,37 @@ func (t *trial) fleet(ctx context.Context, path string) error {
 	return nil
 }
 
+// content is what is in a fleet file, with the configurations that are secrets.
+func (t *trial) content(ctx context.Context, path string, data []byte) (*build.Content, error) {
+	content, err := t.maker.Parse(ctx, path, data)
+	if err != nil {
+		return nil, err
+	}
+	return t.maker.Configured(content, t.may.ReadFile)
+}
+
 // moduleOf reads the module of a filter of a fleet file.
-func moduleOf(path string, filter fleet.Filter) (*module.Module, error) {
-	code, err := os.ReadFile(filter.Module)
+func (t *trial) moduleOf(path string, filter fleet.Filter) (*module.Module, error) {
+	code, err := t.may.ReadFile(filter.Module)
 	if err != nil {
 		return nil, &fleet.Error{File: path, Line: filter.ModuleLine, Msg: fmt.Sprintf("module: %v", err)}
 	}
 	return module.New(code), nil
 }
 
+// besides reads what the modules of a fleet are verified by.
+func (t *trial) besides(f *fleet.Fleet) signed.Files {
+	files := signed.Files{}
+	for _, path := range t.maker.Beside(f) {
+		data, err := t.beside(path).ReadFile(path)
+		files[path] = signed.File{Data: data, Err: err}
+	}
+	return files
+}
+
 // module tries a module by itself.
 func (t *trial) module(ctx context.Context, path, pluginConfig string) error {
-	code, err := os.ReadFile(path)
+	code, err := confine.Rule{MaxBytes: t.may.MaxBytes, Setting: t.may.Setting}.ReadFile(path)
 	if err != nil {
 		t.add(err)
 		return nil

@@ -24,10 +24,12 @@ server too. Its exit status:
   3  it was refused, rejected, aborted or undone
   4  --timeout is over, and it is still on its way, or too many proxies are in trouble
   5  --timeout is over, and it waits for a person: it is paused, or to be approved
-  6  no server answers (for as long as --timeout, or 30s)
+  6  no server answers, or can't say, since too many ask it (for as long as
+     --timeout, or 30s)
   7  no proxy of the fleet is connected (for as long as --timeout, or 15s), or the
      fleet is retired, and takes none
-  8  a newer save has taken its place`
+  8  a newer save has taken its place
+  9  the server does not let who asks: no token, or a role that is too little`
 
 // How long is waited where there is no --timeout: a server may be restarted, and its
 // proxies come back within Envoy's back-off of up to 11 s.
@@ -102,7 +104,7 @@ func problems(status api.Status) error {
 // judge says whether the wait is over, and what came of it.
 func (w *waiter) judge(s api.Fleet, err error) (outcome error, over bool) {
 	now := time.Now()
-	if errors.Is(err, api.ErrNoServer) {
+	if errors.Is(err, api.ErrNoServer) || errors.Is(err, api.ErrUnavailable) {
 		since(&w.missing, now, true)
 		if w.out(now, w.missing, serverPatience) {
 			return exitError{exitNoServer, err}, true

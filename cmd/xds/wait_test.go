@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -46,6 +47,8 @@ func inTrouble(n int, tooMany bool) look {
 	f.Troubled = &api.Troubled{Count: n, TooMany: tooMany, Text: "can't take it: a, tried again in 4s: its port is in use"}
 	return says(f)
 }
+
+var full = look{err: fmt.Errorf("xds at here: %w", api.NewError(api.CodeUnavailable, "too many connections are open"))}
 
 var down = look{err: &api.NoServerError{Err: errors.New("it is down")}}
 
@@ -98,6 +101,8 @@ var waits = []struct {
 	{"approved in time", 5 * time.Second, []look{held(api.WaitApproval, 1), held(api.WaitApproval, 1), served}, exitOK, "", time.Second},
 	{"no server", 5 * time.Second, []look{down}, exitNoServer, "no xds answers", 6 * time.Second},
 	{"no server, and no timeout", 0, []look{down}, exitNoServer, "no xds answers", 31 * time.Second},
+	{"too many ask", 5 * time.Second, []look{full}, exitNoServer, "too many connections", 6 * time.Second},
+	{"too many ask for a moment", 5 * time.Second, []look{full, full, held(api.WaitWarming, 1), full, served}, exitOK, "", 2 * time.Second},
 	{"restarted meanwhile", 0, []look{held(api.WaitWarming, 1), held(api.WaitWarming, 1), down, down, unread, reading, held(api.WaitNoProxy, 0), held(api.WaitWarming, 1), served}, exitOK, "", 3 * time.Second},
 	{"nobody", 5 * time.Second, []look{held(api.WaitNoProxy, 0)}, exitNobody, "no proxy", 6 * time.Second},
 	{"nobody, and no timeout", 0, []look{held(api.WaitNoProxy, 0)}, exitNobody, "no proxy", 16 * time.Second},

@@ -17,7 +17,7 @@ import (
 // The sizes of what is read, in bytes.
 const (
 	maxCommand = 64 << 10
-	maxClaims  = 4 << 20
+	maxClaims  = 1 << 20
 )
 
 // known refuses parameters that a question does not have: ?flet=edge would else be

@@ -4,14 +4,18 @@
 package console
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/access"
 	"github.com/waxwing-xds/waxwing/internal/api"
+	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/xds"
 )
 
@@ -31,33 +35,78 @@ type Loop interface {
 // give up (api.DefaultTimeout), and a scrape ends.
 const patience = 8 * time.Second
 
+// An endpoint is a path of the API: how it is asked, by whom, and what answers.
+type endpoint struct {
+	path, method string
+	role         api.Role
+	answer       func(*handler) http.HandlerFunc
+}
+
+// endpoints are all that there are, but for those of health.
+var endpoints = []endpoint{
+	{api.PathStatus, http.MethodGet, api.RoleView, answering((*handler).status, api.ParamLimit)},
+	{api.PathProxies, http.MethodGet, api.RoleView, answering((*handler).proxies, api.ParamFleet, api.ParamLimit, api.ParamAfter)},
+	{api.PathHistory, http.MethodGet, api.RoleView, answering((*handler).history, api.ParamFleet)},
+	{api.PathDiff, http.MethodGet, api.RoleView, answering((*handler).diff, api.ParamFleet)},
+	{api.PathEvents, http.MethodGet, api.RoleView, func(h *handler) http.HandlerFunc { return h.events }},
+	{api.PathMoves, http.MethodPost, api.RoleView, answering((*handler).moves)}, // a question, long as it is
+	{api.PathCommands, http.MethodPost, api.RoleOperate, answering((*handler).command)},
+}
+
+// health are those that anyone may ask, where they have an address of their own.
+var health = []endpoint{
+	{api.PathHealth, http.MethodGet, api.RoleView, answering(func(*handler, context.Context, *http.Request) (any, error) { return nil, nil })},
+	{api.PathReady, http.MethodGet, api.RoleView, answering((*handler).ready)},
+	{api.PathMetrics, http.MethodGet, api.RoleView, (*handler).metrics},
+}
+
 // Handler serves the admin API: the paths are in package api, and docs/operating.md tells
-// users of them. Every answer that is not what was asked for is an api.Error.
+// users of them. Every answer that is not what was asked for is an api.Error. Who asks is in
+// the context of a request, as an access.Guard puts it there.
 func Handler(log *slog.Logger, loop Loop, stats func() xds.Stats) http.Handler {
-	h := &handler{log: log, loop: loop}
-	mux := http.NewServeMux()
-	get := func(path string, answer answerer, params ...string) {
-		mux.Handle(path, h.only(http.MethodGet, h.answers(answer, params)))
+	h, mux := newHandler(log, loop, stats)
+	for _, e := range slices.Concat(endpoints, health) {
+		mux.Handle(e.path, h.allowed(e, h.only(e.method, e.answer(h))))
 	}
-	get(api.PathStatus, h.status, api.ParamLimit)
-	get(api.PathProxies, h.proxies, api.ParamFleet, api.ParamLimit, api.ParamAfter)
-	get(api.PathHistory, h.history, api.ParamFleet)
-	get(api.PathDiff, h.diff, api.ParamFleet)
-	get(api.PathReady, h.ready)
-	get(api.PathHealth, func(context.Context, *http.Request) (any, error) { return nil, nil })
-	mux.Handle(api.PathMoves, h.only(http.MethodPost, h.answers(h.moves, nil)))
-	mux.Handle(api.PathCommands, h.only(http.MethodPost, h.answers(h.command, nil)))
-	mux.Handle(api.PathEvents, h.only(http.MethodGet, h.events))
-	mux.Handle(api.PathMetrics, h.only(http.MethodGet, h.metrics(stats)))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		h.refuse(w, api.NewError(api.CodeNotFound, "there is no "+r.URL.Path))
-	})
 	return mux
 }
 
+// Health serves what is for health checks and Prometheus alone: it says nothing of what the
+// fleets have but their names and figures, and anyone may ask.
+func Health(log *slog.Logger, loop Loop, stats func() xds.Stats) http.Handler {
+	h, mux := newHandler(log, loop, stats)
+	for _, e := range health {
+		mux.Handle(e.path, h.only(e.method, e.answer(h)))
+	}
+	return mux
+}
+
+func newHandler(log *slog.Logger, loop Loop, stats func() xds.Stats) (*handler, *http.ServeMux) {
+	h := &handler{log: log, loop: loop, stats: stats, followers: make(chan struct{}, maxFollowers)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		h.refuse(w, api.NewError(api.CodeNotFound, "there is no "+r.URL.Path))
+	})
+	return h, mux
+}
+
+// allowed lets those through who have the role.
+func (h *handler) allowed(e endpoint, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if c := access.CallerOf(r.Context()); !c.Role.May(e.role) {
+			c.Refused()
+			h.refuse(w, api.NewError(api.CodeForbidden, fmt.Sprintf("%s is for the role %s, and %s has the role %s", e.path, e.role, c, cmp.Or(string(c.Role), "none"))))
+			return
+		}
+		next(w, r)
+	}
+}
+
 type handler struct {
-	log  *slog.Logger
-	loop Loop
+	log       *slog.Logger
+	loop      Loop
+	stats     func() xds.Stats
+	followers chan struct{} // has a token for each who follows the events
 }
 
 // An answerer answers a question: with what is written as JSON, with nil where it is
@@ -77,6 +126,13 @@ func (h *handler) only(method string, next http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		next(w, r)
+	}
+}
+
+// answering is what answers a question.
+func answering(answer func(*handler, context.Context, *http.Request) (any, error), params ...string) func(*handler) http.HandlerFunc {
+	return func(h *handler) http.HandlerFunc {
+		return h.answers(func(ctx context.Context, r *http.Request) (any, error) { return answer(h, ctx, r) }, params)
 	}
 }
 
@@ -161,7 +217,7 @@ func (h *handler) command(ctx context.Context, r *http.Request) (any, error) {
 	if err := read(r, maxCommand, "a command", &command); err != nil {
 		return nil, err
 	}
-	return nil, h.loop.Do(ctx, command)
+	return nil, h.loop.Do(control.From(ctx, access.CallerOf(ctx).Source()), command)
 }
 
 // ready is for health checks.

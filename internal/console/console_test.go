@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/waxwing-xds/waxwing/internal/access"
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/control"
 	"github.com/waxwing-xds/waxwing/internal/xds"
@@ -61,19 +62,34 @@ func (l *standIn) Subscribe(after string) (<-chan api.Event, func(), error) {
 	return l.records, func() { l.asked += ", stopped" }, err
 }
 
-func served(loop Loop) http.Handler {
-	return Handler(slog.New(slog.DiscardHandler), loop, func() xds.Stats { return xds.Stats{} })
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func noStats() xds.Stats { return xds.Stats{} }
+
+// served is the API for who may operate.
+func served(loop Loop) http.Handler { return servedTo(loop, api.RoleOperate) }
+
+func servedTo(loop Loop, role api.Role) http.Handler {
+	h := Handler(discard(), loop, noStats)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Caller{Name: "ci", How: api.AuthToken, Role: role})))
+	})
 }
 
 // ask asks, with a body if there is one, which is JSON.
 func ask(t *testing.T, loop Loop, method, path, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	return askOf(t, served(loop), method, path, body)
+}
+
+func askOf(t *testing.T, h http.Handler, method, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json; charset=utf-8")
 	}
 	w := httptest.NewRecorder()
-	served(loop).ServeHTTP(w, r)
+	h.ServeHTTP(w, r)
 	return w
 }
 

@@ -16,7 +16,7 @@ import (
 
 // metrics serves the figures in Prometheus' format. Half of them would pass for all:
 // without the loop there are none.
-func (h *handler) metrics(stats func() xds.Stats) http.HandlerFunc {
+func (h *handler) metrics() http.HandlerFunc {
 	process := prometheus.NewRegistry()
 	process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	opts := promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn)}
@@ -29,7 +29,7 @@ func (h *handler) metrics(stats func() xds.Stats) http.HandlerFunc {
 			return
 		}
 		own := prometheus.NewRegistry()
-		own.MustRegister(&collector{status, stats()})
+		own.MustRegister(&collector{status, h.stats()})
 		promhttp.HandlerFor(prometheus.Gatherers{process, own}, opts).ServeHTTP(w, r)
 	}
 }
@@ -55,6 +55,7 @@ var (
 	descPushed    = desc("pushed_bytes_total", "Bytes of resources in the responses sent to proxies.")
 	descAnswers   = desc("answers_total", "Responses that proxies accepted or rejected.", "verdict")
 	descRefused   = desc("refused_total", "Streams and requests refused or ended for a limit.", "limit")
+	descClients   = desc("client_bytes", "Bytes held of what clients say: kept, or not read as a whole yet.", "what")
 	descKept      = desc("listeners_kept_total", "Listeners that a revision of another fleet would have removed from a proxy that had not proven it: it keeps them.")
 	descLimit     = desc("limit", "The limits as they are set; 0 for none.", "limit")
 
@@ -68,6 +69,10 @@ var (
 	descUnused   = desc("tls_unused", "1 while what is on disk for the xDS port can't be used, and what was there before goes on.", "use")
 	descBarred   = desc("identity_refused_total", "Connections and messages refused at the xDS port for who they are from.", "reason")
 	descPlain    = desc("insecure_plaintext", "1 if the xDS port speaks plain text by --insecure-plaintext.")
+	descTurned   = desc("admin_refused_total", "Requests to the admin API refused for who they are from.", "reason")
+	descAdminEnd = desc("admin_tls_expiry_timestamp_seconds", "When the certificate of the admin API expires that does first, of a use; Unix time.", "use")
+	descAdminOld = desc("admin_tls_unused", "1 while what is on disk for TLS of the admin API can't be used, and what was there before goes on.", "use")
+	descTokens   = desc("admin_tokens_unused", "1 while what is on disk for the tokens of the admin API can't be used, and what was there before goes on.")
 	descUnsaved  = desc("unsaved", "1 while the state directory does not take a fleet's state.", "fleet")
 )
 
@@ -75,8 +80,8 @@ var (
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descStreams, descUnmatched, descEvents, descInFlight, descWaiting, descTimeouts, descPushes, descPushed,
-		descAnswers, descRefused, descKept, descLimit, descProxies, descRevision, descRejected, descProblem, descDegraded, descHeldUp, descUnsaved,
-		descExpiry, descUnused, descBarred, descPlain,
+		descAnswers, descRefused, descClients, descKept, descLimit, descProxies, descRevision, descRejected, descProblem, descDegraded, descHeldUp, descUnsaved,
+		descExpiry, descUnused, descBarred, descPlain, descTurned, descTokens, descAdminEnd, descAdminOld,
 	} {
 		out <- d
 	}
@@ -89,21 +94,41 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if c.status.Port != nil {
 		c.port(out, *c.status.Port)
 	}
+	if c.status.Admin != nil {
+		c.admin(out, *c.status.Admin)
+	}
 }
 
 // port has how the xDS port is guarded.
 func (c *collector) port(out chan<- prometheus.Metric, p api.Port) {
 	gauge(out, descPlain, is(p.Security == api.SecurityInsecure))
-	said := map[string]bool{}
-	for _, cert := range p.Certificates { // that first which expires first
-		if !said[cert.Use] {
-			said[cert.Use] = true
-			gauge(out, descExpiry, int(cert.NotAfter.Unix()), cert.Use)
-			gauge(out, descUnused, is(cert.Problem != ""), cert.Use)
-		}
-	}
+	certificates(out, p.Certificates, descExpiry, descUnused)
 	for reason, count := range p.Refused {
 		counter(out, descBarred, count, reason)
+	}
+}
+
+// certificates has of each use when the first expires, and whether what is on disk is in use.
+// They come with that first which expires first.
+func certificates(out chan<- prometheus.Metric, all []api.Certificate, expiry, unused *prometheus.Desc) {
+	said := map[string]bool{}
+	for _, cert := range all {
+		if !said[cert.Use] {
+			said[cert.Use] = true
+			gauge(out, expiry, int(cert.NotAfter.Unix()), cert.Use)
+			gauge(out, unused, is(cert.Problem != ""), cert.Use)
+		}
+	}
+}
+
+// admin has how the admin API is guarded.
+func (c *collector) admin(out chan<- prometheus.Metric, a api.Admin) {
+	certificates(out, a.Certificates, descAdminEnd, descAdminOld)
+	for reason, count := range a.Refused {
+		counter(out, descTurned, count, reason)
+	}
+	if a.Tokens != nil {
+		gauge(out, descTokens, is(a.Tokens.Problem != ""))
 	}
 }
 
@@ -127,11 +152,20 @@ func (c *collector) streams(out chan<- prometheus.Metric) {
 	counter(out, descPushed, s.PushedBytes)
 	counter(out, descAnswers, s.Accepted, "accepted")
 	counter(out, descAnswers, s.Rejected, "rejected")
-	counter(out, descRefused, s.RefusedStreams, "max-streams")
+	for reason, n := range s.Clients.Refused {
+		counter(out, descRefused, n, reason)
+	}
 	counter(out, descRefused, s.RefusedRequests, "max-request-bytes")
 	counter(out, descRefused, s.RefusedUnmatched, "max-unmatched")
 	counter(out, descKept, s.RefusedRemovals)
 	gauge(out, descLimit, s.Limits.MaxStreams, "max-streams")
+	gauge(out, descLimit, s.Limits.MaxClientStreams, "max-client-streams")
+	gauge(out, descLimit, s.Limits.MaxClientRequests, "max-client-requests")
+	gauge(out, descLimit, s.Limits.MaxClientBytes, "max-client-bytes")
+	gauge(out, descLimit, s.Limits.MaxKeptBytes, "max-kept-bytes")
+	gauge(out, descLimit, s.Limits.MaxNames, "max-names")
+	gauge(out, descClients, s.Clients.Kept, "kept")
+	gauge(out, descClients, s.Clients.Unread, "unread")
 	gauge(out, descLimit, s.Limits.MaxRequestBytes, "max-request-bytes")
 	gauge(out, descLimit, s.Limits.MaxUnmatched, "max-unmatched")
 	gauge(out, descLimit, s.Limits.PushBudget, "push-budget-bytes")
