@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -61,8 +60,7 @@ func TestTrapsAfterTheLastStage(t *testing.T) {
 			save(t, w.module, assemble(t, "traps"))
 			w.happened(api.EventServing, 2)
 			if policy == "" {
-				w.endServer(syscall.SIGKILL)
-				w.startServer()
+				w.crashServer()
 			}
 			p.serves(w.servingRevision(1))
 			p.isCountedAnew()

@@ -33,6 +33,11 @@ func forgetful() *http.Client {
 	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 }
 
+// staying is a client that follows no redirect.
+func staying() *http.Client {
+	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
 // visiting has users ask each proxy for some paths in turn, each time anew.
 func visiting(proxies []*proxy, paths ...string) (stop func()) {
 	var wg sync.WaitGroup

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -56,8 +55,7 @@ func TestCertificateFileMissing(t *testing.T) {
 		}
 		p.is(p.Node+" is tried again", func(s api.Proxy) bool { return s.State == api.ProxyTrouble && s.NextTry.After(first.NextTry) })
 		shows(2)
-		w.endServer(syscall.SIGKILL)
-		w.startServer()
+		w.crashServer()
 		p.inTrouble("Invalid path: " + pem("chain"))
 		shows(2)
 

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -55,10 +54,7 @@ func (w *world) typesOfExtension(name string) []byte {
 // there and back, while users ask: each such revision is served, no request fails, and none
 // passes unfiltered; nor does a restart of the server say the proxies anything else.
 func TestExtensionOfAnotherType(t *testing.T) {
-	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		w := newWorld(t)
-		w.Variant = sotw
+	worlds(t, func(t *testing.T, w *world) {
 		write(t, w.module, gate(t, 1))
 		write(t, w.fleet, w.typesOfExtension("rbac"))
 		w.startServer()
@@ -69,8 +65,7 @@ func TestExtensionOfAnotherType(t *testing.T) {
 			save(t, w.fleet, w.typesOfExtension(name))
 			p.serves(w.revisionAfter(2 + i))
 			if i == 2 {
-				w.endServer(syscall.SIGKILL)
-				w.startServer()
+				w.crashServer()
 			}
 		}
 		asked, wrong := stop()

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,11 @@ type fault struct {
 	context string    // the same for on_context_create, whose parameters are the context and its root
 	more    string    // functions beside it
 	swap    [2]string // anything else: what of the text, and what instead
+}
+
+// faultNamed is one of faults.
+func faultNamed(name string) fault {
+	return faults[slices.IndexFunc(faults, func(f fault) bool { return f.name == name })]
 }
 
 // faults are those that Envoy acknowledges, and that the checks can tell. None of

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -75,8 +74,7 @@ func TestRejectedFirstRevisionIsClosed(t *testing.T) {
 		if w.logged("no request passes") > 0 {
 			t.Error("the log says that no request passes")
 		}
-		w.endServer(syscall.SIGKILL)
-		w.startServer()
+		w.crashServer()
 		p.isIn(api.ProxyClosed)
 		p.refuses()
 		save(t, w.module, gate(t, 2))

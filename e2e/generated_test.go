@@ -38,7 +38,7 @@ func TestGeneratedFleetsAreValid(t *testing.T) {
 		}
 		file := filepath.Join(dir, fmt.Sprintf("envoy-%d.yaml", seed))
 		write(t, file, text)
-		if out, err := exec.CommandContext(t.Context(), envoyPath, "--mode", "validate", "--config-path", file, "--log-level", "error").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), envoyPath, "--mode", "validate", "--config-path", file, "--log-level", "error", "--service-node", "edge-0", "--service-cluster", "edge").CombinedOutput(); err != nil {
 			t.Errorf("seed %d: %v: %s\n%s", seed, err, out, f)
 		}
 	}

@@ -217,43 +217,35 @@ var graphs = []struct {
 // tickets, secrets of filters, endpoints, routes) may come, go, change and be renamed:
 // each is served within seconds, and no request fails.
 func TestResourceGraphs(t *testing.T) {
-	t.Parallel()
-	variants(t, func(t *testing.T, sotw bool) {
-		for _, noShadow := range []bool{false, true} {
-			t.Run(map[bool]string{false: "shadow", true: "no shadow"}[noShadow], func(t *testing.T) {
-				t.Parallel()
-				w := newWorld(t)
-				w.Variant = sotw
-				write(t, w.module, gate(t, 1))
-				var p *proxy
-				stop := func() (int, []string) { return 0, nil }
-				for i, step := range graphs {
-					saved := time.Now()
-					save(t, w.fleet, step.yaml(w, noShadow))
-					if i == 0 {
-						w.startServer()
-						p = w.startProxy("edge-0")
-					}
-					p.serves(w.revisionAfter(i + 1))
-					t.Logf("%s: served after %d ms", step.name, time.Since(saved).Milliseconds())
-					w.eventually("the certificate is the new one", func() error {
-						serial, err := p.eitherWay("32323", 200)
-						if want := map[bool]int64{true: int64(step.Build) + 1}[step.Cert != ""]; err == nil && serial != want {
-							err = fmt.Errorf("it has the number %d, want %d", serial, want)
-						}
-						return err
-					})
-					if i == 0 {
-						stop = usersEitherWay(p)
-					}
+	shadowed(t, func(t *testing.T, w *world, noShadow bool) {
+		write(t, w.module, gate(t, 1))
+		var p *proxy
+		stop := func() (int, []string) { return 0, nil }
+		for i, step := range graphs {
+			saved := time.Now()
+			save(t, w.fleet, step.yaml(w, noShadow))
+			if i == 0 {
+				w.startServer()
+				p = w.startProxy("edge-0")
+			}
+			p.serves(w.revisionAfter(i + 1))
+			t.Logf("%s: served after %d ms", step.name, time.Since(saved).Milliseconds())
+			w.eventually("the certificate is the new one", func() error {
+				serial, err := p.eitherWay("32323", 200)
+				if want := map[bool]int64{true: int64(step.Build) + 1}[step.Cert != ""]; err == nil && serial != want {
+					err = fmt.Errorf("it has the number %d, want %d", serial, want)
 				}
-				asked, wrong := stop()
-				t.Logf("%d of %d requests failed", len(wrong), asked)
-				if len(wrong) > 0 {
-					t.Errorf("the first: %s", wrong[0])
-				}
-				mustEqual(t, "fetches that timed out", p.stat("init_fetch_timeout$"), 0)
+				return err
 			})
+			if i == 0 {
+				stop = usersEitherWay(p)
+			}
 		}
+		asked, wrong := stop()
+		t.Logf("%d of %d requests failed", len(wrong), asked)
+		if len(wrong) > 0 {
+			t.Errorf("the first: %s", wrong[0])
+		}
+		mustEqual(t, "fetches that timed out", p.stat("init_fetch_timeout$"), 0)
 	})
 }

@@ -44,8 +44,7 @@ func TestKeptProxyIsStartedAnew(t *testing.T) {
 		kept()
 
 		save(t, w.file("edge"), file("{cluster: edge}"))
-		proxies[1].runs("x-build", build(2))
-		proxies[1].isOf("edge")
+		proxies[1].isOfWith("edge", 2)
 		l.unharmed(t)
 	})
 }
@@ -61,8 +60,7 @@ func TestProxiesOfARetiredFleet(t *testing.T) {
 	}
 	w.notice("edge", "its proxies keep what they run until another fleet's match claims them")
 	proxies[1].startsAnew()
-	proxies[1].runs("x-build", build(1))
-	proxies[1].isOf("edge")
+	proxies[1].isOfWith("edge", 1)
 	save(t, w.module, gate(t, 2))
 	w.eventually("it is said that this takes nothing up", func() error {
 		if !strings.Contains(w.log(), "what was saved is not served: save another content there") {
@@ -73,13 +71,11 @@ func TestProxiesOfARetiredFleet(t *testing.T) {
 	w.endServer(syscall.SIGKILL)
 	proxies[1].startsAnew()
 	w.startServer()
-	proxies[1].runs("x-build", build(1))
-	proxies[1].isOf("edge")
+	proxies[1].isOfWith("edge", 1)
 	save(t, w.file("edge"), w.fleetYAML(fleetOptions{Rollout: straight, Checks: checks}))
 	w.told("edge", api.EventTakenUp, "it is retired no more")
 	for _, p := range proxies {
-		p.runs("x-build", build(2))
-		p.isOf("edge")
+		p.isOfWith("edge", 2)
 	}
 	l.unharmed(t)
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"net"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -24,17 +23,13 @@ func TestMoveThatFailsAfterItsFlip(t *testing.T) {
 	w.told("canaries", api.EventFlipped, "1 proxy")
 	w.told("canaries", api.EventRejected, "in its real listener")
 	w.told("edge", api.EventMoveRefused, "edge-0")
-	proxies[0].runs("x-build", build(1))
-	proxies[0].isOf("edge")
-	w.endServer(syscall.SIGKILL)
-	w.startServer()
+	proxies[0].isOfWith("edge", 1)
+	w.crashServer()
 	w.told("canaries", api.EventStarted, "try 2: it was rejected only for what is around it")
-	proxies[0].runs("x-build", build(1))
-	proxies[0].isOf("edge")
+	proxies[0].isOfWith("edge", 1)
 
 	save(t, w.file("canaries"), good)
-	proxies[0].isOf("canaries")
-	proxies[0].runs("x-build", build(101))
+	proxies[0].isOfWith("canaries", 101)
 	proxies[1].isOf("edge")
 	l.unharmed(t)
 }
@@ -78,8 +73,7 @@ func TestMovePastTheLimitOfTroubleIsTriedAgain(t *testing.T) {
 		b.Close()
 	}
 	for _, p := range proxies[:2] {
-		p.isOf("canaries")
-		p.runs("x-build", build(101))
+		p.isOfWith("canaries", 101)
 	}
 	l.unharmed(t)
 }

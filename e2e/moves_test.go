@@ -61,6 +61,13 @@ func (p *proxy) isOf(fleet string) {
 	p.is(p.Node+" is of "+fleet, func(s api.Proxy) bool { return s.Fleet == fleet && s.Arriving == "" && s.State == api.ProxyServing })
 }
 
+// isOfWith waits until a proxy is of a fleet, and runs this build of the small filter.
+func (p *proxy) isOfWith(fleet string, n int) {
+	p.w.t.Helper()
+	p.isOf(fleet)
+	p.runs("x-build", build(n))
+}
+
 // told waits until the history of a fleet has an entry of a kind, which names a proxy.
 func (w *world) told(fleet string, kind api.EventKind, what string) {
 	w.t.Helper()
@@ -89,8 +96,7 @@ func TestClaimedProxy(t *testing.T) {
 		proxies[0].isOf("edge")
 
 		save(t, w.file("canaries"), w.canaries(fleetOptions{Module: w.moduleFile("other", gate(t, 101))}))
-		proxies[0].runs("x-build", build(101))
-		proxies[0].isOf("canaries")
+		proxies[0].isOfWith("canaries", 101)
 		proxies[1].isOf("edge")
 		w.told("canaries", api.EventMovedIn, "edge-0")
 		w.told("edge", api.EventMovedOut, "edge-0")
@@ -98,8 +104,7 @@ func TestClaimedProxy(t *testing.T) {
 		if err := os.Remove(w.file("canaries")); err != nil {
 			t.Fatal(err)
 		}
-		proxies[0].runs("x-build", build(1))
-		proxies[0].isOf("edge")
+		proxies[0].isOfWith("edge", 1)
 		w.told("canaries", api.EventRetired, "file is gone")
 		w.told("canaries", api.EventMovedOut, "edge-0")
 		w.told("edge", api.EventMovedIn, "edge-0")
@@ -118,11 +123,9 @@ func TestClaimThatAProxyRefuses(t *testing.T) {
 	w.told("canaries", api.EventRejected, "in its shadow listener")
 	w.told("edge", api.EventMoveRefused, "edge-0")
 	proxies[0].isOf("edge")
-	w.endServer(syscall.SIGKILL)
-	w.startServer()
+	w.crashServer()
 	for _, p := range proxies {
-		p.isOf("edge")
-		p.runs("x-build", build(1))
+		p.isOfWith("edge", 1)
 	}
 	l.unharmed(t)
 }
@@ -155,8 +158,7 @@ func TestMatchEdited(t *testing.T) {
 	w.nobody("edge")
 	proxies[1].runs("x-build", build(1))
 	save(t, w.file("rest"), w.fleetYAML(fleetOptions{Name: "rest", Rollout: prompt, Checks: checks, Module: w.moduleFile("rest", gate(t, 102))}))
-	proxies[1].isOf("rest")
-	proxies[1].runs("x-build", build(102))
+	proxies[1].isOfWith("rest", 102)
 	l.unharmed(t)
 }
 
@@ -186,8 +188,7 @@ func TestMoveGoesOnAfterRestart(t *testing.T) {
 		}
 		return err
 	})
-	w.endServer(syscall.SIGKILL)
-	w.startServer()
+	w.crashServer()
 	s, err := proxies[0].statusOf()
 	for err != nil {
 		s, err = proxies[0].statusOf()
@@ -195,8 +196,7 @@ func TestMoveGoesOnAfterRestart(t *testing.T) {
 	if s.Fleet != "edge" || s.Arriving != "canaries" {
 		t.Errorf("after the restart it is of %q, on its way to %q", s.Fleet, s.Arriving)
 	}
-	proxies[0].isOf("canaries")
-	proxies[0].runs("x-build", build(101))
+	proxies[0].isOfWith("canaries", 101)
 	proxies[1].isOf("edge")
 	l.unharmed(t)
 }

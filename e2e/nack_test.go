@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -91,8 +90,7 @@ func TestRefusedModule(t *testing.T) {
 
 		// A server that starts again, a proxy that starts again, the same bytes saved
 		// again: none makes it be sent again.
-		w.endServer(syscall.SIGKILL)
-		w.startServer()
+		w.crashServer()
 		before := proxies[0].rejections()
 		for _, p := range proxies {
 			p.serves(good)

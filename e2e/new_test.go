@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waxwing-xds/waxwing/internal/process"
 	"github.com/waxwing-xds/waxwing/internal/rig"
-	"github.com/waxwing-xds/waxwing/internal/rig/process"
 )
 
 // What the README says of a new filter: each command, and what is answered.

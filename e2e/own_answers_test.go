@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -75,8 +74,7 @@ func TestChecksThatTheConfigurationAnswers(t *testing.T) {
 			}
 			w.routerAnswers(p)
 			for i, name := range []string{"allows all", "forbids all"} {
-				at := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
-				save(t, w.module, faults[at].module(t))
+				save(t, w.module, faultNamed(name).module(t))
 				if r := w.rejection(i); !strings.Contains(r.Reason, "a check fails in its") {
 					t.Errorf("rejected: %s", r.Reason)
 				}
@@ -97,7 +95,7 @@ func (w *world) routerAnswers(p *proxy) {
 		w.t.Fatal("the listener has no HTTP connection manager")
 	}
 	router, sure := fleet.Lookup(f.Of).Router(hcm), 0
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := staying()
 	for _, host := range []string{"web.example", "WEB.example", "x.web.example", "a.safe.example", "safe.example", ".safe.example", "old.example", "old.", "waxwing.check"} {
 		for _, path := range []string{"/", "/gone", "/gone?a=b", "/gone/", "/Gone", "/moved", "/movedaway", "/ab", "/abc", "/api", "/api/", "/apis", "/a//gone"} {
 			for _, token := range []string{"32323", "31313"} {

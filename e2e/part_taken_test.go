@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -65,8 +64,7 @@ func TestNothingIsTakenInPart(t *testing.T) {
 				p.inTrouble("Address already in use")
 				p.triedAgain(before + 3)
 				p.is("it serves what it had", func(s api.Proxy) bool { return s.Served.Number == 1 && s.Part.ID == "" && s.Wanted.Number > 1 })
-				w.endServer(syscall.SIGKILL)
-				w.startServer()
+				w.crashServer()
 				p.inTrouble("Address already in use")
 				p.triedAgain(before + 5)
 				p.is("it serves what it had", func(s api.Proxy) bool { return s.Served.Number == 1 && s.Part.ID == "" })

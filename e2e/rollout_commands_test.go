@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -68,8 +67,7 @@ func TestRolloutCommandLine(t *testing.T) {
 		p.runs("x-build", build(1))
 	}
 	// What was undone is on the disk still, and is not tried again by a new server.
-	w.endServer(syscall.SIGKILL)
-	w.startServer()
+	w.crashServer()
 	w.wants(3, "undone by carol: a bad day", "status", "--wait")
 	if n := w.count(api.EventStarted); n != 2 {
 		t.Errorf("%d rollouts began, want 2", n)
@@ -118,8 +116,7 @@ func TestRolloutCommandLineFails(t *testing.T) {
 
 	save(t, w.module, fault{request: "unreachable"}.module(t))
 	w.wants(3, "in its shadow listener", "status", "--wait")
-	w.endServer(syscall.SIGKILL)
-	w.startServer()
+	w.crashServer()
 	w.wants(3, "in its shadow listener", "status", "--wait")
 	for _, p := range proxies {
 		p.serves(good)

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
@@ -96,8 +95,7 @@ func TestPauseOverRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.candidateStored()
-	w.endServer(syscall.SIGKILL)
-	w.startServer()
+	w.crashServer()
 	var confirmed time.Time
 	w.eventually("the canary has been confirmed for longer than its bake", func() error {
 		f, err := w.onlyFleet()

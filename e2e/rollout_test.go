@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -131,8 +130,7 @@ func stopsInTheShadow(t *testing.T, policy string) {
 		})
 	}
 	// It is not tried again after a crash of the server.
-	w.endServer(syscall.SIGKILL)
-	w.startServer()
+	w.crashServer()
 	for _, p := range proxies {
 		p.serves(good)
 	}

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -55,8 +54,7 @@ func TestSecretOfAnotherKind(t *testing.T) {
 				p.serves(revision)
 			}
 			if i == 2 {
-				w.endServer(syscall.SIGKILL)
-				w.startServer()
+				w.crashServer()
 			}
 		}
 		for i, stop := range stops {

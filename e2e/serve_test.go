@@ -30,6 +30,21 @@ func inTurn(t *testing.T, test func(t *testing.T, w *world)) {
 	})
 }
 
+// shadowed runs a test in a world of each variant with shadow listeners and, beside it, in one without.
+func shadowed(t *testing.T, test func(t *testing.T, w *world, noShadow bool)) {
+	t.Parallel()
+	variants(t, func(t *testing.T, sotw bool) {
+		for name, noShadow := range map[string]bool{"shadow": false, "no shadow": true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				w.Variant = sotw
+				test(t, w, noShadow)
+			})
+		}
+	})
+}
+
 // The README's two requests, with the real filter, on three proxies.
 func TestPrimeauth(t *testing.T) {
 	w := begunGo(t, fleetOptions{Config: `{header: token, remove_header: true, allow_paths: [/healthz]}`}, primeauth(t, "A"))

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/waxwing-xds/waxwing/internal/rig/process"
+	"github.com/waxwing-xds/waxwing/internal/process"
 )
 
 // startServer runs the server and waits until it answers.
@@ -46,6 +46,13 @@ func exists(path string) bool {
 
 // endServer ends the server: SIGKILL for a crash.
 func (w *world) endServer(s syscall.Signal) { w.endProcess(w.server.Process, s) }
+
+// crashServer kills the server, and starts it again.
+func (w *world) crashServer() {
+	w.t.Helper()
+	w.endServer(syscall.SIGKILL)
+	w.startServer()
+}
 
 func (w *world) endProcess(server *process.Process, s syscall.Signal) {
 	server.Signal(s)

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"syscall"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -35,8 +34,7 @@ func TestLateService(t *testing.T) {
 				w.begins(w.fleetYAML(fleetOptions{Checks: checks, NoShadow: !shadow, Rollout: `{stages: [{name: all, percent: 100, deadline: 20s}]}`}), gate(t, 1))
 				p := w.startProxy("edge-0")
 				w.awaitsService(1)
-				w.endServer(syscall.SIGKILL)
-				w.startServer()
+				w.crashServer()
 				other := w.startProxy("edge-1")
 				w.awaitsService(2)
 				w.noneRejected()

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/api"
@@ -51,8 +50,7 @@ func TestTwoProcessesWithOneID(t *testing.T) {
 			}
 			w.servingRevision(1)
 			if n == 2 {
-				w.endServer(syscall.SIGKILL)
-				w.startServer()
+				w.crashServer()
 				older.streams(2)
 			}
 		}

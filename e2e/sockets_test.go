@@ -45,10 +45,12 @@ func TestSocketsOfAListener(t *testing.T) {
 			{"alone, on every interface", where("0.0.0.0", "") + "      enable_reuse_port: false\n", open},
 			{"with another option", where("0.0.0.0", "") + "      enable_reuse_port: false\n      freebind: true\n", open},
 			{"beside others", here, open},
+			{"twice", here + "      additional_addresses: [{" + strings.TrimSpace(here) + "}]\n", open},
 			{"of IPv6 only", where("::", ""), closed},
 			{"and of IPv4", where("::", ", ipv4_compat: true"), open},
 			{"a socket", fmt.Sprintf(pipe, ""), modeOf(path, 0o755)},
 			{"of its owner's", fmt.Sprintf(pipe, ", mode: 384"), modeOf(path, 0o600)},
+			{"twice a socket", fmt.Sprintf(pipe, "") + "      additional_addresses: [{" + strings.TrimSpace(fmt.Sprintf(pipe, "")) + "}]\n", modeOf(path, 0o755)},
 		}
 		if w.Variant {
 			steps = steps[:4]

@@ -2,17 +2,21 @@ package e2e
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -26,6 +30,7 @@ import (
 
 	"github.com/waxwing-xds/waxwing/internal/api"
 	"github.com/waxwing-xds/waxwing/internal/certs"
+	"github.com/waxwing-xds/waxwing/internal/xdstest"
 )
 
 // tries is how often each way in is tried.
@@ -67,7 +72,7 @@ func TestStrangers(t *testing.T) {
 				return false
 			}
 		}
-		return p.Refused["untrusted"] >= 2*tries && p.Refused["other_node"] >= 4*tries && p.Refused["node_changed"] >= 4*tries
+		return p.Refused["untrusted"] >= 2*tries && p.Refused["other_node"] >= 6*tries && p.Refused["node_changed"] >= 6*tries
 	})
 	if n := w.logged("refused at the xDS port"); n > 200 {
 		t.Errorf("%d lines of the log say so", n)
@@ -93,7 +98,21 @@ func (w *world) effects() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return text + asJSON(entries)
+	return text + asJSON(entries) + w.stored()
+}
+
+// stored is what the state directory has, as hashes.
+func (w *world) stored() (text string) {
+	w.t.Helper()
+	must(w.t, filepath.WalkDir(w.server.File("state"), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		text += fmt.Sprintf("\n%s %x", path, sha256.Sum256(data))
+		return err
+	}))
+	return text
 }
 
 // thousandTimes does something so often, some at once.
@@ -196,11 +215,45 @@ func claims(conn *grpc.ClientConn) map[string]claim {
 				RequestType: &healthv3.HealthCheckRequestOrEndpointHealthResponse_HealthCheckRequest{HealthCheckRequest: &healthv3.HealthCheckRequest{Node: n}},
 			}
 		})
+		// A report that says no node is of whom the stream is from, or of nobody.
+		out[what+", health report"] = said(hds.StreamHealthCheck, append([]*corev3.Node{nodes[0], nil}, other), healthReport)
+		out[what+", counters"] = said(metrics.StreamMetrics, append([]*corev3.Node{nodes[0], nil}, other), counters)
 		out[what+", metrics"] = said(metrics.StreamMetrics, nodes, func(n *corev3.Node) *metricsv3.StreamMetricsMessage {
 			return &metricsv3.StreamMetricsMessage{Identifier: &metricsv3.StreamMetricsMessage_Identifier{Node: n}}
 		})
 	}
 	return out
+}
+
+// healthReport is a hello of a node, or of none a report that all that it is asked fails.
+func healthReport(n *corev3.Node) *healthv3.HealthCheckRequestOrEndpointHealthResponse {
+	if n != nil {
+		return &healthv3.HealthCheckRequestOrEndpointHealthResponse{
+			RequestType: &healthv3.HealthCheckRequestOrEndpointHealthResponse_HealthCheckRequest{HealthCheckRequest: &healthv3.HealthCheckRequest{Node: n}},
+		}
+	}
+	return &healthv3.HealthCheckRequestOrEndpointHealthResponse{
+		RequestType: &healthv3.HealthCheckRequestOrEndpointHealthResponse_EndpointHealthResponse{EndpointHealthResponse: &healthv3.EndpointHealthResponse{
+			ClusterEndpointsHealth: []*healthv3.ClusterEndpointsHealth{{
+				ClusterName: "waxwing",
+				LocalityEndpointsHealth: []*healthv3.LocalityEndpointsHealth{{
+					EndpointsHealth: []*healthv3.EndpointHealth{{HealthStatus: corev3.HealthStatus_UNHEALTHY}},
+				}},
+			}},
+		}},
+	}
+}
+
+// counters say of a node, or of none, that a filter has crashed and that all requests failed.
+func counters(n *corev3.Node) *metricsv3.StreamMetricsMessage {
+	m := &metricsv3.StreamMetricsMessage{EnvoyMetrics: []*dto.MetricFamily{
+		xdstest.Counter("http.ingress.downstream_rq_5xx", 1000), xdstest.Counter("http.ingress.downstream_rq_completed", 1000),
+		xdstest.Counter("wasm.envoy.wasm.runtime.v8.vm_reload_backoff", 10),
+	}}
+	if n != nil {
+		m.Identifier = &metricsv3.StreamMetricsMessage_Identifier{Node: n}
+	}
+	return m
 }
 
 // said opens a stream and sends a message from each node.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/waxwing-xds/waxwing/internal/envoy"
@@ -93,8 +92,7 @@ func TestOneIDWithOtherLabels(t *testing.T) {
 				w.twinsSaid(2)
 				both := w.startLoad([]*proxy{second}, 2, "")
 
-				w.endServer(syscall.SIGKILL)
-				w.startServer()
+				w.crashServer()
 				w.twinsSaid(2)
 				save(t, w.module, gate(t, 2))
 				plain.runs("x-build", build(2))
@@ -131,6 +129,5 @@ func TestRelabelled(t *testing.T) {
 		return err
 	})
 	blue.start(func(o *envoy.Options) { o.Dir = t.TempDir() })
-	blue.runs("x-build", build(101))
-	blue.isOf("blue")
+	blue.isOfWith("blue", 101)
 }

@@ -52,6 +52,9 @@ func waysOf(t *testing.T) []way {
 		{name: "PROXY protocol and TLS", listener: fmt.Sprintf(proxyProtocol, ""), chain: tls("", "")},
 		{name: "PROXY protocol of version 1", listener: fmt.Sprintf(proxyProtocol, ", disallowed_versions: [V2]"), why: "in version 1 only"},
 		{name: "mutual TLS", chain: tls("require_client_certificate: true", "validation_context: {trusted_ca: {inline_string: "+fmt.Sprintf("%q", chain)+"}}"), why: "mutual TLS"},
+		{name: "a CA for clients that have a certificate", chain: tls("", "validation_context: {trusted_ca: {inline_string: "+fmt.Sprintf("%q", chain)+"}}")},
+		{name: "names of clients", chain: tls("", "validation_context: {trusted_ca: {inline_string: "+fmt.Sprintf("%q", chain)+
+			"}, match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: client}}]}"), why: "match_typed_subject_alt_names"},
 		{name: "clients of a network", chain: "\n          filter_chain_match: {source_prefix_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}]}", why: "source_prefix_ranges"},
 		{name: "a network's RBAC", network: "rbac.v3.RBAC, stat_prefix: a, rules: " + elsewhere, why: "it lets no connection in"},
 		{name: "an RBAC of HTTP", http: `{name: web, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC, rules: ` + elsewhere + "}}", why: "refuses all requests"},

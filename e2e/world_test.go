@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,12 +102,24 @@ func begunGo(t *testing.T, o fleetOptions, module []byte) *world {
 	return w
 }
 
-// begins runs the server with a fleet and a module.
+// begins runs the server with a fleet and a module, and waits until it has read them: what is
+// saved after that is another revision.
 func (w *world) begins(fleet, module []byte) {
 	w.t.Helper()
 	write(w.t, w.fleet, fleet)
 	write(w.t, w.module, module)
 	w.startServer()
+	w.eventually("the first files are read", func() error {
+		s, err := w.status()
+		if err != nil {
+			return err
+		}
+		if s.Unsettled || len(s.Fleets)+len(s.Problems) == 0 ||
+			slices.ContainsFunc(s.Fleets, func(f api.Fleet) bool { return f.Pending || f.Disk.State == api.DiskReading }) {
+			return fmt.Errorf("the status is %v", s)
+		}
+		return nil
+	})
 }
 
 // eventually asks until it is so.
