@@ -6,6 +6,8 @@ WASM    := wasm/primeauth/primeauth.wasm
 # whose build of 1.38.3 has no Wasm runtime.
 ENVOYS  := 1.36.4 1.37.0 1.38.2 1.38.3 1.39.3 1.40.0
 LINTER  := v2.15.0
+SBOM    := v1.10.0
+VULNER  := v1.9.0
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 # The system whose files are looked at as well.
 OTHER   := $(if $(filter Darwin,$(shell uname)),linux,darwin)
@@ -27,10 +29,18 @@ build: ## the server, bin/xds
 # What `xds version` says of a release. A checkout that was changed is none.
 RELEASE  = $(shell git describe --tags --always --dirty)
 DIST     = -s -w -X main.version=$(RELEASE) -X main.commit=$(shell git rev-parse HEAD) -X main.date=$(shell git log -1 --format=%cI)
+# Each archive has what is in it as software bill of materials beside it (CycloneDX), made of the
+# binary; SHA256SUMS is of all. The same commit gives the same bytes.
 .PHONY: dist
-dist: ## the server for each platform, as released: bin/xds-OS-ARCH
-	@for p in $(PLATFORMS); do echo "bin/xds-$${p%/*}-$${p#*/}"; \
-	CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -trimpath -ldflags '$(DIST)' -o bin/xds-$${p%/*}-$${p#*/} ./cmd/xds || exit 1; done
+dist: .tools/cyclonedx-gomod-$(SBOM) ## release archives of the server for each platform, with checksums and SBOMs: dist/
+	@rm -rf dist && mkdir dist
+	@for p in $(PLATFORMS); do n=xds-$(RELEASE)-$${p%/*}-$${p#*/}; echo "dist/$$n.tar.gz"; mkdir dist/$$n && \
+	CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -trimpath -ldflags '$(DIST)' -o dist/$$n/xds ./cmd/xds && \
+	cp LICENSE README.md CHANGELOG.md SECURITY.md xds.yaml dist/$$n && \
+	$< bin -json -licenses -noserial -version $(RELEASE) -output dist/$$n.cdx.json dist/$$n/xds 2>/dev/null && \
+	tar -C dist --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct) -cf - $$n | gzip -n >dist/$$n.tar.gz && \
+	rm -r dist/$$n || exit 1; done
+	@cd dist && sha256sum *.tar.gz *.cdx.json >SHA256SUMS
 
 # FILTER=rust builds the Rust one; it needs a wasm32 target, and says how to get it.
 # BREAK=allow, deny or crash builds a Go one that is broken, to see it stopped.
@@ -47,18 +57,29 @@ filter-rust:
 .PHONY: test
 # The race detector is for what runs beside something else: the server, also that of the tests on real
 # Envoys, and the tests of its packages. It makes the rest five times as slow: the clients of those
-# tests, the rollout, which is pure, and the thousand chains.
-RACELESS := /e2e$$|/internal/rollout$$|/internal/chains$$
+# tests, the rollout and the reading of fleet files, which are pure, the thousand chains, and the sandbox,
+# which interprets: the server of the tests on real Envoys runs it under the race detector, too. So do
+# crowds, thousands of signatures, and commands: what they do beside one another others do in small.
+RACELESS := ./internal/rollout ./internal/chains ./internal/preflight ./internal/fleet ./wasm/primeauth/...
+CROWDS   := ^(TestScripts|TestNothingWrongIsBuilt|TestMovesAreSpreadOverTurns|TestJoiningDoesNotGrowWithTheFleet)$$
 test: build lint ## everything: builds, lints, unit tests and real Envoys, under the race detector
-	$(GO) test -race -count=1 -timeout 30m $$($(GO) list ./... | grep -vE '$(RACELESS)')
+	$(GO) test -race -count=1 -timeout 30m -skip '$(CROWDS)' $$($(GO) list ./... | grep -vE '/e2e$$|/internal/(rollout|chains|preflight|fleet)$$|/wasm/primeauth')
 	$(GO) test -count=1 -timeout 40m ./e2e -raced
-	$(GO) test -count=1 -timeout 20m ./internal/rollout ./internal/chains
+	$(GO) test -count=1 -timeout 20m $(RACELESS)
+	$(GO) test -count=1 -timeout 20m -run '$(CROWDS)' ./cmd/xds ./internal/build ./internal/control
 
 # Without real Envoys, Rust and the thousand chains: no network, once Go's modules are there.
 .PHONY: unit
 unit: ## the unit tests, in under a minute: no Envoy, no Rust, no network
 	$(GO) test -count=1 -skip '^TestEnvoy|^TestTutorial' $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/chains$$' -e '/primeauth$$')
 	$(GO) test -count=1 ./internal/chains -chains 10
+
+# FUZZTIME=10m for longer, FUZZ=FuzzADS for one, or a regular expression for some.
+FUZZTIME ?= 10s
+FUZZ     ?= .
+.PHONY: fuzz
+fuzz: ## every fuzz target for 10 s (FUZZTIME=10m, FUZZ=FuzzADS), as many side by side as there are cores
+	@GO=$(GO) FUZZTIME=$(FUZZTIME) sh .ci/fuzz '$(FUZZ)'
 
 .PHONY: test-envoys
 test-envoys: ## the tests on real Envoys, on each supported version of it
@@ -74,6 +95,24 @@ lint: .tools/golangci-lint-$(LINTER) ## golangci-lint, as .golangci.yml says, an
 lint-all: .tools/golangci-lint-$(LINTER) lint ## golangci-lint for the other system too, and go vet for each platform
 	GOOS=$(OTHER) $< run ./...
 	@for p in $(PLATFORMS); do echo "go vet for $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) vet ./... || exit 1; done
+
+# What is in a binary may be used, changed and given away by anyone, as Waxwing may be.
+.PHONY: licences
+licences: ## whether the licences of what is in the binaries are permissive ones (a part of the unit tests)
+	$(GO) test -count=1 -run '^TestLicences$$' -v ./internal
+
+# VULNDB=file:///FOLDER where the database is somewhere else (docs/dependencies.md).
+.PHONY: advisories
+advisories: .tools/govulncheck-$(VULNER) ## whether an advisory of the Go vulnerability database is about code that the binaries run
+	$< $(if $(VULNDB),-db $(VULNDB)) ./cmd/...
+
+.tools/govulncheck-$(VULNER):
+	GOBIN=$(CURDIR)/.tools $(GO) install golang.org/x/vuln/cmd/govulncheck@$(VULNER)
+	@mv .tools/govulncheck $@
+
+.tools/cyclonedx-gomod-$(SBOM):
+	GOBIN=$(CURDIR)/.tools $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(SBOM)
+	@mv .tools/cyclonedx-gomod $@
 
 .tools/golangci-lint-$(LINTER):
 	GOBIN=$(CURDIR)/.tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTER)

@@ -26,12 +26,24 @@ const (
 // them. The standard library is free, but for rollout which has nothing else.
 // Imports run one way; data that loops does so through internal/control.
 var dependencies = map[string][]string{
-	"internal/watch":      {"github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
+	"internal/confine":    {},
+	"internal/watch":      {"internal/confine", "github.com/fsnotify/fsnotify", "golang.org/x/sys/unix"},
 	"internal/extensions": {"envoy", "github.com/cncf/xds/go/", "google.golang.org/genproto/googleapis/"},
-	"internal/fleet":      {"envoy", "go.yaml.in/yaml/v3"},
+	"internal/fleet":      {"internal/confine", "envoy", "go.yaml.in/yaml/v3"},
 	"internal/module":     {},
+	// fleet for the rules that it reads.
+	"internal/signed": {
+		"internal/fleet", "internal/module", "google.golang.org/protobuf/encoding/protojson",
+		"github.com/sigstore/protobuf-specs/gen/pb-go/", "github.com/sigstore/sigstore-go/pkg/", "github.com/sigstore/sigstore/pkg/signature",
+	},
+	"internal/signed/signedtest": {
+		"envoy", "github.com/sigstore/protobuf-specs/gen/pb-go/", "github.com/sigstore/sigstore-go/pkg/",
+	},
 	// fleet for its checks; unix for the CPU time of a thread, which is what limits are of.
 	"internal/preflight": {"internal/fleet", "internal/module", "envoy", "github.com/tetratelabs/wazero", "go.yaml.in/yaml/v3", "golang.org/x/sys/unix"},
+	// It runs preflight in another process.
+	"internal/sandbox":  {"internal/fleet", "internal/lockdown", "internal/module", "internal/preflight", "envoy"},
+	"internal/lockdown": {"golang.org/x/sys/unix"},
 	// Snapshots are compared for people, without what Envoy's API marks as sensitive.
 	"internal/snapshot": {
 		"internal/fleet", "internal/module", "envoy", "github.com/pmezard/go-difflib/difflib", "github.com/cncf/xds/go/udpa/annotations",
@@ -40,6 +52,8 @@ var dependencies = map[string][]string{
 	"internal/scaffold": {"wasm"}, // the script that builds a Rust filter
 	"internal/rollout":  {},
 	"internal/store":    {},
+	"internal/access":   {"internal/api", "internal/watch", "golang.org/x/sys/unix"},
+	"internal/socket":   {},
 	"internal/inbox":    {}, // what is built, and what came of writing, waits for the loop in the same way
 	// Whatever talks to a server is built with these, and without the server.
 	// What is said of a rollout, in a fleet's history and on the wire, has one home; it is
@@ -48,10 +62,11 @@ var dependencies = map[string][]string{
 	"internal/api/apitest": {},
 	"internal/bootstrap":   {"internal/fleet"},
 	"internal/golden":      {"github.com/google/go-cmp/cmp"},
-	"internal/xds":         {"internal/fleet", "internal/snapshot", "envoy", "grpc"},
+	"internal/quota":       {"grpc"},
+	"internal/xds":         {"internal/fleet", "internal/quota", "internal/snapshot", "envoy", "grpc"},
 	"internal/deliver":     {"internal/fleet", "internal/snapshot", "internal/xds", "envoy"}, // fleet for what nodes say of themselves
 	// It takes the changes that watch tells.
-	"internal/build": {"internal/fleet", "internal/inbox", "internal/module", "internal/preflight", "internal/snapshot", "internal/watch", "envoy"},
+	"internal/build": {"internal/confine", "internal/fleet", "internal/inbox", "internal/module", "internal/preflight", "internal/signed", "internal/snapshot", "internal/watch", "envoy"},
 	// It answers in the wire's types: one description of a fleet and its proxies, not two.
 	"internal/control": {
 		"internal/api", "internal/build", "internal/deliver", "internal/fleet", "internal/inbox", "internal/rollout", "internal/snapshot", "internal/xds", "envoy",
@@ -59,26 +74,26 @@ var dependencies = map[string][]string{
 	// The loop with nothing outside, for its own tests and the console's.
 	"internal/control/controltest": {"internal/api", "internal/build", "internal/control", "internal/fleet", "internal/inbox", "internal/module", "internal/rig", "internal/snapshot", "internal/xds", "envoy"},
 	// It shows the streams' figures, which the loop has no part in.
-	"internal/console": {"internal/api", "internal/control", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
+	"internal/console": {"internal/access", "internal/api", "internal/control", "internal/xds", "github.com/prometheus/client_golang/prometheus"},
 	// It says in the wire's types how the port is guarded.
 	"internal/identity": {"internal/api", "internal/fleet", "internal/watch", "envoy", "grpc", "go.yaml.in/yaml/v3", "github.com/spiffe/go-spiffe/v2/"},
 	"internal/certs":    {"internal/bootstrap"}, // for how a proxy is told of its certificate
-	"internal/envoy":    {"internal/rig/process"},
+	"internal/envoy":    {"internal/process"},
 	// What a StreamMetricsMessage is made of is a package of its own.
-	"internal/xdstest":     {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},
-	"internal/rig":         {"internal/api", "internal/bootstrap", "internal/envoy", "internal/fleet", "internal/module", "internal/rig/process", "internal/snapshot", "envoy"}, // what its fleet files are made of
-	"internal/rig/process": {},
-	"internal/chains":      {"internal/api", "internal/bootstrap", "internal/envoy", "internal/rig", "internal/rig/process", "internal/xdstest", "go.yaml.in/yaml/v3"},
-	"cmd/demo":             {"internal/api", "internal/envoy", "internal/rig/process"}, // so that it is built, and says so, before anything large is
-	"cmd/xds":              {"*"},
-	"wasm":                 {},
-	"wasm/primeauth":       {"go.yaml.in/yaml/v3"}, // the vectors, for tests
+	"internal/xdstest": {"envoy", "grpc", "golang.org/x/sync/errgroup", "github.com/prometheus/client_model/go"},
+	"internal/rig":     {"internal/api", "internal/bootstrap", "internal/envoy", "internal/fleet", "internal/module", "internal/process", "internal/snapshot", "envoy"}, // what its fleet files are made of
+	"internal/process": {},
+	"internal/chains":  {"internal/api", "internal/bootstrap", "internal/envoy", "internal/rig", "internal/process", "internal/xdstest", "go.yaml.in/yaml/v3"},
+	"cmd/demo":         {"internal/api", "internal/envoy", "internal/process"}, // so that it is built, and says so, before anything large is
+	"cmd/xds":          {"*"},
+	"wasm":             {},
+	"wasm/primeauth":   {"go.yaml.in/yaml/v3"}, // the vectors, for tests
 	// The filter runs in proxies, not here.
 	"wasm/primeauth/go": {"github.com/proxy-wasm/proxy-wasm-go-sdk", "github.com/valyala/fastjson"},
 }
 
 // testOnly are of tests and benchmarks only: nothing but those may import them.
-var testOnly = []string{"internal/api/apitest", "internal/chains", "internal/control/controltest", "internal/xdstest", "internal/envoy", "internal/golden", "internal/rig", "internal/rig/process", "wasm/primeauth"}
+var testOnly = []string{"internal/api/apitest", "internal/chains", "internal/control/controltest", "internal/xdstest", "internal/envoy", "internal/golden", "internal/rig", "internal/process", "internal/signed/signedtest", "wasm/primeauth"}
 
 var groups = map[string][]string{
 	"envoy": {controlPlane, "google.golang.org/protobuf/"},

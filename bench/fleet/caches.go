@@ -39,7 +39,7 @@ func newSnapshotCache(ctx context.Context) *snapshotCache {
 	return &snapshotCache{ctx, cache.NewSnapshotCache(true, cache.IDHash{}, nil), map[*snapshot.Snapshot]*cache.Snapshot{}}
 }
 
-func (c *snapshotCache) grpc() *grpc.Server { return controlPlane(c.ctx, c.cache) }
+func (c *snapshotCache) grpc(...grpc.ServerOption) *grpc.Server { return controlPlane(c.ctx, c.cache) }
 
 func (c *snapshotCache) prepare(s *snapshot.Snapshot) (err error) {
 	c.prepared[s], err = beside.Snapshot(s)
@@ -83,7 +83,7 @@ func newLinearCache(ctx context.Context) *linearCache {
 	return c
 }
 
-func (c *linearCache) grpc() *grpc.Server { return controlPlane(c.ctx, c.mux) }
+func (c *linearCache) grpc(...grpc.ServerOption) *grpc.Server { return controlPlane(c.ctx, c.mux) }
 
 func (c *linearCache) prepare(s *snapshot.Snapshot) error {
 	c.prepared = map[string]map[string]types.Resource{}

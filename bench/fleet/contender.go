@@ -17,6 +17,7 @@ type contender struct {
 	n       int
 	module  string
 	profile string
+	secure  string // folder of certificates; "": plain text
 	server  *part
 	proxies *part
 	address string
@@ -41,7 +42,7 @@ type connected struct {
 
 // up starts a server with a first revision, and connects its proxies.
 func up(ctx context.Context, side string, k kind, n int, o options) (*contender, error) {
-	c := &contender{side: side, kind: k, n: n, module: o.module, next: 1}
+	c := &contender{side: side, kind: k, n: n, module: o.module, secure: o.certificates, next: 1}
 	if side == sideOurs {
 		c.profile = o.profile
 	}
@@ -57,7 +58,7 @@ func up(ctx context.Context, side string, k kind, n int, o options) (*contender,
 
 // serve starts the server's process with the revision before c.next.
 func (c *contender) serve(ctx context.Context, address string) (err error) {
-	if c.server, err = start(ctx, "-role", "server", "-side", c.side, "-listen", address, "-profile", c.profile); err != nil {
+	if c.server, err = start(ctx, "-role", "server", "-side", c.side, "-listen", address, "-profile", c.profile, "-certificates", c.secure); err != nil {
 		return err
 	}
 	if err := c.prepareAndPush(c.next, 0); err != nil {
@@ -88,7 +89,7 @@ func (c *contender) connectAll() error {
 	pid := c.server.PID()
 	taken, err := gauge.Measure(pid, func() error {
 		begin := now()
-		a, err := c.proxies.tell(command{Do: "connect", Kind: c.kind, N: c.n, Address: c.address})
+		a, err := c.proxies.tell(command{Do: "connect", Kind: c.kind, N: c.n, Address: c.address, Certificates: c.secure})
 		if err == nil {
 			c.connect.last = time.Duration(slices.Max(a.At) - begin)
 		}

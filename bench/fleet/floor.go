@@ -35,9 +35,10 @@ func newFloor() *floor {
 	return &floor{streams: map[int]chan<- wire{}, messages: map[*snapshot.Snapshot]map[string]wire{}}
 }
 
-func (f *floor) grpc() *grpc.Server {
+func (f *floor) grpc(secure ...grpc.ServerOption) *grpc.Server {
 	// With the settings of our server, but for the codec.
 	options := xds.NewServer(slog.New(slog.DiscardHandler), xds.Limits{}).Options()
+	options = append(options, secure...)
 	g := grpc.NewServer(append(options, grpc.ForceServerCodecV2(wireCodec{encoding.GetCodecV2("proto")}))...)
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, f)
 	return g

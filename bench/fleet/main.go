@@ -25,6 +25,7 @@ func run(ctx context.Context) error {
 	side := flag.String("side", "", "with -role server: which server")
 	listen := flag.String("listen", "127.0.0.1:0", "with -role server: address")
 	profile := flag.String("profile", "", "with -role server: folder for profiles; else: passed on to our server")
+	secure := flag.String("certificates", "", "with -role server: folder of certificates, for mutual TLS; else plain text")
 	var o options
 	flag.StringVar(&o.module, "module", "wasm/primeauth/primeauth.wasm", "module to push")
 	flag.IntVar(&o.pushes, "pushes", 7, "pushes of a module that count, of each case (eight times as many of a configuration); one more is not counted; 0: none")
@@ -36,10 +37,11 @@ func run(ctx context.Context) error {
 	})
 	flag.BoolVar(&o.whole, "whole", true, "measure bin/xds as a whole as well: connecting, memory, restart, a save, a rollout")
 	flag.BoolVar(&o.evidence, "evidence", true, "measure bin/xds while proxies give evidence as well")
+	flag.BoolVar(&o.tls, "tls", true, "measure mutual TLS beside plain text as well")
 	flag.Parse()
 	switch *role {
 	case "server":
-		return serve(ctx, *side, *listen, *profile)
+		return serve(ctx, serving{side: *side, address: *listen, profiles: *profile, certificates: *secure})
 	case "proxies":
 		return simulate(ctx)
 	}

@@ -17,6 +17,9 @@ type options struct {
 	sides      []string
 	whole      bool
 	evidence   bool
+	tls        bool
+
+	certificates string // folder of certificates, for mutual TLS; "": plain text
 }
 
 // measure prints the tables, each row when it is there.
@@ -24,6 +27,11 @@ func (o options) measure(ctx context.Context) error {
 	if o.pushes > 0 {
 		if err := o.measureSides(ctx); err != nil {
 			return err
+		}
+	}
+	if o.tls {
+		if err := o.measureTLS(ctx); err != nil {
+			return fmt.Errorf("mutual TLS: %w", err)
 		}
 	}
 	if o.whole {

@@ -53,8 +53,8 @@ func (o *ours) target(id string) xds.Target {
 	return t
 }
 
-func (o *ours) grpc() *grpc.Server {
-	g := grpc.NewServer(o.server.Options()...)
+func (o *ours) grpc(secure ...grpc.ServerOption) *grpc.Server {
+	g := grpc.NewServer(append(o.server.Options(), secure...)...)
 	o.server.Register(g)
 	return g
 }

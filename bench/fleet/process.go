@@ -18,6 +18,8 @@ type command struct {
 	Address  string `json:"address,omitempty"`
 	Module   string `json:"module,omitempty"`
 	Whole    bool   `json:"whole,omitempty"` // bin/xds
+
+	Certificates string `json:"certificates,omitempty"` // folder of them; "": plain text
 }
 
 // answer is the line that comes back.

@@ -68,14 +68,17 @@ func (p *proxies) connect(ctx context.Context, c command) (answer, error) {
 	if c.Whole { // which has shadow listeners
 		filters[resource.ExtensionConfigType] = append(filters[resource.ExtensionConfigType], snapshot.ShadowPrefix+"auth")
 	}
-	var err error
+	secure, err := clients(c.Certificates)
+	if err != nil {
+		return answer{}, err
+	}
 	p.fleet, err = xdstest.NewFleet(c.N, c.Address, func(i int) xdstest.Config {
 		node := xdstest.Node(nodeID(i), "edge", nil)
 		if c.Kind == evidenceModule {
 			node = evident(node)
 		}
 		return xdstest.Config{
-			Node: node, Names: filters, Light: true,
+			Node: node, Names: filters, Light: true, Credentials: secure(nodeID(i)),
 			Judge: func(r xdstest.Response) error { p.received(i, r); return nil },
 		}
 	})

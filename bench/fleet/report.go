@@ -17,6 +17,9 @@ func pushRow(c, floor *contender, split bool) string {
 	if split {
 		what += ", two revisions"
 	}
+	if c.secure != "" {
+		what += ", mutual TLS"
+	}
 	last := func(p pushed) time.Duration { return p.last }
 	cpu := func(p pushed) time.Duration { return p.cpu }
 	peak := func(p pushed) int64 { return p.peak }
@@ -44,7 +47,11 @@ func middle[T cmp.Ordered](pushes []pushed, of func(pushed) T) T {
 	for i, p := range pushes {
 		values[i] = of(p)
 	}
-	slices.Sort(values)
+	return median(values)
+}
+
+func median[T cmp.Ordered](values []T) T {
+	values = slices.Sorted(slices.Values(values))
 	return values[len(values)/2]
 }
 

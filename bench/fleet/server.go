@@ -28,7 +28,7 @@ const (
 
 // A side is a server that is measured.
 type side interface {
-	grpc() *grpc.Server
+	grpc(secure ...grpc.ServerOption) *grpc.Server
 	// prepare does for a revision what can be done before it is pushed.
 	prepare(*snapshot.Snapshot) error
 	// push gives proxies with an even number one revision, the others another.
@@ -60,39 +60,31 @@ func number(nodeID string) int {
 	return i
 }
 
+// serving is how a server is to be.
+type serving struct{ side, address, profiles, certificates string }
+
 // serve is the process of a server.
-func serve(ctx context.Context, name, address, profiles string) error {
-	s, err := newSide(ctx, name)
+func serve(ctx context.Context, how serving) error {
+	s, err := newSide(ctx, how.side)
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	secure, err := how.secure(ctx)
 	if err != nil {
 		return err
 	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", how.address)
+	if err != nil {
+		return err
+	}
+	profiles := how.profiles
 	revisions := map[int]*snapshot.Snapshot{}
 	var profile *os.File
 	return rig.Obey(func(c command) (answer, error) {
 		switch c.Do {
 		case "prepare":
-			r, err := build(c.Kind, c.Revision, c.Module)
-			if err != nil {
-				return answer{}, err
-			}
 			clear(revisions)
-			revisions[c.Revision] = r
-			if c.Odd != 0 {
-				if revisions[c.Odd], err = build(c.Kind, c.Odd, c.Module); err != nil {
-					return answer{}, err
-				}
-			}
-			for _, r := range revisions {
-				if err := s.prepare(r); err != nil {
-					return answer{}, err
-				}
-			}
-			settle()
-			return answer{}, nil
+			return answer{}, prepare(s, c, revisions)
 		case "push":
 			odd := revisions[c.Odd]
 			if odd == nil {
@@ -100,7 +92,7 @@ func serve(ctx context.Context, name, address, profiles string) error {
 			}
 			return answer{}, s.push(c.N, revisions[c.Revision], odd)
 		case "serve": // once there is something to serve
-			go s.grpc().Serve(listener) //nolint:errcheck // ends with the process
+			go s.grpc(secure...).Serve(listener) //nolint:errcheck // ends with the process
 			return answer{Address: listener.Addr().String()}, nil
 		case "settle":
 			return answer{Memory: settle()}, nil
@@ -118,6 +110,25 @@ func serve(ctx context.Context, name, address, profiles string) error {
 		}
 		return answer{}, fmt.Errorf("a server can't %q", c.Do)
 	})
+}
+
+// prepare builds the revisions of a command, and has a side make ready what it sends of them.
+func prepare(s side, c command, revisions map[int]*snapshot.Snapshot) (err error) {
+	if revisions[c.Revision], err = build(c.Kind, c.Revision, c.Module); err != nil {
+		return err
+	}
+	if c.Odd != 0 {
+		if revisions[c.Odd], err = build(c.Kind, c.Odd, c.Module); err != nil {
+			return err
+		}
+	}
+	for _, r := range revisions {
+		if err := s.prepare(r); err != nil {
+			return err
+		}
+	}
+	settle()
+	return nil
 }
 
 func writeProfiles(folder string, cpu *os.File) error {

@@ -183,7 +183,7 @@ static_resources:
 }
 
 // called are clusters that modules call. Nothing listens there: the sandbox has no network either.
-var called = []string{"httpbin", "web_service", "wasm_upstream", "storage-upstream"}
+var called = []string{"httpbin", "web_service", "wasm_upstream", "storage-upstream", "google", "grpcbin"}
 
 func dead() string {
 	var out strings.Builder
@@ -202,6 +202,13 @@ func dead() string {
 func listening(ctx context.Context, proxy *envoy.Proxy) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, startup)
 	defer cancel()
+	go func() { // an Envoy that does not take the filter is gone
+		select {
+		case <-proxy.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	var address string
 	err := rig.Until(ctx, func() error {
 		there, err := proxy.Listeners(ctx)
