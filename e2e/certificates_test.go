@@ -59,6 +59,10 @@ func TestCertificateOnDemand(t *testing.T) {
 	write(t, w.fleet, w.onDemandYAML("one.test"))
 	w.startServer()
 	p := w.startProxy("edge-0")
+	if before(t, 37) {
+		w.refused(0, noSelector)
+		return
+	}
 	p.serves(w.revisionAfter(1))
 	known := func(name string, want int64) {
 		t.Helper()

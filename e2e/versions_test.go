@@ -42,4 +42,5 @@ func (w *world) refused(already int, words string) {
 const (
 	noHostsByADS = "only 'DELTA_GRPC' is supported as an api_type" // before 1.37
 	noLateScopes = "needs Envoy 1.38"
+	noSelector   = "Didn't find a registered implementation" // of certificates on demand, before 1.37
 )
