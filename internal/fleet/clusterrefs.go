@@ -17,6 +17,7 @@ var clusterFields = map[protoreflect.FullName][]protoreflect.Name{
 	"envoy.extensions.access_loggers.fluentd.v3.FluentdAccessLogConfig":                                 {"cluster"},
 	"envoy.extensions.clusters.aggregate.v3.ClusterConfig":                                              {"clusters"},
 	"envoy.extensions.clusters.mcp_multicluster.v3.ClusterConfig.McpCluster":                            {"cluster"},
+	"envoy.extensions.filters.http.cache_v2.v3.CacheV2Config":                                           {"override_upstream_cluster"},
 	"envoy.extensions.filters.http.gcp_authn.v3.GcpAuthnFilterConfig":                                   {"cluster"},
 	"envoy.extensions.filters.http.mcp_router.v3.McpRouter.McpCluster":                                  {"cluster"},
 	"envoy.extensions.filters.network.dubbo_proxy.v3.RouteAction":                                       {"cluster"},

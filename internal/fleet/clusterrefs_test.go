@@ -20,7 +20,6 @@ var notReferences = map[protoreflect.FullName]bool{
 	"envoy.config.endpoint.v3.ClusterStats":                            true,
 	"envoy.config.metrics.v3.StatsdSink":                               true,
 	"envoy.extensions.clusters.dynamic_modules.v3.ClusterConfig":       true,
-	"envoy.extensions.filters.http.cache_v2.v3.CacheV2Config":          true,
 	"envoy.extensions.filters.http.fault.v3.HTTPFault":                 true,
 	"envoy.extensions.filters.network.reverse_tunnel.v3.ReverseTunnel": true,
 	"envoy.extensions.filters.network.reverse_tunnel.v3.Validation":    true,
