@@ -39,6 +39,7 @@ func Serve(in io.Reader, out io.Writer) int {
 	runtime.GOMAXPROCS(min(runtime.GOMAXPROCS(0), maxThreads))
 	force, err := lockdown.Process()
 	warm()
+	makeRoom()
 	c := newChild(in, out)
 	r := ready{Force: force}
 	if err != nil {
@@ -138,6 +139,7 @@ func (c *child) do(j job) *result {
 	}
 	c.seconds.Store(j.CPU)
 	debug.SetMemoryLimit(int64(j.Memory - j.Memory/8))
+	debug.SetGCPercent(collectAt)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	over := make(chan struct{})

@@ -1,0 +1,6 @@
+//go:build !race
+
+package sandbox
+
+// raced is 0: see race.go.
+const raced = 0
