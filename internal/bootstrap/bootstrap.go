@@ -68,7 +68,7 @@ func Write(w io.Writer, o Options) error {
 		return err
 	}
 	name := cmp.Or(o.TLSServerName, server.Host)
-	t, err := template.New("bootstrap").Funcs(template.FuncMap{"quote": quote}).Parse(text)
+	t, err := template.New("bootstrap").Funcs(template.FuncMap{"quote": quote, "key": key}).Parse(text)
 	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
@@ -113,6 +113,16 @@ func quote(s string) (string, error) {
 		}
 	}
 	return out.String(), err
+}
+
+// key writes a string as the key of a mapping in a mapping of the node's metadata. A long one must say that it
+// is a key: https://yaml.org/spec/1.2.2/#example-single-pair-explicit-entry
+func key(s string) (string, error) {
+	quoted, err := quote(s)
+	if len(quoted) > 1000 { // characters are 1,024 at most
+		quoted = "? " + quoted + "\n      "
+	}
+	return quoted, err
 }
 
 // ParseLabels reads "key=value" words.
