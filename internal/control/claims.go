@@ -170,7 +170,8 @@ func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *
 			continue
 		}
 		criteria := m.Criteria()
-		if s.retired() && !s.returns(node, m, name == home) || name == home && s.excludes(node) {
+		own := name == home
+		if c.yields(s, node, m, own) || own && s.excludes(node) {
 			criteria = -1
 		}
 		if criteria > most || criteria == most && (name == home || best != home && name < best) {
@@ -185,6 +186,20 @@ func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *
 func (s *fleetState) returns(node *corev3.Node, m *fleet.Match, own bool) bool {
 	next := s.next()
 	return next != nil && next.Matches(node) && (own || m.String() == next.String())
+}
+
+// yields is whether a fleet has a proxy only where no other wants it: it is retired, and its file
+// is not on its way for the proxy.
+func (c *Control) yields(s *fleetState, node *corev3.Node, m *fleet.Match, own bool) bool {
+	return s.retired() && !s.returns(node, m, own) && (!own || !c.isBeingBuilt(s, node))
+}
+
+// isBeingBuilt is whether a retired fleet has a file again that is for a proxy, and what comes of
+// it is not known yet. Files that come back together are built one after the other: the first of
+// them is not to take proxies whose own fleet is one of the next.
+func (c *Control) isBeingBuilt(s *fleetState, node *corev3.Node) bool {
+	f, there := c.fileOf(s.name)
+	return there && f.Pending && f.Match != nil && f.Match.Matches(node) && !s.retiredWith(f)
 }
 
 // runs is whether a proxy has something of its fleet that it could lose.

@@ -215,3 +215,43 @@ func TestNoEmptyStageOfAFleetThatComesBack(t *testing.T) {
 		}
 	})
 }
+
+// A folder of files that was away for longer than the grace, and comes back as it was, moves
+// nobody: though its files are built one after the other, and the first of them would claim a
+// proxy of the next while that is retired.
+func TestFilesThatComeBackTogether(t *testing.T) {
+	controltest.Run(t, func(c *control.Config) { c.Grace = time.Minute }, func(t *testing.T, w *controltest.World) {
+		edge := claimed(t, w, "a")
+		w.Save(inner())
+		w.Pass(2 * time.Minute)
+		mustServe(t, w, "a", "inner", w.Fleet("inner").Serving)
+		for _, restarts := range []bool{false, true} {
+			w.Save(map[string]string{"edge.yaml": controltest.Gone, "inner.yaml": controltest.Gone})
+			w.Pass(2 * time.Minute)
+			if w.Fleet("edge").Retired == nil || w.Fleet("inner").Retired == nil {
+				t.Fatal("they are not retired")
+			}
+			moves := len(w.Says(rollout.MoveStarted))
+			if restarts {
+				w.Restart()
+			}
+			back := inner()
+			back["edge.yaml"] = controltest.YAML("edge", 1, staged)
+			release := w.Source.Hold()
+			w.Save(back)
+			w.Pass(time.Minute)
+			release()
+			w.Pass(2 * time.Minute)
+			mustServe(t, w, "a", "inner", w.Fleet("inner").Serving)
+			mustServe(t, w, "own", "edge", edge)
+			if got := w.Says(rollout.MoveStarted)[moves:]; len(got) > 0 {
+				t.Errorf("restarted %t: %q", restarts, got)
+			}
+			for _, f := range []string{"edge", "inner"} {
+				if w.Fleet(f).Retired != nil {
+					t.Errorf("restarted %t: %s is still retired", restarts, f)
+				}
+			}
+		}
+	})
+}
