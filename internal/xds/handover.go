@@ -73,6 +73,8 @@ func (s *session) inTheWay(st *typeState, name string, add []*snapshot.Resource)
 	has, known := st.sockets[name]
 	switch {
 	case st.url == resource.ListenerType:
+	case !known && st.url == resource.ScopedRouteType:
+		return len(add) > 0 && s.isStranger(st, name)
 	case !known, fleet.KindOf(st.url).Together && s.target.Get(st.url, name) != nil:
 		return false
 	}
@@ -89,6 +91,17 @@ func (s *session) inTheWay(st *typeState, name string, add []*snapshot.Resource)
 		}
 		return anyCollide(r.Binds(), has.Binds)
 	})
+}
+
+// isStranger is whether a scope, of which it is not known which key it has (the proxy had it before
+// it connected, by a revision that is forgotten), may have that of one that comes: it is to go, or
+// it is kept for connections that drain, and is to be another.
+func (s *session) isStranger(st *typeState, name string) bool {
+	r := s.target.Get(st.url, name)
+	if r == nil {
+		return !s.outlives(st.url, name)
+	}
+	return r.Version != st.have[name] && s.last != nil && s.last.Get(st.url, name) == nil
 }
 
 func collides(r *snapshot.Resource, names []string, st *typeState) bool {

@@ -31,6 +31,7 @@ func TestScopesOfBeforeAreNotThoseOfANewListener(t *testing.T) {
 		before, after []string // scopes
 		ports         []int    // of listeners that have scopes meanwhile
 		again         bool     // the proxy connects again meanwhile
+		forgets       bool     // and the server does not know any more what it has sent
 		delta, sotw   []string // what it is sent as far as the listener
 	}{
 		"another route":   {before: []string{"a:k:r8"}, after: []string{"a:k:r11"}, delta: []string{"ScopedRouteConfiguration a"}},
@@ -40,8 +41,28 @@ func TestScopesOfBeforeAreNotThoseOfANewListener(t *testing.T) {
 			before: []string{"a:k:r8", "b:l:r8"}, after: []string{"a:k:r11"},
 			delta: []string{"ScopedRouteConfiguration a", "ScopedRouteConfiguration -b"}, sotw: []string{"ScopedRouteConfiguration a b", "ScopedRouteConfiguration a"},
 		},
-		"the same":             {before: []string{"a:k:r8"}, after: []string{"a:k:r8"}},
-		"after it came again":  {before: []string{"a:k:r8"}, after: []string{"a:k:r11"}, again: true, delta: []string{"ScopedRouteConfiguration a"}},
+		"the same":            {before: []string{"a:k:r8"}, after: []string{"a:k:r8"}},
+		"after it came again": {before: []string{"a:k:r8"}, after: []string{"a:k:r11"}, again: true, delta: []string{"ScopedRouteConfiguration a"}},
+		"another name, after it came again": {
+			before: []string{"a:k:r8"}, after: []string{"b:k:r11"}, again: true,
+			delta: []string{"ScopedRouteConfiguration b -a"}, sotw: []string{"ScopedRouteConfiguration b"},
+		},
+		"another name, after all is forgotten": {
+			before: []string{"a:k:r8"}, after: []string{"b:k:r11"}, again: true, forgets: true,
+			delta: []string{"ScopedRouteConfiguration b -a"}, sotw: []string{},
+		},
+		"each other's keys, after it came again": {
+			before: []string{"a:k:r8", "b:l:r8"}, after: []string{"a:l:r8", "b:k:r8"}, again: true,
+			delta: []string{"ScopedRouteConfiguration -a -b", "ScopedRouteConfiguration a b"}, sotw: []string{"ScopedRouteConfiguration ", "ScopedRouteConfiguration a b"},
+		},
+		"each other's keys, after all is forgotten": {
+			before: []string{"a:k:r8", "b:l:r8"}, after: []string{"a:l:r8", "b:k:r8"}, again: true, forgets: true,
+			delta: []string{"ScopedRouteConfiguration -a -b", "ScopedRouteConfiguration a b"}, sotw: []string{},
+		},
+		"a key that was another's, after all is forgotten": {
+			before: []string{"a:k:r8", "b:l:r8"}, after: []string{"a:l:r8", "c:k:r8"}, again: true, forgets: true,
+			delta: []string{"ScopedRouteConfiguration c -a -b", "ScopedRouteConfiguration a"}, sotw: []string{},
+		},
 		"others have scopes":   {before: []string{"a:k:r8"}, after: []string{"a:k:r8", "b:l:r8"}, ports: []int{19000}},
 		"others have scopes 2": {before: []string{"a:k:r8"}, after: []string{"a:k:r11"}, ports: []int{19000}},
 	} {
@@ -62,7 +83,11 @@ func TestScopesOfBeforeAreNotThoseOfANewListener(t *testing.T) {
 			if c.again {
 				p.Close()
 				h.expect(Disconnected, "a")
+				if c.forgets {
+					h.sets = sets{}
+				}
 				h.start(p, "a", meanwhile)
+				h.eventually(func() bool { return asksFor(h.sessionOf("a"), resource.ScopedRouteType) })
 			}
 			from := len(p.Responses())
 			h.Assign("a", scopes(t, append(c.ports, 19001), c.after...))
@@ -79,6 +104,13 @@ func TestScopesOfBeforeAreNotThoseOfANewListener(t *testing.T) {
 			check(t, name+": before the listener it was sent", got[:at], want)
 		})
 	}
+}
+
+// asksFor is whether a proxy has said that it wants resources of a type.
+func asksFor(s *session, url string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.types[url] != nil
 }
 
 // So it is with routes, and with virtual hosts that routes have from a service.
