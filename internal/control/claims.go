@@ -2,6 +2,7 @@ package control
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -156,11 +157,12 @@ func (c *Control) inVain(s *fleetState) *fleet.Match {
 
 // best finds the fleet with the most criteria of those that match a proxy and can have
 // it. Of several such it is the one that has it already, else the first by name: a tie
-// never moves a proxy. A retired fleet has those that no other wants; and so has one whose
+// never moves a proxy. A retired fleet has those that no other wants (a new one goes to that with the most
+// criteria even there: all files may be away, with their folder); and so has one whose
 // revision on its way is not for the proxy: to hold it until that is served would have two
 // fleets that swap their proxies wait for each other.
 func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *fleet.Match) string {
-	best, most := "", -2
+	best, most := "", math.MinInt
 	for name, s := range c.fleets { // in any order: this is for each proxy that connects
 		m := match(s)
 		if m == nil || !m.Matches(node) || !fleet.MayBeOf(node, name) {
@@ -171,8 +173,12 @@ func (c *Control) best(node *corev3.Node, home string, match func(*fleetState) *
 		}
 		criteria := m.Criteria()
 		own := name == home
-		if c.yields(s, node, m, own) || own && s.excludes(node) {
+		switch {
+		case !c.yields(s, node, m, own) && (!own || !s.excludes(node)):
+		case own:
 			criteria = -1
+		default: // no proxy goes from one such fleet to another
+			criteria += math.MinInt + 1
 		}
 		if criteria > most || criteria == most && (name == home || best != home && name < best) {
 			best, most = name, criteria

@@ -255,3 +255,33 @@ func TestFilesThatComeBackTogether(t *testing.T) {
 		}
 	})
 }
+
+// While the files of all fleets are gone, for longer than the grace, a proxy whose process is
+// another one is given what it had; and a new one what it would have been given.
+func TestStartsWhileAllFleetsAreRetired(t *testing.T) {
+	controltest.Run(t, func(c *control.Config) { c.Grace = time.Minute }, func(t *testing.T, w *controltest.World) {
+		claimed(t, w, "a")
+		w.Save(inner())
+		w.Pass(2 * time.Minute)
+		inner := w.Fleet("inner").Serving
+		w.Save(map[string]string{"edge.yaml": controltest.Gone, "inner.yaml": controltest.Gone})
+		w.Pass(2 * time.Minute)
+		if w.Fleet("edge").Retired == nil || w.Fleet("inner").Retired == nil {
+			t.Fatal("they are not retired")
+		}
+		for _, restarts := range []bool{false, true} {
+			if restarts {
+				w.Restart()
+			}
+			for _, id := range []string{"a", "new"} {
+				if w.Proxy(id) != nil {
+					w.Proxies.Disconnect(id)
+					w.Pass(time.Second)
+				}
+				w.Proxies.Start(controltest.Node(id, map[string]string{"tier": "inner"}))
+				w.Pass(time.Minute)
+				mustServe(t, w, id, "inner", inner)
+			}
+		}
+	})
+}
