@@ -132,7 +132,7 @@ func (v *vm) fits(p *program) error {
 		return v.refused("it exports %d memories, where Envoy needs one", len(memories))
 	}
 	for _, m := range memories {
-		if uint64(m.Min())<<16 > v.memory.limit {
+		if uint64(m.Min())<<16+v.memory.held() > v.memory.limit { // wazero does not expect to be given none
 			return v.tooMuchMemory()
 		}
 	}
