@@ -58,22 +58,26 @@ func (p *problems) err() error {
 }
 
 var (
-	yamlLine     = regexp.MustCompile(`(?:^|\s)(?:yaml: )?line (\d+): (.*)`)
-	unknownField = regexp.MustCompile(`^field (\S+) not found in type .*$`)
-	wrongType    = regexp.MustCompile("^cannot unmarshal (!!\\w+)(?: `([^`]*)`)? into .*$")
+	yamlLine     = regexp.MustCompile(`(?s)(?:^|\s)(?:yaml: )?line (\d+): (.*)`)
+	unknownField = regexp.MustCompile(`(?s)^field (.+?) not found in type .*$`)
+	wrongType    = regexp.MustCompile("(?s)^cannot unmarshal (!!\\w+)(?: `(.*)`)? into .*$")
 )
 
 // addYAML takes over an error of the YAML library: a syntax error, or a list of
 // what does not fit the document's structure, each "line N: …". Of the keys
 // that are to be ignored it knows nothing.
 func (p *problems) addYAML(err error, ignored map[int]bool) {
-	for text := range strings.SplitSeq(err.Error(), "\n") {
+	texts := []string{err.Error()}
+	if several := (*yaml.TypeError)(nil); errors.As(err, &several) {
+		texts = several.Errors // a name may have lines of its own
+	}
+	for _, text := range texts {
 		if m := yamlLine.FindStringSubmatch(text); m != nil {
 			line, _ := strconv.Atoi(m[1]) // the pattern allows digits only
 			if !ignored[line] {
 				p.add(line, "%s", plainYAML(m[2]))
 			}
-		} else if !strings.HasSuffix(text, "unmarshal errors:") {
+		} else {
 			p.add(0, "%s", strings.TrimPrefix(text, "yaml: "))
 		}
 	}
@@ -87,7 +91,7 @@ func plainYAML(msg string) string {
 	if m := wrongType.FindStringSubmatch(msg); m != nil {
 		return fmt.Sprintf("a %s does not belong here", yamlKinds[m[1]])
 	}
-	return msg
+	return strings.Join(strings.Fields(msg), " ")
 }
 
 var yamlKinds = map[string]string{
