@@ -235,9 +235,24 @@ func (s *step) recovered() {
 		return // it may come back as it was
 	}
 	after := s.now.Sub(w.Degraded.Since).Round(time.Second)
-	s.record(Entry{Kind: Recovered, Revision: s.Serving, Node: w.Degraded.Node, Reason: fmt.Sprintf("after %s: nothing speaks against it any more", after)})
+	reason := fmt.Sprintf("after %s: nothing speaks against it any more%s", after, s.stillFails(w.Degraded.Node))
+	s.record(Entry{Kind: Recovered, Revision: s.Serving, Node: w.Degraded.Node, Reason: reason})
 	w.Degraded = nil
 	s.do(Store{})
+}
+
+// stillFails says what a proxy goes on answering 5xx, which does not speak against the revision
+// where others do so too: users meet it all the same.
+func (s *step) stillFails(node string) string {
+	p, limits := s.proxies[node], s.Watch.Plan.Limits
+	if p == nil || s.Watch.Degraded.Evidence != Errors {
+		return ""
+	}
+	now := p.traffic.after.last(recovery)
+	if now.errorShare(limits.MinRequests) <= limits.Errors {
+		return ""
+	}
+	return fmt.Sprintf(", but %.1f%% of its last %d requests were answered 5xx: others fail alike, or it did so before", 100*now.errorShare(1), now.requests)
 }
 
 // watchOn is what a tick is for while a fleet is watched: the end of the watch, when
