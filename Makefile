@@ -138,6 +138,11 @@ chains: build ## a hundred random changes of a real Envoy under load; what fails
 	$(GO) build -o bin/chains ./bench/chains
 	bin/chains
 
+.PHONY: bench-good
+bench-good: build ## fifty good changes of three Envoys with users, for false alarms (bin/bench-good -starve 4: on a starved machine)
+	$(GO) build -o bin/bench-good ./bench/good
+	bin/bench-good
+
 .PHONY: bench-filter
 bench-filter: build ## what the filter costs a request, in both languages, beside a floor
 	$(GO) build -o bin/bench-filter ./bench/filter
