@@ -27,6 +27,7 @@ type state struct {
 	Timeout, Connect, Buffer        int // two of seconds, and bytes
 	AccessLog, Header               int // 0: none
 	Cors, Listener                  bool
+	Gone                            bool // a path that users ask for: this is bad
 	Stages                          string
 	Endpoints                       []string // ports
 	Certificate                     rig.Certificate

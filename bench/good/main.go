@@ -24,6 +24,10 @@ type options struct {
 	seed                     uint64
 }
 
+// A change is held against what users were answered before: for some time, that the server knows what
+// they are used to, and lately.
+const known, baseline = 40 * time.Second, 8 * time.Second
+
 func run(ctx context.Context) error {
 	var o options
 	flag.IntVar(&o.changes, "changes", 50, "how many; the kinds take turns, each time in another order")
@@ -54,42 +58,67 @@ func run(ctx context.Context) error {
 	return w.changes(ctx, o)
 }
 
+// A sum is what came of all changes.
+type sum struct{ made, rejected, asked, failed int }
+
+func (s *sum) add(f rig.Figures) {
+	s.asked, s.failed = s.asked+f.Asked, s.failed+len(f.Wrong)
+	for _, wrong := range f.Wrong[:min(5, len(f.Wrong))] {
+		fmt.Println("     failed:", wrong)
+	}
+}
+
 // changes makes them, and sums up what came of them.
 func (w *world) changes(ctx context.Context, o options) error {
 	random := rand.New(rand.NewPCG(o.seed, 0))
-	u := w.startUsers(ctx, o.rate)
-	var asked, failed, rejected, made int
-	began := time.Now()
+	u, began := w.startUsers(ctx, o.rate), time.Now()
+	pause(ctx, known)
+	var s sum
 	for i, name := range order(o.changes, random) {
 		if random.IntN(2) == 0 {
 			pause(ctx, time.Duration(random.Int64N(max(1, int64(o.pause)))))
 		}
-		at := time.Now()
+		at, verdict := time.Now(), "served"
 		err := w.change(ctx, name, random)
 		if ctx.Err() != nil {
-			break
+			return ctx.Err()
 		}
-		made++
-		f := u.Figures()
-		asked, failed = asked+f.Asked, failed+len(f.Wrong)
-		verdict := "served"
+		s.made++
 		if err != nil {
-			rejected++
+			s.rejected++
 			verdict = err.Error()
 		}
+		f := u.Figures()
 		fmt.Printf("%3d  %-30s %6.1f s  %5d requests, %d failed  %s\n", i+1, name, time.Since(at).Seconds(), f.Asked, len(f.Wrong), verdict)
-		for _, wrong := range f.Wrong[:min(5, len(f.Wrong))] {
-			fmt.Println("    ", wrong)
-		}
+		s.add(f)
 	}
-	f := u.End()
-	asked, failed = asked+f.Asked, failed+len(f.Wrong)
+	s.add(u.Figures())
 	fmt.Printf("\n%d of %d good changes were not served, in %s; %d of %d requests failed\n%s\nload average %s\n",
-		rejected, made, time.Since(began).Round(time.Second), failed, asked, u, load())
-	if rejected+failed > 0 {
-		return errors.Join(fmt.Errorf("%d changes were not served, %d requests failed", rejected, failed), ctx.Err())
+		s.rejected, s.made, time.Since(began).Round(time.Second), s.failed, s.asked, u, load())
+	err := w.control(ctx)
+	if s.rejected+s.failed > 0 {
+		err = errors.Join(err, fmt.Errorf("%d changes were not served, %d requests failed", s.rejected, s.failed))
 	}
-	return ctx.Err()
+	return err
+}
+
+// control makes a bad change at the end, which must be rejected: else nobody looked, and that no
+// good one was says nothing. What users are answered meanwhile does not count.
+func (w *world) control(ctx context.Context) error {
+	pause(ctx, baseline)
+	w.now.Gone = true
+	if err := w.save(); err != nil {
+		return err
+	}
+	at, err := time.Now(), w.outcome(ctx)
+	if err == nil {
+		return errors.New("a bad change was served, after which a path is not found")
+	}
+	fmt.Printf("a bad change, after which a path is not found: after %.1f s %s\n", time.Since(at).Seconds(), err)
+	if errors.Is(err, errRejected) {
+		err = nil
+	}
+	return err
 }
 
 // change makes one of a kind. The next is made of what is served: this one, or, where it was not

@@ -19,7 +19,7 @@ const (
 )
 
 // errRejected is that a change was not served, and is not going to be.
-var errRejected = errors.New("rejected")
+var errRejected = errors.New("not served")
 
 // outcome waits for what comes of what was saved; its error says why that is not served, or what
 // was held against it all the same.

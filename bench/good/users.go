@@ -36,9 +36,9 @@ var requests = []struct {
 	path, token string
 	want        int
 }{
-	{70, "/", "32323", http.StatusOK},
-	{5, "/", "", http.StatusForbidden},
-	{10, "/", "323232", http.StatusForbidden},
+	{70, "/page", "32323", http.StatusOK},
+	{5, "/page", "", http.StatusForbidden},
+	{10, "/page", "323232", http.StatusForbidden},
 	{10, "/missing", "32323", http.StatusNotFound},
 	{5, "/moved", "32323", http.StatusFound},
 }
