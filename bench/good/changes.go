@@ -4,6 +4,8 @@ import (
 	"bytes"
 	_ "embed"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"text/template"
 
 	"github.com/waxwing-xds/waxwing/internal/rig"
@@ -107,17 +109,19 @@ var counted int
 // next was never there before.
 func next() int { counted++; return counted }
 
-// order is n kinds, each as often as the others or once more, by chance.
-func order(n int, random *rand.Rand) (names []string) {
+// order is n kinds of which each has something in its name, and is there as often as the others or
+// once more, by chance.
+func order(n int, only string, random *rand.Rand) (names []string) {
 	all := []string{several, revert}
 	for _, k := range kinds {
 		all = append(all, k.name)
 	}
-	for len(names) < n {
+	all = slices.DeleteFunc(all, func(name string) bool { return !strings.Contains(name, only) })
+	for len(all) > 0 && len(names) < n {
 		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		names = append(names, all...)
 	}
-	return names[:n]
+	return names[:min(n, len(names))]
 }
 
 // changed is the state after a change; before is the one that is reverted to.

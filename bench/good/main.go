@@ -20,7 +20,7 @@ type options struct {
 	changes, proxies, starve int
 	rate                     float64
 	pause                    time.Duration
-	stages                   string
+	stages, only             string
 	seed                     uint64
 }
 
@@ -36,6 +36,7 @@ func run(ctx context.Context) error {
 	flag.Float64Var(&o.rate, "rate", 15, "users' requests a second to each proxy")
 	flag.DurationVar(&o.pause, "pause", 8*time.Second, "at most, from the end of a change to the next: half of them follow at once")
 	flag.StringVar(&o.stages, "stages", "[{name: canary, proxies: 1, bake: 5s}, {name: all, percent: 100, bake: 5s}]", "of the rollout; these are the default")
+	flag.StringVar(&o.only, "only", "", "only changes whose kind has this in its name")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()%1e6), "of the order of the changes")
 	spins := flag.Bool("spin", false, "keep a processor busy: for the benchmark itself")
 	flag.Parse()
@@ -74,7 +75,7 @@ func (w *world) changes(ctx context.Context, o options) error {
 	u, began := w.startUsers(ctx, o.rate), time.Now()
 	pause(ctx, known)
 	var s sum
-	for i, name := range order(o.changes, random) {
+	for i, name := range order(o.changes, o.only, random) {
 		if random.IntN(2) == 0 {
 			pause(ctx, time.Duration(random.Int64N(max(1, int64(o.pause)))))
 		}
