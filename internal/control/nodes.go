@@ -163,8 +163,8 @@ func (c *Control) counters(s *fleetState, n *nodeState, e xds.Counters) rollout.
 		Bytes: e.Bytes,
 		Begun: e.Begun - min(e.Probes, e.Begun), Active: e.Active,
 		Redirects: int64(e.Redirects) - int64(e.ProbeRedirects), Denials: int64(e.Denials) - int64(e.ProbeDenials),
-		ServiceDenials: e.ServiceDenials,
-		VMs:            e.VMs, Warming: e.Warming, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
+		ProbesLost: e.ProbesLost, ServiceDenials: e.ServiceDenials,
+		VMs: e.VMs, Warming: e.Warming, ConfigFails: e.ConfigFails, Crashes: e.Crashes, Filtered: e.FilterErrors(),
 		ServiceErrors: e.ServiceErrors + e.Unanswered + e.Routed - min(e.Routed, e.Requests), // those that are not answered, too
 	}
 	if n := float64(e.Times.Requests); n > 0 {

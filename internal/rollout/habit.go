@@ -45,7 +45,11 @@ func (t tally) without(u tally) tally {
 }
 
 func (w window) tally() tally {
-	return tally{narrow(w.requests - min(w.errors, w.requests)), narrow(w.redirects), narrow(w.denials), narrow(uint64(max(0, w.span.Milliseconds())))}
+	millis := narrow(uint64(max(0, w.span.Milliseconds())))
+	if w.classless {
+		return tally{millis: millis}
+	}
+	return tally{narrow(w.requests - min(w.errors, w.requests)), narrow(w.redirects), narrow(w.denials), millis}
 }
 
 // A class is one of the classes of answers that are held against the others.

@@ -15,7 +15,9 @@ type Counters struct {
 	// Redirects and Denials are those answered 3xx and 4xx. One is under 0 where an answer to a
 	// probe was counted as the probe's before it was as an answer: the next makes up for it.
 	Redirects, Denials int64
-	Filtered           uint64 // those of them that a filter answered so, and not the service behind it
+	// ProbesLost says that there may be answers to probes among these.
+	ProbesLost bool
+	Filtered   uint64 // those of them that a filter answered so, and not the service behind it
 	// ServiceErrors are requests that the service behind the filters answered 5xx, or
 	// has not answered: those of the proxy's own probes, too.
 	ServiceErrors uint64
@@ -129,6 +131,7 @@ func (s *step) counted(e Counted) {
 	t := &p.traffic
 	w := window{requests: c.Requests, errors: min(c.Errors, c.Requests), filtered: min(c.Filtered, c.Requests), begun: c.Begun, active: c.Active, at: c.At, bytes: c.Bytes, median: c.Median, p99: c.P99}
 	w.redirects, w.denials = t.habit.users(c, w)
+	w.classless = c.ProbesLost
 	if !t.last.IsZero() {
 		w.span = c.At.Sub(t.last)
 		t.every = w.span

@@ -15,6 +15,7 @@ type share struct {
 type window struct {
 	requests, errors, filtered, begun uint64
 	redirects, denials                uint64 // answered 3xx and 4xx
+	classless                         bool   // of which class the answers to users are is not known
 	active                            int
 	bytes                             uint64
 	median, p99                       float64   // of one report; in milliseconds
@@ -22,14 +23,20 @@ type window struct {
 	span                              time.Duration
 }
 
-// report is a window as it is kept: sixteen for each proxy of the fleet.
+// report is a window as it is kept: sixteen for each proxy of the fleet. Its denials are
+// notKnown where the window is classless.
 type report struct {
 	at, span                                                      int64
 	requests, errors, filtered, begun, redirects, denials, active uint32
 	bytes, median, p99                                            float32
 }
 
+const notKnown = math.MaxUint32
+
 func (w window) report() report {
+	if w.classless {
+		w.redirects, w.denials = 0, notKnown
+	}
 	return report{
 		at: w.at.UnixNano(), span: int64(w.span), requests: narrow(w.requests), errors: narrow(w.errors), filtered: narrow(w.filtered),
 		begun: narrow(w.begun), redirects: narrow(w.redirects), denials: narrow(w.denials), active: narrow(uint64(max(0, w.active))),
@@ -38,8 +45,13 @@ func (w window) report() report {
 }
 
 func (r report) window() window {
+	classless := r.denials == notKnown
+	if classless {
+		r.denials = 0
+	}
 	return window{
-		at: time.Unix(0, r.at), span: time.Duration(r.span), requests: uint64(r.requests), errors: uint64(r.errors), filtered: uint64(r.filtered),
+		classless: classless,
+		at:        time.Unix(0, r.at), span: time.Duration(r.span), requests: uint64(r.requests), errors: uint64(r.errors), filtered: uint64(r.filtered),
 		begun: uint64(r.begun), redirects: uint64(r.redirects), denials: uint64(r.denials), active: int(r.active),
 		bytes: uint64(r.bytes), median: float64(r.median), p99: float64(r.p99),
 	}

@@ -31,6 +31,9 @@ type Counters struct {
 	// They are counted as they begin, the others as they end.
 	// ProbesFailed are those of them that were not answered as expected.
 	Probes, ProbesFailed uint64
+	// ProbesLost says that probes were taken back, and what they counted last may be lacking: of
+	// the answers some are to probes, though Probes, ProbeRedirects and ProbeDenials do not have them.
+	ProbesLost bool
 	// Begun are the requests of the same listeners that began, each counted before anything
 	// else of it, and Active those that have not ended; an answer that streams is both.
 	Begun  uint64 // downstream_rq_total

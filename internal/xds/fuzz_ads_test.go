@@ -226,7 +226,8 @@ func (w *adsWorld) ask(r adsRequest) {
 	if id := r.node.GetId(); id != "" {
 		w.said[id] = true
 	}
-	if r.detail != nil && r.nonce != "" && w.client.owes[r.url] == r.nonce {
+	// While it does not read, it may guess the nonce of what is on its way.
+	if r.detail != nil && r.nonce != "" && (w.client.owes[r.url] == r.nonce || w.client.stalled != nil) {
 		w.refusals++
 	}
 	w.client.ask(r)

@@ -130,6 +130,7 @@ func (h *healthStream) send() error {
 }
 
 func (h *healthStream) ask(q *inquiry) error {
+	h.takeBack()
 	h.asked, q.mute = q, saysNoStatus(h.node)
 	specifier, err := q.specifier()
 	if err != nil {
@@ -144,6 +145,23 @@ func (h *healthStream) ask(q *inquiry) error {
 		}
 	}
 	return h.stream.Send(specifier)
+}
+
+// lacking is how many flushes may lack what probes counted last that a proxy asks no more: with a cluster
+// go the counts of it that were not flushed, and a flush may be on its way when that is said.
+const lacking = 2
+
+// takeBack notes that probes of real listeners are about to end; of a stream's first plan, those of
+// the stream before.
+func (h *healthStream) takeBack() {
+	if h.asked != nil && !h.asked.meetsUsers() {
+		return
+	}
+	h.proxy.mu.Lock()
+	defer h.proxy.mu.Unlock()
+	for _, m := range h.proxy.voices.metrics {
+		m.lacks = lacking
+	}
 }
 
 // take judges a report.

@@ -117,7 +117,7 @@ func (s *Server) StreamMetrics(stream metricsv3.MetricsService_StreamMetricsServ
 	var node *corev3.Node
 	var p *proxy
 	var latest Counters
-	m := &metricsStream{peer: peerOf(stream.Context())}
+	m := &metricsStream{peer: peerOf(stream.Context()), lacks: lacking}
 	for {
 		f := flush{names: s.named()}
 		err := stream.RecvMsg(&f)
@@ -145,6 +145,8 @@ func (p *proxy) counted(node *corev3.Node, m *metricsStream, before Counters, f 
 	c.add(f)
 	p.mu.Lock()
 	p.voices.metricsAt = c.At
+	c.ProbesLost = m.lacks > 0
+	m.lacks = max(0, m.lacks-1)
 	m.heardAt(c.At)
 	p.mu.Unlock()
 	p.listen(c.At)
@@ -174,6 +176,7 @@ func mergeCounted(older, newer Event) Event {
 	all.Unanswered = sum(all.Unanswered, older.Counters.Unanswered)
 	all.Bytes = sum(all.Bytes, older.Counters.Bytes)
 	all.Times.add(older.Counters.Times)
+	all.ProbesLost = all.ProbesLost || older.Counters.ProbesLost
 	all.Named = mergeNamed(older.Counters.Named, all.Named)
 	return newer
 }

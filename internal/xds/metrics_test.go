@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -176,5 +177,37 @@ func TestNamedStatistics(t *testing.T) {
 	want := map[string]Named{"http.ingress.downstream_rq_4xx": {Value: 7}, "server.memory_allocated": {Value: 600, Gauge: true}}
 	if !reflect.DeepEqual(c.Named, want) || c.Denials != 7 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// The flushes after probes of a real listener have ended may lack what these counted last, and so may
+// those of a stream that is new. Probes of a shadow are not counted among users' requests.
+func TestProbesThatEndAreLost(t *testing.T) {
+	h := serve(t, Limits{})
+	m, p := h.metrics(evident("a")), h.health("a")
+	h.expect(HealthOpened, "a")
+	h.told(p, 1)
+	lost := func(when string, want ...bool) {
+		t.Helper()
+		for i, want := range want {
+			h.flush(m, xdstest.Counter("http.ingress.downstream_rq_4xx", 1))
+			if c := h.expect(Counted, "a").Counters; c.ProbesLost != want {
+				t.Errorf("%s, flush %d: lost %t, want %t", when, i, c.ProbesLost, want)
+			}
+		}
+	}
+	lost("when the streams are open", true, true, false)
+	shadow := plan("r1", "x")
+	shadow.ID.Through = ThroughShadow
+	for i, c := range []struct {
+		plan  *ProbePlan
+		after []bool
+	}{
+		{shadow, []bool{false}}, {plan("r1", "x"), []bool{false}}, {plan("r2", "x"), []bool{true, true, false}},
+		{nil, []bool{true, true, false}}, {shadow, []bool{false}}, {nil, []bool{false}},
+	} {
+		h.Probe("a", c.plan)
+		h.told(p, i+2)
+		lost(fmt.Sprint("plan ", i), c.after...)
 	}
 }

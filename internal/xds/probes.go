@@ -226,6 +226,11 @@ func (q *inquiry) cluster(i int) string {
 	return fmt.Sprintf("%s%dxx/%s%d", prefix, q.class(i), q.name, i)
 }
 
+// meetsUsers is whether some of its requests are answered, and counted, where users' are.
+func (q *inquiry) meetsUsers() bool {
+	return slices.ContainsFunc(q.plan.Probes, func(p Probe) bool { return p.Before || q.plan.ID.Through != ThroughShadow })
+}
+
 // looks is whether a probe looks at the body of its answer.
 func (q *inquiry) looks(i int) bool {
 	return len(q.plan.Probes[i].Check.Holds()) > 0 && !q.progress[i].own

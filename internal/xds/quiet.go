@@ -25,6 +25,7 @@ type metricsStream struct {
 	peer  string
 	heard time.Time     // zero before the first flush
 	every time.Duration // between its last two flushes; zero before the second
+	lacks int           // so many flushes that are to come may lack what probes counted last
 }
 
 func (m *metricsStream) heardAt(now time.Time) {
