@@ -60,7 +60,7 @@ func TestCertificateOnDemand(t *testing.T) {
 	w.startServer()
 	p := w.startProxy("edge-0")
 	if before(t, 37) {
-		w.refused(0, noSelector)
+		w.refused(noSelector)
 		return
 	}
 	p.serves(w.revisionAfter(1))

@@ -121,7 +121,7 @@ func TestRoutesByServicesDrain(t *testing.T) {
 			w.begins(w.fleetYAML(by), gate(t, 1))
 			if name == "vhds" && before(t, 37) || name == "srds" && before(t, 38) {
 				w.startProxy("edge-0")
-				w.refused(0, map[string]string{"vhds": noHostsByADS, "srds": noLateScopes}[name])
+				w.refused(map[string]string{"vhds": noHostsByADS, "srds": noLateScopes}[name])
 				return
 			}
 			p := w.proxies(1)[0]

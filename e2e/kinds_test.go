@@ -145,7 +145,7 @@ func TestKindsOfResources(t *testing.T) {
 		if before(t, 38) {
 			good := w.revisionAfter(5)
 			save(t, w.fleet, w.kindsYAML([]string{"red"}, "green", true))
-			w.refused(0, noLateScopes)
+			w.refused(noLateScopes)
 			p.serves(good)
 			w.connects(true)
 			p.eventuallyHas("x-upstream", "ALLOW")

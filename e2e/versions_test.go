@@ -30,10 +30,10 @@ func before(t *testing.T, minor int) bool {
 	return is > 0 && is < minor
 }
 
-// refused waits until a revision is rejected, the first or one more, for what its Envoy can't do.
-func (w *world) refused(already int, words string) {
+// refused waits until a first revision is rejected, for what its Envoy can't do.
+func (w *world) refused(words string) {
 	w.t.Helper()
-	if r := w.rejection(already); !strings.Contains(r.Reason, words) {
+	if r := w.rejection(0); !strings.Contains(r.Reason, words) {
 		w.t.Errorf("it is rejected for %q, want %q", r.Reason, words)
 	}
 }

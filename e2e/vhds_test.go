@@ -58,7 +58,7 @@ func TestVirtualHosts(t *testing.T) {
 	w.begins(w.vhdsYAML([]string{"a", "b"}, "one", 0, false), gate(t, 1))
 	p := w.startProxy("edge-0")
 	if before(t, 37) {
-		w.refused(0, noHostsByADS)
+		w.refused(noHostsByADS)
 		return
 	}
 	for i, step := range []struct {
