@@ -16,6 +16,7 @@ import (
 
 // refuseRoutes reports what Envoy refuses of the parts of a route configuration.
 func (p *parser) refuseRoutes(m proto.Message, n *yaml.Node) {
+	p.perFilter(m, n)
 	switch m := m.(type) {
 	case *routev3.RouteConfiguration:
 		p.specifiers(m, n)

@@ -30,7 +30,7 @@ filters: [{name: auth, module: {file: auth.wasm}, listeners: [ingress]}, {name: 
           domains: [off.example, "*.off.example"]
           typed_per_filter_config: {auth: &off {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}}
           routes:
-            - {match: {path: /on}, direct_response: {status: 200}, typed_per_filter_config: {auth: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {"@type": type.googleapis.com/google.protobuf.Empty}}}}
+            - {match: {path: /on}, direct_response: {status: 200}, typed_per_filter_config: {auth: {"@type": type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {}}}}
             - {match: {prefix: /}, direct_response: {status: 200}}
         - name: all
           domains: ["*"]
