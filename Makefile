@@ -70,7 +70,7 @@ test: build lint ## everything: builds, lints, unit tests and real Envoys, under
 
 # Without real Envoys, Rust and the thousand chains: no network, once Go's modules are there.
 .PHONY: unit
-unit: ## the unit tests, in under a minute: no Envoy, no Rust, no network
+unit: ## the unit tests, in two minutes: no Envoy, no Rust, no network
 	$(GO) test -count=1 -skip '^TestEnvoy|^TestTutorial' $$($(GO) list ./... | grep -v -e '/e2e$$' -e '/chains$$' -e '/primeauth$$')
 	$(GO) test -count=1 ./internal/chains -chains 10
 
