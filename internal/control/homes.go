@@ -133,10 +133,8 @@ func (c *Control) isNobodys(n *nodeState, home string) bool {
 		return false
 	}
 	to := c.fleets[c.claimant(n)]
-	if to != nil && to != s && to.retired() {
-		if m := s.inForce(); m.Matches(n.node) {
-			return true // no proxy of another fleet goes to a retired one
-		}
+	if to != nil && to != s && to.retired() && s.inForce().Matches(n.node) {
+		return true // no proxy of another fleet goes to a retired one
 	}
 	return to == nil || to.rollout.Serving.ID == "" || to == s && s.excludes(n.node)
 }

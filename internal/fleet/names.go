@@ -177,11 +177,10 @@ const perFilterField = "typed_per_filter_config"
 // reports whether it says something. Filters written in Lua read the metadata of routes by their
 // own names.
 func (n *renaming) perFilter(r protoreflect.Message) (changed bool) {
-	field := r.Descriptor().Fields().ByName(perFilterField)
-	if field != nil && field.IsMap() {
-		changed = n.perFilterIn(r.Get(field).Map())
+	if said := saidToFilters(r); said != nil {
+		changed = n.perFilterIn(said)
 	}
-	field = r.Descriptor().Fields().ByName("metadata")
+	field := r.Descriptor().Fields().ByName("metadata")
 	if field == nil || r.Descriptor().ParentFile().Package() != "envoy.config.route.v3" || !r.Has(field) {
 		return changed
 	}
@@ -195,6 +194,15 @@ func (n *renaming) perFilter(r protoreflect.Message) (changed bool) {
 		}
 	}
 	return changed
+}
+
+// saidToFilters is what a message says to filters by their names, nil where it is of a kind that does not.
+func saidToFilters(r protoreflect.Message) protoreflect.Map {
+	field := r.Descriptor().Fields().ByName(perFilterField)
+	if field == nil || !field.IsMap() {
+		return nil
+	}
+	return r.Get(field).Map()
 }
 
 // perFilterIn does so with what a route says by the names of filters.

@@ -38,12 +38,12 @@ var withoutRoutes = map[protoreflect.FullName]bool{
 
 // perFilter reports what a route says to a filter that takes nothing of the kind.
 func (p *parser) perFilter(m proto.Message, n *yaml.Node) {
-	field := m.ProtoReflect().Descriptor().Fields().ByName(perFilterField)
-	if field == nil || !field.IsMap() {
+	all := saidToFilters(m.ProtoReflect())
+	if all == nil {
 		return
 	}
 	at := orElse(child(n, perFilterField), n)
-	m.ProtoReflect().Get(field).Map().Range(func(key protoreflect.MapKey, v protoreflect.Value) bool {
+	all.Range(func(key protoreflect.MapKey, v protoreflect.Value) bool {
 		if said, ok := v.Message().Interface().(*anypb.Any); ok {
 			p.saidTo(key.String(), said, orElse(child(at, key.String()), at))
 		}
@@ -52,8 +52,8 @@ func (p *parser) perFilter(m proto.Message, n *yaml.Node) {
 }
 
 func (p *parser) saidTo(filter string, said *anypb.Any, n *yaml.Node) {
-	content, err := said.UnmarshalNew()
-	if err != nil {
+	content := Content(said)
+	if content == nil {
 		return // a type that only the proxies know
 	}
 	if wrapped, ok := content.(*routev3.FilterConfig); ok {
@@ -61,9 +61,6 @@ func (p *parser) saidTo(filter string, said *anypb.Any, n *yaml.Node) {
 			p.saidTo(filter, wrapped.GetConfig(), orElse(child(n, "config"), n))
 		}
 		return
-	}
-	if written := typedStruct(content); written != nil {
-		content = written
 	}
 	switch name := content.ProtoReflect().Descriptor().FullName(); {
 	case withoutRoutes[name]:

@@ -61,18 +61,12 @@ func (g *Guard) Options(around ...func(credentials.TransportCredentials) credent
 	return []grpc.ServerOption{
 		grpc.Creds(creds),
 		grpc.ConnectionTimeout(handshakeTime),
-		// TLS reads whole records by itself. gRPC's own buffer, which it keeps for each connection that
-		// is none of the system's, would be 32 KiB on top of that.
-		grpc.ReadBufferSize(readBuffer),
 		grpc.StreamInterceptor(g.stream),
 		grpc.UnaryInterceptor(func(_ context.Context, _ any, info *grpc.UnaryServerInfo, _ grpc.UnaryHandler) (any, error) {
 			return nil, status.Errorf(codes.PermissionDenied, "%s: nothing is known of who may ask this", info.FullMethod)
 		}),
 	}
 }
-
-// readBuffer is for the heads of a few frames, in bytes.
-const readBuffer = 1 << 10
 
 // handshakeTime is how long a client may take to prove who it is.
 const handshakeTime = 10 * time.Second

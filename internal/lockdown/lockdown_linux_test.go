@@ -111,7 +111,7 @@ func TestProbe(t *testing.T) {
 
 // A process gets no more memory than it was bound to from outside.
 func TestBound(t *testing.T) {
-	if raced {
+	if Raced {
 		t.Skip("the race detector has terabytes of memory")
 	}
 	var said bytes.Buffer

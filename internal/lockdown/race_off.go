@@ -2,5 +2,5 @@
 
 package lockdown
 
-// raced is whether the race detector is built in: its shadow memory is larger than any limit.
-const raced = false
+// Raced is whether the race detector is built in: its shadow memory is larger than any limit.
+const Raced = false

@@ -12,7 +12,7 @@ const (
 	// room is what the heap has before there is a job, in bytes: what a try of a filter built by Go takes. The
 	// kernel gives a page when it is first touched, which would happen 20,000 times in such a try, and be a
 	// third of its time.
-	room = 96 << 20 / (1 + 99*raced)
+	room = 96 << 20
 	// collectAt is how much the heap may grow before the collector runs, in percent of what is in use. The usual 100
 	// has it run often while the heap is small, and give the room back to the system.
 	collectAt = 400

@@ -108,7 +108,8 @@ func (s *Server) Options() []grpc.ServerOption {
 		grpc.ChainStreamInterceptor(s.clients.Stream),
 		grpc.MaxHeaderListSize(maxHeaders),
 		// For the heads of a few frames; what is longer is read where it belongs. The default, 32 KiB, gRPC
-		// keeps for each connection that is none of the system's, and these are the quota's.
+		// keeps for each connection that is none of the system's, and these are the quota's, or TLS's, which
+		// reads whole records by itself.
 		grpc.ReadBufferSize(1 << 10),
 		// Proxies ping every 2 s, by the bootstrap, to notice a server that is
 		// gone without a word; gRPC's default would cut them off for it.

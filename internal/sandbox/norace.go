@@ -1,6 +1,0 @@
-//go:build !race
-
-package sandbox
-
-// raced is 0: see race.go.
-const raced = 0
